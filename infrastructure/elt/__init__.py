@@ -1,0 +1,1 @@
+"""The command line program `elt` and the one settings object."""

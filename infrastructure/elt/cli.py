@@ -1,0 +1,74 @@
+"""`elt`: every verb of the stack. The groups live beside the code that they drive and are imported on first use."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from elt.errors import EltError
+
+# verb → (where its click command lives, one line for --help); in the order of the data's way
+COMMANDS = {
+    "demo": ("elt.demo:demo", "The whole chain, with live progress and a report."),
+    "doctor": ("elt.doctor:doctor", "What is missing on this machine, with the remedy."),
+    "up": ("local.cli:up", "Start the stack, or some of its parts."),
+    "down": ("local.cli:down", "Stop the stack, or some of its parts."),
+    "status": ("local.cli:status", "What runs, where, and how it feels."),
+    "logs": ("local.cli:logs", "The parts' logs."),
+    "source": ("adventureworks.cli:source", "Fill the source database: load, generate."),
+    "shop": ("adventureworks.cli:shop", "Let the shop trade: a day, or live."),
+    "airbyte": ("airbyte_config.cli:airbyte", "Connections as code: apply, verify."),
+    "sync": ("airbyte_config.cli:sync", "Run one sync job and wait for it."),
+    "build": ("elt.build:build", "dbt build on the configured target."),
+    "publish": ("orchestration.cli:publish", "Show the marts that were built and tested."),
+    "sql": ("elt.sql:sql", "Ask the warehouse, read-only."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only when that command is asked for (start-up stays short)."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[cmd_name][0].split(":")
+        return getattr(importlib.import_module(module), attribute)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="adventureworks-elt", prog_name="elt")
+def cli() -> None:
+    """AdventureWorks ELT: Postgres → Airbyte → warehouse → dbt → Airflow, whole on one machine."""
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run `elt`; user errors become one line on stderr and exit code 2."""
+    try:
+        code = cli.main(args=argv, prog_name="elt", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except EltError as error:
+        click.echo(f"elt: {error}", err=True)
+        sys.exit(2)
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "elt"
+        click.echo(f"elt: {error.format_message()} — see '{command} --help'", err=True)
+        sys.exit(2)
+    except click.ClickException as error:
+        click.echo(f"elt: {error.format_message()}", err=True)
+        sys.exit(2)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("elt: interrupted", err=True)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""The one settings object: the environment, `.env` and the generated secrets, read once.
+
+Order of precedence: process environment, `.env` in the repository's root, `secrets.env` under `ELT_HOME`, the defaults
+below. Every default stands in `.env.example`; a test keeps the two equal.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+from cryptography.fernet import Fernet
+from pydantic import SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from elt.errors import EltError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# Secrets that one machine invents for itself; in production they come from the environment.
+GENERATED = {
+    "SOURCE_SUPERUSER_PASSWORD": lambda: secrets.token_urlsafe(24),
+    "SOURCE_OWNER_PASSWORD": lambda: secrets.token_urlsafe(24),
+    "SOURCE_READER_PASSWORD": lambda: secrets.token_urlsafe(24),
+    "METADATA_PASSWORD": lambda: secrets.token_urlsafe(24),
+    "AIRBYTE_CLIENT_SECRET": lambda: secrets.token_urlsafe(24),
+    "AIRBYTE_ENCRYPTION_KEY": lambda: Fernet.generate_key().decode(),
+    "SLACK_WEBHOOK_TOKEN": lambda: f"T{secrets.token_hex(4)}/B{secrets.token_hex(4)}/{secrets.token_hex(12)}",
+    "AIRFLOW_ADMIN_PASSWORD": lambda: secrets.token_urlsafe(12),
+    "AIRFLOW_FERNET_KEY": lambda: Fernet.generate_key().decode(),
+    "AIRFLOW_JWT_SECRET": lambda: secrets.token_urlsafe(48),
+    "SUPERVISOR_PASSWORD": lambda: secrets.token_urlsafe(24),
+}
+
+
+class Settings(BaseSettings):
+    """Where everything is and how to reach it. Field names are the environment variables, lower case."""
+
+    model_config = SettingsConfigDict(extra="ignore", case_sensitive=False, env_ignore_empty=True)
+
+    elt_home: Path = Path(".local")
+
+    source_host: str = "127.0.0.1"
+    source_port: int = 54320
+    source_database: str = "adventureworks"
+    source_superuser: str = "postgres"
+    source_superuser_password: SecretStr
+    source_owner: str = "adventureworks_owner"
+    source_owner_password: SecretStr
+    source_reader: str = "airbyte_reader"
+    source_reader_password: SecretStr
+
+    metadata_port: int = 54321
+    metadata_password: SecretStr
+
+    airbyte_port: int = 8001
+    airbyte_url: str = ""  # empty: the local server
+    airbyte_client_id: str = "elt"
+    airbyte_client_secret: SecretStr
+    airbyte_encryption_key: SecretStr
+    airbyte_destination: str = "duckdb"
+
+    sink_port: int = 8002
+    sink_smtp_port: int = 8025
+    slack_webhook_token: SecretStr
+
+    web_port: int = 8003
+    superset_port: int = 8088
+
+    airflow_port: int = 8080
+    airflow_admin_user: str = "admin"
+    airflow_admin_password: SecretStr
+    airflow_fernet_key: SecretStr
+    airflow_jwt_secret: SecretStr
+
+    supervisor_password: SecretStr
+
+    dbt_target: str = "duckdb"
+
+    @cached_property
+    def home(self) -> Path:
+        """Local state, absolute (a relative `ELT_HOME` counts from the repository's root)."""
+        return (ROOT / self.elt_home.expanduser()).resolve()
+
+    @property
+    def warehouse_path(self) -> Path:
+        return self.home / "warehouse.duckdb"
+
+    @property
+    def serving_path(self) -> Path:
+        """The published marts, behind the link that publishing switches."""
+        return self.home / "serving" / "current" / "adventureworks.duckdb"
+
+    @property
+    def logs_dir(self) -> Path:
+        return self.home / "logs"
+
+    @property
+    def airbyte_api(self) -> str:
+        """Base URL of the Airbyte public API, as the SDK's `server_url` and Airflow's `host` want it."""
+        return self.airbyte_url or f"http://127.0.0.1:{self.airbyte_port}/api/public/v1"
+
+    @property
+    def slack_webhook_host(self) -> str:
+        """The base of the webhook on one machine; the token is the connection's password, never part of this."""
+        return f"http://127.0.0.1:{self.sink_port}/services"
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """`KEY=value` lines of a file; blank lines and `#` comments aside. A missing file is an empty one."""
+    values: dict[str, str] = {}
+    if not path.exists():
+        return values
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        key, separator, value = text.partition("=")
+        if not separator:
+            raise EltError(f"{path}, line {number}: not a KEY=value line", "mend or remove the line")
+        values[key.strip().removeprefix("export ").strip()] = value.strip().strip("\"'")
+    return values
+
+
+def generated_secrets(home: Path) -> dict[str, str]:
+    """The secrets of this `ELT_HOME`, completed and stored (mode 0600) when some are not there yet."""
+    path = home / "secrets.env"
+    known = read_env_file(path)
+    missing = {name: make() for name, make in GENERATED.items() if name not in known}
+    if missing:
+        from filelock import FileLock
+
+        home.mkdir(parents=True, exist_ok=True)
+        with FileLock(home / "secrets.lock"):
+            known = read_env_file(path)  # another process may have been first
+            complete = {name: known.get(name) or value for name, value in {**missing, **known}.items()}
+            draft = path.with_suffix(".tmp")
+            draft.touch(mode=0o600)
+            draft.write_text("".join(f"{name}={value}\n" for name, value in sorted(complete.items())))
+            draft.replace(path)
+            known = complete
+    return known
+
+
+def load_settings(environ: dict[str, str] | None = None) -> Settings:
+    """Read the settings anew. Raises EltError that names the variable when a value has the wrong form."""
+    environ = dict(os.environ if environ is None else environ)
+    given = read_env_file(ROOT / ".env") | {k: v for k, v in environ.items() if v}
+    home = (ROOT / Path(given.get("ELT_HOME", ".local")).expanduser()).resolve()
+    values = generated_secrets(home) | given
+    try:
+        fields = {name: values[name.upper()] for name in Settings.model_fields if values.get(name.upper())}
+        return Settings.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]).upper()
+        raise EltError(f"{name}: {first['msg']}", f"set {name} in .env or the environment") from None
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The settings of this process."""
+    return load_settings()
