@@ -1,0 +1,54 @@
+# Thin: the work is in `elt` (infrastructure/elt). Each target makes its own environment first.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && exit; done; echo python3)
+RUN := $(PYTHON) infrastructure/bootstrap.py
+PART ?=
+
+.PHONY: help setup demo test test-all up down status sync build dashboards lint format doctor clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r t d; do printf '  make %-11s %s\n' "$$t" "$$d"; done
+
+demo: ## the whole chain on this machine, with live progress and a report (AW_DATA=DIR, SHOP=off)
+	@$(RUN) elt demo
+
+test: ## format and lint checks, unit, integration and end-to-end tests, coverage
+	@$(RUN) elt check lint test
+
+test-all: ## what `make test` leaves out: fault histories, browsers, benchmarks at small size
+	@$(RUN) elt check slow
+
+setup: ## only make the environment .venv
+	@$(RUN)
+
+up: ## start the stack (PART=airflow for one part)
+	@$(RUN) elt up $(PART)
+
+down: ## stop the stack
+	@$(RUN) elt down $(PART)
+
+status: ## what runs, where, and how it feels
+	@$(RUN) elt status
+
+sync: ## one sync job, source → warehouse
+	@$(RUN) elt sync
+
+build: ## dbt build on the configured target
+	@$(RUN) elt build
+
+dashboards: ## what is published for dashboards
+	@$(RUN) elt publish --list
+
+lint: ## black, ruff, sqlfluff, yamllint, shellcheck, workflow schemas
+	@$(RUN) elt check lint
+
+format: ## rewrite Python and SQL in the house style
+	@$(RUN) elt check format
+
+doctor: ## what is missing on this machine, with the remedy
+	@$(RUN) elt doctor
+
+clean: ## stop the stack and forget all local data (.local); the environment stays
+	@$(RUN) elt clean
