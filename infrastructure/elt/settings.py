@@ -51,6 +51,7 @@ class Settings(BaseSettings):
     source_owner_password: SecretStr
     source_reader: str = "airbyte_reader"
     source_reader_password: SecretStr
+    source_ssl_mode: str = "disable"  # how Airbyte reaches the source: disable … verify-full
 
     metadata_port: int = 54321
     metadata_password: SecretStr
@@ -61,6 +62,11 @@ class Settings(BaseSettings):
     airbyte_client_secret: SecretStr
     airbyte_encryption_key: SecretStr
     airbyte_destination: str = "duckdb"
+    airbyte_workspace: str = ""  # its name or id; empty: the first one
+
+    snowflake_host: str = ""  # ACCOUNT.snowflakecomputing.com; empty: not used
+    snowflake_loader_user: str = "AIRBYTE"
+    snowflake_loader_private_key: SecretStr = SecretStr("")
 
     sink_port: int = 8002
     sink_smtp_port: int = 8025
