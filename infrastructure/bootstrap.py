@@ -58,7 +58,9 @@ def fetch_uv(target: Path) -> None:
             wheel = response.read()
     except (urllib.error.URLError, OSError) as error:
         reason = getattr(error, "reason", error)
-        fail(f"uv could not be fetched ({reason}) — check the network, or install uv (for one: python3 -m pip install uv)")
+        fail(
+            f"uv could not be fetched ({reason}) — check the network, or install uv (for one: python3 -m pip install uv)"
+        )
     if hashlib.sha256(wheel).hexdigest() != digest:
         fail("the fetched uv does not match the digest in uv.lock — try again, or install uv by hand")
     with zipfile.ZipFile(io.BytesIO(wheel)) as archive:
@@ -75,7 +77,15 @@ def main(command: list[str]) -> None:
     if sys.version_info < (3, 11):
         version = platform.python_version()
         fail(f"Python {version} is too old — install 3.11 or newer, then: make PYTHON=/path/to/python3 …")
-    environ = os.environ | QUIET | {"UV_PYTHON_DOWNLOADS": "never", "UV_SYSTEM_CERTS": "1", "UV_PROJECT_ENVIRONMENT": str(ROOT / ".venv")}
+    environ = (
+        os.environ
+        | QUIET
+        | {
+            "UV_PYTHON_DOWNLOADS": "never",
+            "UV_SYSTEM_CERTS": "1",
+            "UV_PROJECT_ENVIRONMENT": str(ROOT / ".venv"),
+        }
+    )
     environ.pop("VIRTUAL_ENV", None)  # an activated environment of the caller's is not ours
     if not environ.get("HOME"):
         environ["HOME"] = str(ROOT / ".local" / "home")

@@ -23,6 +23,8 @@ COMMANDS = {
     "sync": ("airbyte_config.cli:sync", "Run one sync job and wait for it."),
     "build": ("elt.build:build", "dbt build on the configured target."),
     "publish": ("orchestration.cli:publish", "Show the marts that were built and tested."),
+    "check": ("elt.check:check", "Lint, format, test: what make and CI run."),
+    "clean": ("elt.clean:clean", "Forget all local data."),
     "sql": ("elt.sql:sql", "Ask the warehouse, read-only."),
 }
 

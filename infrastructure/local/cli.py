@@ -1,0 +1,85 @@
+"""`elt up`, `elt down`, `elt status`, `elt logs`."""
+
+from __future__ import annotations
+
+import subprocess
+
+import click
+
+from elt.errors import EltError
+from elt.settings import settings
+from local import stack
+
+PARTS = click.argument("part", nargs=-1)
+
+
+@click.command()
+@PARTS
+def up(part: tuple[str, ...]) -> None:
+    """Start PARTs and what they need (all, when none is named), and wait until each is healthy.
+
+    Parts: postgres, sink, airbyte, airflow. What runs already is left alone.
+    """
+    stack.up(part, report=click.echo)
+
+
+@click.command()
+@PARTS
+def down(part: tuple[str, ...]) -> None:
+    """Stop PARTs and what needs them; without PART the whole stack, leaving no process and no lock."""
+    stack.down(part, report=click.echo)
+    click.echo("stopped" if not part else f"stopped: {', '.join(part)}")
+
+
+@click.command()
+def status() -> None:
+    """What runs, where, and how it feels; who writes the warehouse. Exit code 1 when a program is not healthy."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from elt.lease import holder
+
+    table = Table(box=None, pad_edge=False)
+    for column in ("part", "program", "state", "pid", "up for", "health", "address"):
+        table.add_column(column, no_wrap=column != "address")
+    lines = stack.status()
+    for line in lines:
+        minutes, seconds = divmod(line.seconds, 60)
+        health = "healthy" if line.healthy else "not answering" if line.state == "running" else "-"
+        table.add_row(
+            line.part,
+            line.program,
+            line.state,
+            str(line.pid or "-"),
+            f"{minutes}m{seconds:02d}s" if line.pid else "-",
+            health,
+            line.address,
+        )
+    console = Console(highlight=False)
+    console.print(table, soft_wrap=True)
+    if owner := holder(settings().warehouse_path):
+        console.print(f"the warehouse is written by {owner}")
+    if not all(line.healthy for line in lines):
+        raise click.exceptions.Exit(1)
+
+
+@click.command()
+@PARTS
+@click.option("-f", "--follow", is_flag=True, help="Go on printing what comes (Ctrl-C ends it).")
+@click.option("-n", "--lines", default=50, show_default=True, help="How many last lines of each log.")
+def logs(part: tuple[str, ...], follow: bool, lines: int) -> None:
+    """The last log lines of PARTs (all, when none is named)."""
+    home = settings().home
+    every = stack.parts()
+    if unknown := [name for name in part if name not in every]:
+        raise EltError(f"no part is named {unknown[0]!r}", f"choose from {', '.join(every)}")
+    files = [
+        str(path)
+        for chosen in every.values()
+        if not part or chosen.name in part
+        for program in chosen.programs
+        if (path := stack.log_file(program, home)).exists()
+    ]
+    if not files:
+        raise EltError(f"no log in {home / 'logs'}", "elt up")
+    subprocess.run(["tail", "-n", str(lines), *(["-F"] if follow else []), *files], check=False)

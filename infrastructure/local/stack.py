@@ -1,0 +1,482 @@
+"""The one-machine stack: its parts, their order, and their health. The processes are supervisord's.
+
+A part is one or more foreground programs; supervisord starts, watches and restarts them. What supervisord does not know,
+the order of the parts and when one is really ready, is here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import xmlrpc.client
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+import httpx
+import psutil
+import psycopg
+from supervisor.xmlrpc import SupervisorTransport
+
+from elt.errors import EltError
+from elt.settings import ROOT, Settings, settings
+from local.postgres import CLUSTERS, Cluster
+
+MARK = "ELT_STACK"  # set to ELT_HOME in every process of a stack: what `down` recognises, whatever became of its parent
+NOT_RUNNING = xmlrpc.client.Fault
+
+
+@dataclass(frozen=True)
+class Program:
+    """A foreground process: its command, the port it takes and the variable that moves that port."""
+
+    name: str
+    command: tuple[str, ...]
+    ports: dict[str, int] = field(default_factory=dict)
+    stop_signal: str = "TERM"
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a person starts and stops: programs, the parts it needs, what to prepare, and when it is ready."""
+
+    name: str
+    programs: tuple[Program, ...]
+    needs: tuple[str, ...]
+    address: str
+    ready: Callable[[], bool]
+    prepare: Callable[[], None] = lambda: None
+    patience: float = 60.0
+
+
+def _module(*arguments: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", *arguments)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def _accepts(cluster: Cluster) -> bool:
+    try:
+        cluster.connect("postgres", cluster.superuser, cluster.password, connect_timeout=2).close()
+    except (EltError, psycopg.Error):
+        return False
+    return True
+
+
+def parts(config: Settings | None = None) -> dict[str, Part]:
+    """The parts in the order in which they start."""
+    from local import airflow
+
+    config = config or settings()
+    postgres_programs = (
+        Program("source", _module("local.postgres", "source"), {"SOURCE_PORT": config.source_port}, "INT"),
+        Program(
+            "metadata", _module("local.postgres", "metadata"), {"METADATA_PORT": config.metadata_port}, "INT"
+        ),
+    )
+    return {
+        part.name: part
+        for part in (
+            Part(
+                "postgres",
+                postgres_programs,
+                (),
+                f"127.0.0.1:{config.source_port} (source), 127.0.0.1:{config.metadata_port} (metadata)",
+                lambda: all(_accepts(make(config)) for make in CLUSTERS.values()),
+            ),
+            Part(
+                "sink",
+                (
+                    Program(
+                        "sink",
+                        _module("local.sink"),
+                        {"SINK_PORT": config.sink_port, "SINK_SMTP_PORT": config.sink_smtp_port},
+                    ),
+                ),
+                (),
+                f"http://127.0.0.1:{config.sink_port} (webhook), 127.0.0.1:{config.sink_smtp_port} (SMTP)",
+                lambda: _answers(f"http://127.0.0.1:{config.sink_port}/health"),
+            ),
+            Part(
+                "airbyte",
+                (Program("airbyte", _module("airbyte_local"), {"AIRBYTE_PORT": config.airbyte_port}),),
+                (),
+                f"http://127.0.0.1:{config.airbyte_port}/api/public/v1",
+                lambda: _answers(f"http://127.0.0.1:{config.airbyte_port}/api/public/v1/health"),
+            ),
+            Part(
+                "airflow",
+                tuple(
+                    Program(
+                        f"airflow-{name}",
+                        _module("local.airflow", name),
+                        {"AIRFLOW_PORT": config.airflow_port} if name == "api-server" else {},
+                    )
+                    for name in airflow.PROGRAMS
+                ),
+                ("postgres", "sink", "airbyte"),
+                f"http://127.0.0.1:{config.airflow_port}",
+                lambda: airflow.is_ready(config),
+                prepare=lambda: airflow.prepare(config),
+                patience=180.0,
+            ),
+        )
+    }
+
+
+# ---------------------------------------------------------------------------------------------------- supervisord
+
+
+def _socket_path(home: Path) -> Path:
+    """Supervisord's control socket: under ELT_HOME, or, where that path is too long for a socket, in a private
+    folder of the system's temporary one (a unix socket's path holds at most 104 bytes on macOS, 108 on Linux).
+    """
+    near = home / "run" / "supervisor.sock"
+    if len(os.fsencode(near)) < 90:  # supervisord binds a longer temporary name beside it first
+        return near
+    folder = Path(tempfile.gettempdir()) / f"elt-{os.getuid()}-{sha256(os.fsencode(home)).hexdigest()[:12]}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    owner = folder.lstat()
+    if folder.is_symlink() or owner.st_uid != os.getuid() or owner.st_mode & 0o077:
+        raise EltError(
+            f"{folder} belongs to somebody else", "remove it, or set TMPDIR to a folder of your own"
+        )
+    return folder / "s"
+
+
+def _quoted(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%") + '"'
+
+
+def _configuration(home: Path, every: Iterable[Part]) -> str:
+    """Supervisord's configuration. No secret stands in it: the programs read their settings themselves."""
+    lines = [
+        "[supervisord]",
+        f"logfile={home}/logs/supervisord.log".replace("%", "%%"),
+        f"pidfile={home}/run/supervisord.pid".replace("%", "%%"),
+        "nodaemon=true",
+        "silent=true",
+        f"environment={MARK}={_quoted(str(home))},ELT_HOME={_quoted(str(home))}",
+        *(["user=root"] if os.geteuid() == 0 else []),
+        "[unix_http_server]",
+        f"file={_socket_path(home)}".replace("%", "%%"),
+        "chmod=0600",
+        "[rpcinterface:supervisor]",
+        "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface",
+    ]
+    for part in every:
+        for program in part.programs:
+            lines += [
+                f"[program:{program.name}]",
+                "command=" + " ".join(_quoted(word) for word in program.command),
+                f"directory={ROOT}".replace("%", "%%"),
+                f"stdout_logfile={home}/logs/{program.name}.log".replace("%", "%%"),
+                "redirect_stderr=true",
+                "stdout_logfile_maxbytes=20MB",
+                "stdout_logfile_backups=2",
+                "autostart=false",
+                "autorestart=true",
+                "startsecs=1",
+                "startretries=3",
+                f"stopsignal={program.stop_signal}",
+                "stopwaitsecs=30",
+                "killasgroup=true",
+            ]
+    return "\n".join(lines) + "\n"
+
+
+def _supervisor(home: Path) -> xmlrpc.client.ServerProxy:
+    transport = SupervisorTransport(None, None, f"unix://{_socket_path(home)}")
+    return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
+
+
+def supervised(home: Path) -> dict[str, dict] | None:
+    """What supervisord says of each program (`getAllProcessInfo`), or None when it does not run."""
+    try:
+        return {info["name"]: info for info in _supervisor(home).supervisor.getAllProcessInfo()}
+    except (OSError, xmlrpc.client.Error):
+        return None
+
+
+def _start_supervisord(home: Path, every: Iterable[Part]) -> None:
+    for folder in (home / "run", home / "logs"):
+        folder.mkdir(parents=True, exist_ok=True)
+    configuration = home / "run" / "supervisord.conf"
+    configuration.write_text(_configuration(home, every))
+    configuration.chmod(0o600)
+    _socket_path(home).unlink(missing_ok=True)
+    with (home / "logs" / "supervisord.err").open("wb") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "supervisor.supervisord", "-c", str(configuration)],
+            stdin=subprocess.DEVNULL,
+            stdout=errors,
+            stderr=errors,
+            start_new_session=True,  # a Ctrl-C in the terminal is not for the stack
+            env=os.environ | {MARK: str(home), "ELT_HOME": str(home)},
+            cwd=ROOT,
+        )
+    deadline = time.monotonic() + 15
+    while supervised(home) is None:
+        if process.poll() is not None or time.monotonic() > deadline:
+            text = (home / "logs" / "supervisord.err").read_text().strip().splitlines()
+            raise EltError(
+                f"supervisord did not start: {text[-1] if text else 'no answer'}",
+                f"see {home}/logs/supervisord.err",
+            )
+        time.sleep(0.05)
+
+
+# ---------------------------------------------------------------------------------------------------- start
+
+
+def taken_by(port: int) -> str | None:
+    """Who listens on a local port ("nginx, process 4711"), or None when it is free."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except PermissionError:
+            return "nobody, but ports below 1024 are the administrator's"
+        except OSError:
+            pass
+        else:
+            return None
+    try:
+        for connection in psutil.net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+                return f"{psutil.Process(connection.pid).name()}, process {connection.pid}"
+    except psutil.Error:  # macOS, or another user's process: who it is stays unknown
+        pass
+    return "another process"
+
+
+def _check_ports(programs: Iterable[Program]) -> None:
+    for program in programs:
+        for variable, port in program.ports.items():
+            if owner := taken_by(port):
+                raise EltError(
+                    f"port {port}, wanted by {program.name}, is taken by {owner}",
+                    f"stop it, or set {variable} in .env to a free port",
+                )
+
+
+def _check_disk(home: Path) -> None:
+    home.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(home).free
+    if free < 1 << 30:
+        raise EltError(
+            f"the disk of {home} is full: {free >> 20} MiB are free, the stack needs 1024",
+            "free some space, or set ELT_HOME to a folder on another disk",
+        )
+
+
+def with_needs(names: Iterable[str], every: dict[str, Part]) -> list[Part]:
+    """The named parts (all of them when none is named) and what they need, in starting order."""
+    names = list(names) or list(every)
+    if unknown := [name for name in names if name not in every]:
+        raise EltError(f"no part is named {unknown[0]!r}", f"choose from {', '.join(every)}")
+    wanted = set(names)
+    for name in names:
+        wanted |= set(every[name].needs)
+    return [part for part in every.values() if part.name in wanted]
+
+
+def up(names: Iterable[str] = (), report: Callable[[str], None] = lambda line: None) -> list[Part]:
+    """Start parts and what they need; return when each is healthy. Parts that run are left alone.
+
+    Raises EltError when a port is taken, the disk is full, or a part does not become healthy (its last log line is named).
+    """
+    config = settings()
+    home = config.home
+    every = parts(config)
+    wanted = with_needs(names, every)
+    _check_disk(home)
+    running = supervised(home)
+    alive = {name for name, info in (running or {}).items() if info["statename"] in ("RUNNING", "STARTING")}
+    if running is None:
+        stop_strays(home)
+    _check_ports(program for part in wanted for program in part.programs if program.name not in alive)
+    if running is None:
+        _start_supervisord(home, every.values())
+    calls = _supervisor(home).supervisor
+    started = time.monotonic()
+    pending = list(wanted)
+    while pending:
+        # everything that does not wait for another part starts at once; readiness is awaited in order
+        for part in [p for p in pending if not any(q.name in p.needs for q in pending)]:
+            fresh = [program for program in part.programs if program.name not in alive]
+            if fresh:
+                part.prepare()
+            for program in fresh:
+                calls.startProcess(program.name, False)
+                alive.add(program.name)
+        part = pending.pop(0)
+        _await_ready(part, home)
+        report(f"{part.name}: ready after {time.monotonic() - started:.1f} s, {part.address}")
+    return wanted
+
+
+def _await_ready(part: Part, home: Path) -> None:
+    deadline = time.monotonic() + part.patience
+    while not part.ready():
+        states = supervised(home) or {}
+        for program in part.programs:
+            if states.get(program.name, {}).get("statename") == "FATAL":
+                raise EltError(
+                    f"{program.name} does not start: {last_line(program, home)}", f"elt logs {part.name}"
+                )
+        if time.monotonic() > deadline:
+            culprit = part.programs[0]
+            raise EltError(
+                f"{part.name} is not healthy after {part.patience:.0f} s: {last_line(culprit, home)}",
+                f"elt logs {part.name}",
+            )
+        time.sleep(0.1)
+
+
+def log_file(program: Program, home: Path) -> Path:
+    return home / "logs" / f"{program.name}.log"
+
+
+def last_line(program: Program, home: Path) -> str:
+    """The last non-blank line of a program's log: most often the reason."""
+    path = log_file(program, home)
+    lines = (
+        [line for line in path.read_text(errors="replace").splitlines() if line.strip()]
+        if path.exists()
+        else []
+    )
+    return lines[-1].strip() if lines else "it wrote no log"
+
+
+# ---------------------------------------------------------------------------------------------------- stop
+
+
+def stack_processes(home: Path) -> Iterator[psutil.Process]:
+    """Every process of this stack: those that carry its mark in their environment, and their descendants."""
+    seen: set[int] = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    for process in psutil.process_iter():
+        try:
+            if process.pid in seen or process.environ().get(MARK) != str(home):
+                continue
+            for member in (process, *process.children(recursive=True)):
+                if member.pid not in seen:
+                    seen.add(member.pid)
+                    yield member
+        except psutil.Error:
+            continue  # gone meanwhile, or another user's
+
+
+def stop_strays(home: Path) -> int:
+    """End what an earlier stack left behind (its supervisord was killed); PostgreSQL gets time to shut down."""
+    strays = list(stack_processes(home))
+    for process in strays:
+        try:
+            process.send_signal(signal.SIGINT if process.name() == "postgres" else signal.SIGTERM)
+        except psutil.Error:
+            continue
+    _, stubborn = psutil.wait_procs(strays, timeout=20)
+    for process in stubborn:
+        try:
+            process.kill()
+        except psutil.Error:
+            continue
+    psutil.wait_procs(stubborn, timeout=5)
+    return len(strays)
+
+
+def down(names: Iterable[str] = (), report: Callable[[str], None] = lambda line: None) -> None:
+    """Stop parts and what needs them, last started first; without names, all of it: no process and no lock remains."""
+    home = settings().home
+    every = parts()
+    names = list(names)
+    if unknown := [name for name in names if name not in every]:
+        raise EltError(f"no part is named {unknown[0]!r}", f"choose from {', '.join(every)}")
+    chosen = [p for p in every.values() if not names or p.name in names or set(p.needs) & set(names)]
+    running = supervised(home)
+    if running is not None:
+        calls = _supervisor(home).supervisor
+        for part in reversed(chosen):
+            live = [
+                program.name for program in part.programs if running[program.name]["statename"] == "RUNNING"
+            ]
+            for name in live:  # signalled together, then awaited: the slowest decides, not the sum
+                try:
+                    calls.stopProcess(name, False)
+                except NOT_RUNNING:
+                    continue
+            _await_stopped(live, home)
+            if live:
+                report(f"{part.name}: stopped")
+        if not names:
+            pid = calls.getPID()
+            calls.shutdown()
+            with contextlib.suppress(psutil.Error):
+                psutil.Process(pid).wait(timeout=40)
+    if not names:
+        stop_strays(home)
+        _socket_path(home).unlink(missing_ok=True)
+
+
+def _await_stopped(names: list[str], home: Path) -> None:
+    deadline = time.monotonic() + 45  # supervisord itself kills after 30
+    while time.monotonic() < deadline:
+        states = supervised(home) or {}
+        if all(
+            states.get(name, {}).get("statename") not in ("RUNNING", "STOPPING", "STARTING") for name in names
+        ):
+            return
+        time.sleep(0.1)
+
+
+# ---------------------------------------------------------------------------------------------------- status
+
+
+@dataclass(frozen=True)
+class ProgramStatus:
+    """One line of `elt status`."""
+
+    part: str
+    program: str
+    state: str
+    pid: int | None
+    seconds: int
+    healthy: bool
+    address: str
+
+
+def status() -> list[ProgramStatus]:
+    """What runs, since how many seconds, and whether its part answers."""
+    home = settings().home
+    states = supervised(home) or {}
+    lines = []
+    for part in parts().values():
+        up_programs = [p for p in part.programs if states.get(p.name, {}).get("statename") == "RUNNING"]
+        healthy = len(up_programs) == len(part.programs) and part.ready()
+        for program in part.programs:
+            info = states.get(program.name, {})
+            lines.append(
+                ProgramStatus(
+                    part.name,
+                    program.name,
+                    info.get("statename", "STOPPED").lower(),
+                    info.get("pid") or None,
+                    max(0, info.get("now", 0) - info.get("start", 0)) if info.get("pid") else 0,
+                    healthy,
+                    part.address,
+                )
+            )
+    return lines
