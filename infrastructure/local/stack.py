@@ -24,6 +24,7 @@ from pathlib import Path
 import httpx
 import psutil
 import psycopg
+from filelock import FileLock, Timeout
 from supervisor.xmlrpc import SupervisorTransport
 
 from elt.errors import EltError
@@ -70,7 +71,7 @@ def _answers(url: str) -> bool:
 
 def _accepts(cluster: Cluster) -> bool:
     try:
-        cluster.connect("postgres", cluster.superuser, cluster.password, connect_timeout=2).close()
+        cluster.connect("postgres", cluster.superuser, cluster.password).close()
     except (EltError, psycopg.Error):
         return False
     return True
@@ -294,16 +295,35 @@ def with_needs(names: Iterable[str], every: dict[str, Part]) -> list[Part]:
     return [part for part in every.values() if part.name in wanted]
 
 
+@contextlib.contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """One start or stop of a stack at a time."""
+    (home / "run").mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(home / "run" / "stack.lock", timeout=1):
+            yield
+    except Timeout:
+        raise EltError(
+            "another `elt up` or `elt down` is at work on this stack", "wait for it, then try again"
+        ) from None
+
+
 def up(names: Iterable[str] = (), report: Callable[[str], None] = lambda line: None) -> list[Part]:
     """Start parts and what they need; return when each is healthy. Parts that run are left alone.
 
     Raises EltError when a port is taken, the disk is full, or a part does not become healthy (its last log line is named).
     """
-    config = settings()
-    home = config.home
-    every = parts(config)
+    home = settings().home
+    every = parts()
     wanted = with_needs(names, every)
     _check_disk(home)
+    with _alone(home):
+        _start(wanted, every, report)
+    return wanted
+
+
+def _start(wanted: list[Part], every: dict[str, Part], report: Callable[[str], None]) -> None:
+    home = settings().home
     running = supervised(home)
     alive = {name for name, info in (running or {}).items() if info["statename"] in ("RUNNING", "STARTING")}
     if running is None:
@@ -326,7 +346,6 @@ def up(names: Iterable[str] = (), report: Callable[[str], None] = lambda line: N
         part = pending.pop(0)
         _await_ready(part, home)
         report(f"{part.name}: ready after {time.monotonic() - started:.1f} s, {part.address}")
-    return wanted
 
 
 def _await_ready(part: Part, home: Path) -> None:
@@ -406,6 +425,12 @@ def down(names: Iterable[str] = (), report: Callable[[str], None] = lambda line:
     if unknown := [name for name in names if name not in every]:
         raise EltError(f"no part is named {unknown[0]!r}", f"choose from {', '.join(every)}")
     chosen = [p for p in every.values() if not names or p.name in names or set(p.needs) & set(names)]
+    with _alone(home):
+        _stop(chosen, everything=not names, report=report)
+
+
+def _stop(chosen: list[Part], *, everything: bool, report: Callable[[str], None]) -> None:
+    home = settings().home
     running = supervised(home)
     if running is not None:
         calls = _supervisor(home).supervisor
@@ -421,12 +446,12 @@ def down(names: Iterable[str] = (), report: Callable[[str], None] = lambda line:
             _await_stopped(live, home)
             if live:
                 report(f"{part.name}: stopped")
-        if not names:
+        if everything:
             pid = calls.getPID()
             calls.shutdown()
             with contextlib.suppress(psutil.Error):
                 psutil.Process(pid).wait(timeout=40)
-    if not names:
+    if everything:
         stop_strays(home)
         _socket_path(home).unlink(missing_ok=True)
 
