@@ -81,6 +81,8 @@ class Settings(BaseSettings):
     airflow_fernet_key: SecretStr
     airflow_jwt_secret: SecretStr
 
+    elt_schedule: str = "manual"  # cron expression of the DAG; "manual": it runs when it is asked to
+
     supervisor_password: SecretStr
 
     dbt_target: str = "duckdb"

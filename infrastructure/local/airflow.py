@@ -1,0 +1,302 @@
+"""Airflow on one machine: the environment of its processes, its database, its health and its REST API.
+
+Everything that Airflow reads is set here, through its environment; there is no airflow.cfg to drift. In production the
+same variables come from the deployment, and the same DAGs run unchanged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Generator
+from importlib.metadata import version
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+import psycopg
+
+from elt.errors import EltError
+from elt.settings import ROOT, Settings
+
+ORCHESTRATION = ROOT / "data-orchestration"
+POOL = "warehouse"
+
+# What the supervisor runs, in the foreground, with `environment()`. No triggerer: nothing here defers.
+PROGRAMS: dict[str, list[str]] = {
+    "airflow-api-server": [sys.executable, "-m", "airflow", "api-server"],
+    # task logs are read from disk by the API server; the log server would listen on every interface
+    "airflow-scheduler": [sys.executable, "-m", "airflow", "scheduler", "--skip-serve-logs"],
+    "airflow-dag-processor": [sys.executable, "-m", "airflow", "dag-processor"],
+}
+COMPONENTS = ("metadatabase", "scheduler", "dag_processor")
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """All variables of Airflow's processes, to be laid over the present environment. Holds secrets: never print it."""
+    home = settings.home / "airflow"
+    url = f"http://127.0.0.1:{settings.airflow_port}"
+    password = quote(settings.metadata_password.get_secret_value(), safe="")
+    jwt_secret = settings.airflow_jwt_secret.get_secret_value()
+    bundles = [
+        {
+            "name": "adventureworks",
+            "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+            "kwargs": {"path": str(ORCHESTRATION / "dags"), "refresh_interval": 10},
+        }
+    ]
+    sections: dict[str, dict[str, object]] = {
+        "core": {
+            "dags_folder": ORCHESTRATION / "dags",
+            "plugins_folder": home / "plugins",
+            "executor": "LocalExecutor",
+            "auth_manager": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
+            "fernet_key": settings.airflow_fernet_key.get_secret_value(),
+            "execution_api_server_url": f"{url}/execution/",
+            "parallelism": 12,
+            "max_active_tasks_per_dag": 12,
+            "load_examples": False,
+            # nothing starts by itself unless ELT_SCHEDULE says so, therefore there is nothing to unpause
+            "dags_are_paused_at_creation": False,
+        },
+        "database": {
+            "sql_alchemy_conn": f"postgresql+psycopg2://airflow:{password}@127.0.0.1:{settings.metadata_port}/airflow",
+        },
+        "api": {
+            "host": "127.0.0.1",
+            "port": settings.airflow_port,
+            "base_url": url,
+            "workers": 1,
+            "secret_key": hmac.new(jwt_secret.encode(), b"api secret key", hashlib.sha256).hexdigest(),
+            "expose_config": False,
+        },
+        "api_auth": {"jwt_secret": jwt_secret, "jwt_issuer": "adventureworks-elt"},
+        "dag_processor": {
+            "dag_bundle_config_list": json.dumps(bundles),
+            "refresh_interval": 10,
+            "min_file_process_interval": 60,  # a file that changed is read at once all the same
+            "parsing_processes": 1,
+        },
+        "scheduler": {
+            "scheduler_idle_sleep_time": 0.3,
+            "scheduler_heartbeat_sec": 5,
+            # a dead worker or scheduler is noticed within a minute (the defaults are five)
+            "task_instance_heartbeat_timeout": 60,
+            "task_instance_heartbeat_timeout_detection_interval": 10,
+            "orphaned_tasks_check_interval": 60,
+        },
+        "logging": {
+            "base_log_folder": settings.logs_dir / "airflow",
+            "dag_processor_child_process_log_directory": settings.logs_dir / "airflow" / "dag_processor",
+            "colored_console_log": False,
+        },
+        "fab": {"config_file": home / "webserver_config.py"},
+        "usage_data_collection": {"enabled": False},
+        "cosmos": {
+            "enable_telemetry": False,
+            # imports on demand: each task process is spared the operators of other clouds
+            "enable_memory_optimised_imports": True,
+            # the producer is never retried, so nothing is kept for a retry after each of dbt's events
+            "enable_watcher_reliable_retry": False,
+            "enable_dag_versioning": False,
+            "cache_dir": settings.home / "dbt" / "cosmos",
+        },
+    }
+    connections = {
+        "airbyte_default": {
+            "conn_type": "airbyte",
+            "host": settings.airbyte_api,
+            "login": settings.airbyte_client_id,
+            "password": settings.airbyte_client_secret.get_secret_value(),
+            "schema": "applications/token",
+        },
+        "slack_default": {
+            "conn_type": "slackwebhook",
+            "host": settings.slack_webhook_host,
+            "password": settings.slack_webhook_token.get_secret_value(),
+        },
+    }
+    return {
+        "AIRFLOW_HOME": str(home),
+        "ELT_HOME": str(settings.home),
+        "ELT_SCHEDULE": settings.elt_schedule,
+        # airflow_local_settings.py
+        "PYTHONPATH": os.pathsep.join([str(ORCHESTRATION / "config"), os.environ.get("PYTHONPATH", "")]).strip(":"),
+        # arenas per thread would double the memory of processes that fork; macOS forks only with the second one set
+        "MALLOC_ARENA_MAX": "2",
+        "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES",
+        "SCARF_ANALYTICS": "false",
+        "SCARF_NO_ANALYTICS": "true",
+        "DO_NOT_TRACK": "1",
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        **{
+            f"AIRFLOW__{section.upper()}__{option.upper()}": str(value)
+            for section, options in sections.items()
+            for option, value in options.items()
+        },
+        **{f"AIRFLOW_CONN_{name.upper()}": json.dumps(fields) for name, fields in connections.items()},
+    }
+
+
+def prepare(settings: Settings) -> bool:
+    """Bring Airflow's database to this version, with the admin user and the pool of the warehouse; True if there was work.
+
+    Idempotent; a database that is as this version left it costs milliseconds. Raises EltError when the metadata
+    PostgreSQL can't be reached or Airflow can't migrate it.
+    """
+    home = settings.home / "airflow"
+    for folder in (home / "plugins", settings.logs_dir / "airflow"):
+        folder.mkdir(parents=True, exist_ok=True)
+    marker = home / "prepared"
+    if marker.exists() and marker.read_text() == _fingerprint(settings):
+        return False
+    log = settings.logs_dir / "airflow" / "migrate.log"
+    with log.open("w") as output:
+        done = subprocess.run(
+            [sys.executable, "-m", "local.airflow"],
+            env=os.environ | environment(settings),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    if done.returncode != 0:
+        raise EltError("Airflow could not prepare its database", f"the reason is at the end of {log}")
+    draft = marker.with_suffix(".new")
+    draft.touch(mode=0o600)
+    draft.write_text(_fingerprint(settings))
+    draft.replace(marker)
+    return True
+
+
+def _fingerprint(settings: Settings) -> str:
+    """What a prepared database looks like: versions installed, migrations applied, admin user, pool."""
+    try:
+        with psycopg.connect(
+            host="127.0.0.1",
+            port=settings.metadata_port,
+            dbname="airflow",
+            user="airflow",
+            password=settings.metadata_password.get_secret_value(),
+            connect_timeout=5,
+        ) as connection:
+            try:
+                found = connection.execute(
+                    """
+                    select (select string_agg(version_num, ',') from alembic_version),
+                           (select string_agg(version_num, ',') from alembic_version_fab),
+                           (select password from ab_user where username = %s),
+                           (select slots from slot_pool where pool = %s),
+                           (select system_identifier from pg_control_system())
+                    """,
+                    [settings.airflow_admin_user, POOL],
+                ).fetchone()
+            except psycopg.errors.UndefinedTable:
+                found = None
+    except psycopg.OperationalError as error:
+        raise EltError(
+            f"the metadata PostgreSQL does not answer on 127.0.0.1:{settings.metadata_port}: "
+            f"{str(error).strip().splitlines()[-1]}",
+            "`elt up postgres`, and see `elt logs postgres`",
+        ) from None
+    # a changed password has to reach the database; it is stored nowhere but as this digest
+    wanted = hmac.new(
+        settings.airflow_jwt_secret.get_secret_value().encode(),
+        settings.airflow_admin_password.get_secret_value().encode(),
+        hashlib.sha256,
+    ).hexdigest()
+    packages = [version(name) for name in ("apache-airflow", "apache-airflow-providers-fab")]
+    return hashlib.sha256(json.dumps([packages, wanted, found], default=str).encode()).hexdigest()
+
+
+def healthy(settings: Settings, timeout: float = 5.0) -> dict[str, str]:
+    """Status of each component ("healthy", "unhealthy", or "down" when the API server does not answer)."""
+    try:
+        answer = httpx.get(f"http://127.0.0.1:{settings.airflow_port}/api/v2/monitor/health", timeout=timeout)
+        answer.raise_for_status()
+        report = answer.json()
+    except (httpx.HTTPError, ValueError):
+        return {"api_server": "down"}
+    return {"api_server": "healthy"} | {
+        name: (report.get(name) or {}).get("status") or "unhealthy" for name in COMPONENTS
+    }
+
+
+class _Login(httpx.Auth):
+    """Airflow's token for a user's name and password; asked for when needed, and again when it has expired."""
+
+    requires_response_body = True
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._token = ""
+
+    def _ask(self) -> httpx.Request:
+        return httpx.Request(
+            "POST",
+            f"http://127.0.0.1:{self._settings.airflow_port}/auth/token",
+            json={
+                "username": self._settings.airflow_admin_user,
+                "password": self._settings.airflow_admin_password.get_secret_value(),
+            },
+        )
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        for _ in range(2):
+            if not self._token:
+                answer = yield self._ask()
+                if answer.is_error:
+                    raise EltError(
+                        f"Airflow refused the login of {self._settings.airflow_admin_user} ({answer.status_code})",
+                        "check AIRFLOW_ADMIN_USER and AIRFLOW_ADMIN_PASSWORD, then `elt up airflow`",
+                    )
+                self._token = answer.json()["access_token"]
+            request.headers["Authorization"] = f"Bearer {self._token}"
+            response = yield request
+            if response.status_code != httpx.codes.UNAUTHORIZED:
+                return
+            self._token = ""
+
+
+def client(settings: Settings, timeout: float = 30.0) -> httpx.Client:
+    """A client of Airflow's REST API: `client(settings).post("/dags/adventureworks_elt/dagRuns", json={…})`."""
+    return httpx.Client(
+        base_url=f"http://127.0.0.1:{settings.airflow_port}/api/v2", auth=_Login(settings), timeout=timeout
+    )
+
+
+def migrate(settings: Settings) -> None:
+    """Create or migrate the tables, the admin user and the pool. Runs in a process with `environment()`.
+
+    One process for what would be three of Airflow's commands, each with its seconds of start-up; and the password stays
+    off the command line.
+    """
+    from airflow.models.pool import Pool
+    from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
+    from airflow.utils.db import initdb
+
+    initdb()
+    Pool.create_or_update_pool(
+        POOL, slots=1, description="One writer of the warehouse at a time.", include_deferred=False
+    )
+    name, password = settings.airflow_admin_user, settings.airflow_admin_password.get_secret_value()
+    with get_application_builder() as builder:
+        security = builder.sm
+        user = security.find_user(username=name)
+        if user is None:
+            role = security.find_role("Admin")
+            user = security.add_user(name, name, "", f"{name}@localhost", role, password)
+            if not user:
+                raise EltError(f"Airflow did not create the user {name}", "see the lines above")
+        else:
+            security.reset_password(user.id, password)
+
+
+if __name__ == "__main__":
+    from elt.settings import settings as this_process
+
+    migrate(this_process())
+    Path(os.environ["AIRFLOW_HOME"], "webserver_config.py").touch()
