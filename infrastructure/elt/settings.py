@@ -31,7 +31,6 @@ GENERATED = {
     "AIRFLOW_ADMIN_PASSWORD": lambda: secrets.token_urlsafe(12),
     "AIRFLOW_FERNET_KEY": lambda: Fernet.generate_key().decode(),
     "AIRFLOW_JWT_SECRET": lambda: secrets.token_urlsafe(48),
-    "SUPERVISOR_PASSWORD": lambda: secrets.token_urlsafe(24),
 }
 
 
@@ -82,8 +81,6 @@ class Settings(BaseSettings):
     airflow_jwt_secret: SecretStr
 
     elt_schedule: str = "manual"  # cron expression of the DAG; "manual": it runs when it is asked to
-
-    supervisor_password: SecretStr
 
     dbt_target: str = "duckdb"
 

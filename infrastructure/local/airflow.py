@@ -125,7 +125,9 @@ def environment(settings: Settings) -> dict[str, str]:
         "ELT_HOME": str(settings.home),
         "ELT_SCHEDULE": settings.elt_schedule,
         # airflow_local_settings.py
-        "PYTHONPATH": os.pathsep.join([str(ORCHESTRATION / "config"), os.environ.get("PYTHONPATH", "")]).strip(":"),
+        "PYTHONPATH": os.pathsep.join(
+            [str(ORCHESTRATION / "config"), os.environ.get("PYTHONPATH", "")]
+        ).strip(":"),
         # arenas per thread would double the memory of processes that fork; macOS forks only with the second one set
         "MALLOC_ARENA_MAX": "2",
         "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES",
@@ -157,7 +159,7 @@ def prepare(settings: Settings) -> bool:
     log = settings.logs_dir / "airflow" / "migrate.log"
     with log.open("w") as output:
         done = subprocess.run(
-            [sys.executable, "-m", "local.airflow"],
+            [sys.executable, "-m", "local.airflow", "migrate"],
             env=os.environ | environment(settings),
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -295,8 +297,17 @@ def migrate(settings: Settings) -> None:
             security.reset_password(user.id, password)
 
 
-if __name__ == "__main__":
+def main(argv: list[str]) -> None:
+    """`migrate` (in a process with `environment()`), or become one of PROGRAMS with its environment."""
     from elt.settings import settings as this_process
 
-    migrate(this_process())
-    Path(os.environ["AIRFLOW_HOME"], "webserver_config.py").touch()
+    if argv == ["migrate"]:
+        migrate(this_process())
+        Path(os.environ["AIRFLOW_HOME"], "webserver_config.py").touch()
+        return
+    command = PROGRAMS[argv[0]]
+    os.execve(command[0], command, os.environ | environment(this_process()))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

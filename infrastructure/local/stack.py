@@ -122,15 +122,15 @@ def parts(config: Settings | None = None) -> dict[str, Part]:
                 "airflow",
                 tuple(
                     Program(
-                        f"airflow-{name}",
+                        name,
                         _module("local.airflow", name),
-                        {"AIRFLOW_PORT": config.airflow_port} if name == "api-server" else {},
+                        {"AIRFLOW_PORT": config.airflow_port} if name.endswith("api-server") else {},
                     )
                     for name in airflow.PROGRAMS
                 ),
                 ("postgres", "sink", "airbyte"),
                 f"http://127.0.0.1:{config.airflow_port}",
-                lambda: airflow.is_ready(config),
+                lambda: set(airflow.healthy(config).values()) == {"healthy"},
                 prepare=lambda: airflow.prepare(config),
                 patience=180.0,
             ),
