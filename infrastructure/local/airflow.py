@@ -14,7 +14,6 @@ import subprocess
 import sys
 from collections.abc import Generator
 from importlib.metadata import version
-from pathlib import Path
 from urllib.parse import quote
 
 import httpx
@@ -22,6 +21,7 @@ import psycopg
 
 from elt.errors import EltError
 from elt.settings import ROOT, Settings
+from elt.settings import settings as this_process
 
 ORCHESTRATION = ROOT / "data-orchestration"
 POOL = "warehouse"
@@ -297,16 +297,15 @@ def migrate(settings: Settings) -> None:
             security.reset_password(user.id, password)
 
 
-def main(argv: list[str]) -> None:
-    """`migrate` (in a process with `environment()`), or become one of PROGRAMS with its environment."""
-    from elt.settings import settings as this_process
-
-    if argv == ["migrate"]:
-        migrate(this_process())
-        Path(os.environ["AIRFLOW_HOME"], "webserver_config.py").touch()
+def main(arguments: list[str]) -> None:
+    """`python -m local.airflow PROGRAM`: become that program, with Airflow's environment (which no file then has to hold)."""
+    (name,) = arguments
+    config = this_process()
+    if name == "migrate":
+        migrate(config)
         return
-    command = PROGRAMS[argv[0]]
-    os.execve(command[0], command, os.environ | environment(this_process()))
+    command = PROGRAMS[name]
+    os.execve(command[0], command, os.environ | environment(config))
 
 
 if __name__ == "__main__":

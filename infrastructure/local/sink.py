@@ -1,0 +1,254 @@
+"""The sink: takes Slack webhooks and e-mail on one machine, and keeps each message as one line of JSON.
+
+It answers as Slack's incoming webhooks do (https://api.slack.com/messaging/webhooks#handling_errors), so that what it
+accepts here is accepted there: `ok`, or the error's short name. `python -m local.sink` runs it in the foreground.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hmac
+import html
+import json
+import logging
+import os
+import socket
+import sys
+import time
+import warnings
+from collections import deque
+from email import message_from_bytes, policy
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from elt.errors import EltError
+from elt.settings import Settings, settings
+
+SMTP_USER = "elt"
+MAX_BODY = 1024 * 1024  # bytes
+# Slack's limits: https://api.slack.com/reference/block-kit/blocks, …/methods/chat.postMessage
+MAX_BLOCKS, MAX_ATTACHMENTS, MAX_TEXT, MAX_SECTION, MAX_HEADER = 50, 100, 40_000, 3_000, 150
+
+
+def messages_file(home: Path) -> Path:
+    """Where the sink of this `ELT_HOME` keeps its messages."""
+    return home / "sink" / "messages.jsonl"
+
+
+class Messages:
+    """The record: one JSON object a line, on disk before the sender hears that it was taken."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        self.path = path
+        if (content := path.read_bytes()) and not content.endswith(b"\n"):
+            with path.open("ab") as file:  # a crash tore the last line; the next one starts anew
+                file.write(b"\n")
+
+    def add(self, channel: str, **fields: Any) -> None:
+        moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        line = json.dumps({"time": moment, "channel": channel, **fields}, ensure_ascii=False)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def last(self, limit: int) -> list[dict[str, Any]]:
+        """The newest `limit` messages, oldest first; a torn line is left out."""
+        with self.path.open(encoding="utf-8") as file:
+            lines = deque(file, maxlen=limit)
+        messages = []
+        for line in lines:
+            try:
+                messages.append(json.loads(line))
+            except ValueError:
+                continue
+        return messages
+
+
+def refusal(payload: object) -> str | None:
+    """Slack's name for what is wrong with a webhook's payload, or None when Slack would take it."""
+    if not isinstance(payload, dict):
+        return "invalid_payload"
+    text, blocks, attachments = (payload.get(name) for name in ("text", "blocks", "attachments"))
+    if not (text or blocks or attachments):
+        return "no_text"
+    if text is not None and not isinstance(text, str):
+        return "invalid_payload"
+    if len(text or "") > MAX_TEXT:
+        return "msg_too_long"
+    if attachments is not None and (not isinstance(attachments, list) or len(attachments) > MAX_ATTACHMENTS):
+        return "too_many_attachments"
+    if blocks is not None and not (
+        isinstance(blocks, list) and len(blocks) <= MAX_BLOCKS and all(_is_block(block) for block in blocks)
+    ):
+        return "invalid_blocks"
+    return None
+
+
+def _is_block(block: object) -> bool:
+    if not isinstance(block, dict) or not isinstance(block.get("type"), str):
+        return False
+    limit = {"section": MAX_SECTION, "header": MAX_HEADER}.get(block["type"])
+    text = block.get("text")
+    if limit is None or text is None:
+        return True
+    content = text.get("text") if isinstance(text, dict) else None
+    return isinstance(content, str) and 0 < len(content) <= limit
+
+
+class Sink:
+    """Handlers of the two protocols over one record."""
+
+    def __init__(self, config: Settings) -> None:
+        self.token = config.slack_webhook_token.get_secret_value()
+        self.messages = Messages(messages_file(config.home))
+        self.app = Starlette(
+            routes=[
+                Route("/services/{token:path}", self.webhook, methods=["POST"]),
+                Route("/messages", self.recorded, methods=["GET"]),
+                Route("/health", self.health, methods=["GET"]),
+                Route("/", self.page, methods=["GET"]),
+            ]
+        )
+
+    async def webhook(self, request: Request) -> Response:
+        if not hmac.compare_digest(request.path_params["token"].encode(), self.token.encode()):
+            return PlainTextResponse("invalid_token", 403)
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BODY:
+                return PlainTextResponse("request_too_large", 413)
+        try:
+            payload = json.loads(body)
+        except ValueError:
+            return PlainTextResponse("invalid_payload", 400)
+        if reason := refusal(payload):
+            return PlainTextResponse(reason, 400)
+        self.messages.add("slack", text=payload.get("text", ""), payload=payload)
+        return PlainTextResponse("ok")
+
+    async def recorded(self, request: Request) -> Response:
+        self._demand_token(request)
+        try:
+            limit = int(request.query_params.get("limit", "1000"))
+        except ValueError:
+            raise HTTPException(400, "limit: not a number") from None
+        return JSONResponse(self.messages.last(max(0, limit)))
+
+    async def page(self, request: Request) -> Response:
+        self._demand_token(request)
+        rows = "".join(
+            f"<tr><td>{html.escape(message['time'])}</td><td>{html.escape(message['channel'])}</td>"
+            f"<td><pre>{html.escape(message.get('subject') or '')}\n{html.escape(message.get('text') or '')}</pre></td></tr>"
+            for message in reversed(self.messages.last(200))
+        )
+        return HTMLResponse(
+            "<!doctype html><title>Sink</title><style>body{font:14px sans-serif;margin:2em}pre{margin:0;white-space:"
+            "pre-wrap}td{padding:.4em 1em;vertical-align:top;border-top:1px solid #ddd}</style>"
+            f"<h1>Messages</h1><table>{rows or '<tr><td>None yet.</td></tr>'}</table>",
+            headers={"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"},
+        )
+
+    async def health(self, request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    def _demand_token(self, request: Request) -> None:
+        """The token as a bearer, or as the password of a browser's login prompt."""
+        scheme, _, value = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "basic":
+            try:
+                value = base64.b64decode(value, validate=True).decode().partition(":")[2]
+            except ValueError:
+                value = ""
+        if not hmac.compare_digest(value.encode(), self.token.encode()):
+            raise HTTPException(401, "the token, please", {"WWW-Authenticate": 'Basic realm="sink"'})
+
+    def authenticate(
+        self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, login: Any
+    ) -> AuthResult:
+        matches = (
+            isinstance(login, LoginPassword)
+            and login.login == SMTP_USER.encode()
+            and hmac.compare_digest(login.password, self.token.encode())
+        )
+        return AuthResult(success=matches, handled=False)
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        mail = message_from_bytes(envelope.content or b"", policy=policy.default)
+        body = mail.get_body(("plain", "html"))
+        self.messages.add(
+            "email",
+            sender=envelope.mail_from,
+            recipients=envelope.rcpt_tos,
+            subject=str(mail.get("subject", "")),
+            text=body.get_content().strip() if body else "",
+        )
+        return "250 OK"
+
+
+def listen(port: int, variable: str) -> socket.socket:
+    """A listening socket on 127.0.0.1. Raises EltError, naming the variable that moves it, when the port is taken."""
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except OSError as error:
+        raise EltError(
+            f"the sink can't listen on 127.0.0.1:{port}: {os.strerror(error.errno or 0)}",
+            f"free the port, or set {variable}",
+        ) from None
+
+
+async def serve(config: Settings) -> None:
+    """Run both servers until SIGTERM or SIGINT."""
+    sink = Sink(config)
+    web = listen(config.sink_port, "SINK_PORT")
+    mail = listen(config.sink_smtp_port, "SINK_SMTP_PORT")
+    # a login without TLS is acceptable on the loopback interface alone
+    smtp = await asyncio.get_running_loop().create_server(
+        lambda: SMTP(
+            sink,
+            hostname="localhost",
+            data_size_limit=MAX_BODY,
+            auth_required=True,
+            auth_require_tls=False,
+            authenticator=sink.authenticate,
+            loop=asyncio.get_running_loop(),
+        ),
+        sock=mail,
+    )
+    # no access log: the webhook's path is its secret
+    server = uvicorn.Server(
+        uvicorn.Config(sink.app, access_log=False, log_level="warning", timeout_graceful_shutdown=2)
+    )
+    print(
+        f"sink: webhook on 127.0.0.1:{config.sink_port}, SMTP on 127.0.0.1:{config.sink_smtp_port}",
+        flush=True,
+    )
+    async with smtp:
+        await server.serve(sockets=[web])
+
+
+def main() -> None:
+    """Run the sink in the foreground; a port that is taken is one line and exit code 2."""
+    logging.getLogger("mail.log").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", "Requiring AUTH while not requiring TLS")
+    try:
+        asyncio.run(serve(settings()))
+    except EltError as error:
+        print(f"sink: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
