@@ -41,7 +41,7 @@ def status() -> None:
 
     table = Table(box=None, pad_edge=False)
     for column in ("part", "program", "state", "pid", "up for", "health", "address"):
-        table.add_column(column, no_wrap=column != "address")
+        table.add_column(column, no_wrap=True)
     lines = stack.status()
     for line in lines:
         minutes, seconds = divmod(line.seconds, 60)
@@ -56,7 +56,8 @@ def status() -> None:
             line.address,
         )
     console = Console(highlight=False)
-    console.print(table, soft_wrap=True)
+    console.width = max(console.width, 120)  # a line a program, also where the output is no terminal
+    console.print(table)
     if owner := holder(settings().warehouse_path):
         console.print(f"the warehouse is written by {owner}")
     if not all(line.healthy for line in lines):

@@ -501,7 +501,7 @@ def status() -> list[ProgramStatus]:
                     info.get("pid") or None,
                     max(0, info.get("now", 0) - info.get("start", 0)) if info.get("pid") else 0,
                     healthy,
-                    part.address,
+                    ", ".join(f"127.0.0.1:{port}" for port in program.ports.values()),
                 )
             )
     return lines

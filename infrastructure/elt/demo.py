@@ -1,0 +1,292 @@
+"""`elt demo`: the whole chain on this machine, watched live, with a report at the end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import httpx
+from rich.console import Console
+
+from elt.errors import EltError
+from elt.report import Facts, changes, facts, revenue_by_category
+from elt.settings import Settings, settings
+
+DAG = "adventureworks_elt"
+CONNECTION = "adventureworks"
+ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
+RUN_PATIENCE = 900.0  # seconds that one DAG run may take
+
+
+@dataclass
+class Steps:
+    """Prints each step as it begins and ends, and remembers how long it took."""
+
+    console: Console
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        self.say(f"[bold]▶ {title}[/bold]")
+        started = time.monotonic()
+        yield
+        self.seconds[title] = time.monotonic() - started
+        self.say(f"  [green]done[/green] in {self.seconds[title]:.1f} s")
+
+    def say(self, line: str) -> None:
+        self.console.print(line, highlight=False, soft_wrap=True)
+
+
+# ------------------------------------------------------------------------------------------------ the DAG
+
+
+def _checked(answer: httpx.Response) -> dict:
+    if answer.is_error:
+        raise EltError(
+            f"Airflow answered {answer.status_code} to {answer.request.url.path}: {answer.text[:200]}",
+            "elt logs airflow",
+        )
+    return answer.json()
+
+
+def _await_dag(api: httpx.Client) -> dict:
+    """The DAG as Airflow knows it, once the DAG processor has read it."""
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        answer = api.get(f"/dags/{DAG}")
+        if answer.status_code == 200 and not answer.json()["has_import_errors"]:
+            return answer.json()
+        errors = _checked(api.get("/importErrors"))["import_errors"]
+        if errors:
+            raise EltError(
+                f"{errors[0]['filename']}: {errors[0]['stack_trace'].strip().splitlines()[-1]}",
+                "mend the DAG",
+            )
+        time.sleep(0.5)
+    raise EltError(f"Airflow does not show the DAG {DAG} after 90 s", "elt logs airflow")
+
+
+def _active_runs(api: httpx.Client) -> list[dict]:
+    answer = api.get(f"/dags/{DAG}/dagRuns", params={"state": ["queued", "running"], "order_by": "run_after"})
+    return _checked(answer)["dag_runs"]
+
+
+def _begin_run(api: httpx.Client, steps: Steps) -> str:
+    """The id of a run that begins from now on.
+
+    A run that is under way may have read the source already, so its end is awaited first. Unpausing a scheduled DAG
+    fires one run at once: that one is taken instead of a second.
+    """
+    if _await_dag(api)["is_paused"]:
+        _checked(api.patch(f"/dags/{DAG}", json={"is_paused": False}))
+        deadline = time.monotonic() + 6
+        while time.monotonic() < deadline:
+            if runs := _active_runs(api):
+                return runs[0]["dag_run_id"]
+            time.sleep(0.5)
+    while runs := _active_runs(api):
+        steps.say(f"  a run is under way ({runs[0]['dag_run_id']}): awaiting its end")
+        _watch(api, runs[0]["dag_run_id"], steps, failure_matters=False)
+    return _checked(api.post(f"/dags/{DAG}/dagRuns", json={"logical_date": None}))["dag_run_id"]
+
+
+def _tasks(api: httpx.Client, run: str) -> list[dict]:
+    answer = api.get(f"/dags/{DAG}/dagRuns/{run}/taskInstances", params={"limit": 1000})
+    return _checked(answer)["task_instances"]
+
+
+def _watch(api: httpx.Client, run: str, steps: Steps, *, failure_matters: bool = True) -> list[dict]:
+    """Show a run's tasks as they begin and end; the task instances of the ended run.
+
+    Raises EltError with the failed tasks when the run fails (unless `failure_matters` is false) or takes too long.
+    """
+    known: dict[str, str] = {}
+    deadline = time.monotonic() + RUN_PATIENCE
+    with steps.console.status("waiting for the scheduler …") as line:
+        while True:
+            state = _checked(api.get(f"/dags/{DAG}/dagRuns/{run}"))["state"]
+            tasks = _tasks(api, run)
+            for task in sorted(tasks, key=lambda t: t["end_date"] or "~"):
+                if task["state"] in ENDED and known.get(task["task_id"]) != task["state"]:
+                    known[task["task_id"]] = task["state"]
+                    colour = {"success": "green", "skipped": "dim"}.get(task["state"], "red")
+                    duration = f"{task['duration']:6.1f} s" if task["duration"] else " " * 8
+                    steps.say(f"  [{colour}]{task['state']:<16}[/{colour}] {duration}  {task['task_id']}")
+            running = [task["task_id"] for task in tasks if task["state"] == "running"]
+            line.update(f"{len(known)}/{len(tasks)} tasks, running: {', '.join(running[:3]) or '-'}")
+            if state in ("success", "failed"):
+                break
+            if time.monotonic() > deadline:
+                raise EltError(f"the run {run} takes longer than {RUN_PATIENCE:.0f} s", "elt logs airflow")
+            time.sleep(1.0)
+    if state == "failed" and failure_matters:
+        failed = [task["task_id"] for task in tasks if task["state"] == "failed"]
+        raise EltError(
+            f"the DAG run {run} failed in {', '.join(failed) or 'no task'}",
+            f"read the messages of the sink, or the task's log at http://127.0.0.1:{settings().airflow_port}"
+            f"/dags/{DAG}/runs/{run}",
+        )
+    return tasks
+
+
+# ------------------------------------------------------------------------------------------------ the source
+
+
+def _fill_source(steps: Steps, original: Path | None) -> None:
+    """Fill an empty source, from the original CSVs if they are asked for; keep what is there otherwise.
+
+    When the source holds other data than the asked-for CSVs, these replace it, and the warehouse that was synced from the
+    old data is moved aside: its cursors say nothing about the new rows.
+    """
+    from adventureworks import database
+
+    config = settings()
+    origin = database.origin()
+    if origin == "empty" or (original and origin != "csv"):
+        if origin != "empty":
+            aside = config.warehouse_path.with_name(f"warehouse-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.duckdb")
+            steps.say(f"  [yellow]the source holds other data ({origin}): replaced by {original}[/yellow]")
+            if config.warehouse_path.exists():
+                config.warehouse_path.rename(aside)
+                steps.say(f"  [yellow]its warehouse is kept as {aside.name}[/yellow]")
+        command = ["load", "--from", str(original)] if original else ["generate"]
+        _run_elt("source", *command)
+    else:
+        steps.say(f"  the source is filled already ({origin}): kept")
+
+
+def _run_elt(*arguments: str) -> None:
+    """Run a verb of `elt` in a process of its own; its output is ours, and so is its error."""
+    code = subprocess.run([sys.executable, "-m", "elt.cli", *arguments], check=False).returncode
+    if code:
+        raise click.exceptions.Exit(code)
+
+
+# ------------------------------------------------------------------------------------------------ the demo
+
+
+def _original_folder(config: Settings) -> Path | None:
+    given = os.environ.get("AW_DATA", "")
+    if not given:
+        return None
+    folder = Path(given).expanduser().resolve()
+    if not folder.is_dir():
+        raise EltError(
+            f"AW_DATA: there is no folder {folder}", "name the folder of the CSV files, or leave AW_DATA out"
+        )
+    return folder
+
+
+def _shop_open() -> bool:
+    value = os.environ.get("SHOP", "on").lower()
+    if value not in ("on", "off"):
+        raise EltError(f"SHOP={value}: not a known value", "SHOP=on (the default) or SHOP=off")
+    return value == "on"
+
+
+@click.command()
+def demo() -> None:
+    """The whole chain on this machine, with live progress and a report.
+
+    PostgreSQL shop → Airbyte sync → dbt star schema → published marts, driven by the Airflow DAG adventureworks_elt; then a
+    trading day in the shop and a second, incremental run. Leaves the services running (`elt down` stops them). Run
+    again, it keeps all data and adds one day.
+
+    Environment: AW_DATA=DIR fills the source from the original CSV files instead of the generator; SHOP=off leaves
+    the trading day out.
+    """
+    from local import stack
+
+    config = settings()
+    original, shop = _original_folder(config), _shop_open()
+    steps = Steps(Console())
+    ours = stack.supervised(config.home) is None
+    started = time.monotonic()
+    try:
+        runs = _chain(steps, config, original, shop)
+    except KeyboardInterrupt:
+        if ours:
+            steps.say("interrupted: stopping what this demo started")
+            with suppress(EltError):
+                stack.down(report=lambda line: steps.say(f"  {line}"))
+        raise
+    _report(steps, config, runs, time.monotonic() - started)
+
+
+def _chain(steps: Steps, config: Settings, original: Path | None, shop: bool) -> list[Facts]:
+    """The steps of the demo; what each DAG run did."""
+    from airbyte_config.apply import apply
+    from local import airflow, stack
+
+    with steps.step("Source: PostgreSQL with the AdventureWorks shop"):
+        stack.up(["postgres"], report=lambda line: steps.say(f"  {line}"))
+        # Airflow takes a while to start and the source a while to fill: side by side
+        rest = subprocess.Popen([sys.executable, "-m", "elt.cli", "up"])
+        try:
+            _fill_source(steps, original)
+        except BaseException:
+            rest.terminate()
+            rest.wait()
+            raise
+    with steps.step("Services: Airbyte API, Airflow, message sink"):
+        try:
+            if code := rest.wait():
+                raise click.exceptions.Exit(code)
+        finally:
+            if rest.poll() is None:
+                rest.terminate()
+                rest.wait()
+        apply(report=lambda line: steps.say(f"  {line}"))
+    done: list[Facts] = []
+    with airflow.client(config) as api:
+        with steps.step("DAG run: sync → dbt → publish"):
+            run = _begin_run(api, steps)
+            done.append(facts(config, run, _watch(api, run, steps)))
+        if shop:
+            with steps.step("Shop: one trading day"):
+                _run_elt("shop", "day")
+            with steps.step("DAG run: what has changed"):
+                run = _begin_run(api, steps)
+                done.append(facts(config, run, _watch(api, run, steps)))
+    return done
+
+
+def _report(steps: Steps, config: Settings, runs: list[Facts], total: float) -> None:
+    """What was done, what the second run changed, where to look, how long it took."""
+    steps.say("")
+    steps.say("[bold]Report[/bold]")
+    for number, run in enumerate(runs, 1):
+        steps.say(
+            f"  run {number}: {run.rows_synced:,} rows synced in {run.sync_seconds:.1f} s, {run.models} models built, "
+            f"{run.tests_passed} tests passed"
+        )
+    steps.say("  revenue by category:")
+    for category, revenue in revenue_by_category(config.serving_path):
+        steps.say(f"    {category:<14} {revenue:>18,.2f}")
+    if len(runs) > 1:
+        steps.say("  what the second run changed:")
+        for line in changes(runs[0].version, runs[1].version):
+            steps.say(f"    {line}")
+    steps.say(
+        "  seconds: " + ", ".join(f"{title.partition(':')[0]} {s:.0f}" for title, s in steps.seconds.items())
+    )
+    steps.say(f"  in all {total:.0f} s, {shutil.disk_usage(config.home).free / 1e9:.0f} GB of disk left")
+    steps.say("")
+    secrets = config.home / "secrets.env"
+    steps.say(f"  Airflow      http://127.0.0.1:{config.airflow_port}  user {config.airflow_admin_user}")
+    steps.say(f"  Airbyte API  {config.airbyte_api}  client id {config.airbyte_client_id}")
+    steps.say(f"  messages     http://127.0.0.1:{config.sink_port}")
+    steps.say(f"  published    {config.serving_path}")
+    steps.say(
+        f"  passwords    {secrets} (AIRFLOW_ADMIN_PASSWORD, AIRBYTE_CLIENT_SECRET, SLACK_WEBHOOK_TOKEN)"
+    )
+    steps.say('  next: make status · elt sql --serving "select …" · make down')

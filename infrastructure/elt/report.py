@@ -1,0 +1,58 @@
+"""The figures of the demo's report, read from what the run left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+
+# what a person wants to know of a published version: title → query over `marts`
+MEASURES = {
+    "order lines": "select count(*) from marts.fct_sales",
+    "orders": "select count(*) from marts.fct_orders",
+    "revenue": "select sum(line_total) from marts.obt_sales where order_status_name not in ('Rejected', 'Cancelled')",
+    "orders shipped": "select count(*) from marts.fct_orders where ship_date_key <> -1",
+    "customer versions": "select count(*) from marts.dim_customer",
+    "product versions": "select count(*) from marts.dim_product",
+}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What one DAG run did. `version` is the folder that it published."""
+
+    run: str
+    rows_synced: int
+    sync_seconds: float
+    models: int
+    tests_passed: int
+    version: Path
+
+
+def _ask(path: Path, query: str) -> list[tuple]:
+    with duckdb.connect(str(path), read_only=True) as connection:
+        return connection.execute(query).fetchall()
+
+
+def revenue_by_category(published: Path) -> list[tuple[str, Decimal]]:
+    """(category, revenue) of a published file, largest first; revenue as the metric defines it."""
+    return _ask(
+        published,
+        """
+        select product_category, sum(line_total) as revenue
+        from marts.obt_sales
+        where order_status_name not in ('Rejected', 'Cancelled')
+        group by product_category
+        order by revenue desc
+        """,
+    )
+
+
+def changes(before: Path, after: Path) -> Iterator[str]:
+    """A line for each measure: its value in the later published folder, and the difference."""
+    for title, query in MEASURES.items():
+        old, new = (_ask(folder / "adventureworks.duckdb", query)[0][0] for folder in (before, after))
+        yield f"{title:<18} {new:>18,} ({new - old:+,})"
