@@ -214,11 +214,14 @@ class Cluster:
         os.chown(folder, owner, owner)  # last: it says that all is done
 
     def _single_user(self, *statements: sql.Composable) -> None:
-        """Run statements on the stopped cluster. Errors that say "exists already" are what repeating means."""
+        """Run statements on the stopped cluster, in template1: what they set there, new databases have too.
+
+        Errors that say "exists already" are what repeating means.
+        """
         script = "".join(statement.as_string(None) + ";\n\n" for statement in statements)
         quiet = {"log_line_prefix": "%e ", "log_min_error_statement": "panic", "log_checkpoints": "off"}
         command = [*self.runner.prefix, binaries() / "postgres", "--single", "-j", "-D", self.data_dir]
-        command += [*flags(DEFAULTS | dict(self.options) | quiet), "postgres"]
+        command += [*flags(DEFAULTS | dict(self.options) | quiet), "template1"]
         deadline = time.monotonic() + 10
         while True:
             answer = subprocess.run(
@@ -392,6 +395,11 @@ def alter_password(role: str, password: str) -> sql.Composed:
     return sql.SQL("alter role {} login password {}").format(sql.Identifier(role), sql.Literal(password))
 
 
+# The wheel's PostgreSQL is built without libxml. Its type xml stores and shows values all the same; only its input
+# function refuses, because it would parse. Here it takes the text as it comes, so that the source's xml columns are xml.
+ACCEPT_XML = sql.SQL("update pg_type set typinput = 'textin'::regproc where oid = 'xml'::regtype")
+
+
 def source_cluster(config: Settings) -> Cluster:
     """The shop's database: `adventureworks`, its owner, and the reader that replicates from it."""
     owner, reader = sql.Identifier(config.source_owner), sql.Identifier(config.source_reader)
@@ -415,6 +423,7 @@ def source_cluster(config: Settings) -> Cluster:
             "random_page_cost": "1.1",
         },
         setup=(
+            ACCEPT_XML,
             sql.SQL("create role {}").format(owner),
             alter_password(config.source_owner, config.source_owner_password.get_secret_value()),
             sql.SQL("create role {} replication").format(reader),
