@@ -1,0 +1,175 @@
+"""The way to an Airbyte, ours or a real one: the unmodified SDK, with errors that a person can act on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+from airbyte_api import AirbyteAPI, models
+from airbyte_api.errors import AirbyteAPIError, ResponseValidationError
+
+from elt.errors import EltError
+from elt.settings import Settings
+from elt.settings import settings as current_settings
+
+REQUEST_SECONDS = 120.0  # a create waits for the connector's check
+PAGE = 100  # the most that Airbyte lists at once
+
+
+class AirbyteError(EltError):
+    """Airbyte refused a request; `status` is the HTTP status, `detail` its own words."""
+
+    def __init__(self, status: int, detail: str, message: str, remedy: str) -> None:
+        self.status = status
+        self.detail = detail
+        super().__init__(message, remedy)
+
+
+def sdk(settings: Settings | None = None) -> AirbyteAPI:
+    """A client of the configured Airbyte (`AIRBYTE_URL`, else the local server), logged in on first use."""
+    settings = settings or current_settings()
+    base = settings.airbyte_api.rstrip("/")
+    loopback = urlsplit(base).hostname in {"127.0.0.1", "localhost", "::1"}
+    credentials = models.SchemeClientCredentials(
+        client_id=settings.airbyte_client_id,
+        client_secret=settings.airbyte_client_secret.get_secret_value(),
+        token_url=f"{base}/applications/token",  # the SDK's default would drop the base path
+    )
+    return AirbyteAPI(
+        server_url=base,
+        security=models.Security(client_credentials=credentials),
+        # a proxy of the environment has no way to this machine's own loopback
+        client=httpx.Client(follow_redirects=True, timeout=REQUEST_SECONDS, trust_env=not loopback),
+        timeout_ms=int(REQUEST_SECONDS * 1000),
+    )
+
+
+@contextmanager
+def talking(doing: str, settings: Settings | None = None) -> Iterator[None]:
+    """Turn what can go wrong while `doing` ("creating source adventureworks") into an EltError.
+
+    Raises AirbyteError for an answer of 4xx or 5xx, EltError when there is no answer.
+    """
+    settings = settings or current_settings()
+    at = settings.airbyte_api
+    start = "mend AIRBYTE_URL or the way there" if settings.airbyte_url else "start it with `elt up airbyte`"
+    try:
+        yield
+    except ResponseValidationError as error:
+        raise EltError(
+            f"{doing}: the answer of {at} is not what airbyte-api expects",
+            "compare the versions of Airbyte and airbyte-api",
+        ) from error
+    except AirbyteAPIError as error:
+        detail = detail_of(error.body) or f"HTTP {error.status_code}"
+        raise AirbyteError(
+            error.status_code, detail, f"{doing}: Airbyte says: {detail}", _remedy(error.status_code)
+        ) from None
+    except httpx.TimeoutException:
+        raise EltError(f"{doing}: no answer from {at} in time", "see its log: `elt logs airbyte`") from None
+    except httpx.TransportError as error:
+        raise EltError(f"{doing}: Airbyte does not answer at {at} ({error})", start) from None
+    except EltError:
+        raise
+    except Exception as error:
+        # the SDK's log-in hook raises bare exceptions; anything else is a fault of ours and keeps its trace
+        if "token endpoint" not in str(error):
+            raise
+        raise EltError(
+            f"{doing}: {at} refused the log-in of client {settings.airbyte_client_id}",
+            "set AIRBYTE_CLIENT_ID and AIRBYTE_CLIENT_SECRET to an application of that Airbyte",
+        ) from None
+
+
+def detail_of(body: str) -> str:
+    """What a problem document says (`detail`, `message` or `title`), on one line; "" when it says nothing."""
+    try:
+        problem = json.loads(body)
+    except ValueError:
+        return " ".join(body.split())[:300]
+    if not isinstance(problem, dict):
+        return ""
+    data = problem.get("data") if isinstance(problem.get("data"), dict) else {}
+    said = [problem.get("detail"), problem.get("message"), data.get("message"), problem.get("title")]
+    return next((" ".join(text.split()) for text in said if isinstance(text, str) and text.strip()), "")
+
+
+def _remedy(status: int) -> str:
+    if status in {401, 403}:
+        return "check AIRBYTE_CLIENT_ID, AIRBYTE_CLIENT_SECRET and what that application may do"
+    if status >= 500:
+        return "see Airbyte's log: `elt logs airbyte`"
+    return "correct the file or the settings that it refers to"
+
+
+def pages(call: Callable[[int, int], Any]) -> Iterator[dict[str, Any]]:
+    """All items of a listing, as Airbyte sent them; `call(limit, offset)` asks for one page."""
+    offset = 0
+    while True:
+        items = call(PAGE, offset).raw_response.json().get("data", [])
+        yield from items
+        if len(items) < PAGE:
+            return
+        offset += len(items)
+
+
+def workspace(api: AirbyteAPI, settings: Settings | None = None) -> str:
+    """Id of the workspace that AIRBYTE_WORKSPACE names (by name or id), else of the first one."""
+    from airbyte_api import api as requests
+
+    settings = settings or current_settings()
+    wanted = settings.airbyte_workspace
+    with talking("listing workspaces", settings):
+        found = list(
+            pages(
+                lambda limit, offset: api.workspaces.list_workspaces(
+                    request=requests.ListWorkspacesRequest(limit=limit, offset=offset)
+                )
+            )
+        )
+    for item in found:
+        if wanted in ("", item["workspaceId"], item["name"]):
+            return item["workspaceId"]
+    if wanted:
+        names = ", ".join(sorted(item["name"] for item in found)) or "none"
+        raise EltError(f"Airbyte has no workspace {wanted}", f"set AIRBYTE_WORKSPACE to one of: {names}")
+    raise EltError(f"{settings.airbyte_api} has no workspace", "create one in Airbyte")
+
+
+def named(items: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any] | None:
+    """The one item of that name, or None. Raises EltError when there are several: Airbyte's names are not unique."""
+    same = [item for item in items if item["name"] == name]
+    if len(same) > 1:
+        ids = ", ".join(item[f"{kind}Id"] for item in same)
+        raise EltError(
+            f"Airbyte has {len(same)} {kind}s named {name} ({ids})", "delete or rename all but one"
+        )
+    return same[0] if same else None
+
+
+def connections(api: AirbyteAPI, workspace_id: str, settings: Settings | None = None) -> list[dict[str, Any]]:
+    """All connections of a workspace, as Airbyte sent them."""
+    from airbyte_api import api as requests
+
+    with talking("listing connections", settings):
+        return list(
+            pages(
+                lambda limit, offset: api.connections.list_connections(
+                    request=requests.ListConnectionsRequest(
+                        workspace_ids=[workspace_id], limit=limit, offset=offset
+                    )
+                )
+            )
+        )
+
+
+def connection_id(api: AirbyteAPI, name: str, settings: Settings | None = None) -> str:
+    """Look a connection up by name. Raises EltError when it is not there."""
+    found = named(connections(api, workspace(api, settings), settings), "connection", name)
+    if found is None:
+        raise EltError(f"Airbyte has no connection {name}", "create it with `elt airbyte apply`")
+    return found["connectionId"]

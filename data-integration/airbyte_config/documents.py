@@ -1,0 +1,75 @@
+"""YAML that remembers its lines, so that every complaint about a file names the place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from elt.errors import EltError
+from elt.settings import ROOT
+
+At = tuple[str | int, ...]  # the way to a value: ("streams", 3, "primaryKey")
+
+
+@dataclass(frozen=True)
+class Document:
+    """One file: its values, and the line on which each of them stands."""
+
+    path: Path
+    data: dict[str, Any]
+    lines: dict[At, int]
+
+    def line(self, at: At) -> int:
+        """The line of `at`, or of the nearest thing around it that the file does hold."""
+        known = [at[:length] for length in range(len(at) + 1) if at[:length] in self.lines]
+        return self.lines[known[-1]]
+
+    def error(self, at: At, message: str, remedy: str) -> EltError:
+        return EltError(f"{shown(self.path)}, line {self.line(at)}: {message}", remedy)
+
+
+def shown(path: Path) -> str:
+    """The path as a person would type it from the repository's root."""
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+
+
+def read(path: Path) -> Document:
+    """Read one YAML file that holds a mapping.
+
+    Raises EltError naming file and line: not YAML, a key twice, not a mapping.
+    """
+    try:
+        loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
+        node = loader.get_single_node()
+        lines: dict[At, int] = {(): 1}
+        data = None if node is None else _walk(loader, node, (), lines, path)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f", line {mark.line + 1}" if mark else ""
+        raise EltError(f"{shown(path)}{where}: {error.problem}", "mend the YAML") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise EltError(f"{shown(path)} can't be read: {error}", "mend or restore the file") from None
+    if not isinstance(data, dict):
+        raise EltError(f"{shown(path)}, line 1: not a mapping of fields", "see connections/README.md")
+    return Document(path, data, lines)
+
+
+def _walk(loader: yaml.SafeLoader, node: yaml.Node, at: At, lines: dict[At, int], path: Path) -> Any:
+    lines.setdefault(at, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        loader.flatten_mapping(node)
+        values: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = str(loader.construct_object(key_node))
+            line = key_node.start_mark.line + 1
+            if key in values:
+                raise EltError(f"{shown(path)}, line {line}: {key} stands here twice", "remove one")
+            lines[(*at, key)] = line
+            values[key] = _walk(loader, value_node, (*at, key), lines, path)
+        return values
+    if isinstance(node, yaml.SequenceNode):
+        return [_walk(loader, item, (*at, i), lines, path) for i, item in enumerate(node.value)]
+    return loader.construct_object(node)
