@@ -51,11 +51,12 @@ class Part:
 
     name: str
     programs: tuple[Program, ...]
-    needs: tuple[str, ...]
+    needs: tuple[str, ...]  # started before it, stopped after it
     address: str
     ready: Callable[[], bool]
     prepare: Callable[[], None] = lambda: None
     patience: float = 60.0
+    wants: tuple[str, ...] = ()  # started with it, but it lives on without them
 
 
 def _module(*arguments: str) -> tuple[str, ...]:
@@ -128,11 +129,12 @@ def parts(config: Settings | None = None) -> dict[str, Part]:
                     )
                     for name in airflow.PROGRAMS
                 ),
-                ("postgres", "sink", "airbyte"),
+                ("postgres",),
                 f"http://127.0.0.1:{config.airflow_port}",
                 lambda: set(airflow.healthy(config).values()) == {"healthy"},
                 prepare=lambda: airflow.prepare(config),
                 patience=180.0,
+                wants=("sink", "airbyte"),
             ),
         )
     }
@@ -285,13 +287,13 @@ def _check_disk(home: Path) -> None:
 
 
 def with_needs(names: Iterable[str], every: dict[str, Part]) -> list[Part]:
-    """The named parts (all of them when none is named) and what they need, in starting order."""
+    """The named parts (all of them when none is named) with what they need and want, in starting order."""
     names = list(names) or list(every)
     if unknown := [name for name in names if name not in every]:
         raise EltError(f"no part is named {unknown[0]!r}", f"choose from {', '.join(every)}")
     wanted = set(names)
     for name in names:
-        wanted |= set(every[name].needs)
+        wanted |= {*every[name].needs, *every[name].wants}
     return [part for part in every.values() if part.name in wanted]
 
 

@@ -1,0 +1,150 @@
+"""The stack's life: it starts healthy, says what stands in its way, and goes without a trace."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from elt.settings import ROOT
+from local.stack import supervised
+
+
+@pytest.fixture(scope="module")
+def small(make_stack):
+    """A stack of which only the sink is started."""
+    stack = make_stack("small")
+    started = stack.elt("up", "sink")
+    assert started.returncode == 0, started.stderr
+    return stack
+
+
+def test_up_starts_what_is_named_and_a_second_up_leaves_it_alone(small):
+    pids = {name: info["pid"] for name, info in supervised(small.home).items()}
+    assert pids["sink"] and not pids["source"]
+    again = small.elt("up", "sink")
+    assert again.returncode == 0 and "sink: ready" in again.stdout
+    assert {name: info["pid"] for name, info in supervised(small.home).items()} == pids
+
+
+def test_status_tells_what_runs_and_exits_1_while_something_does_not(small):
+    shown = small.elt("status")
+    assert shown.returncode == 1
+    line = next(line for line in shown.stdout.splitlines() if line.startswith("sink"))
+    assert "running" in line and "healthy" in line and small.environ["SINK_PORT"] in line
+    assert "stopped" in next(line for line in shown.stdout.splitlines() if "metadata" in line)
+
+
+def test_a_killed_program_is_restarted(small):
+    before = supervised(small.home)["sink"]["pid"]
+    os.kill(before, signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        info = supervised(small.home)["sink"]
+        if info["statename"] == "RUNNING" and info["pid"] != before:
+            break
+        time.sleep(0.1)
+    assert small.elt("up", "sink").returncode == 0
+    assert supervised(small.home)["sink"]["pid"] != before
+
+
+def test_logs_show_a_part_and_refuse_an_unknown_one(small):
+    assert small.elt("logs", "sink", "-n", "5").returncode == 0
+    unknown = small.elt("logs", "sinc")
+    assert unknown.returncode == 2
+    assert unknown.stderr.strip() == (
+        "elt: no part is named 'sinc' — choose from postgres, sink, airbyte, airflow"
+    )
+
+
+def test_no_secret_stands_in_the_supervisors_files_or_in_process_arguments(small):
+    secrets = [
+        line.partition("=")[2]
+        for line in (small.home / "secrets.env").read_text().splitlines()
+        if line.strip()
+    ]
+    texts = [path.read_text() for path in (small.home / "run").iterdir() if path.is_file()]
+    texts += [path.read_text(errors="replace") for path in (small.home / "logs").glob("*.log")]
+    texts += [" ".join(process.cmdline()) for process in small.processes()]
+    assert small.processes() and not [s for s in secrets if any(s in text for text in texts)]
+
+
+def test_down_leaves_no_process_and_a_new_up_works(small):
+    assert small.processes()
+    stopped = small.elt("down")
+    assert stopped.returncode == 0, stopped.stderr
+    assert small.processes() == [] and supervised(small.home) is None
+    assert small.elt("down").returncode == 0
+    assert small.elt("up", "sink").returncode == 0
+
+
+def test_what_a_killed_supervisor_left_behind_is_cleared_by_the_next_up(small):
+    small.elt("up", "sink")
+    pid = int((small.home / "run" / "supervisord.pid").read_text())
+    psutil.Process(pid).kill()
+    psutil.Process(pid).wait(10) if psutil.pid_exists(pid) else None
+    orphans = small.processes()
+    assert [p for p in orphans if "local.sink" in p.cmdline()]
+    assert small.elt("up", "sink").returncode == 0
+    assert not [p for p in orphans if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_a_taken_port_is_named_with_its_taker_and_the_variable_that_moves_it(stack):
+    with socket.socket() as taker:
+        taker.bind(("127.0.0.1", int(stack.environ["SINK_SMTP_PORT"])))
+        taker.listen()
+        refused = stack.elt("up", "sink")
+    assert refused.returncode == 2
+    [line] = refused.stderr.strip().splitlines()
+    port = stack.environ["SINK_SMTP_PORT"]
+    assert f"port {port}, wanted by sink, is taken by" in line and f"process {os.getpid()}" in line
+    assert line.endswith("set SINK_SMTP_PORT in .env to a free port")
+    assert stack.processes() == []
+
+
+def test_a_full_disk_is_named_before_anything_starts(stack):
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(stack.home)], capture_output=True, text=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"no small disk can be mounted here: {mounted.stderr.strip()}")
+    try:
+        refused = stack.elt("up", "sink")
+    finally:
+        subprocess.run(["umount", "-l", str(stack.home)], check=True)
+    assert refused.returncode == 2
+    [line] = refused.stderr.strip().splitlines()
+    assert str(stack.home) in line and "is full: " in line and "ELT_HOME" in line
+
+
+def test_a_path_too_long_for_a_socket_is_no_obstacle(make_stack):
+    stack = make_stack("long")
+    home = stack.home / ("long " * 12) / ("folder " * 8)
+    stack.environ["ELT_HOME"] = str(home)
+    stack.home = home
+    started = stack.elt("up", "sink")
+    assert started.returncode == 0, started.stderr
+    assert stack.elt("down").returncode == 0
+
+
+def test_an_interrupt_of_up_leaves_a_stack_that_up_completes(stack):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "elt.cli", "up", "sink"],
+        env=stack.environ,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 30
+    while supervised(stack.home) is None and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode in (0, 130), errors
+    assert "Traceback" not in errors
+    assert stack.elt("up", "sink").returncode == 0
