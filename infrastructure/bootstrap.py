@@ -96,7 +96,8 @@ def main(command: list[str]) -> None:
         if not Path(uv).exists():
             fetch_uv(Path(uv))
     chatter = [] if sys.stderr.isatty() else ["--no-progress"]
-    sync = [uv, "sync", "--locked", "--quiet", *chatter, "--python", sys.executable]
+    # bytecode now, once: where PYTHONDONTWRITEBYTECODE is set, Airflow would else compile itself anew for 7 s a process
+    sync = [uv, "sync", "--locked", "--quiet", "--compile-bytecode", *chatter, "--python", sys.executable]
     if not (ROOT / ".venv" / "bin" / "elt").exists():
         print("making the environment .venv (about a gigabyte, once) …", flush=True)
     if code := subprocess.run(sync, cwd=ROOT, env=environ).returncode:
