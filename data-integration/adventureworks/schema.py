@@ -122,14 +122,14 @@ def create_statements() -> Iterator[sql.Composable]:
             "create trigger touch_modifieddate before insert or update on {}"
             " for each row execute function person.touch_modifieddate()"
         ).format(table.identifier)
-        yield from _create_indexes(table)
+        yield add_primary_key(table)
+        yield from create_indexes(table)
     yield from map(add_foreign_key, foreign_keys())
 
 
 def _create_table(table: Table) -> sql.Composable:
-    lines = [_column(table, column) for column in table.columns]
-    lines.append(sql.SQL("primary key ({})").format(names(table.primary_key)))
-    return sql.SQL("create table {} (\n    {}\n)").format(table.identifier, sql.SQL(",\n    ").join(lines))
+    columns = sql.SQL(",\n    ").join(_column(table, column) for column in table.columns)
+    return sql.SQL("create table {} (\n    {}\n)").format(table.identifier, columns)
 
 
 def _column(table: Table, column: Column) -> sql.Composable:
@@ -143,15 +143,38 @@ def _column(table: Table, column: Column) -> sql.Composable:
     return sql.SQL(" ").join(parts)
 
 
-def _create_indexes(table: Table) -> Iterator[sql.Composable]:
-    """Foreign keys that the primary key does not lead with, and the cursor column of big tables."""
+def _indexes(table: Table) -> Iterator[tuple[sql.Identifier, tuple[str, ...]]]:
+    """Name and columns: foreign keys that the primary key does not lead with, and the cursor of big tables."""
     wanted = [
         key.columns for key in table.foreign_keys if table.primary_key[: len(key.columns)] != key.columns
     ]
     if table.original_rows >= BIG:
         wanted.append(("modifieddate",))
     for columns in dict.fromkeys(wanted):
-        yield sql.SQL("create index on {} ({})").format(table.identifier, names(columns))
+        yield sql.Identifier(f"{table.name}_{'_'.join(columns)}_idx"), columns
+
+
+def create_indexes(table: Table) -> Iterator[sql.Composable]:
+    """The indexes beside the primary key's."""
+    for index, columns in _indexes(table):
+        yield sql.SQL("create index {} on {} ({})").format(index, table.identifier, names(columns))
+
+
+def drop_indexes(table: Table) -> Iterator[sql.Composable]:
+    for index, _ in _indexes(table):
+        yield sql.SQL("drop index if exists {}.{}").format(sql.Identifier(table.schema), index)
+
+
+def add_primary_key(table: Table) -> sql.Composable:
+    return sql.SQL("alter table {} add constraint {} primary key ({})").format(
+        table.identifier, sql.Identifier(f"{table.name}_pkey"), names(table.primary_key)
+    )
+
+
+def drop_primary_key(table: Table) -> sql.Composable:
+    return sql.SQL("alter table {} drop constraint if exists {}").format(
+        table.identifier, sql.Identifier(f"{table.name}_pkey")
+    )
 
 
 def add_foreign_key(key: ForeignKey) -> sql.Composable:
