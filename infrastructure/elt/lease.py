@@ -6,6 +6,7 @@ that ends) plus a readable note of its owner; the note alone means nothing, so t
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import time
@@ -41,15 +42,24 @@ def acquire(warehouse: Path, owner: str, wait_seconds: float = 60.0) -> FileLock
     try:
         lock.acquire(timeout=wait_seconds, poll_interval=0.1)
     except Timeout:
-        raise WarehouseInUseError(
-            f"the warehouse {warehouse} is in use by {holder(warehouse) or 'another process'}",
-            "wait for it to end (`elt status`), or stop it, then try again",
-        ) from None
+        raise in_use(warehouse) from None
+    _sign(warehouse, owner)
+    return lock
+
+
+def in_use(warehouse: Path) -> WarehouseInUseError:
+    """The error that names who holds the warehouse now."""
+    return WarehouseInUseError(
+        f"the warehouse {warehouse} is in use by {holder(warehouse) or 'another process'}",
+        "wait for it to end (`elt status`), or stop it, then try again",
+    )
+
+
+def _sign(warehouse: Path, owner: str) -> None:
     note = {"owner": owner, "pid": os.getpid(), "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
     draft = _note(warehouse).with_suffix(f".{os.getpid()}")
     draft.write_text(json.dumps(note))
     draft.replace(_note(warehouse))
-    return lock
 
 
 @contextmanager
@@ -60,6 +70,29 @@ def lease(warehouse: Path, owner: str, wait_seconds: float = 60.0) -> Iterator[N
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def reading(warehouse: Path, owner: str, wait_seconds: float = 10.0) -> Iterator[None]:
+    """Hold writers off for the length of a block that reads; any number of readers may at the same time.
+
+    A writer that found DuckDB's file open would fail at once; so it waits for the lease instead. Raises as `acquire`.
+    """
+    lock = os.open(lease_lock(warehouse).lock_file, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        deadline = time.monotonic() + wait_seconds
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise in_use(warehouse) from None
+                time.sleep(0.1)
+        _sign(warehouse, owner)
+        yield
+    finally:
+        os.close(lock)
 
 
 def holder(warehouse: Path) -> str | None:

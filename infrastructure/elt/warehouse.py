@@ -1,0 +1,74 @@
+"""Read the DuckDB warehouse beside its writers: wait a little, else say who is in the way."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import duckdb
+
+from elt.errors import EltError
+from elt.lease import WarehouseInUseError, reading
+
+WAIT_SECONDS = 10.0
+BUSY = re.compile(
+    r"Could not set lock on file.*?Conflicting lock is held in (?P<holder>.+?)(?:\\. See|\.$|$)", re.S
+)
+
+# what someone who may only read the file's tables needs: no other file, no way to change these settings back
+LOCKED_DOWN = {
+    "enable_external_access": "false",
+    "autoload_known_extensions": "false",
+    "lock_configuration": "true",
+}
+
+
+@contextmanager
+def open_read_only(
+    path: Path,
+    reader: str,
+    *,
+    leased: bool = True,
+    config: dict[str, str] | None = None,
+    wait_seconds: float = WAIT_SECONDS,
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A read-only connection to `path` for the length of a block; writers wait for its end.
+
+    `reader` names who reads ("elt sql"); `leased=False` is for published files, which nobody writes. Raises EltError when
+    the file is missing or can't be read, WarehouseInUseError (with the owner) when it stays locked.
+    """
+    if not path.exists():
+        raise EltError(f"there is no warehouse at {path}", "run `make demo` first (ELT_HOME moves it)")
+    with reading(path, reader, wait_seconds) if leased else nullcontext():
+        connection = _connect(path, config or {}, time.monotonic() + wait_seconds)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+
+def _connect(path: Path, config: dict[str, str], deadline: float) -> duckdb.DuckDBPyConnection:
+    while True:
+        try:
+            return duckdb.connect(path, read_only=True, config=config)
+        except duckdb.Error as error:
+            busy = BUSY.search(str(error))
+            if busy is None:
+                raise EltError(
+                    f"{path} can't be read: {first_line(error)}",
+                    "remove or restore the file, then `make demo`",
+                ) from None
+            if time.monotonic() >= deadline:
+                # someone who does not know the lease: DuckDB names the process
+                raise WarehouseInUseError(
+                    f"the warehouse {path} is in use by {busy['holder']}", "end that program, then try again"
+                ) from None
+        time.sleep(0.1)
+
+
+def first_line(error: Exception) -> str:
+    """The first line of DuckDB's message: what is wrong, without the excerpt below it."""
+    return str(error).strip().splitlines()[0]
