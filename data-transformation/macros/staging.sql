@@ -1,0 +1,34 @@
+{#- What staging does to a raw column or row. -#}
+
+{#- An amount, whatever type it landed as (text, float, decimal), exact from here on. -#}
+{% macro amount(column) -%}
+    cast({{ column }} as decimal(18, 4))
+{%- endmacro %}
+
+{#- A raw column whose name is a reserved word, quoted in the case in which the destination stored it. -#}
+{% macro reserved_column(name) -%}
+    {{ adapter.quote(name | upper if target.type == 'snowflake' else name) }}
+{%- endmacro %}
+
+{#- The rows that are not softly deleted: change data capture adds `_ab_cdc_deleted_at`, a cursor sync does not. -#}
+{% macro not_deleted(relation) -%}
+    {%- set columns = [] -%}
+    {%- if execute and not relation.is_cte -%}
+        {%- set columns = adapter.get_columns_in_relation(relation) | map(attribute='name') | map('lower') | list -%}
+    {%- endif -%}
+    {%- if '_ab_cdc_deleted_at' in columns -%}
+        _ab_cdc_deleted_at is null
+    {%- else -%}
+        true
+    {%- endif -%}
+{%- endmacro %}
+
+{#- first letter and domain: k***@adventure-works.com -#}
+{% macro mask_email(column) -%}
+    left({{ column }}, 1) || '***@' || split_part({{ column }}, '@', 2)
+{%- endmacro %}
+
+{#- the last two digits: ***97 -#}
+{% macro mask_phone(column) -%}
+    '***' || right({{ column }}, 2)
+{%- endmacro %}

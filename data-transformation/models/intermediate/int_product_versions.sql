@@ -1,0 +1,116 @@
+-- grain: one row per product and day on which its standard cost or its list price began to hold
+with
+
+products as (
+
+    select * from {{ ref('stg_products') }}
+
+),
+
+costs as (
+
+    select * from {{ ref('stg_product_cost_history') }}
+
+),
+
+prices as (
+
+    select * from {{ ref('stg_product_list_price_history') }}
+
+),
+
+starts as (
+
+    select
+        product_id,
+        valid_from
+    from costs
+
+    union distinct
+
+    select
+        product_id,
+        valid_from
+    from prices
+
+),
+
+-- a product without any history has one version, from the product itself
+versions as (
+
+    select
+        product_id,
+        valid_from
+    from starts
+
+    union all
+
+    select
+        product_id,
+        sell_start_date as valid_from
+    from products
+    where product_id not in (select product_id from starts)
+
+),
+
+-- the cost that began last before the version, else the first one there is
+version_costs as (
+
+    select
+        versions.product_id,
+        versions.valid_from,
+        costs.standard_cost,
+        costs.valid_from as cost_known_from,
+        coalesce({{ next_midnight('costs.last_valid_day') }}, {{ end_of_time() }}) as cost_known_until
+    from versions
+    inner join costs on versions.product_id = costs.product_id
+    qualify row_number() over (
+        partition by versions.product_id, versions.valid_from
+        order by
+            case when costs.valid_from <= versions.valid_from then 1 else 2 end,
+            abs({{ dbt.datediff('costs.valid_from', 'versions.valid_from', 'second') }})
+    ) = 1
+
+),
+
+version_prices as (
+
+    select
+        versions.product_id,
+        versions.valid_from,
+        prices.list_price
+    from versions
+    inner join prices on versions.product_id = prices.product_id
+    qualify row_number() over (
+        partition by versions.product_id, versions.valid_from
+        order by
+            case when prices.valid_from <= versions.valid_from then 1 else 2 end,
+            abs({{ dbt.datediff('prices.valid_from', 'versions.valid_from', 'second') }})
+    ) = 1
+
+),
+
+merged as (
+
+    select
+        versions.product_id,
+        versions.valid_from,
+        coalesce(
+            lead(versions.valid_from) over (partition by versions.product_id order by versions.valid_from),
+            {{ end_of_time() }}
+        ) as valid_to,
+        row_number() over (partition by versions.product_id order by versions.valid_from) as version_number,
+        coalesce(version_costs.standard_cost, products.standard_cost) as standard_cost,
+        version_costs.cost_known_from,
+        version_costs.cost_known_until,
+        coalesce(version_prices.list_price, products.list_price) as list_price
+    from versions
+    left join products on versions.product_id = products.product_id
+    left join version_costs
+        on versions.product_id = version_costs.product_id and versions.valid_from = version_costs.valid_from
+    left join version_prices
+        on versions.product_id = version_prices.product_id and versions.valid_from = version_prices.valid_from
+
+)
+
+select * from merged

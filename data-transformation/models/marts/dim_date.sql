@@ -1,0 +1,111 @@
+-- grain: one row per calendar day in the years that sales orders touch, and the unknown day
+with
+
+order_days as (
+
+    select
+        min(cast(least(ordered_at, due_at, coalesce(shipped_at, due_at)) as date)) as first_day,
+        max(cast(greatest(ordered_at, due_at, coalesce(shipped_at, due_at)) as date)) as last_day
+    from {{ ref('stg_sales_order_headers') }}
+
+),
+
+day_numbers as (
+
+    {{ dbt.generate_series(36525) }}
+
+),
+
+days as (
+
+    select
+        cast(
+            {{ dbt.dateadd(
+                'day', 'cast(day_numbers.generated_number - 1 as integer)', dbt.date_trunc('year', 'order_days.first_day')
+            ) }} as date
+        ) as date_day,
+        order_days.last_day
+    from order_days
+    cross join day_numbers
+
+),
+
+days_in_range as (
+
+    select date_day
+    from days
+    where extract(year from date_day) <= extract(year from last_day)
+
+),
+
+numbered as (
+
+    select
+        date_day,
+        cast(extract(year from date_day) as integer) as calendar_year,
+        cast(extract(quarter from date_day) as integer) as calendar_quarter,
+        cast(extract(month from date_day) as integer) as month_number,
+        cast({{ iso_week('date_day') }} as integer) as iso_week,
+        cast(extract(day from date_day) as integer) as day_of_month,
+        cast({{ iso_day_of_week('date_day') }} as integer) as day_of_week,
+        -- the fiscal year begins on 1 July and bears the number of the year in which it ends
+        cast(extract(year from date_day) as integer)
+        + case when extract(month from date_day) >= 7 then 1 else 0 end as fiscal_year,
+        mod(cast(extract(month from date_day) as integer) + 5, 12) + 1 as fiscal_month
+    from days_in_range
+
+),
+
+named as (
+
+    select
+        {{ date_key('date_day') }} as date_key,
+        date_day,
+        calendar_year,
+        calendar_quarter,
+        month_number,
+        case month_number
+            when 1 then 'January' when 2 then 'February' when 3 then 'March' when 4 then 'April'
+            when 5 then 'May' when 6 then 'June' when 7 then 'July' when 8 then 'August'
+            when 9 then 'September' when 10 then 'October' when 11 then 'November' when 12 then 'December'
+        end as month_name,
+        cast({{ dbt.date_trunc('month', 'date_day') }} as date) as month_start,
+        iso_week,
+        day_of_month,
+        day_of_week,
+        case day_of_week
+            when 1 then 'Monday' when 2 then 'Tuesday' when 3 then 'Wednesday' when 4 then 'Thursday'
+            when 5 then 'Friday' when 6 then 'Saturday' when 7 then 'Sunday'
+        end as day_name,
+        day_of_week >= 6 as is_weekend,
+        cast(fiscal_year as integer) as fiscal_year,
+        cast(floor((fiscal_month + 2) / 3) as integer) as fiscal_quarter,
+        cast(fiscal_month as integer) as fiscal_month
+    from numbered
+
+),
+
+unknown_day as (
+
+    select
+        -1 as date_key,
+        cast(null as date) as date_day,
+        cast(null as integer) as calendar_year,
+        cast(null as integer) as calendar_quarter,
+        cast(null as integer) as month_number,
+        'Unknown' as month_name,
+        cast(null as date) as month_start,
+        cast(null as integer) as iso_week,
+        cast(null as integer) as day_of_month,
+        cast(null as integer) as day_of_week,
+        'Unknown' as day_name,
+        cast(null as boolean) as is_weekend,
+        cast(null as integer) as fiscal_year,
+        cast(null as integer) as fiscal_quarter,
+        cast(null as integer) as fiscal_month
+
+)
+
+select * from named
+union all
+select * from unknown_day

@@ -1,0 +1,39 @@
+-- grain: one row per city, state and postal code that an address has, and the unknown place
+with
+
+addresses as (
+
+    select * from {{ ref('int_addresses') }}
+
+),
+
+places as (
+
+    select distinct
+        geography_key,
+        city,
+        postal_code,
+        state_code,
+        state_name,
+        country_code,
+        country_name
+    from addresses
+
+),
+
+unknown_place as (
+
+    select
+        {{ unknown_key() }} as geography_key,
+        'Unknown' as city,
+        'Unknown' as postal_code,
+        'Unknown' as state_code,
+        'Unknown' as state_name,
+        'Unknown' as country_code,
+        'Unknown' as country_name
+
+)
+
+select * from places
+union all
+select * from unknown_place

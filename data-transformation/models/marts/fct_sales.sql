@@ -1,0 +1,189 @@
+-- grain: one row per sales order line
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='merge',
+        unique_key='sales_key',
+        on_schema_change='fail',
+        post_hook="{{ remove_vanished(ref('stg_sales_order_details'), ['order_id', 'order_line_id']) }}"
+    )
+}}
+
+with
+
+lines as (
+
+    select * from {{ ref('stg_sales_order_details') }}
+
+),
+
+orders as (
+
+    select * from {{ ref('fct_orders') }}
+
+),
+
+products as (
+
+    select * from {{ ref('dim_product') }}
+
+),
+
+promotions as (
+
+    select * from {{ ref('dim_promotion') }}
+
+),
+
+-- every line with its order, and with the product version of the order's day: a day before the first version takes the
+-- first one, a day after the last one's end the last one
+described_lines as (
+
+    select
+        lines.order_id,
+        lines.order_line_id,
+        lines.order_number,
+        lines.carrier_tracking_number,
+        {{ key_or_unknown('products.product_key') }} as product_key,
+        {{ key_or_unknown('promotions.promotion_key') }} as promotion_key,
+        {{ key_or_unknown('orders.customer_key') }} as customer_key,
+        {{ key_or_unknown('orders.salesperson_key') }} as salesperson_key,
+        {{ key_or_unknown('orders.territory_key') }} as territory_key,
+        {{ key_or_unknown('orders.bill_to_geography_key') }} as bill_to_geography_key,
+        {{ key_or_unknown('orders.ship_to_geography_key') }} as ship_to_geography_key,
+        {{ key_or_unknown('orders.order_status_key') }} as order_status_key,
+        {{ key_or_unknown('orders.channel_key') }} as channel_key,
+        {{ key_or_unknown('orders.credit_card_type_key') }} as credit_card_type_key,
+        coalesce(orders.order_date_key, -1) as order_date_key,
+        coalesce(orders.due_date_key, -1) as due_date_key,
+        coalesce(orders.ship_date_key, -1) as ship_date_key,
+        cast(lines.order_quantity as integer) as order_quantity,
+        lines.unit_price,
+        lines.unit_price_discount,
+        lines.gross_amount,
+        lines.discount_amount,
+        lines.line_total,
+        cast(products.standard_cost * lines.order_quantity as decimal(18, 4)) as standard_cost,
+        not coalesce(
+            orders.ordered_at >= products.cost_known_from and orders.ordered_at < products.cost_known_until, false
+        ) as is_cost_estimated,
+        orders.tax_amount as order_tax_amount,
+        orders.freight_amount as order_freight_amount,
+        greatest(lines.extracted_at, coalesce(orders.extracted_at, lines.extracted_at)) as extracted_at
+    from lines
+    left join orders on lines.order_id = orders.order_id
+    left join products
+        on
+            lines.product_id = products.product_id
+            and (orders.ordered_at >= products.valid_from or products.version_number = 1)
+            and orders.ordered_at < products.valid_to
+    left join promotions on lines.special_offer_id = promotions.special_offer_id
+
+),
+
+{%- if is_incremental() %}
+
+-- what the last sync brought, and what has the unknown member, or a dimension version that is no longer right for it
+changed_orders as (
+
+    select distinct coalesce(described_lines.order_id, built.order_id) as order_id
+    from described_lines
+    full join {{ this }} as built
+        on described_lines.order_id = built.order_id and described_lines.order_line_id = built.order_line_id
+    where
+        {{ any_differs('described_lines', 'built', [
+            'order_line_id', 'extracted_at', 'product_key', 'promotion_key', 'customer_key', 'salesperson_key',
+            'territory_key', 'bill_to_geography_key', 'ship_to_geography_key', 'order_status_key', 'channel_key',
+            'credit_card_type_key', 'standard_cost', 'is_cost_estimated'
+        ]) }}
+
+),
+
+{%- endif %}
+
+-- an order is built whole: its tax and freight are shared out among all its lines
+lines_to_build as (
+
+    select *
+    from described_lines
+    {%- if is_incremental() %}
+    where order_id in (select order_id from changed_orders)
+    {%- endif %}
+
+),
+
+weighed as (
+
+    select
+        *,
+        sum(line_total) over (partition by order_id) as all_lines_total,
+        row_number() over (partition by order_id order by line_total desc, order_line_id asc) as line_rank
+    from lines_to_build
+
+),
+
+shared as (
+
+    select
+        *,
+        coalesce({{ share_of('order_tax_amount', 'line_total', 'all_lines_total') }}, 0) as tax_share,
+        coalesce({{ share_of('order_freight_amount', 'line_total', 'all_lines_total') }}, 0) as freight_share
+    from weighed
+
+),
+
+-- the largest line takes what rounding left over
+allocated as (
+
+    select
+        *,
+        tax_share + case
+            when line_rank = 1 then coalesce(order_tax_amount, 0) - sum(tax_share) over (partition by order_id) else 0
+        end as tax_amount,
+        freight_share + case
+            when line_rank = 1
+                then coalesce(order_freight_amount, 0) - sum(freight_share) over (partition by order_id)
+            else 0
+        end as freight_amount
+    from shared
+
+),
+
+final as (
+
+    select
+        {{ surrogate_key(['order_id', 'order_line_id']) }} as sales_key,
+        order_id,
+        order_line_id,
+        order_number,
+        carrier_tracking_number,
+        product_key,
+        promotion_key,
+        customer_key,
+        salesperson_key,
+        territory_key,
+        bill_to_geography_key,
+        ship_to_geography_key,
+        order_status_key,
+        channel_key,
+        credit_card_type_key,
+        order_date_key,
+        due_date_key,
+        ship_date_key,
+        order_quantity,
+        unit_price,
+        unit_price_discount,
+        gross_amount,
+        discount_amount,
+        line_total,
+        standard_cost,
+        cast(line_total - standard_cost as decimal(18, 6)) as margin,
+        is_cost_estimated,
+        cast(tax_amount as decimal(18, 4)) as tax_amount,
+        cast(freight_amount as decimal(18, 4)) as freight_amount,
+        extracted_at
+    from allocated
+
+)
+
+select * from final

@@ -1,0 +1,144 @@
+-- grain: one row per sales order line, with everything that describes it in words
+with
+
+sales as (
+
+    select * from {{ ref('fct_sales') }}
+
+),
+
+dates as (
+
+    select * from {{ ref('dim_date') }}
+
+),
+
+products as (
+
+    select * from {{ ref('dim_product') }}
+
+),
+
+promotions as (
+
+    select * from {{ ref('dim_promotion') }}
+
+),
+
+customers as (
+
+    select * from {{ ref('dim_customer') }}
+
+),
+
+salespeople as (
+
+    select * from {{ ref('dim_salesperson') }}
+
+),
+
+territories as (
+
+    select * from {{ ref('dim_sales_territory') }}
+
+),
+
+places as (
+
+    select * from {{ ref('dim_geography') }}
+
+),
+
+statuses as (
+
+    select * from {{ ref('dim_order_status') }}
+
+),
+
+channels as (
+
+    select * from {{ ref('dim_channel') }}
+
+),
+
+credit_card_types as (
+
+    select * from {{ ref('dim_credit_card_type') }}
+
+),
+
+-- inner joins: every key of the fact has its row, the unknown member included
+joined as (
+
+    select
+        -- order
+        sales.sales_key,
+        sales.order_id,
+        sales.order_line_id,
+        sales.order_number,
+        channels.channel_name,
+        statuses.order_status_name,
+        statuses.counts_as_revenue,
+        credit_card_types.credit_card_type,
+
+        -- dates
+        order_dates.date_day as order_date,
+        due_dates.date_day as due_date,
+        ship_dates.date_day as ship_date,
+        order_dates.calendar_year as order_year,
+        order_dates.fiscal_year as order_fiscal_year,
+
+        -- product
+        products.product_id,
+        products.product_name,
+        products.product_model,
+        products.product_subcategory,
+        products.product_category,
+        promotions.promotion_name,
+        promotions.promotion_type,
+
+        -- customer
+        customers.customer_id,
+        customers.customer_name,
+        customers.customer_type,
+
+        -- seller
+        salespeople.salesperson_name,
+        territories.territory_name,
+        territories.territory_group,
+        territories.territory_country,
+
+        -- destination
+        ship_to.country_name as ship_to_country,
+        ship_to.state_name as ship_to_state,
+        ship_to.city as ship_to_city,
+        ship_to.postal_code as ship_to_postal_code,
+
+        -- measures
+        sales.order_quantity,
+        sales.unit_price,
+        sales.gross_amount,
+        sales.discount_amount,
+        sales.line_total,
+        sales.standard_cost,
+        sales.margin,
+        sales.is_cost_estimated,
+        sales.tax_amount,
+        sales.freight_amount
+    from sales
+    inner join dates as order_dates on sales.order_date_key = order_dates.date_key
+    inner join dates as due_dates on sales.due_date_key = due_dates.date_key
+    inner join dates as ship_dates on sales.ship_date_key = ship_dates.date_key
+    inner join products on sales.product_key = products.product_key
+    inner join promotions on sales.promotion_key = promotions.promotion_key
+    inner join customers on sales.customer_key = customers.customer_key
+    inner join salespeople on sales.salesperson_key = salespeople.salesperson_key
+    inner join territories on sales.territory_key = territories.territory_key
+    inner join places as ship_to on sales.ship_to_geography_key = ship_to.geography_key
+    inner join statuses on sales.order_status_key = statuses.order_status_key
+    inner join channels on sales.channel_key = channels.channel_key
+    inner join credit_card_types on sales.credit_card_type_key = credit_card_types.credit_card_type_key
+
+)
+
+select * from joined

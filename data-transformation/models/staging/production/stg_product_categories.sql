@@ -1,0 +1,26 @@
+-- grain: one row per product category
+with
+
+source as (
+
+    select * from {{ source('adventureworks_production', 'productcategory') }}
+
+),
+
+renamed as (
+
+    select
+        -- ids
+        productcategoryid as product_category_id,
+
+        -- text
+        name as product_category,
+
+        -- extraction
+        cast(_airbyte_extracted_at as timestamp) as extracted_at
+    from source
+    where {{ not_deleted(source('adventureworks_production', 'productcategory')) }}
+
+)
+
+select * from renamed

@@ -1,0 +1,26 @@
+-- grain: one row per product model
+with
+
+source as (
+
+    select * from {{ source('adventureworks_production', 'productmodel') }}
+
+),
+
+renamed as (
+
+    select
+        -- ids
+        productmodelid as product_model_id,
+
+        -- text
+        name as product_model,
+
+        -- extraction
+        cast(_airbyte_extracted_at as timestamp) as extracted_at
+    from source
+    where {{ not_deleted(source('adventureworks_production', 'productmodel')) }}
+
+)
+
+select * from renamed

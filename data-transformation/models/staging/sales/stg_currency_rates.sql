@@ -1,0 +1,32 @@
+-- grain: one row per exchange rate of a day
+with
+
+source as (
+
+    select * from {{ source('adventureworks_sales', 'currencyrate') }}
+
+),
+
+renamed as (
+
+    select
+        -- ids
+        currencyrateid as currency_rate_id,
+        trim(fromcurrencycode) as from_currency_code,
+        trim(tocurrencycode) as to_currency_code,
+
+        -- numerics
+        {{ amount('averagerate') }} as average_rate,
+        {{ amount('endofdayrate') }} as end_of_day_rate,
+
+        -- timestamps
+        currencyratedate as rate_date,
+
+        -- extraction
+        cast(_airbyte_extracted_at as timestamp) as extracted_at
+    from source
+    where {{ not_deleted(source('adventureworks_sales', 'currencyrate')) }}
+
+)
+
+select * from renamed

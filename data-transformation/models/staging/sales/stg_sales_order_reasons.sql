@@ -1,0 +1,24 @@
+-- grain: one row per sales order and sales reason
+with
+
+source as (
+
+    select * from {{ source('adventureworks_sales', 'salesorderheadersalesreason') }}
+
+),
+
+renamed as (
+
+    select
+        -- ids
+        salesorderid as order_id,
+        salesreasonid as sales_reason_id,
+
+        -- extraction
+        cast(_airbyte_extracted_at as timestamp) as extracted_at
+    from source
+    where {{ not_deleted(source('adventureworks_sales', 'salesorderheadersalesreason')) }}
+
+)
+
+select * from renamed
