@@ -21,6 +21,7 @@ COMMANDS = {
     "shop": ("adventureworks.cli:shop", "Let the shop trade: a day, or live."),
     "airbyte": ("airbyte_config.cli:airbyte", "Connections as code: apply, verify."),
     "sync": ("airbyte_config.cli:sync", "Run one sync job and wait for it."),
+    "run": ("elt.dagrun:run", "Trigger the DAG and watch its run."),
     "build": ("elt.build:build", "dbt build on the configured target."),
     "publish": ("orchestration.cli:publish", "Show the marts that were built and tested."),
     "check": ("elt.check:check", "Lint, format, test: what make and CI run."),
@@ -59,7 +60,7 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(code if isinstance(code, int) else 0)
     except EltError as error:
         click.echo(f"elt: {error}", err=True)
-        sys.exit(2)
+        sys.exit(error.exit_code)
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "elt"
         click.echo(f"elt: {error.format_message()} — see '{command} --help'", err=True)

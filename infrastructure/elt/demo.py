@@ -14,17 +14,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-import httpx
 from rich.console import Console
 
+from elt import dagrun
 from elt.errors import EltError
 from elt.report import Facts, changes, facts, revenue_by_category
 from elt.settings import Settings, settings
-
-DAG = "adventureworks_elt"
-CONNECTION = "adventureworks"
-ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
-RUN_PATIENCE = 900.0  # seconds that one DAG run may take
 
 
 @dataclass
@@ -44,98 +39,6 @@ class Steps:
 
     def say(self, line: str) -> None:
         self.console.print(line, highlight=False, soft_wrap=True)
-
-
-# ------------------------------------------------------------------------------------------------ the DAG
-
-
-def _checked(answer: httpx.Response) -> dict:
-    if answer.is_error:
-        raise EltError(
-            f"Airflow answered {answer.status_code} to {answer.request.url.path}: {answer.text[:200]}",
-            "elt logs airflow",
-        )
-    return answer.json()
-
-
-def _await_dag(api: httpx.Client) -> dict:
-    """The DAG as Airflow knows it, once the DAG processor has read it."""
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        answer = api.get(f"/dags/{DAG}")
-        if answer.status_code == 200 and not answer.json()["has_import_errors"]:
-            return answer.json()
-        errors = _checked(api.get("/importErrors"))["import_errors"]
-        if errors:
-            raise EltError(
-                f"{errors[0]['filename']}: {errors[0]['stack_trace'].strip().splitlines()[-1]}",
-                "mend the DAG",
-            )
-        time.sleep(0.5)
-    raise EltError(f"Airflow does not show the DAG {DAG} after 90 s", "elt logs airflow")
-
-
-def _active_runs(api: httpx.Client) -> list[dict]:
-    answer = api.get(f"/dags/{DAG}/dagRuns", params={"state": ["queued", "running"], "order_by": "run_after"})
-    return _checked(answer)["dag_runs"]
-
-
-def _begin_run(api: httpx.Client, steps: Steps) -> str:
-    """The id of a run that begins from now on.
-
-    A run that is under way may have read the source already, so its end is awaited first. Unpausing a scheduled DAG
-    fires one run at once: that one is taken instead of a second.
-    """
-    if _await_dag(api)["is_paused"]:
-        _checked(api.patch(f"/dags/{DAG}", json={"is_paused": False}))
-        deadline = time.monotonic() + 6
-        while time.monotonic() < deadline:
-            if runs := _active_runs(api):
-                return runs[0]["dag_run_id"]
-            time.sleep(0.5)
-    while runs := _active_runs(api):
-        steps.say(f"  a run is under way ({runs[0]['dag_run_id']}): awaiting its end")
-        _watch(api, runs[0]["dag_run_id"], steps, failure_matters=False)
-    return _checked(api.post(f"/dags/{DAG}/dagRuns", json={"logical_date": None}))["dag_run_id"]
-
-
-def _tasks(api: httpx.Client, run: str) -> list[dict]:
-    answer = api.get(f"/dags/{DAG}/dagRuns/{run}/taskInstances", params={"limit": 1000})
-    return _checked(answer)["task_instances"]
-
-
-def _watch(api: httpx.Client, run: str, steps: Steps, *, failure_matters: bool = True) -> list[dict]:
-    """Show a run's tasks as they begin and end; the task instances of the ended run.
-
-    Raises EltError with the failed tasks when the run fails (unless `failure_matters` is false) or takes too long.
-    """
-    known: dict[str, str] = {}
-    deadline = time.monotonic() + RUN_PATIENCE
-    with steps.console.status("waiting for the scheduler …") as line:
-        while True:
-            state = _checked(api.get(f"/dags/{DAG}/dagRuns/{run}"))["state"]
-            tasks = _tasks(api, run)
-            for task in sorted(tasks, key=lambda t: t["end_date"] or "~"):
-                if task["state"] in ENDED and known.get(task["task_id"]) != task["state"]:
-                    known[task["task_id"]] = task["state"]
-                    colour = {"success": "green", "skipped": "dim"}.get(task["state"], "red")
-                    duration = f"{task['duration']:6.1f} s" if task["duration"] else " " * 8
-                    steps.say(f"  [{colour}]{task['state']:<16}[/{colour}] {duration}  {task['task_id']}")
-            running = [task["task_id"] for task in tasks if task["state"] == "running"]
-            line.update(f"{len(known)}/{len(tasks)} tasks, running: {', '.join(running[:3]) or '-'}")
-            if state in ("success", "failed"):
-                break
-            if time.monotonic() > deadline:
-                raise EltError(f"the run {run} takes longer than {RUN_PATIENCE:.0f} s", "elt logs airflow")
-            time.sleep(1.0)
-    if state == "failed" and failure_matters:
-        failed = [task["task_id"] for task in tasks if task["state"] == "failed"]
-        raise EltError(
-            f"the DAG run {run} failed in {', '.join(failed) or 'no task'}",
-            f"read the messages of the sink, or the task's log at http://127.0.0.1:{settings().airflow_port}"
-            f"/dags/{DAG}/runs/{run}",
-        )
-    return tasks
 
 
 # ------------------------------------------------------------------------------------------------ the source
@@ -249,14 +152,14 @@ def _chain(steps: Steps, config: Settings, original: Path | None, shop: bool) ->
     done: list[Facts] = []
     with airflow.client(config) as api:
         with steps.step("DAG run: sync → dbt → publish"):
-            run = _begin_run(api, steps)
-            done.append(facts(config, run, _watch(api, run, steps)))
+            run = dagrun.begin(api, steps.console)
+            done.append(facts(config, run, dagrun.watch(api, run, steps.console)))
         if shop:
             with steps.step("Shop: one trading day"):
                 _run_elt("shop", "day")
             with steps.step("DAG run: what has changed"):
-                run = _begin_run(api, steps)
-                done.append(facts(config, run, _watch(api, run, steps)))
+                run = dagrun.begin(api, steps.console)
+                done.append(facts(config, run, dagrun.watch(api, run, steps.console)))
     return done
 
 
