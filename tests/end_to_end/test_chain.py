@@ -1,0 +1,157 @@
+"""The whole chain on generated data: demo, trading days, failure, silence of the sink. One stack, in this order."""
+
+from __future__ import annotations
+
+import json
+
+import duckdb
+import httpx
+import pytest
+
+from adventureworks.database import connect_owner
+from local import airflow
+
+pytestmark = pytest.mark.end_to_end
+
+
+@pytest.fixture(scope="module")
+def chain(make_stack):
+    """A stack on which `elt demo` ran once, without its trading day."""
+    stack = make_stack("chain", ELT_SCHEDULE="manual")
+    stack.environ["AW_SCALE"] = "0.05"
+    stack.demo = stack.elt("demo", SHOP="off")
+    assert stack.demo.returncode == 0, stack.demo.stdout[-3000:] + stack.demo.stderr[-3000:]
+    yield stack
+    down = stack.elt("down")
+    assert down.returncode == 0, down.stderr
+    assert stack.processes() == []
+
+
+def served(stack, query: str) -> list[tuple]:
+    with duckdb.connect(str(stack.settings.serving_path), read_only=True) as connection:
+        return connection.execute(query).fetchall()
+
+
+def in_source(stack, query: str) -> list[tuple]:
+    with connect_owner(stack.settings) as connection:
+        return connection.execute(query).fetchall()
+
+
+def messages(stack) -> list[dict]:
+    config = stack.settings
+    answer = httpx.get(
+        f"http://127.0.0.1:{config.sink_port}/messages",
+        headers={"Authorization": f"Bearer {config.slack_webhook_token.get_secret_value()}"},
+    )
+    answer.raise_for_status()
+    return answer.json()["messages"]
+
+
+def test_the_demo_shows_its_steps_and_reports_what_it_did(chain):
+    output = chain.demo.stdout
+    assert "▶ Source" in output and "▶ DAG run" in output and "success" in output
+    rows = sum(count for [count] in in_source(chain, "select count(*) from sales.salesorderdetail"))
+    assert served(chain, "select count(*) from marts.fct_sales") == [(rows,)]
+    assert "revenue by category:" in output and "Bikes" in output
+    assert f"http://127.0.0.1:{chain.settings.airflow_port}" in output
+    for secret in (chain.home / "secrets.env").read_text().splitlines():
+        assert secret.partition("=")[2] not in output + chain.demo.stderr
+
+
+def test_a_run_that_succeeds_leaves_a_start_and_a_success_message(chain):
+    texts = [json.dumps(message) for message in messages(chain)]
+    assert any("start" in text.lower() and "adventureworks_elt" in text for text in texts)
+    assert any("succe" in text.lower() and "adventureworks_elt" in text for text in texts)
+    assert not any("fail" in text.lower() for text in texts)
+
+
+def test_after_three_shop_days_with_a_run_each_raw_equals_source_and_marts_show_the_changes(chain):
+    days = []
+    lines_before = served(chain, "select count(*) from marts.fct_sales")[0][0]
+    for _ in range(3):
+        day = chain.elt("shop", "day", "--json")
+        assert day.returncode == 0, day.stderr
+        days.append(json.loads(day.stdout))
+        run = chain.elt("run")
+        assert run.returncode == 0, run.stdout + run.stderr
+    verify = chain.elt("airbyte", "verify")
+    assert verify.returncode == 0, verify.stdout + verify.stderr
+
+    for kind in ("new_orders", "new_lines", "status_changes", "price_changes", "late_corrections"):
+        assert sum(day[kind] for day in days) > 0, kind
+    new_lines = sum(day["new_lines"] for day in days)
+    assert served(chain, "select count(*) from marts.fct_sales")[0][0] == lines_before + new_lines
+    # new orders and status changes: every order, with its status and date
+    orders = "select salesorderid::int, status::int, orderdate::date from sales.salesorderheader order by 1"
+    assert (
+        served(
+            chain,
+            """
+        select order_id::int, status.order_status_id::int, strptime(order_date_key::varchar, '%Y%m%d')::date
+        from marts.fct_orders join marts.dim_order_status as status using (order_status_key)
+        order by 1
+        """,
+        )
+        == in_source(chain, orders)
+    )
+    # late corrections: every line's amount, to the last digit
+    lines = """
+        select salesorderdetailid::int, (unitprice * (1 - unitpricediscount) * orderqty)::numeric(18, 6)
+        from sales.salesorderdetail order by 1
+    """
+    assert served(
+        chain, "select order_line_id::int, line_total from marts.fct_sales order by 1"
+    ) == in_source(chain, lines)
+    # price changes: the version of each product that is valid last has the price of the source's open history row
+    prices = """
+        select productid::int, listprice::numeric(18, 4) from production.productlistpricehistory
+        where enddate is null order by 1
+    """
+    assert set(in_source(chain, prices)) <= set(
+        served(
+            chain,
+            "select product_id::int, list_price::decimal(18, 4) from marts.dim_product"
+            " where valid_to = timestamp '9999-12-31'",
+        )
+    )
+
+
+def test_with_the_sink_down_the_run_succeeds_all_the_same(chain):
+    assert chain.elt("down", "sink").returncode == 0
+    try:
+        run = chain.elt("run")
+    finally:
+        chain.elt("up", "sink")
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_a_forced_failure_is_told_with_task_reason_and_link_and_the_old_version_stays(chain):
+    published = chain.settings.serving_path.resolve()
+    with connect_owner(chain.settings) as connection:
+        connection.execute("alter table sales.salesorderdetail rename to moved_away")
+    before = len(messages(chain))
+    try:
+        run = chain.elt("run")
+    finally:
+        with connect_owner(chain.settings) as connection:
+            connection.execute("alter table sales.moved_away rename to salesorderdetail")
+    assert run.returncode == 1, run.stdout + run.stderr
+    assert "failed in" in run.stderr and "sync" in run.stderr
+    new = [json.dumps(message) for message in messages(chain)[before:]]
+    [failure] = [text for text in new if "fail" in text.lower()]
+    assert "sync" in failure  # the task
+    assert "salesorderdetail" in failure  # the reason
+    assert (
+        f"http://127.0.0.1:{chain.settings.airflow_port}/dags/adventureworks_elt/runs/" in failure
+    )  # the link
+    assert chain.settings.serving_path.resolve() == published
+
+    assert chain.elt("run").returncode == 0
+
+
+def test_the_dag_runs_under_the_names_that_the_design_gives(chain):
+    with airflow.client(chain.settings) as api:
+        dags = [dag["dag_id"] for dag in api.get("/dags").json()["dags"]]
+        errors = api.get("/importErrors").json()["import_errors"]
+    assert dags == ["adventureworks_elt"]
+    assert errors == []
