@@ -16,8 +16,8 @@ from filelock import FileLock, Timeout
 
 from airbyte_config import client, compare
 from airbyte_config.client import AirbyteError, talking
-from airbyte_config.definitions import DIRECTORY, Actor, Connection, ConnectionFile, Definitions, Stream, load
-from airbyte_config.documents import At, Document
+from airbyte_config.definitions import Actor, Connection, ConnectionFile, Definitions, Stream, load
+from airbyte_config.documents import DIRECTORY, At, Document
 from airbyte_config.fingerprints import Fingerprints
 from elt.errors import EltError
 from elt.settings import Settings
@@ -56,10 +56,10 @@ def apply(
     *,
     dry_run: bool = False,
     resend_secrets: bool = False,
-    report: Callable[[Change], None] = lambda change: None,
+    report: Callable[[str], None] = lambda line: None,
     settings: Settings | None = None,
 ) -> list[Change]:
-    """Create or update sources, destination and connections; `report` hears of each as soon as it is done.
+    """Create or update sources, destination and connections; `report` gets a line on each as soon as it is done.
 
     Two applies of one ELT_HOME take turns. What a file does not mention stays as it is, except a connection's
     streams: those are exactly the file's. Raises EltError when a file is wrong or Airbyte refuses.
@@ -135,7 +135,7 @@ class _Run:
         settings: Settings,
         dry_run: bool,
         resend_secrets: bool,
-        report: Callable[[Change], None],
+        report: Callable[[str], None],
     ) -> None:
         self.definitions = definitions
         self.settings = settings
@@ -156,11 +156,11 @@ class _Run:
             present = self._present(actors[0].kind, calls) if calls else []
             for actor in actors:
                 done.append(self._actor(actor, calls, present))
-                self.report(done[-1])
+                self.report(done[-1].line(self.dry_run))
         present = client.connections(self.api, self.workspace_id, self.settings)
         for connection in self.definitions.connections.values():
             done.append(self._connection(connection, present))
-            self.report(done[-1])
+            self.report(done[-1].line(self.dry_run))
         return done
 
     def _present(self, kind: str, calls: _Calls) -> list[dict[str, Any]]:

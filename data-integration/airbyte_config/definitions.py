@@ -11,12 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel, to_pascal
 
 from airbyte_config import documents, references
-from airbyte_config.documents import At, Document
+from airbyte_config.documents import DIRECTORY, At, Document
 from elt.errors import EltError
-from elt.settings import ROOT, Settings
+from elt.settings import Settings
 from elt.settings import settings as current_settings
-
-DIRECTORY = ROOT / "data-integration" / "connections"
 
 # Airbyte's own names: what reads by a cursor, what keeps one row per key
 INCREMENTAL = frozenset(

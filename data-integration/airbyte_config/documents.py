@@ -11,6 +11,8 @@ import yaml
 from elt.errors import EltError
 from elt.settings import ROOT
 
+DIRECTORY = ROOT / "data-integration" / "connections"
+
 At = tuple[str | int, ...]  # the way to a value: ("streams", 3, "primaryKey")
 
 

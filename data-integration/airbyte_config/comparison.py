@@ -1,0 +1,188 @@
+"""The rows of one stream, in the source and in raw: equal, or which keys are not.
+
+Sums of row hashes don't depend on the order of rows, so one pass over each side tells whether all is equal. Only a stream
+that differs is read again (from the same snapshot), kept beside DuckDB's memory if need be, and matched by key.
+"""
+
+# ruff: noqa: S608 - identifiers go through `quoted`, text through `literal`; SQL for DuckDB can't bind either
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import duckdb
+
+from airbyte_config.source import Source, Table
+
+KEYS = 5  # named per stream
+
+
+@dataclass(frozen=True)
+class StreamResult:
+    """One stream's comparison. Checksums are hex, None when the tables could not be compared."""
+
+    stream: str
+    source_rows: int
+    raw_rows: int | None
+    source_checksum: str | None = None
+    raw_checksum: str | None = None
+    missing: int = 0  # keys that raw does not have
+    extra: int = 0  # keys that only raw has
+    changed: int = 0  # keys whose row differs, or that are not as often in raw as in the source
+    keys: tuple[str, ...] = ()  # the first five of all these, each with what is wrong
+    reason: str = ""  # why the tables can't be compared row by row
+
+    @property
+    def equal(self) -> bool:
+        return not self.reason and (self.source_rows, self.source_checksum) == (
+            self.raw_rows,
+            self.raw_checksum,
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "equal": self.equal}
+
+    def line(self) -> str:
+        """`sales.customer: equal, 19,820 rows, checksum 4be1…`, or what differs."""
+        if self.equal:
+            return f"{self.stream}: equal, {self.source_rows:,} rows, checksum {self.source_checksum}"
+        if self.reason:
+            return f"{self.stream}: DIFFERS: {self.reason}"
+        counts = {"missing in raw": self.missing, "only in raw": self.extra, "changed": self.changed}
+        said = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+        rows = f"{self.source_rows:,} rows in the source, {self.raw_rows:,} in raw"
+        return f"{self.stream}: DIFFERS: {rows}; {said}" + (f": {'; '.join(self.keys)}" if self.keys else "")
+
+
+def quoted(name: str) -> str:
+    """A name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def count(duck: duckdb.DuckDBPyConnection, table: str) -> int:
+    """Rows of a table, given as SQL."""
+    return duck.execute(f"select count(*) from {table}").fetchone()[0]
+
+
+class Comparison:
+    """Compares `table` of the source with `raw_table` (SQL); `columns` gives the type that both sides have."""
+
+    def __init__(
+        self,
+        label: str,
+        table: Table,
+        columns: dict[str, str],
+        key: list[str],
+        source: Source,
+        duck: duckdb.DuckDBPyConnection,
+        raw_table: str,
+    ) -> None:
+        self.label, self.table, self.columns, self.key = label, table, columns, key
+        self.source, self.duck = source, duck
+        names = [quoted(column) for column in columns]
+        # each row twice, forwards and backwards: two independent sums of 64 bits
+        hashes = f"hash({', '.join(names)}) as _h1, hash({', '.join(reversed(names))}, 'backwards') as _h2"
+        typed = ", ".join(
+            f"cast({quoted(name)} as {type_}) as {quoted(name)}" for name, type_ in columns.items()
+        )
+        self.source_rows = f"(select *, {hashes} from (select {typed} from _batches))"
+        self.raw_rows = f"(select {', '.join(names)}, {hashes} from {raw_table})"
+
+    def result(self) -> StreamResult:
+        """Raises duckdb.Error when a value of the source does not fit its type in raw."""
+        with self._batches():
+            here = self._sums(self.source_rows)
+        there = self._sums(self.raw_rows)
+        differences = {} if here == there else self._differences()
+        return StreamResult(self.label, here[0], there[0], _checksum(here), _checksum(there), **differences)
+
+    @contextmanager
+    def _batches(self) -> Iterator[None]:
+        """The source's rows as the relation `_batches`, to be read once."""
+        with self.source.batches(self.table, list(self.columns)) as reader:
+            self.duck.register("_batches", reader)
+            try:
+                yield
+            finally:
+                self.duck.unregister("_batches")
+
+    def _sums(self, rows: str) -> tuple[int, int, int]:
+        query = f"select count(*), coalesce(sum(_h1), 0), coalesce(sum(_h2), 0) from {rows}"
+        return self.duck.execute(query).fetchone()
+
+    def _differences(self) -> dict[str, Any]:
+        """Counts and first keys of what differs. Without a key, whole rows are matched and none is named."""
+        with self._batches():
+            self.duck.execute(f"create or replace temp table _source as from {self.source_rows}")
+        key = [quoted(column) for column in self.key or self.columns]
+        either = ", ".join(f"coalesce(s.{column}, r.{column}) as {column}" for column in key)
+        grouped = f"select {', '.join(key)}, count(*) as n, sum(_h1) as h1, sum(_h2) as h2"
+        by_key = f"group by {', '.join(key)}"
+        self.duck.execute(
+            f"""
+            create or replace temp table _differing as
+            select {either}, coalesce(s.n, 0) as _in_source, coalesce(r.n, 0) as _in_raw
+            from ({grouped} from _source {by_key}) s
+            full join ({grouped} from {self.raw_rows} {by_key}) r on {_same(key, 's', 'r')}
+            where (s.n, s.h1, s.h2) is distinct from (r.n, r.h1, r.h2)
+        """
+        )
+        missing, extra, changed = self.duck.execute(
+            """
+            select
+                count(*) filter (where _in_raw = 0),
+                count(*) filter (where _in_source = 0),
+                count(*) filter (where _in_raw > 0 and _in_source > 0)
+            from _differing
+        """
+        ).fetchone()
+        keys = self._first_keys() if self.key else ()
+        self.duck.execute("drop table _source")
+        self.duck.execute("drop table _differing")
+        return {"missing": missing, "extra": extra, "changed": changed, "keys": keys}
+
+    def _first_keys(self) -> tuple[str, ...]:
+        """Each with what is wrong; the columns that differ by name only, for their values may be personal."""
+        key = [quoted(column) for column in self.key]
+        order = ", ".join(f"d.{column}" for column in key)
+        shown = ", ".join(f"{literal(column + '=')} || d.{quoted(column)}" for column in self.key)
+        changed = ", ".join(
+            f"case when s.{quoted(column)} is distinct from r.{quoted(column)} then {literal(column)} end"
+            for column in self.columns
+            if column not in self.key
+        )
+        rows = self.duck.execute(
+            f"""
+            with first as (from _differing d order by {order} limit {KEYS})
+            select concat_ws(', ', {shown}), d._in_source, d._in_raw, concat_ws(', ', {changed or "''"})
+            from first d
+            left join _source s on {_same(key, 's', 'd')} and d._in_raw = d._in_source
+            left join {self.raw_rows} r on {_same(key, 'r', 'd')} and d._in_raw = d._in_source
+            order by {order}
+        """
+        ).fetchall()
+        return tuple(f"{name} {_wrong(*about)}" for name, *about in rows)
+
+
+def _same(key: list[str], left: str, right: str) -> str:
+    return " and ".join(f"{left}.{column} is not distinct from {right}.{column}" for column in key)
+
+
+def _wrong(in_source: int, in_raw: int, columns: str) -> str:
+    if in_raw == 0:
+        return "is missing in raw"
+    if in_source == 0:
+        return "is only in raw"
+    return f"is in raw {in_raw} times" if in_source != in_raw else f"differs in {columns}"
+
+
+def _checksum(sums: tuple[int, int, int]) -> str:
+    return "".join(f"{part % 2**64:016x}" for part in sums[1:])

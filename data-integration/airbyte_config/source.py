@@ -1,0 +1,154 @@
+"""The source as `verify` sees it: its tables, and their rows as Arrow, all in one snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+from adbc_driver_manager import Error as AdbcError
+from adbc_driver_postgresql import dbapi
+from psycopg.conninfo import make_conninfo
+from psycopg.sql import SQL, Composable, Identifier
+
+from airbyte_config.definitions import Actor
+from airbyte_config.raw_types import read_as_text
+from elt.errors import EltError
+
+CONNECT_SECONDS = 10
+
+# every statement of the one transaction sees the same moment; text forms don't depend on the server's settings
+SESSION = (
+    "-c default_transaction_isolation=repeatable\\ read -c default_transaction_read_only=on -c timezone=UTC"
+)
+
+COLUMNS = """
+select n.nspname, c.relname, a.attname,
+       format_type(
+           case when t.typtype = 'd' then t.typbasetype else a.atttypid end,
+           case when t.typtype = 'd' then t.typtypmod else a.atttypmod end
+       ),
+       coalesce(array_position(i.indkey::int2[], a.attnum), 0)
+from pg_catalog.pg_class c
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+join pg_catalog.pg_type t on t.oid = a.atttypid
+left join pg_catalog.pg_index i on i.indrelid = c.oid and i.indisprimary
+where c.relkind in ('r', 'p', 'v', 'm', 'f')
+  and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+order by n.nspname, c.relname, a.attnum
+"""
+
+
+@dataclass
+class Table:
+    """A table of the source: its columns in their order (name → Postgres' `format_type`) and its primary key."""
+
+    schema: str
+    name: str
+    columns: dict[str, str] = field(default_factory=dict)
+    primary_key: list[str] = field(default_factory=list)
+
+
+class Source:
+    """An open transaction in the source."""
+
+    def __init__(self, connection: dbapi.Connection) -> None:
+        self._connection = connection
+        self.tables = self._read_tables()
+
+    def _read_tables(self) -> dict[tuple[str, str], Table]:
+        tables: dict[tuple[str, str], Table] = {}
+        keys: dict[tuple[str, str], list[tuple[int, str]]] = {}
+        with self._connection.cursor() as cursor:
+            cursor.execute(COLUMNS)
+            for schema, name, column, type_, key_position in cursor.fetchall():
+                table = tables.setdefault((schema, name), Table(schema, name))
+                table.columns[column] = type_
+                if key_position:
+                    keys.setdefault((schema, name), []).append((key_position, column))
+        for at, positions in keys.items():
+            tables[at].primary_key = [column for _, column in sorted(positions)]
+        return tables
+
+    def count(self, table: Table) -> int:
+        """Its number of rows."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(_text(SQL("select count(*) from {}").format(Identifier(table.schema, table.name))))
+            return cursor.fetchone()[0]
+
+    @contextmanager
+    def batches(self, table: Table, columns: list[str]) -> Iterator[pa.RecordBatchReader]:
+        """All rows as a stream of Arrow batches; types without an exact Arrow form come as Postgres' text."""
+        selected = SQL(", ").join(
+            SQL("{}::text as {}" if read_as_text(table.columns[column]) else "{} as {}").format(
+                Identifier(column), Identifier(column)
+            )
+            for column in columns
+        )
+        query = SQL("select {} from {}").format(selected, Identifier(table.schema, table.name))
+        with self._connection.cursor() as cursor:
+            cursor.execute(_text(query))
+            yield cursor.fetch_record_batch()
+
+
+def _text(query: Composable) -> str:
+    return query.as_string(None)
+
+
+@contextmanager
+def open_source(actor: Actor) -> Iterator[Source]:
+    """Connect as the connection's source does and take a snapshot for the length of the block.
+
+    Raises EltError when the source can't be reached, refuses the login, or fails while it is read.
+    """
+    if actor.connector != "postgres":
+        raise actor.document.error(
+            ("configuration", "sourceType"),
+            f"verify can't read a {actor.connector} source",
+            "compare it by hand",
+        )
+    values = actor.values
+    place = f"{values['host']}:{values.get('port', 5432)}/{values['database']}"
+    conninfo = make_conninfo(
+        host=values["host"],
+        port=values.get("port", 5432),
+        dbname=values["database"],
+        user=values["username"],
+        password=values.get("password", ""),
+        sslmode=values.get("ssl_mode", {}).get("mode", "prefer"),
+        connect_timeout=CONNECT_SECONDS,
+        application_name="elt airbyte verify",
+        options=SESSION,
+    )
+    try:
+        connection = dbapi.connect(conninfo)
+    except AdbcError as error:
+        raise _refused(place, values["username"], error) from None
+    try:
+        yield Source(connection)
+    except AdbcError as error:
+        raise EltError(
+            f"the source {place} failed: {_reason(error)}", "see its log: `elt logs postgres`"
+        ) from None
+    finally:
+        connection.close()
+
+
+def _refused(place: str, user: str, error: Exception) -> EltError:
+    reason = _reason(error)
+    if "authentication failed" in reason:
+        return EltError(
+            f"the source {place} refused the password of {user}",
+            "set SOURCE_READER_PASSWORD in .env or the environment",
+        )
+    return EltError(
+        f"the source {place} can't be reached: {reason}",
+        "start it with `elt up postgres`, or mend SOURCE_HOST and SOURCE_PORT",
+    )
+
+
+def _reason(error: Exception) -> str:
+    """libpq's own words, on one line."""
+    return " ".join(str(error).split())

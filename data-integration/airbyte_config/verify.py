@@ -1,0 +1,132 @@
+"""Is the raw layer what the source is? Every stream, every row, every selected column; set-based on both sides.
+
+The source is read in one repeatable-read snapshot, as Arrow batches; the raw tables are read where they lie. DuckDB
+compares, with the same types on both sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+
+from airbyte_config.comparison import Comparison, StreamResult, count, quoted
+from airbyte_config.definitions import Connection, Definitions, Stream, load
+from airbyte_config.documents import DIRECTORY
+from airbyte_config.raw_types import raw_type
+from airbyte_config.source import Source, Table, open_source
+from elt.errors import EltError
+from elt.settings import Settings
+from elt.settings import settings as current_settings
+from elt.warehouse import first_line, open_read_only
+
+MEMORY = "1GB"  # of DuckDB; what does not fit goes to disk
+
+
+def verify(
+    connection: str = "adventureworks",
+    *,
+    directory: Path = DIRECTORY,
+    report: Callable[[StreamResult], None] = lambda result: None,
+    settings: Settings | None = None,
+) -> list[StreamResult]:
+    """Compare every stream of `connection` (as the files define it) with its raw table; never changes anything.
+
+    `report` gets each result as soon as it is known. Raises EltError when a side can't be read: source down, wrong
+    password, no warehouse, warehouse in use (and by whom), a stream that the source does not have.
+    """
+    settings = settings or current_settings()
+    definitions = load(directory, settings)
+    chosen = definitions.connection(connection)
+    warehouse = _warehouse(definitions)
+    with (
+        # first the warehouse, so that no sync can end between the source's snapshot and the look at raw
+        open_read_only(warehouse, "elt airbyte verify", config={"memory_limit": MEMORY}) as duck,
+        open_source(definitions.sources[chosen.definition.source]) as source,
+    ):
+        results = []
+        for stream in chosen.definition.streams:
+            results.append(_compare(definitions, chosen, stream, source, duck))
+            report(results[-1])
+        return results
+
+
+def _warehouse(definitions: Definitions) -> Path:
+    destination = definitions.destination
+    if destination.connector != "duckdb":
+        raise EltError(
+            f"verify can't read a {destination.connector} destination yet",
+            "set AIRBYTE_DESTINATION=duckdb, or compare by hand",
+        )
+    return Path(destination.values["destination_path"])
+
+
+def _compare(
+    definitions: Definitions,
+    connection: Connection,
+    stream: Stream,
+    source: Source,
+    duck: duckdb.DuckDBPyConnection,
+) -> StreamResult:
+    table = source.tables.get((stream.namespace, stream.name))
+    if table is None:
+        raise connection.document.error(
+            connection.at_stream(stream),
+            f"the source has no table {stream.label}",
+            "correct or remove the stream",
+        )
+    columns = _selected(connection, stream, table)
+    default_schema = definitions.destination.values.get("schema", "main")
+    schema, name = connection.definition.table_of(stream, default_schema)
+    held = _raw_columns(duck, schema, name)
+    raw_table = f"{quoted(schema)}.{quoted(name)}"
+    if reason := _unlike(columns, table, held, f"{schema}.{name}"):
+        raw_rows = count(duck, raw_table) if held else None
+        return StreamResult(stream.label, source.count(table), raw_rows, reason=reason)
+    key = stream.primary_key or table.primary_key
+    try:
+        return Comparison(stream.label, table, columns, key, source, duck, raw_table).result()
+    except duckdb.Error as error:
+        raise EltError(
+            f"{stream.label} can't be compared: {first_line(error)}", "sync it again, then verify"
+        ) from None
+
+
+def _selected(connection: Connection, stream: Stream, table: Table) -> dict[str, str]:
+    """The stream's columns and the types that raw should give them. Raises EltError for one that is not there."""
+    for column in [*stream.selected_fields, *stream.primary_key]:
+        if column not in table.columns:
+            raise connection.document.error(
+                connection.at_stream(stream),
+                f"{stream.label} has no column {column} in the source",
+                "correct the stream",
+            )
+    wanted = stream.selected_fields or table.columns
+    return {column: raw_type(type_) for column, type_ in table.columns.items() if column in wanted}
+
+
+def _raw_columns(duck: duckdb.DuckDBPyConnection, schema: str, name: str) -> dict[str, str]:
+    query = """
+        select column_name, data_type from duckdb_columns()
+        where database_name = current_database() and schema_name = ? and table_name = ?
+        order by column_index
+    """
+    return dict(duck.execute(query, [schema, name]).fetchall())
+
+
+def _unlike(columns: dict[str, str], table: Table, held: dict[str, str], place: str) -> str:
+    """Why the tables can't be compared row by row ("" when they can): table or column missing, wrong type, too much."""
+    if not held:
+        return f"raw has no table {place}"
+    lacking = [column for column in columns if column not in held]
+    if lacking:
+        return f"{place} has no column {', '.join(lacking)}"
+    left_out = [column for column in table.columns if column in held and column not in columns]
+    if left_out:
+        return f"{place} holds {', '.join(left_out)}, which the connection leaves out"
+    return "; ".join(
+        f"{place}.{column} is {held[column]} instead of {type_}"
+        for column, type_ in columns.items()
+        if held[column] != type_
+    )
