@@ -1,0 +1,64 @@
+-- What orders are drawn from: the customers by channel, and a shelf on which a product stands as often as it was sold
+-- of late (and once anyhow). Temporary, of this session.
+create or replace function pg_temp.dice(what text) returns double precision language sql immutable as
+$$ select (hashtextextended(what, 0) & 1073741823)::double precision / 1073741824 $$;
+
+create or replace function pg_temp.guid(what text, id bigint) returns uuid language sql immutable as
+$$ select md5(what || ' ' || id)::uuid $$;
+
+create or replace temp view shop_customer as
+select
+    c.customerid,
+    c.storeid is null as is_online,
+    a.addressid,
+    s.stateprovinceid,
+    s.countryregioncode,
+    coalesce(c.territoryid, s.territoryid) as territoryid,
+    store.salespersonid,
+    (select max(w.creditcardid) from sales.personcreditcard as w where w.businessentityid = c.personid) as creditcardid
+from sales.customer as c
+join lateral (
+    select min(b.addressid) as addressid
+    from person.businessentityaddress as b
+    where b.businessentityid = coalesce(c.storeid, c.personid)
+) as home on true
+join person.address as a on a.addressid = home.addressid
+join person.stateprovince as s using (stateprovinceid)
+left join sales.store on store.businessentityid = c.storeid
+where c.personid is not null and (c.storeid is null or store.salespersonid is not null);
+
+drop table if exists pg_temp.shop_queue;
+create temp table shop_queue as
+select customerid, is_online, row_number() over (partition by is_online order by customerid) as place
+from shop_customer;
+create index on pg_temp.shop_queue (is_online, place);
+
+drop table if exists pg_temp.shop_shelf;
+create temp table shop_shelf as
+with
+sellable as (
+    select p.productid
+    from production.product as p
+    where p.productsubcategoryid is not null and p.listprice > 0
+        and p.sellstartdate <= %(day)s and (p.sellenddate is null or p.sellenddate >= %(day)s)
+        and exists (
+            select from sales.specialofferproduct as o
+            where o.productid = p.productid
+                and o.specialofferid = (select min(specialofferid) from sales.specialoffer where discountpct = 0)
+        )
+),
+sold as (
+    select h.onlineorderflag as is_online, l.productid
+    from sales.salesorderheader as h
+    join sales.salesorderdetail as l using (salesorderid)
+    join sellable using (productid)
+    where h.orderdate >= %(day)s::date - 120
+    union all
+    select is_online, productid from sellable cross join (values (true), (false)) as channel (is_online)
+)
+select is_online, productid, row_number() over (partition by is_online order by productid) as place
+from sold;
+create index on pg_temp.shop_shelf (is_online, place);
+
+analyze pg_temp.shop_queue;
+analyze pg_temp.shop_shelf
