@@ -1,0 +1,86 @@
+"""`python -m airbyte_local`: the server in the foreground."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import socket
+import sys
+from pathlib import Path
+
+import uvicorn
+from filelock import FileLock, Timeout
+
+from airbyte_local.api.app import create_app
+from airbyte_local.jobs.runner import SERVER_STOPPED, JobRunner
+from airbyte_local.store import Store
+from airbyte_local.vault import Tokens, Vault
+from elt.errors import EltError
+from elt.settings import settings
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """The server's socket. Raises EltError when the port is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+    except OSError as error:
+        sock.close()
+        if error.errno != errno.EADDRINUSE:
+            raise EltError(
+                f"cannot listen on {host}:{port}: {error.strerror}", "give another --host"
+            ) from None
+        raise EltError(
+            f"port {port} is taken by another program", "stop it, or set AIRBYTE_PORT to a free port"
+        ) from None
+    return sock
+
+
+def only_one(home: Path) -> FileLock:
+    """The lock that keeps a second server away from this home. Raises EltError when there is one already."""
+    home.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(home / "server.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise EltError(f"another server uses {home}", "stop it, or give another --home") from None
+    return lock
+
+
+def serve(host: str, port: int, home: Path) -> None:
+    """Serve until SIGTERM or SIGINT; then end the jobs."""
+    sock = listen(host, port)
+    lock = only_one(home)
+    values = settings()
+    key = values.airbyte_encryption_key.get_secret_value()
+    store = Store(home / "airbyte.sqlite", Vault(key))
+    store.end_orphans(SERVER_STOPPED)
+    tokens = Tokens(values.airbyte_client_id, values.airbyte_client_secret.get_secret_value(), key)
+    app = create_app(store, JobRunner(store, home), tokens)
+    try:
+        uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3)).run(
+            sockets=[sock]
+        )
+    finally:
+        store.close()
+        lock.release()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m airbyte_local", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=None, help="default: AIRBYTE_PORT")
+    parser.add_argument("--home", type=Path, default=None, help="default: airbyte/ under ELT_HOME")
+    options = parser.parse_args()
+    try:
+        port = options.port or settings().airbyte_port
+        serve(options.host, port, (options.home or settings().home / "airbyte").resolve())
+    except EltError as error:
+        print(f"airbyte_local: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""The application: routers under both base paths, problems, tokens."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import Depends, FastAPI
+
+from airbyte_local.api import connections, jobs, problems, streams, workspaces
+from airbyte_local.api.actors import actor_router
+from airbyte_local.api.common import require_token
+from airbyte_local.api.token import health, token
+from airbyte_local.enums import ActorKind
+from airbyte_local.jobs.runner import JobRunner
+from airbyte_local.store import Store
+from airbyte_local.vault import Tokens
+
+BASE_PATHS = ("/api/public/v1", "/v1")  # self-managed Airbyte's, and Airbyte Cloud's
+
+
+def create_app(store: Store, runner: JobRunner, tokens: Tokens) -> FastAPI:
+    """The server's application. Its end ends every job."""
+
+    @asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        runner.stop()
+
+    app = FastAPI(title="airbyte_local", description="Airbyte's public API, served locally.", lifespan=life)
+    app.state.store, app.state.runner, app.state.tokens = store, runner, tokens
+    problems.install(app)
+    routers = (
+        workspaces.router,
+        actor_router(ActorKind.SOURCE),
+        actor_router(ActorKind.DESTINATION),
+        connections.router,
+        streams.router,
+        jobs.router,
+    )
+    for base in ("", *BASE_PATHS):
+        described = base == BASE_PATHS[0]
+        app.include_router(health, prefix=base, include_in_schema=described)
+        app.include_router(token, prefix=base, include_in_schema=described)
+    for base in BASE_PATHS:
+        for router in routers:
+            app.include_router(
+                router,
+                prefix=base,
+                dependencies=[Depends(require_token)],
+                include_in_schema=base == BASE_PATHS[0],
+            )
+    return app

@@ -1,0 +1,58 @@
+"""What the routers share: the server's parts, the token check, pages."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Query, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from airbyte_local.api.problems import Problem
+from airbyte_local.jobs.runner import JobRunner
+from airbyte_local.store import Store
+from airbyte_local.vault import Tokens
+
+bearer = HTTPBearer(auto_error=False, description="from POST /applications/token")
+
+
+def get_store(request: Request) -> Store:
+    return request.app.state.store
+
+
+def get_runner(request: Request) -> JobRunner:
+    return request.app.state.runner
+
+
+def get_tokens(request: Request) -> Tokens:
+    return request.app.state.tokens
+
+
+def require_token(
+    tokens: Annotated[Tokens, Depends(get_tokens)],
+    given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
+) -> None:
+    """Without a valid token nothing answers. Raises 401."""
+    if given is None:
+        raise Problem(401, "no bearer token: ask for one at POST /applications/token")
+    if not tokens.valid(given.credentials):
+        raise Problem(401, "the token is not valid or has expired: ask for a new one")
+
+
+StoreOf = Annotated[Store, Depends(get_store)]
+RunnerOf = Annotated[JobRunner, Depends(get_runner)]
+TokensOf = Annotated[Tokens, Depends(get_tokens)]
+Limit = Annotated[int, Query(ge=1, le=100)]
+Offset = Annotated[int, Query(ge=0)]
+WorkspaceIds = Annotated[list[str], Query(alias="workspaceIds")]
+IncludeDeleted = Annotated[bool, Query(alias="includeDeleted")]
+
+
+def page(request: Request, found: list[Any], limit: int, offset: int) -> dict[str, Any]:
+    """A list answer with the addresses of its neighbours; `found` holds one row more than `limit` if there are more."""
+    url = request.url
+    answer: dict[str, Any] = {"data": found[:limit]}
+    if len(found) > limit:
+        answer["next"] = str(url.include_query_params(limit=limit, offset=offset + limit))
+    if offset > 0:
+        answer["previous"] = str(url.include_query_params(limit=limit, offset=max(0, offset - limit)))
+    return answer

@@ -1,0 +1,118 @@
+"""Connector types that this server has, and what their configurations may hold.
+
+The keys are those of Airbyte's source-postgres and destination-duckdb. An option that would change what a sync does
+but is not supported is refused by name; it is never ignored in silence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from airbyte_local.api.problems import Problem, field_path, invalid
+from airbyte_local.enums import ActorKind
+
+
+class Configuration(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class SslMode(Configuration):
+    mode: Literal["disable", "allow", "prefer", "require"]
+
+
+class ReplicationMethod(Configuration):
+    method: Literal["Standard"]
+
+
+class TunnelMethod(Configuration):
+    tunnel_method: Literal["NO_TUNNEL"]
+
+
+class SourcePostgres(Configuration):
+    sourceType: Literal["postgres"] = "postgres"
+    host: str = Field(min_length=1)
+    port: int = Field(5432, ge=1, le=65535)
+    database: str = Field(min_length=1)
+    schemas: list[str] = Field(["public"], min_length=1)
+    username: str = Field(min_length=1)
+    password: str | None = None
+    ssl_mode: SslMode = SslMode(mode="prefer")
+    replication_method: ReplicationMethod = ReplicationMethod(method="Standard")
+    tunnel_method: TunnelMethod = TunnelMethod(tunnel_method="NO_TUNNEL")
+    entra_service_principal_auth: Literal[False] = False
+
+
+class DestinationDuckdb(Configuration):
+    destinationType: Literal["duckdb"] = "duckdb"
+    destination_path: str
+    schema_: str = Field("main", alias="schema", min_length=1)
+
+    @field_validator("destination_path")
+    @classmethod
+    def absolute(cls, value: str) -> str:
+        if not Path(value).is_absolute():
+            raise ValueError("must be an absolute path to a file on the server's machine")
+        return value
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A connector type: its id in Airbyte's registry, its type, the shape of its configuration."""
+
+    kind: ActorKind
+    id: str
+    type: str
+    model: type[Configuration]
+
+
+DEFINITIONS = (
+    Definition(ActorKind.SOURCE, "decd338e-5647-4c0b-adf4-da0e75f5a750", "postgres", SourcePostgres),
+    Definition(ActorKind.DESTINATION, "94bd199c-2ff0-4aa2-b98e-17f0acb72610", "duckdb", DestinationDuckdb),
+)
+
+
+def definition_of(kind: ActorKind, type_: str) -> Definition:
+    """The definition of a stored actor."""
+    return next(one for one in DEFINITIONS if (one.kind, one.type) == (kind, type_))
+
+
+def find_definition(kind: ActorKind, configuration: dict[str, Any], definition_id: str | None) -> Definition:
+    """By `configuration.sourceType` (or destinationType), else by definition id. Raises a 422 that names the field."""
+    known = [one for one in DEFINITIONS if one.kind == kind]
+    types = ", ".join(one.type for one in known)
+    type_field = f"{kind}Type"
+    wanted = configuration.get(type_field)
+    if wanted is None and definition_id is None:
+        raise invalid(f"configuration.{type_field}", f"is required; this server has: {types}")
+    for one in known:
+        if wanted == one.type or (wanted is None and definition_id == one.id):
+            return one
+    if wanted is None:
+        raise invalid("definitionId", f"{definition_id} is not a definition that this server has")
+    raise invalid(f"configuration.{type_field}", f"{wanted!r} is not one that this server has: {types}")
+
+
+def validate(definition: Definition, configuration: dict[str, Any]) -> None:
+    """Raises a 422 problem that names each wrong field."""
+    try:
+        definition.model.model_validate(configuration)
+    except ValidationError as error:
+        # the value itself is never repeated: it may be a secret
+        errors = [
+            {"field": field_path(("configuration", *item["loc"])), "message": _message(item)}
+            for item in error.errors(include_input=False, include_url=False)
+        ]
+        detail = "; ".join(f"{item['field']}: {item['message']}" for item in errors)
+        raise Problem(422, detail, errors=errors) from None
+
+
+def _message(item: dict[str, Any]) -> str:
+    if item["type"] == "extra_forbidden":
+        return "is not supported by this server"
+    if item["type"] == "literal_error":
+        return f"this server supports {item['ctx']['expected']}"
+    return item["msg"]

@@ -1,0 +1,87 @@
+"""Errors as Airbyte answers them: `application/problem+json` with title, status, detail and data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+TITLES = {
+    400: "bad-request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "resource-not-found",
+    405: "method-not-allowed",
+    409: "state-conflict",
+    422: "unprocessable-entity",
+    500: "internal-server-error",
+}
+
+
+class Problem(Exception):
+    """An error answer: `status`, what is wrong (`detail`), and what it is about (`data`)."""
+
+    def __init__(self, status: int, detail: str, **data: Any) -> None:
+        self.status, self.detail, self.data = status, detail, data
+        super().__init__(detail)
+
+
+def not_found(kind: str, key: Any) -> Problem:
+    return Problem(404, f"there is no {kind} with id {key}", resourceType=kind, resourceId=str(key))
+
+
+def invalid(field: str, message: str) -> Problem:
+    """A value that cannot be accepted; `field` is its path in the body, as `configuration.host`."""
+    return Problem(422, f"{field}: {message}", errors=[{"field": field, "message": message}])
+
+
+def answer(
+    status: int, detail: str, data: dict[str, Any], headers: dict[str, str] | None = None
+) -> JSONResponse:
+    body = {
+        "type": f"error:{TITLES.get(status, 'error')}",
+        "title": TITLES.get(status, "error"),
+        "status": status,
+        "detail": detail,
+        "documentationUrl": None,
+        "data": data,
+    }
+    return JSONResponse(body, status, headers, media_type="application/problem+json")
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of the application a problem."""
+
+    @app.exception_handler(Problem)
+    async def known(_: Request, problem: Problem) -> JSONResponse:
+        headers = {"WWW-Authenticate": "Bearer"} if problem.status == 401 else None
+        return answer(problem.status, problem.detail, problem.data, headers)
+
+    @app.exception_handler(HTTPException)
+    async def routing(request: Request, error: HTTPException) -> JSONResponse:
+        return answer(error.status_code, f"{request.method} {request.url.path}: {error.detail}", {})
+
+    @app.exception_handler(RequestValidationError)
+    async def validation(_: Request, error: RequestValidationError) -> JSONResponse:
+        found = error.errors()
+        if any(item["type"] == "json_invalid" for item in found):
+            return answer(400, f"the body is not JSON: {found[0]['ctx']['error']}", {})
+        errors = [{"field": field_path(item["loc"]), "message": item["msg"]} for item in found]
+        return answer(
+            422, "; ".join(f"{item['field']}: {item['message']}" for item in errors), {"errors": errors}
+        )
+
+    @app.exception_handler(Exception)
+    async def unforeseen(_: Request, error: Exception) -> JSONResponse:
+        return answer(500, f"{type(error).__name__}: see the server's log", {})
+
+
+def field_path(location: tuple[Any, ...]) -> str:
+    """`configurations.streams[0].syncMode` for pydantic's ("body", "configurations", "streams", 0, "syncMode")."""
+    path = ""
+    for part in location if location[0] not in ("body", "query", "path") else location[1:]:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
+    return path or "body"

@@ -1,0 +1,87 @@
+"""What requests may hold. Names are Airbyte's (camelCase); fields that it knows and we do not use are accepted."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from airbyte_local.enums import ConnectionStatus, JobType, NamespaceDefinition, SyncMode
+
+
+class Request(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
+
+
+class WorkspaceCreate(Request):
+    name: str = Field(min_length=1)
+    notifications: dict[str, Any] = {}
+
+
+class WorkspaceUpdate(Request):
+    name: str | None = Field(None, min_length=1)
+    notifications: dict[str, Any] | None = None
+
+
+class ActorCreate(Request):
+    name: str = Field(min_length=1)
+    workspace_id: str
+    configuration: dict[str, Any]
+    definition_id: str | None = None
+
+
+class ActorPatch(Request):
+    name: str | None = Field(None, min_length=1)
+    configuration: dict[str, Any] | None = None
+
+
+class ActorPut(Request):
+    name: str = Field(min_length=1)
+    configuration: dict[str, Any]
+
+
+class SelectedField(Request):
+    field_path: list[str] = Field(min_length=1, max_length=1)
+
+
+class StreamConfiguration(Request):
+    name: str = Field(min_length=1)
+    namespace: str | None = None
+    sync_mode: SyncMode = SyncMode.FULL_REFRESH_OVERWRITE
+    cursor_field: list[str] | None = Field(None, max_length=1)
+    primary_key: list[list[str]] | None = None
+    selected_fields: list[SelectedField] | None = None
+    mappers: list[dict[str, Any]] | None = Field(None, max_length=0)
+
+
+class StreamConfigurations(Request):
+    streams: list[StreamConfiguration] | None = None
+
+
+class Schedule(Request):
+    schedule_type: Literal["manual"] = "manual"
+
+
+class ConnectionPatch(Request):
+    name: str | None = Field(None, min_length=1)
+    configurations: StreamConfigurations | None = None
+    schedule: Schedule | None = None
+    status: ConnectionStatus | None = None
+    namespace_definition: NamespaceDefinition | None = None
+    namespace_format: str | None = None
+    prefix: str | None = None
+    non_breaking_schema_updates_behavior: (
+        Literal["ignore", "disable_connection", "propagate_columns", "propagate_fully"] | None
+    ) = None
+    tags: list[dict[str, Any]] | None = None
+
+
+class ConnectionCreate(ConnectionPatch):
+    source_id: str
+    destination_id: str
+
+
+class JobCreate(Request):
+    connection_id: str
+    job_type: JobType

@@ -1,0 +1,56 @@
+"""Discovery: which streams a source has, with their keys, cursors and sync modes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Query
+
+from airbyte_local.api.actors import get_actor
+from airbyte_local.api.common import StoreOf
+from airbyte_local.api.problems import Problem
+from airbyte_local.enums import ActorKind, SyncMode
+from airbyte_local.schema import SourceStream
+from elt.errors import EltError
+
+router = APIRouter(prefix="/streams", tags=["streams"])
+
+
+def discovered(source: dict[str, Any]) -> list[SourceStream]:
+    """The streams of a source row. Raises a 400 with the exact reason when the source cannot be read."""
+    from airbyte_local.sources.postgres import PostgresSource  # drivers are loaded when they are needed
+
+    try:
+        with PostgresSource(source["configuration"]) as opened:
+            return list(opened.discover())
+    except EltError as error:
+        raise Problem(400, str(error), sourceId=source["id"]) from None
+
+
+@router.get("")
+def list_streams(
+    store: StoreOf,
+    source_id: str = Query(alias="sourceId"),
+    destination_id: str | None = Query(None, alias="destinationId"),
+    ignore_cache: bool = Query(False, alias="ignoreCache"),
+) -> list[dict[str, Any]]:
+    """Always read anew: there is no cache that could be stale."""
+    source = get_actor(store, ActorKind.SOURCE, source_id)
+    if destination_id is not None:
+        get_actor(store, ActorKind.DESTINATION, destination_id)
+    return [shown(stream) for stream in discovered(source)]
+
+
+def shown(stream: SourceStream) -> dict[str, Any]:
+    modes = [SyncMode.FULL_REFRESH_OVERWRITE]
+    if stream.cursor_candidates:
+        modes.append(SyncMode.INCREMENTAL_DEDUPED_HISTORY)
+    return {
+        "streamName": stream.name,
+        "streamnamespace": stream.namespace,
+        "syncModes": modes,
+        "defaultCursorField": list(stream.cursor_candidates[:1]),
+        "sourceDefinedCursorField": False,
+        "sourceDefinedPrimaryKey": [[column] for column in stream.primary_key],
+        "propertyFields": [[column.name] for column in stream.columns],
+    }

@@ -1,0 +1,66 @@
+"""The words of Airbyte's API, each in one place, and the named groups that the code asks about."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class JobStatus(StrEnum):
+    """What a job may be. Airbyte's `queued` is never answered: Airflow's hook raises on it."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    INCOMPLETE = "incomplete"
+    FAILED = "failed"
+    SUCCEEDED = "succeeded"
+    CANCELLED = "cancelled"
+
+
+ACTIVE_STATUSES = frozenset({JobStatus.PENDING, JobStatus.RUNNING, JobStatus.INCOMPLETE})
+ENDED_STATUSES = frozenset({JobStatus.FAILED, JobStatus.SUCCEEDED, JobStatus.CANCELLED})
+
+
+class JobType(StrEnum):
+    """Airbyte's kinds of job."""
+
+    SYNC = "sync"
+    RESET = "reset"
+    REFRESH = "refresh"
+    CLEAR = "clear"
+
+
+RUNNABLE_TYPES = frozenset({JobType.SYNC})
+
+
+class SyncMode(StrEnum):
+    """How a stream is read and written (`syncMode` of a stream configuration)."""
+
+    FULL_REFRESH_OVERWRITE = "full_refresh_overwrite"
+    INCREMENTAL_DEDUPED_HISTORY = "incremental_deduped_history"
+
+
+INCREMENTAL_MODES = frozenset({SyncMode.INCREMENTAL_DEDUPED_HISTORY})
+
+
+class ActorKind(StrEnum):
+    """The two ends of a connection, which Airbyte calls actors."""
+
+    SOURCE = "source"
+    DESTINATION = "destination"
+
+
+class ConnectionStatus(StrEnum):
+    """Only an active connection runs jobs; a deleted one is `deprecated`."""
+
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+    DEPRECATED = "deprecated"
+    LOCKED = "locked"
+
+
+class NamespaceDefinition(StrEnum):
+    """Where a stream's table goes: the source's schema, the destination's default, or a pattern."""
+
+    SOURCE = "source"
+    DESTINATION = "destination"
+    CUSTOM_FORMAT = "custom_format"

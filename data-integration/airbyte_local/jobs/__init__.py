@@ -1,0 +1,1 @@
+"""Running jobs: each a process of its own, watched by the server."""

@@ -1,0 +1,165 @@
+"""Starts, watches and ends job processes.
+
+The job's task (with secrets) goes through its standard input, never through arguments or the environment. That pipe stays
+open as long as the server lives: when it closes, the job ends itself, so that no job outlives a killed server. The job
+tells its progress and its result as JSON lines on standard output; its standard error is the job's log file.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from airbyte_local.enums import ActorKind, JobStatus
+from airbyte_local.store import Store
+
+log = logging.getLogger(__name__)
+
+TERM_SECONDS = 5.0
+SERVER_STOPPED = "the server was stopped while the job ran; nothing is half done: the next sync goes on"
+
+
+class JobRunner:
+    """The processes of the jobs that run now."""
+
+    def __init__(self, store: Store, home: Path) -> None:
+        self._store = store
+        self._logs = home / "jobs"
+        self._logs.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        self._processes: dict[int, subprocess.Popen[bytes]] = {}
+        self._watchers: dict[int, threading.Thread] = {}
+        self._ends: dict[int, tuple[JobStatus, str | None]] = {}  # what a cancel or stop has decided
+        self._stopping = False
+
+    def start(self, job: dict[str, Any], connection: dict[str, Any]) -> None:
+        """Run a pending job in a process of its own; returns at once."""
+        job_id = job["id"]
+        with self._lock:
+            if self._stopping:
+                self._store.end_job(job_id, JobStatus.FAILED, SERVER_STOPPED)
+                return
+            with self._log_path(job_id).open("ab") as log_file:
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "airbyte_local.job", str(job_id)],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log_file,
+                    start_new_session=True,  # a terminal's Ctrl-C reaches the server, which ends its jobs in order
+                )
+            self._processes[job_id] = process
+            watcher = threading.Thread(
+                target=self._watch, args=(job_id, process, self._task(job, connection)), name=f"job {job_id}"
+            )
+            self._watchers[job_id] = watcher
+        watcher.start()
+
+    def cancel(self, job_id: int) -> None:
+        """End an active job as cancelled and wait for its process; a job that has ended stays as it is."""
+        self._end(job_id, JobStatus.CANCELLED, None)
+
+    def stop(self) -> None:
+        """End every job: the server stops."""
+        with self._lock:
+            self._stopping = True
+            running = list(self._processes)
+        for job_id in running:
+            self._end(job_id, JobStatus.FAILED, SERVER_STOPPED)
+
+    def log(self, job_id: int) -> str:
+        """What the job has logged so far."""
+        path = self._log_path(job_id)
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def _end(self, job_id: int, status: JobStatus, reason: str | None) -> None:
+        with self._lock:
+            process, watcher = self._processes.get(job_id), self._watchers.get(job_id)
+            if process is None or watcher is None:
+                return
+            self._ends.setdefault(job_id, (status, reason))
+            process.send_signal(signal.SIGTERM)
+        watcher.join(TERM_SECONDS)
+        if watcher.is_alive():
+            process.kill()
+            watcher.join()
+
+    def _log_path(self, job_id: int) -> Path:
+        return self._logs / f"{job_id}.log"
+
+    def _task(self, job: dict[str, Any], connection: dict[str, Any]) -> bytes:
+        body = connection["body"]
+        source = self._store.actor(ActorKind.SOURCE, connection["source_id"])
+        destination = self._store.actor(ActorKind.DESTINATION, connection["destination_id"])
+        task = {
+            "jobId": job["id"],
+            "connectionId": connection["id"],
+            "connectionName": body["name"],
+            "source": {"type": source["type"], "configuration": source["configuration"]},
+            "destination": {"type": destination["type"], "configuration": destination["configuration"]},
+            "streams": body["configurations"]["streams"],
+            "namespaceDefinition": body["namespaceDefinition"],
+            "namespaceFormat": body["namespaceFormat"],
+            "prefix": body["prefix"],
+        }
+        return json.dumps(task).encode() + b"\n"
+
+    def _watch(self, job_id: int, process: subprocess.Popen[bytes], task: bytes) -> None:
+        """Follow one process from its task to its end."""
+        result: tuple[JobStatus, str | None] | None = None
+        try:
+            process.stdin.write(task)
+            process.stdin.flush()
+            self._store.set_running(job_id)
+            for line in process.stdout:
+                result = self._heard(job_id, json.loads(line)) or result
+        except (OSError, ValueError, sqlite3.Error):
+            log.exception("job %s: lost its process's words", job_id)
+        process.stdout.close()
+        code = process.wait()
+        process.stdin.close()
+        with self._lock:
+            decided = self._ends.pop(job_id, None)
+        # a job that had committed before the cancel reached it has succeeded
+        if result is not None and result[0] == JobStatus.SUCCEEDED:
+            decided = None
+        status, reason = decided or result or (JobStatus.FAILED, death(code))
+        self._last_word(job_id, status, reason)
+        with self._lock:
+            self._processes.pop(job_id, None)
+            self._watchers.pop(job_id, None)
+
+    def _heard(self, job_id: int, event: dict[str, Any]) -> tuple[JobStatus, str | None] | None:
+        if event["event"] == "progress":
+            self._store.progress(job_id, event["rows"], event["bytes"], event["streams"])
+            return None
+        return JobStatus(event["status"]), event.get("reason")
+
+    def _last_word(self, job_id: int, status: JobStatus, reason: str | None) -> None:
+        """Store the end of a job; with the disk full, try until there is room (a job must not stay `running`)."""
+        while True:
+            try:
+                self._store.end_job(job_id, status, reason)
+            except sqlite3.OperationalError:
+                log.exception("job %s ended as %s, which cannot be stored yet", job_id, status)
+                if self._stopping:
+                    return
+                time.sleep(1)
+            else:
+                return
+
+
+def death(code: int) -> str:
+    """Why a job that gave no result ended, from its exit code."""
+    if code < 0:
+        name = signal.Signals(-code).name
+        hint = " (by hand, or for lack of memory)" if name == "SIGKILL" else ""
+        return f"the job's process was ended by {name}{hint}; the warehouse holds all of the sync or nothing of it"
+    return f"the job's process ended with code {code} and no result: see its log"

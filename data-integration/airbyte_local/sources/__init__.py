@@ -1,0 +1,1 @@
+"""Where data comes from: a folder per source type."""

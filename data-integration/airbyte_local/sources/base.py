@@ -1,0 +1,70 @@
+"""The seam between the sync and a source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from airbyte_local.schema import Column, SourceStream, StreamPlan
+from elt.errors import EltError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class ReadRequest:
+    """Read this stream, from this cursor value on (None: all of it)."""
+
+    plan: StreamPlan
+    cursor: str | None
+
+
+@dataclass(frozen=True)
+class StreamStart:
+    """The next batches are this stream's, and have this schema."""
+
+    plan: StreamPlan
+    schema: pa.Schema
+
+
+@dataclass(frozen=True)
+class StreamBatch:
+    """Rows. Columns are the plan's, in its order; decimals and JSON travel as text, infinite moments as the greatest
+    integer of their type and its negative."""
+
+    batch: pa.RecordBatch
+
+
+class Watermark(Protocol):
+    """How far this sync may claim to have read, and what holds it back."""
+
+    at: datetime
+    prepared: str | None
+
+
+class Snapshot(Protocol):
+    """One moment of the source."""
+
+    def read(self, requests: Iterable[ReadRequest]) -> Iterator[StreamStart | StreamBatch]: ...
+
+    def cancel(self) -> None: ...
+
+
+class Source(Protocol):
+    """An open source."""
+
+    def discover(self) -> Iterable[SourceStream]: ...
+
+    def why_missing(self, namespace: str, name: str) -> EltError: ...
+
+    def check_cursor(self, label: str, column: Column) -> None: ...
+
+    def snapshot(self) -> AbstractContextManager[tuple[Snapshot, Any]]: ...
+
+    def next_cursor(
+        self, column: Column, saved: str | None, greatest: int | None, watermark: Any
+    ) -> str | None: ...

@@ -1,0 +1,94 @@
+"""Reaching the server, and saying exactly why it cannot be reached."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+from elt.errors import EltError
+
+CONNECT_SECONDS = 10
+
+# A read may take longer than the role's or server's limits for ordinary work; text forms must not depend on the server.
+READER_OPTIONS = (
+    "-c statement_timeout=0 -c idle_in_transaction_session_timeout=0 -c lock_timeout=60s"
+    " -c DateStyle=ISO -c IntervalStyle=postgres -c extra_float_digits=1 -c bytea_output=hex"
+)
+
+# what libpq says → what to do
+REMEDIES = (
+    ("Connection refused", "start the database, or correct host and port of the source"),
+    ("timeout expired", "start the database, or correct host and port of the source"),
+    ("could not translate host name", "correct the host of the source"),
+    ("Network is unreachable", "correct the host of the source"),
+    ("password authentication failed", "correct username and password of the source"),
+    ("no password supplied", "give the source a password"),
+    ("does not exist", "create it, or correct the source's configuration"),
+    ("does not support SSL", "set ssl_mode to disable or prefer"),
+    ("no pg_hba.conf entry", "allow this user, database and TLS mode in the server's pg_hba.conf"),
+    ("starting up", "wait until it has started, then sync again"),
+    ("shutting down", "start the database, then sync again"),
+    ("too many clients", "wait, or raise max_connections of the database"),
+)
+
+
+@dataclass(frozen=True)
+class Address:
+    """Who connects where. The password is in no text of it."""
+
+    host: str
+    port: int
+    database: str
+    username: str
+    password: str = field(repr=False)
+    ssl_mode: str
+
+    @classmethod
+    def of(cls, configuration: dict[str, Any]) -> Address:
+        """From the keys of Airbyte's source-postgres, with its defaults."""
+        return cls(
+            host=configuration["host"],
+            port=int(configuration.get("port", 5432)),
+            database=configuration["database"],
+            username=configuration["username"],
+            password=configuration.get("password") or "",
+            ssl_mode=configuration.get("ssl_mode", {}).get("mode", "prefer"),
+        )
+
+    def __str__(self) -> str:
+        return f"PostgreSQL at {self.host}:{self.port}, database {self.database}, user {self.username}"
+
+    def conninfo(self, options: str) -> str:
+        """libpq's connection string; `options` are session settings as `-c name=value`."""
+        return make_conninfo(
+            host=self.host,
+            port=self.port,
+            dbname=self.database,
+            user=self.username,
+            password=self.password,
+            sslmode=self.ssl_mode,
+            connect_timeout=CONNECT_SECONDS,
+            application_name="airbyte_local",
+            options=options,
+        )
+
+
+def connect(address: Address) -> psycopg.Connection:
+    """A connection in autocommit. Raises EltError with server, user and reason."""
+    try:
+        return psycopg.connect(address.conninfo(READER_OPTIONS), autocommit=True)
+    except psycopg.OperationalError as error:
+        raise unreachable(address, str(error)) from None
+
+
+def unreachable(address: Address, message: str) -> EltError:
+    """The user's words for a failed or lost connection."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    reason = (
+        lines[-1] if lines and "FATAL" in lines[-1] else lines[0] if lines else "no reason given"
+    ).rpartition("failed: ")[2]
+    remedy = next((text for sign, text in REMEDIES if sign in message), "see the database's log")
+    return EltError(f"{address}: {reason.removeprefix('FATAL:').strip()}", remedy)

@@ -1,0 +1,80 @@
+"""Which tables there are, with columns, types and keys: one query of the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
+
+import psycopg
+
+from airbyte_local.schema import Column, SourceStream
+from airbyte_local.sources.postgres.connect import Address
+from airbyte_local.sources.postgres.types import travel_type
+from elt.errors import EltError
+
+# Tables, partitioned tables, views, materialised views, foreign tables: what the user may select from. A partition is
+# read through its parent. Domains are followed to their base type.
+CATALOGUE = """
+with recursive domains (oid, base, typmod) as (
+    select t.oid, t.typbasetype, t.typtypmod from pg_type t where t.typtype = 'd'
+    union all
+    select d.oid, t.typbasetype, coalesce(nullif(d.typmod, -1), t.typtypmod)
+    from domains d join pg_type t on t.oid = d.base where t.typtype = 'd'
+)
+select n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod),
+    case when b.oid < 16384 then b.typname else '' end, coalesce(d.typmod, a.atttypmod),
+    not a.attnotnull, array_position(i.indkey::int2[], a.attnum)
+from pg_class c
+join pg_namespace n on n.oid = c.relnamespace
+join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+left join domains d on d.oid = a.atttypid
+    and not exists (select from pg_type x where x.oid = d.base and x.typtype = 'd')
+join pg_type b on b.oid = coalesce(d.base, a.atttypid)
+left join pg_index i on i.indrelid = c.oid and i.indisprimary
+where n.nspname = any(%s) and c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition
+    and has_schema_privilege(n.oid, 'usage') and has_column_privilege(c.oid, a.attnum, 'select')
+order by n.nspname, c.relname, a.attnum
+"""
+
+
+def discover(connection: psycopg.Connection, schemas: Sequence[str]) -> dict[tuple[str, str], SourceStream]:
+    """The readable streams of `schemas`, by (schema, table)."""
+    rows = connection.execute(CATALOGUE, [list(schemas)]).fetchall()
+    found = {}
+    for (namespace, name), group in groupby(rows, itemgetter(0, 1)):
+        columns, key = [], {}
+        for _, _, column, source_type, typname, typmod, nullable, position in group:
+            travels_as, as_text = travel_type(typname, typmod)
+            columns.append(Column(column, source_type, travels_as, nullable, as_text))
+            if position is not None:
+                key[position] = column
+        primary_key = tuple(key[position] for position in sorted(key))
+        found[namespace, name] = SourceStream(namespace, name, tuple(columns), primary_key)
+    return found
+
+
+def why_missing(
+    connection: psycopg.Connection, address: Address, schemas: Sequence[str], namespace: str, name: str
+) -> EltError:
+    """The exact reason why a configured stream was not discovered."""
+    label = f"{namespace}.{name}"
+    if namespace not in schemas:
+        return EltError(
+            f"stream {label}: the source reads only the schemas {', '.join(schemas)}",
+            f"add {namespace} to the source's schemas, or take the stream out of the connection",
+        )
+    exists = connection.execute(
+        "select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace"
+        " where n.nspname = %s and c.relname = %s)",
+        [namespace, name],
+    ).fetchone()[0]
+    if exists:
+        return EltError(
+            f"stream {label}: {address} may not read it",
+            f"run as its owner: grant usage on schema and select on {label} to {address.username}",
+        )
+    return EltError(
+        f"stream {label}: there is no such table ({address})",
+        "create it, or take the stream out of the connection",
+    )

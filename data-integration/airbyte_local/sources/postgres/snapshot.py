@@ -1,0 +1,133 @@
+"""Reading all streams of a sync in one exported snapshot, as Arrow batches through ADBC.
+
+The exporting transaction stays open until the last stream has been read: a child row never comes without its parent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import psycopg
+import pyarrow as pa
+import pyarrow.compute as pc
+from adbc_driver_manager import Error as AdbcError
+from adbc_driver_postgresql import StatementOptions
+from adbc_driver_postgresql import dbapi as adbc
+from psycopg import sql
+
+from airbyte_local.schema import Column, Kind, StreamPlan
+from airbyte_local.sources.base import ReadRequest, StreamBatch, StreamStart
+from airbyte_local.sources.postgres.connect import READER_OPTIONS, Address, unreachable
+from airbyte_local.sources.postgres.cursor import condition
+from elt.errors import EltError
+
+BATCH_BYTES = 4 << 20
+
+# ADBC 1.13 moves PostgreSQL's epoch (2000) to Arrow's (1970) without looking: infinity (the greatest and least integer)
+# wraps around. PostgreSQL's first moment is 4713 BC, so whatever is below it has wrapped.
+_FIRST_MICROSECOND, _FIRST_DAY = -210_866_803_200_000_000, -2_440_588
+_SHIFT_MICROSECONDS, _SHIFT_DAYS = 946_684_800_000_000, 10_957
+_WRAPPED = {
+    # kind: (first true value, wrapped infinity, wrapped -infinity, infinity as DuckDB and Arrow's integers have it)
+    64: (_FIRST_MICROSECOND, -(2**63) + _SHIFT_MICROSECONDS - 1, -(2**63) + _SHIFT_MICROSECONDS, 2**63 - 1),
+    32: (_FIRST_DAY, -(2**31) + _SHIFT_DAYS - 1, -(2**31) + _SHIFT_DAYS, 2**31 - 1),
+}
+_CAN_BE_INFINITE = {Kind.TIMESTAMP: 64, Kind.TIMESTAMPTZ: 64, Kind.DATE: 32}
+
+
+class Snapshot:
+    """An open, exported snapshot. Use it as a context; `read` may be called in another thread, once."""
+
+    def __init__(self, connection: psycopg.Connection, address: Address) -> None:
+        self._connection, self._address = connection, address
+        self._cancel: Callable[[], None] | None = None
+
+    def __enter__(self) -> Snapshot:
+        self._connection.execute("begin isolation level repeatable read read only")
+        self._id = self._connection.execute("select pg_export_snapshot()").fetchone()[0]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._connection.closed:
+            self._connection.close()
+
+    def cancel(self) -> None:
+        """Make a `read` in another thread end soon."""
+        if self._cancel is not None:
+            self._cancel()
+
+    def read(self, requests: Iterable[ReadRequest]) -> Iterator[StreamStart | StreamBatch]:
+        """Each stream's start, then its batches, in the order of the requests. Raises EltError."""
+        plan: StreamPlan | None = None
+        options = f"{READER_OPTIONS} -c TimeZone=UTC"
+        try:
+            with adbc.connect(self._address.conninfo(options), autocommit=True) as connection:
+                with connection.cursor() as cursor:
+                    hint = StatementOptions.BATCH_SIZE_HINT_BYTES.value
+                    cursor.adbc_statement.set_options(**{hint: str(BATCH_BYTES)})
+                    self._cancel = cursor.adbc_cancel
+                    cursor.execute("begin isolation level repeatable read read only")
+                    cursor.execute(f"set transaction snapshot '{self._id}'")
+                    for request in requests:
+                        plan = request.plan
+                        cursor.execute(query(request).as_string())
+                        reader = cursor.fetch_record_batch()
+                        schema = pa.schema([field.remove_metadata() for field in reader.schema])
+                        yield StreamStart(plan, schema)
+                        for batch in reader:
+                            yield StreamBatch(mended(batch, plan))
+                self._cancel = None
+        except AdbcError as error:
+            raise self._failed(plan, error) from None
+
+    def _failed(self, plan: StreamPlan | None, error: AdbcError) -> EltError:
+        message = str(error).partition("\nQuery was:")[0]
+        reason = message.rpartition("ERROR:")[2].strip().partition("\n")[0]
+        lost = (
+            "server closed the connection",
+            "terminating connection",
+            "Connection refused",
+            "no connection",
+        )
+        if plan is None or any(sign in message for sign in lost):
+            return unreachable(self._address, reason)
+        return EltError(f"stream {plan.label}: {reason} ({self._address})", "see the database's log")
+
+
+def query(request: ReadRequest) -> sql.Composed:
+    """What is sent for a stream: its selected columns, from the saved cursor on."""
+    plan = request.plan
+    columns = sql.SQL(", ").join(_selected(column) for column in plan.columns)
+    where = condition(plan.cursor, request.cursor) if plan.cursor else sql.SQL("")
+    table = sql.Identifier(plan.namespace, plan.name)
+    return sql.SQL("select {} from {}{}").format(columns, table, where)
+
+
+def _selected(column: Column) -> sql.Composable:
+    name = sql.Identifier(column.name)
+    return sql.SQL("{}::text as {}").format(name, name) if column.as_text else name
+
+
+def mended(batch: pa.RecordBatch, plan: StreamPlan) -> pa.RecordBatch:
+    """The batch with its infinities right: the greatest integer and its negative, as DuckDB has them."""
+    for index, column in enumerate(plan.columns):
+        bits = _CAN_BE_INFINITE.get(column.type.kind)
+        if bits is None:
+            continue
+        first, plus, minus, infinity = _WRAPPED[bits]
+        integers = batch.column(index).view(pa.int64() if bits == 64 else pa.int32())
+        least = pc.min(integers).as_py()
+        if least is None or least >= first:
+            continue
+        if pc.any(pc.and_(pc.less(integers, first), pc.greater(integers, minus))).as_py() or least < plus:
+            raise EltError(
+                f"stream {plan.label}: {column.name} holds a moment beyond the year 294246",
+                "correct the value in the source, or leave the column out with selectedFields",
+            )
+        scalar = pa.scalar(infinity, integers.type), pa.scalar(-infinity, integers.type)
+        integers = pc.if_else(pc.equal(integers, plus), scalar[0], integers)
+        integers = pc.if_else(pc.equal(integers, minus), scalar[1], integers)
+        batch = batch.set_column(
+            index, batch.schema.field(index), integers.view(batch.schema.field(index).type)
+        )
+    return batch

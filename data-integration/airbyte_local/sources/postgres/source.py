@@ -1,0 +1,76 @@
+"""The source as the sync sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from airbyte_local.schema import Column, SourceStream
+from airbyte_local.sources.postgres.check import check
+from airbyte_local.sources.postgres.connect import Address, connect, unreachable
+from airbyte_local.sources.postgres.cursor import (
+    Watermark,
+    check_cursor,
+    next_cursor,
+    read_clock,
+    read_watermark,
+)
+from airbyte_local.sources.postgres.discover import discover, why_missing
+from elt.errors import EltError
+
+if TYPE_CHECKING:
+    from airbyte_local.sources.postgres.snapshot import Snapshot
+
+
+class PostgresSource:
+    """An open source. Entering it connects and checks; errors are EltErrors with the exact reason."""
+
+    def __init__(self, configuration: dict[str, Any]) -> None:
+        self.address = Address.of(configuration)
+        self._schemas = tuple(configuration.get("schemas", ["public"]))
+        self._streams: dict[tuple[str, str], SourceStream] = {}
+
+    def __enter__(self) -> PostgresSource:
+        self._connection = connect(self.address)
+        try:
+            check(self._connection, self.address)
+            self._clock = read_clock(self._connection)
+        except BaseException:
+            self._connection.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def discover(self) -> Iterable[SourceStream]:
+        """Every stream that the user may read, in the order of schema and table."""
+        self._streams = discover(self._connection, self._schemas)
+        return self._streams.values()
+
+    def why_missing(self, namespace: str, name: str) -> EltError:
+        """Why a stream is not among the discovered ones."""
+        return why_missing(self._connection, self.address, self._schemas, namespace, name)
+
+    def check_cursor(self, label: str, column: Column) -> None:
+        """Raises EltError when the column cannot be a cursor."""
+        check_cursor(label, column)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[tuple[Snapshot, Watermark]]:
+        """The watermark, then the snapshot that all streams are read in."""
+        from airbyte_local.sources.postgres.snapshot import (
+            Snapshot,
+        )  # Arrow and ADBC, in the job process only
+
+        try:
+            watermark = read_watermark(self._connection, self._clock)
+            with Snapshot(self._connection, self.address) as snapshot:
+                yield snapshot, watermark
+        except psycopg.OperationalError as error:
+            raise unreachable(self.address, str(error)) from None
+
+    next_cursor = staticmethod(next_cursor)

@@ -1,0 +1,319 @@
+"""Configuration and job history in one SQLite file; what is secret in it is encrypted.
+
+One connection behind one lock serves all threads: the statements are short, and SQLite has one writer anyway.
+That a connection has at most one job at a time is a unique index, not a check that two requests could both pass.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import time
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from airbyte_local.enums import ACTIVE_STATUSES, ENDED_STATUSES, ActorKind, JobStatus, JobType
+from airbyte_local.vault import Vault
+from elt.errors import EltError
+
+VERSION = 1
+
+_ACTIVE = ", ".join(f"'{status}'" for status in sorted(ACTIVE_STATUSES))
+
+SCHEMA = f"""
+create table meta (name text primary key, value blob not null);
+create table workspaces (
+    id text primary key, name text not null, notifications text not null,
+    created_at integer not null, deleted integer not null default 0
+);
+create table actors (
+    id text primary key, kind text not null, workspace_id text not null references workspaces (id),
+    name text not null, type text not null, configuration blob not null,
+    created_at integer not null, deleted integer not null default 0
+);
+create table connections (
+    id text primary key, workspace_id text not null references workspaces (id),
+    source_id text not null references actors (id), destination_id text not null references actors (id),
+    body text not null, created_at integer not null, deleted integer not null default 0
+);
+create table jobs (
+    id integer primary key autoincrement, connection_id text not null references connections (id),
+    type text not null, status text not null, created_at real not null, updated_at real not null, ended_at real,
+    rows integer not null default 0, bytes integer not null default 0, streams text not null default '[]',
+    failure_reason text
+);
+create unique index one_active_job on jobs (connection_id) where status in ({_ACTIVE});
+create index jobs_by_connection on jobs (connection_id, id);
+"""
+
+
+class ActiveJobError(Exception):
+    """The connection has a job already."""
+
+    def __init__(self, job_id: int) -> None:
+        self.job_id = job_id
+        super().__init__(f"job {job_id} of this connection is still active")
+
+
+class Store:
+    """What the server knows. Rows come and go as dictionaries; a missing row is None."""
+
+    def __init__(self, path: Path, vault: Vault) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.RLock()
+        self._vault = vault
+        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
+        self._db.row_factory = sqlite3.Row
+        path.chmod(0o600)
+        self._db.execute("pragma journal_mode = wal")
+        self._db.execute("pragma foreign_keys = on")
+        self._upgrade(path)
+
+    def _upgrade(self, path: Path) -> None:
+        version = self._db.execute("pragma user_version").fetchone()[0]
+        if version > VERSION:
+            raise EltError(
+                f"{path} was written by a newer version (layout {version}, known {VERSION})",
+                "use that version, or set another ELT_HOME",
+            )
+        if version == 0:
+            self._db.executescript(f"begin; {SCHEMA} pragma user_version = {VERSION}; commit;")
+            self._write("insert into meta values ('canary', ?)", [self._vault.seal("canary")])
+            self.add_workspace("Default Workspace", {})
+        canary = self._row("select value from meta where name = 'canary'")
+        self._vault.open(canary["value"])  # another key is found at the start, not in the midst of a request
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    def _write(self, sql: str, values: Iterable[Any] = ()) -> sqlite3.Cursor:
+        with self._lock:
+            return self._db.execute(sql, list(values))
+
+    def _rows(self, sql: str, values: Iterable[Any] = ()) -> list[dict[str, Any]]:
+        with self._lock:
+            return [dict(row) for row in self._db.execute(sql, list(values))]
+
+    def _row(self, sql: str, values: Iterable[Any] = ()) -> dict[str, Any] | None:
+        rows = self._rows(sql, values)
+        return rows[0] if rows else None
+
+    # workspaces
+
+    def add_workspace(self, name: str, notifications: dict[str, Any]) -> dict[str, Any]:
+        key = str(uuid.uuid4())
+        values = [key, name, json.dumps(notifications), int(time.time())]
+        self._write(
+            "insert into workspaces (id, name, notifications, created_at) values (?, ?, ?, ?)", values
+        )
+        return self.workspace(key)
+
+    def workspace(self, key: str) -> dict[str, Any] | None:
+        return _with_json(
+            self._row("select * from workspaces where id = ? and not deleted", [key]), "notifications"
+        )
+
+    def workspaces(self, ids: list[str], deleted: bool, limit: int, offset: int) -> list[dict[str, Any]]:
+        where, values = _filter({"id": ids}, deleted)
+        rows = self._page("workspaces", where, values, limit, offset)
+        return [_with_json(row, "notifications") for row in rows]
+
+    def update_workspace(self, key: str, name: str, notifications: dict[str, Any]) -> dict[str, Any]:
+        self._write(
+            "update workspaces set name = ?, notifications = ? where id = ?",
+            [name, json.dumps(notifications), key],
+        )
+        return self.workspace(key)
+
+    def delete_workspace(self, key: str) -> None:
+        self._write("update workspaces set deleted = 1 where id = ?", [key])
+
+    # sources and destinations
+
+    def add_actor(
+        self, kind: ActorKind, workspace_id: str, name: str, type_: str, configuration: dict[str, Any]
+    ) -> dict[str, Any]:
+        key = str(uuid.uuid4())
+        self._write(
+            "insert into actors (id, kind, workspace_id, name, type, configuration, created_at)"
+            " values (?, ?, ?, ?, ?, ?, ?)",
+            [key, kind, workspace_id, name, type_, self._vault.seal(configuration), int(time.time())],
+        )
+        return self.actor(kind, key)
+
+    def actor(self, kind: ActorKind, key: str) -> dict[str, Any] | None:
+        """With its configuration in clear: for the job and for comparison, never for an answer."""
+        row = self._row("select * from actors where id = ? and kind = ? and not deleted", [key, kind])
+        return self._opened(row) if row else None
+
+    def actors(
+        self, kind: ActorKind, workspace_ids: list[str], deleted: bool, limit: int, offset: int
+    ) -> list[dict[str, Any]]:
+        where, values = _filter({"kind": [kind], "workspace_id": workspace_ids}, deleted)
+        return [self._opened(row) for row in self._page("actors", where, values, limit, offset)]
+
+    def update_actor(
+        self, kind: ActorKind, key: str, name: str, configuration: dict[str, Any]
+    ) -> dict[str, Any]:
+        self._write(
+            "update actors set name = ?, configuration = ? where id = ?",
+            [name, self._vault.seal(configuration), key],
+        )
+        return self.actor(kind, key)
+
+    def delete_actor(self, key: str) -> None:
+        """Its connections go with it, as in Airbyte."""
+        with self._lock:
+            self._write("begin immediate")
+            self._write("update actors set deleted = 1 where id = ?", [key])
+            self._write(
+                "update connections set deleted = 1 where source_id = ? or destination_id = ?", [key, key]
+            )
+            self._write("commit")
+
+    def _opened(self, row: dict[str, Any]) -> dict[str, Any]:
+        return row | {"configuration": self._vault.open(row["configuration"])}
+
+    # connections
+
+    def add_connection(
+        self, workspace_id: str, source_id: str, destination_id: str, body: dict[str, Any]
+    ) -> dict[str, Any]:
+        key = str(uuid.uuid4())
+        self._write(
+            "insert into connections (id, workspace_id, source_id, destination_id, body, created_at)"
+            " values (?, ?, ?, ?, ?, ?)",
+            [key, workspace_id, source_id, destination_id, json.dumps(body), int(time.time())],
+        )
+        return self.connection(key)
+
+    def connection(self, key: str) -> dict[str, Any] | None:
+        return _with_json(self._row("select * from connections where id = ? and not deleted", [key]), "body")
+
+    def connections(
+        self, workspace_ids: list[str], deleted: bool, limit: int, offset: int
+    ) -> list[dict[str, Any]]:
+        where, values = _filter({"workspace_id": workspace_ids}, deleted)
+        return [_with_json(row, "body") for row in self._page("connections", where, values, limit, offset)]
+
+    def connections_of(self, actor_id: str) -> list[str]:
+        """The ids of the connections that use a source or destination."""
+        sql = "select id from connections where (source_id = ? or destination_id = ?) and not deleted"
+        return [row["id"] for row in self._rows(sql, [actor_id, actor_id])]
+
+    def update_connection(self, key: str, body: dict[str, Any]) -> dict[str, Any]:
+        self._write("update connections set body = ? where id = ?", [json.dumps(body), key])
+        return self.connection(key)
+
+    def delete_connection(self, key: str) -> None:
+        self._write("update connections set deleted = 1 where id = ?", [key])
+
+    # jobs
+
+    def add_job(self, connection_id: str, type_: JobType) -> dict[str, Any]:
+        """A pending job. Raises ActiveJobError when the connection has one that has not ended."""
+        now = time.time()
+        with self._lock:
+            try:
+                cursor = self._write(
+                    "insert into jobs (connection_id, type, status, created_at, updated_at) values (?, ?, ?, ?, ?)",
+                    [connection_id, type_, JobStatus.PENDING, now, now],
+                )
+            except sqlite3.IntegrityError:
+                raise ActiveJobError(self.active_job(connection_id)) from None
+            return self.job(cursor.lastrowid)
+
+    def active_job(self, connection_id: str) -> int | None:
+        sql = f"select id from jobs where connection_id = ? and status in ({_ACTIVE})"  # noqa: S608
+        row = self._row(sql, [connection_id])
+        return row["id"] if row else None
+
+    def job(self, key: int) -> dict[str, Any] | None:
+        return _with_json(self._row("select * from jobs where id = ?", [key]), "streams")
+
+    def jobs(
+        self,
+        filters: dict[str, list[Any]],
+        spans: dict[str, tuple[float | None, float | None]],
+        order_by: tuple[str, bool],
+        limit: int,
+        offset: int,
+    ) -> list[dict[str, Any]]:
+        """Jobs by column values and time spans, ordered by `(column, descending)`, the id deciding ties."""
+        where, values = _filter({f"jobs.{name}": items for name, items in filters.items()}, deleted=True)
+        for column, (start, end) in spans.items():
+            where += "".join(
+                f" and jobs.{column} {sign} ?" for sign, at in ((">=", start), ("<=", end)) if at is not None
+            )
+            values += [at for at in (start, end) if at is not None]
+        column, descending = order_by
+        direction = "desc" if descending else "asc"
+        sql = (
+            f"select jobs.* from jobs where {where}"  # noqa: S608 - columns and directions are ours
+            f" order by jobs.{column} {direction}, jobs.id {direction} limit ? offset ?"
+        )
+        return [_with_json(row, "streams") for row in self._rows(sql, [*values, limit, offset])]
+
+    def connection_ids(self, workspace_ids: list[str]) -> list[str]:
+        """Every connection of these workspaces, deleted ones too: their history stays to be read."""
+        where, values = _filter({"workspace_id": workspace_ids}, deleted=True)
+        return [
+            row["id"] for row in self._rows(f"select id from connections where {where}", values)  # noqa: S608
+        ]
+
+    def progress(self, key: int, rows: int, bytes_: int, streams: list[dict[str, Any]]) -> None:
+        """The counters of a job that runs, per stream too."""
+        self._write(
+            "update jobs set rows = ?, bytes = ?, streams = ?, updated_at = ? where id = ?",
+            [rows, bytes_, json.dumps(streams), time.time(), key],
+        )
+
+    def set_running(self, key: int) -> None:
+        self._write(
+            "update jobs set status = ?, updated_at = ? where id = ? and status = ?",
+            [JobStatus.RUNNING, time.time(), key, JobStatus.PENDING],
+        )
+
+    def end_job(self, key: int, status: JobStatus, reason: str | None = None) -> None:
+        """The last word on a job; a job that has ended stays as it ended."""
+        if status not in ENDED_STATUSES:
+            raise ValueError(f"{status} does not end a job")
+        now = time.time()
+        self._write(
+            f"update jobs set status = ?, failure_reason = ?, updated_at = ?, ended_at = ?"  # noqa: S608
+            f" where id = ? and status in ({_ACTIVE})",
+            [status, reason, now, now, key],
+        )
+
+    def end_orphans(self, reason: str) -> int:
+        """Jobs that a stopped server left active; returns how many."""
+        now = time.time()
+        sql = (
+            "update jobs set status = ?, failure_reason = ?, updated_at = ?, ended_at = ?"  # noqa: S608
+            f" where status in ({_ACTIVE})"
+        )
+        return self._write(sql, [JobStatus.FAILED, reason, now, now]).rowcount
+
+    def _page(
+        self, table: str, where: str, values: list[Any], limit: int, offset: int
+    ) -> list[dict[str, Any]]:
+        sql = f"select * from {table} where {where} order by created_at, rowid limit ? offset ?"  # noqa: S608
+        return self._rows(sql, [*values, limit, offset])
+
+
+def _filter(columns: dict[str, list[Any]], deleted: bool) -> tuple[str, list[Any]]:
+    """A where clause: each named column in its list (an empty list filters nothing)."""
+    where, values = ["true" if deleted else "not deleted"], []
+    for column, items in columns.items():
+        if items:
+            where.append(f"{column} in ({', '.join('?' * len(items))})")
+            values += items
+    return " and ".join(where), values
+
+
+def _with_json(row: dict[str, Any] | None, column: str) -> dict[str, Any] | None:
+    return row and row | {column: json.loads(row[column])}
