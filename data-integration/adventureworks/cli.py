@@ -41,7 +41,14 @@ def load_command(folder: Path) -> None:
 
 
 @source.command("generate")
-@click.option("--scale", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True)
+@click.option(
+    "--scale",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+    show_default=True,
+    envvar="AW_SCALE",
+    show_envvar=True,
+)
 @click.option(
     "--seed", type=click.IntRange(min=0), default=42, show_default=True, help="Same seed, same data."
 )
@@ -61,6 +68,7 @@ def generate_command(scale: float, seed: int, as_of: datetime | None) -> None:
             {name: csv_chunks(tables()[name], data) for name, data in content.items()},
             describe=lambda name: f"generated {name}",
             report=_progress,
+            origin="generator",
         )
     _summary(rows)
 

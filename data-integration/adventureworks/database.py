@@ -191,12 +191,13 @@ def replace_all(
     describe: Callable[[str], str] = str,
     report: Report | None = None,
     reader: str | None = None,
+    origin: str = "unknown",
 ) -> dict[str, int]:
     """Replace the rows of all 68 tables, in one transaction; returns rows per table.
 
     `content` gives each table's rows as chunks of CSV (header line first, `COPY … csv` rules: NULL is an empty unquoted
     field); tables it does not name become empty. `describe(table)` names the origin in errors (a file), `report` hears
-    of each table when it is copied. The schema is created if absent; triggers are off, so given `modifieddate`s stay;
+    of each table when it is copied, `origin` is what `origin()` answers from then on. The schema is created if absent; triggers are off, so given `modifieddate`s stay;
     all foreign keys are checked at the end; sequences continue after the greatest key.
 
     Rows are deleted, not truncated: a sync that reads an older snapshot goes on seeing the old rows.
@@ -222,7 +223,19 @@ def replace_all(
         conn.execute(sql.SQL("set local default_statistics_target = {}").format(STATISTICS_TARGET))
         for table in tables().values():
             conn.execute(sql.SQL("analyze {}").format(table.identifier))
+        conn.execute(
+            sql.SQL("comment on schema {} is {}").format(sql.Identifier(SCHEMAS[0]), sql.Literal(origin))
+        )
     return counts
+
+
+def origin(conn: psycopg.Connection) -> str:
+    """Where the content came from, as the last `replace_all` was told; "" for a database that was never filled."""
+    with readable_errors():
+        row = conn.execute(
+            "select obj_description(oid, 'pg_namespace') from pg_namespace where nspname = %s", [SCHEMAS[0]]
+        ).fetchone()
+    return (row and row[0]) or ""
 
 
 def _replace(conn: psycopg.Connection, table: Table, chunks: Iterable[bytes], origin: str) -> int:

@@ -14,6 +14,7 @@ from adventureworks.schema import Table, tables
 from elt.errors import EltError
 
 CHUNK_BYTES = 1 << 18
+ORIGIN = "original CSV files"
 
 
 def load(
@@ -27,7 +28,12 @@ def load(
     files = find_files(folder)
     content = {name: read_chunks(file) for name, file in files.items()}
     return replace_all(
-        conn, content, describe=lambda name: str(files[name].name), report=report, reader=reader
+        conn,
+        content,
+        describe=lambda name: files[name].name,
+        report=report,
+        reader=reader,
+        origin=ORIGIN,
     )
 
 

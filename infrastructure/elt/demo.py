@@ -50,21 +50,23 @@ def _fill_source(steps: Steps, original: Path | None) -> None:
     When the source holds other data than the asked-for CSVs, these replace it, and the warehouse that was synced from the
     old data is moved aside: its cursors say nothing about the new rows.
     """
-    from adventureworks import database
+    from adventureworks.database import connect_owner, origin
+    from adventureworks.loader import ORIGIN
 
     config = settings()
-    origin = database.origin()
-    if origin == "empty" or (original and origin != "csv"):
-        if origin != "empty":
+    with connect_owner() as connection:
+        held = origin(connection)
+    if not held or (original and held != ORIGIN):
+        if held:
             aside = config.warehouse_path.with_name(f"warehouse-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.duckdb")
-            steps.say(f"  [yellow]the source holds other data ({origin}): replaced by {original}[/yellow]")
+            steps.say(f"  [yellow]the source holds other data ({held}): replaced by {original}[/yellow]")
             if config.warehouse_path.exists():
                 config.warehouse_path.rename(aside)
                 steps.say(f"  [yellow]its warehouse is kept as {aside.name}[/yellow]")
         command = ["load", "--from", str(original)] if original else ["generate"]
         _run_elt("source", *command)
     else:
-        steps.say(f"  the source is filled already ({origin}): kept")
+        steps.say(f"  the source is filled already ({held}): kept")
 
 
 def _run_elt(*arguments: str) -> None:
