@@ -14,10 +14,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+import duckdb
 from rich.console import Console
 
 from elt import dagrun
 from elt.errors import EltError
+from elt.lease import lease
 from elt.report import Facts, changes, facts, revenue_by_category
 from elt.settings import Settings, settings
 
@@ -56,17 +58,36 @@ def _fill_source(steps: Steps, original: Path | None) -> None:
     config = settings()
     with connect_owner() as connection:
         held = origin(connection)
-    if not held or (original and held != ORIGIN):
-        if held:
-            aside = config.warehouse_path.with_name(f"warehouse-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.duckdb")
-            steps.say(f"  [yellow]the source holds other data ({held}): replaced by {original}[/yellow]")
-            if config.warehouse_path.exists():
-                config.warehouse_path.rename(aside)
-                steps.say(f"  [yellow]its warehouse is kept as {aside.name}[/yellow]")
-        command = ["load", "--from", str(original)] if original else ["generate"]
+    command = ["load", "--from", str(original)] if original else ["generate"]
+    if not held:
         _run_elt("source", *command)
+    elif original and held != ORIGIN:
+        steps.say(f"  [yellow]the source holds other data ({held}): replaced by {original}[/yellow]")
+        with _warehouse_aside(steps):
+            _run_elt("source", *command)
     else:
         steps.say(f"  the source is filled already ({held}): kept")
+
+
+@contextmanager
+def _warehouse_aside(steps: Steps) -> Iterator[None]:
+    """Move the warehouse out of the way for good, unless the block fails: then it is put back."""
+    warehouse = settings().warehouse_path
+    aside = warehouse.with_name(f"warehouse-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.duckdb")
+    with lease(warehouse, "demo"):
+        moved = warehouse.exists()
+        if moved:
+            with duckdb.connect(warehouse) as connection:
+                connection.execute("checkpoint")  # all of it in the one file
+            warehouse.rename(aside)
+        try:
+            yield
+        except BaseException:
+            if moved:
+                aside.rename(warehouse)
+            raise
+    if moved:
+        steps.say(f"  [yellow]its warehouse is kept as {aside.name}[/yellow]")
 
 
 def _run_elt(*arguments: str) -> None:
