@@ -25,7 +25,10 @@ orders as (
 
 products as (
 
-    select * from {{ ref('dim_product') }}
+    select
+        *,
+        case when version_number = 1 then {{ beginning_of_time() }} else valid_from end as applies_from
+    from {{ ref('dim_product') }}
 
 ),
 
@@ -35,8 +38,8 @@ promotions as (
 
 ),
 
--- every line with its order, and with the product version of the order's day: a day before the first version takes the
--- first one, a day after the last one's end the last one
+-- every line with its order and the product version of its day; the first version serves earlier days, too, as the last
+-- one (open in the dimension) serves days after the source ended it
 described_lines as (
 
     select
@@ -75,7 +78,7 @@ described_lines as (
     left join products
         on
             lines.product_id = products.product_id
-            and (orders.ordered_at >= products.valid_from or products.version_number = 1)
+            and orders.ordered_at >= products.applies_from
             and orders.ordered_at < products.valid_to
     left join promotions on lines.special_offer_id = promotions.special_offer_id
 

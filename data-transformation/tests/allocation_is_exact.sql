@@ -1,0 +1,27 @@
+-- The lines of an order carry its tax and freight to the last digit, and add up to its line total.
+with
+
+sales as (
+
+    select
+        order_id,
+        count(*) as line_count,
+        sum(line_total) as line_total,
+        sum(tax_amount) as tax_amount,
+        sum(freight_amount) as freight_amount
+    from {{ ref('fct_sales') }}
+    group by order_id
+
+),
+
+orders as (
+
+    select * from {{ ref('fct_orders') }}
+
+)
+
+select sales.*
+from sales
+inner join orders on sales.order_id = orders.order_id
+where
+    {{ any_differs('sales', 'orders', ['line_count', 'line_total', 'tax_amount', 'freight_amount']) }}
