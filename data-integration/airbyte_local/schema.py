@@ -88,6 +88,10 @@ class StreamPlan:
     target_table: str
 
     @property
+    def key(self) -> tuple[str, str]:
+        return self.namespace, self.name
+
+    @property
     def label(self) -> str:
         return f"{self.namespace}.{self.name}"
 

@@ -228,7 +228,7 @@ class Store:
             return self.job(cursor.lastrowid)
 
     def active_job(self, connection_id: str) -> int | None:
-        sql = f"select id from jobs where connection_id = ? and status in ({_ACTIVE})"  # noqa: S608
+        sql = f"select id from jobs where connection_id = ? and status in ({_ACTIVE})"
         row = self._row(sql, [connection_id])
         return row["id"] if row else None
 
@@ -253,7 +253,7 @@ class Store:
         column, descending = order_by
         direction = "desc" if descending else "asc"
         sql = (
-            f"select jobs.* from jobs where {where}"  # noqa: S608 - columns and directions are ours
+            f"select jobs.* from jobs where {where}"
             f" order by jobs.{column} {direction}, jobs.id {direction} limit ? offset ?"
         )
         return [_with_json(row, "streams") for row in self._rows(sql, [*values, limit, offset])]
@@ -261,9 +261,7 @@ class Store:
     def connection_ids(self, workspace_ids: list[str]) -> list[str]:
         """Every connection of these workspaces, deleted ones too: their history stays to be read."""
         where, values = _filter({"workspace_id": workspace_ids}, deleted=True)
-        return [
-            row["id"] for row in self._rows(f"select id from connections where {where}", values)  # noqa: S608
-        ]
+        return [row["id"] for row in self._rows(f"select id from connections where {where}", values)]
 
     def progress(self, key: int, rows: int, bytes_: int, streams: list[dict[str, Any]]) -> None:
         """The counters of a job that runs, per stream too."""
@@ -284,7 +282,7 @@ class Store:
             raise ValueError(f"{status} does not end a job")
         now = time.time()
         self._write(
-            f"update jobs set status = ?, failure_reason = ?, updated_at = ?, ended_at = ?"  # noqa: S608
+            f"update jobs set status = ?, failure_reason = ?, updated_at = ?, ended_at = ?"
             f" where id = ? and status in ({_ACTIVE})",
             [status, reason, now, now, key],
         )
@@ -293,7 +291,7 @@ class Store:
         """Jobs that a stopped server left active; returns how many."""
         now = time.time()
         sql = (
-            "update jobs set status = ?, failure_reason = ?, updated_at = ?, ended_at = ?"  # noqa: S608
+            "update jobs set status = ?, failure_reason = ?, updated_at = ?, ended_at = ?"
             f" where status in ({_ACTIVE})"
         )
         return self._write(sql, [JobStatus.FAILED, reason, now, now]).rowcount
@@ -301,7 +299,7 @@ class Store:
     def _page(
         self, table: str, where: str, values: list[Any], limit: int, offset: int
     ) -> list[dict[str, Any]]:
-        sql = f"select * from {table} where {where} order by created_at, rowid limit ? offset ?"  # noqa: S608
+        sql = f"select * from {table} where {where} order by created_at, rowid limit ? offset ?"
         return self._rows(sql, [*values, limit, offset])
 
 

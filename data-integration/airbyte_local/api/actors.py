@@ -11,8 +11,8 @@ from airbyte_local.api.configurations import definition_of, find_definition, val
 from airbyte_local.api.problems import Problem, invalid, not_found
 from airbyte_local.api.schemas import ActorCreate, ActorPatch, ActorPut
 from airbyte_local.enums import ActorKind
+from airbyte_local.masking import masked, unmasked
 from airbyte_local.store import Store
-from airbyte_local.vault import masked, unmasked
 
 
 def get_actor(store: Store, kind: ActorKind, key: str) -> dict[str, Any]:

@@ -1,0 +1,76 @@
+"""What the warehouse remembers: where each stream stands, and every sync. Written in the transaction of the data."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+
+import duckdb
+
+from airbyte_local.destinations.base import INTERNAL_SCHEMA, SyncRecord
+from airbyte_local.schema import StreamState
+
+StateKey = tuple[str, str]
+
+SCHEMA = f"""
+create schema if not exists {INTERNAL_SCHEMA};
+create table if not exists {INTERNAL_SCHEMA}.state (
+    connection_id varchar, stream_namespace varchar, stream_name varchar, state json, job_id bigint,
+    committed_at timestamptz
+);
+create table if not exists {INTERNAL_SCHEMA}.syncs (
+    job_id bigint, connection_id varchar, connection_name varchar, started_at timestamptz, watermark timestamptz,
+    extracted_at timestamptz, committed_at timestamptz, rows_read bigint, rows_written bigint, streams json
+);
+"""
+
+
+def read_states(connection: duckdb.DuckDBPyConnection, connection_id: str) -> dict[StateKey, StreamState]:
+    """The saved state of every stream of a connection, by (namespace, name)."""
+    rows = connection.execute(
+        f"select stream_namespace, stream_name, state from {INTERNAL_SCHEMA}.state where connection_id = $1",
+        [connection_id],
+    ).fetchall()
+    return {(namespace, name): StreamState(**json.loads(state)) for namespace, name, state in rows}
+
+
+def next_moment(connection: duckdb.DuckDBPyConnection) -> datetime:
+    """Now, and in any case later than every earlier sync: what is built on `_airbyte_extracted_at` misses none."""
+    last = connection.execute(f"select epoch_us(max(extracted_at)) from {INTERNAL_SCHEMA}.syncs").fetchone()[0]
+    now = datetime.now(UTC)
+    return now if last is None else max(now, datetime.fromtimestamp(last / 1e6, UTC) + timedelta(microseconds=2))
+
+
+def write(
+    connection: duckdb.DuckDBPyConnection,
+    record: SyncRecord,
+    states: dict[StateKey, StreamState],
+    extracted_at: datetime,
+) -> None:
+    """Replace the connection's state and add the sync."""
+    now = datetime.now(UTC)
+    rows = [[*key, json.dumps(asdict(state))] for key, state in states.items()]
+    connection.execute(
+        f"delete from {INTERNAL_SCHEMA}.state where connection_id = $1", [record.connection_id]
+    )
+    connection.execute(
+        f"insert into {INTERNAL_SCHEMA}.state"
+        " select $connection, r[1], r[2], r[3]::json, $job, $now from (select unnest($rows::varchar[][]) as r)",
+        {"connection": record.connection_id, "job": record.job_id, "now": now, "rows": rows},
+    )
+    connection.execute(
+        f"insert into {INTERNAL_SCHEMA}.syncs values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::json)",
+        [
+            record.job_id,
+            record.connection_id,
+            record.connection_name,
+            record.started_at,
+            record.watermark,
+            extracted_at,
+            now,
+            sum(stream["rowsSynced"] for stream in record.streams),
+            sum(stream["rowsWritten"] for stream in record.streams),
+            json.dumps(record.streams),
+        ],
+    )
