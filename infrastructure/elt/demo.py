@@ -55,7 +55,6 @@ def _fill_source(steps: Steps, original: Path | None) -> None:
     from adventureworks.database import connect_owner, origin
     from adventureworks.loader import ORIGIN
 
-    config = settings()
     with connect_owner() as connection:
         held = origin(connection)
     command = ["load", "--from", str(original)] if original else ["generate"]
@@ -176,13 +175,15 @@ def _chain(steps: Steps, config: Settings, original: Path | None, shop: bool) ->
     with airflow.client(config) as api:
         with steps.step("DAG run: sync → dbt → publish"):
             run = dagrun.begin(api, steps.console)
-            done.append(facts(config, run, dagrun.watch(api, run, steps.console)))
+            dagrun.watch(api, run, steps.console)
+            done.append(facts(config, run))
         if shop:
             with steps.step("Shop: one trading day"):
                 _run_elt("shop", "day")
             with steps.step("DAG run: what has changed"):
                 run = dagrun.begin(api, steps.console)
-                done.append(facts(config, run, dagrun.watch(api, run, steps.console)))
+                dagrun.watch(api, run, steps.console)
+                done.append(facts(config, run))
     return done
 
 
@@ -207,12 +208,14 @@ def _report(steps: Steps, config: Settings, runs: list[Facts], total: float) -> 
     )
     steps.say(f"  in all {total:.0f} s, {shutil.disk_usage(config.home).free / 1e9:.0f} GB of disk left")
     steps.say("")
-    secrets = config.home / "secrets.env"
-    steps.say(f"  Airflow      http://127.0.0.1:{config.airflow_port}  user {config.airflow_admin_user}")
+    airflow_login = f"user {config.airflow_admin_user}"
+    if steps.console.is_terminal:  # a person's screen; a log keeps no password
+        airflow_login += f", password {config.airflow_admin_password.get_secret_value()}"
+    steps.say(f"  Airflow      http://127.0.0.1:{config.airflow_port}  {airflow_login}")
     steps.say(f"  Airbyte API  {config.airbyte_api}  client id {config.airbyte_client_id}")
     steps.say(f"  messages     http://127.0.0.1:{config.sink_port}")
     steps.say(f"  published    {config.serving_path}")
     steps.say(
-        f"  passwords    {secrets} (AIRFLOW_ADMIN_PASSWORD, AIRBYTE_CLIENT_SECRET, SLACK_WEBHOOK_TOKEN)"
+        f"  passwords    {config.home / 'secrets.env'} (AIRFLOW_ADMIN_PASSWORD, AIRBYTE_CLIENT_SECRET, SLACK_WEBHOOK_TOKEN)"
     )
     steps.say('  next: make status · elt sql --serving "select …" · make down')

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
 import duckdb
+
+from elt.settings import Settings
 
 # what a person wants to know of a published version: title → query over `marts`
 MEASURES = {
@@ -30,6 +34,25 @@ class Facts:
     models: int
     tests_passed: int
     version: Path
+
+
+def facts(config: Settings, run: str) -> Facts:
+    """What the run that has just succeeded did: its sync job, dbt's results, the version that it published."""
+    from airbyte_config.client import sdk
+    from airbyte_config.jobs import recent
+    from orchestration.manifest import artifacts_path
+
+    job = recent(sdk(config), limit=1, settings=config)[0]
+    results = json.loads((artifacts_path(config) / "run_results.json").read_text())["results"]
+    ended = Counter((result["unique_id"].partition(".")[0], result["status"]) for result in results)
+    return Facts(
+        run=run,
+        rows_synced=job.rows,
+        sync_seconds=job.seconds,
+        models=ended["model", "success"],
+        tests_passed=ended["test", "pass"] + ended["unit_test", "pass"],
+        version=config.serving_path.parent.resolve(),
+    )
 
 
 def _ask(path: Path, query: str) -> list[tuple]:
