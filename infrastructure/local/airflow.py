@@ -22,6 +22,7 @@ import psycopg
 from elt.errors import EltError
 from elt.settings import ROOT, Settings
 from elt.settings import settings as this_process
+from orchestration.manifest import write_manifest
 
 ORCHESTRATION = ROOT / "data-orchestration"
 POOL = "warehouse"
@@ -112,7 +113,8 @@ def environment(settings: Settings) -> dict[str, str]:
             "host": settings.airbyte_api,
             "login": settings.airbyte_client_id,
             "password": settings.airbyte_client_secret.get_secret_value(),
-            "schema": "applications/token",
+            "schema": f"{settings.airbyte_api}/applications/token",
+            "extra": {"timeout": 30},
         },
         "slack_default": {
             "conn_type": "slackwebhook",
@@ -145,27 +147,34 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def prepare(settings: Settings) -> bool:
-    """Bring Airflow's database to this version, with the admin user and the pool of the warehouse; True if there was work.
+    """Write dbt's manifest and bring Airflow's database to this version, with the admin user and the warehouse's pool.
 
-    Idempotent; a database that is as this version left it costs milliseconds. Raises EltError when the metadata
-    PostgreSQL can't be reached or Airflow can't migrate it.
+    True if there was work. Idempotent; when project and database are as the last call left them it costs milliseconds.
+    Raises EltError when the dbt project does not parse, the metadata PostgreSQL can't be reached or Airflow can't
+    migrate it.
     """
     home = settings.home / "airflow"
     for folder in (home / "plugins", settings.logs_dir / "airflow"):
         folder.mkdir(parents=True, exist_ok=True)
     marker = home / "prepared"
     if marker.exists() and marker.read_text() == _fingerprint(settings):
-        return False
+        return write_manifest(settings)
     log = settings.logs_dir / "airflow" / "migrate.log"
     with log.open("w") as output:
-        done = subprocess.run(
+        migration = subprocess.Popen(
             [sys.executable, "-m", "local.airflow", "migrate"],
             env=os.environ | environment(settings),
             stdout=output,
             stderr=subprocess.STDOUT,
-            check=False,
         )
-    if done.returncode != 0:
+        try:
+            write_manifest(settings)
+            code = migration.wait()
+        finally:
+            if migration.poll() is None:
+                migration.terminate()
+                migration.wait()
+    if code != 0:
         raise EltError("Airflow could not prepare its database", f"the reason is at the end of {log}")
     draft = marker.with_suffix(".new")
     draft.touch(mode=0o600)
