@@ -19,6 +19,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -171,10 +172,10 @@ class Cluster:
 
     def _create(self) -> None:
         """initdb beside the final place, then one rename: an interrupted attempt leaves nothing that counts."""
-        draft = self.data_dir.with_name(self.data_dir.name + ".initialising")
-        if draft.exists():
-            shutil.rmtree(draft)
-        draft.mkdir(mode=0o700)
+        prefix = self.data_dir.name + ".initialising-"
+        for leftover in self.data_dir.parent.glob(prefix + "*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        draft = Path(tempfile.mkdtemp(prefix=prefix, dir=self.data_dir.parent))
         self._own(draft)
         arguments = ["-D", draft, "-U", self.superuser, "--auth=reject", "--encoding=UTF8", "--locale=C"]
         arguments += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]

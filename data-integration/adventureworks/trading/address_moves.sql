@@ -1,33 +1,26 @@
--- %(count)s private customers move within their sales territory. The address row changes in place: the source keeps no
--- history of addresses.
+-- Up to %(count)s private customers move within their sales territory. The address row changes in place: the source
+-- keeps no history of addresses.
 with
-movers as materialized (
-    select a.addressid, a.addressline1, s.territoryid
-    from person.address as a
-    join person.stateprovince as s using (stateprovinceid)
-    where exists (
-        select from person.businessentityaddress as b
-        join sales.customer as c on c.personid = b.businessentityid and c.storeid is null
-        where b.addressid = a.addressid
-    )
-    order by pg_temp.dice(concat_ws(' ', %(seed)s, 'move', a.addressid)), a.addressid
-    limit %(count)s
-    for no key update of a skip locked
+size as (select max(place) as homes from pg_temp.shop_home),
+picked as (
+    select distinct on (h.addressid) h.addressid, h.territoryid, h.number_in_territory
+    from generate_series(1, %(count)s) as n
+    cross join size as s
+    join pg_temp.shop_home as h
+        on h.place = 1 + floor(s.homes * pg_temp.dice(concat_ws(' ', %(seed)s, 'move', n)))::bigint
+    order by h.addressid
 ),
-towns as (
-    select
-        s.territoryid, a.city, a.stateprovinceid, a.postalcode, a.addressline1,
-        row_number() over (partition by s.territoryid order by a.addressid) as place,
-        count(*) over (partition by s.territoryid) as number
-    from person.address as a
-    join person.stateprovince as s using (stateprovinceid)
+movers as materialized (
+    select p.*
+    from picked as p
+    join person.address as a using (addressid)
+    for no key update of a skip locked
 ),
 moved as (
     update person.address as a
     set
         addressline1 = left(
-            (100 + 9900 * pg_temp.dice(concat_ws(' ', %(seed)s, 'house', m.addressid)))::integer || ' '
-            || regexp_replace(t.addressline1, '^[0-9]+ *', ''), 60
+            (100 + 9900 * pg_temp.dice(concat_ws(' ', %(seed)s, 'house', m.addressid)))::integer || ' ' || t.street, 60
         ),
         addressline2 = null,
         city = t.city,
@@ -35,9 +28,11 @@ moved as (
         postalcode = t.postalcode,
         spatiallocation = null
     from movers as m
-    join towns as t
+    join pg_temp.shop_home as t
         on t.territoryid = m.territoryid
-        and t.place = 1 + floor(t.number * pg_temp.dice(concat_ws(' ', %(seed)s, 'town', m.addressid)))
+        and t.place_in_territory = 1 + floor(
+            m.number_in_territory * pg_temp.dice(concat_ws(' ', %(seed)s, 'town', m.addressid))
+        )::bigint
     where a.addressid = m.addressid
     returning a.addressid
 )

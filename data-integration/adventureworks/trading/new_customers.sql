@@ -1,44 +1,40 @@
 -- %(count)s people register: names, towns and card types as the shop's customers have them. Returns their customer ids.
 with
-people as (
-    select firstname, lastname, row_number() over (order by businessentityid) as place, count(*) over () as number
-    from person.person
-    where persontype = 'IN'
-),
-homes as (
+sizes as (
     select
-        a.addressline1, a.city, a.stateprovinceid, a.postalcode, s.territoryid,
-        row_number() over (order by a.addressid, b.businessentityid) as place, count(*) over () as number
-    from person.businessentityaddress as b
-    join person.address as a using (addressid)
-    join person.stateprovince as s using (stateprovinceid)
-    join sales.customer as c on c.personid = b.businessentityid and c.storeid is null
+        (select max(place) from pg_temp.shop_person) as people,
+        (select max(place) from pg_temp.shop_home) as homes
 ),
-newcomers as materialized (
+drawn as (
     select
         n,
         first_names.firstname,
         last_names.lastname,
-        (100 + 9900 * pg_temp.dice(concat_ws(' ', %(seed)s, 'house', n)))::integer || ' '
-            || regexp_replace(streets.addressline1, '^[0-9]+ *', '') as addressline1,
+        (100 + 9900 * pg_temp.dice(concat_ws(' ', %(seed)s, 'house', n)))::integer || ' ' || streets.street
+            as addressline1,
         towns.city,
         towns.stateprovinceid,
         towns.postalcode,
-        towns.territoryid,
+        towns.territoryid
+    from generate_series(1, %(count)s) as n
+    cross join sizes as s
+    join pg_temp.shop_person as first_names
+        on first_names.place = 1 + floor(s.people * pg_temp.dice(concat_ws(' ', %(seed)s, 'first', n)))::bigint
+    join pg_temp.shop_person as last_names
+        on last_names.place = 1 + floor(s.people * pg_temp.dice(concat_ws(' ', %(seed)s, 'last', n)))::bigint
+    join pg_temp.shop_home as streets
+        on streets.place = 1 + floor(s.homes * pg_temp.dice(concat_ws(' ', %(seed)s, 'street', n)))::bigint
+    join pg_temp.shop_home as towns
+        on towns.place = 1 + floor(s.homes * pg_temp.dice(concat_ws(' ', %(seed)s, 'town', n)))::bigint
+),
+newcomers as materialized (
+    select
+        *,
         nextval(pg_get_serial_sequence('person.businessentity', 'businessentityid')) as businessentityid,
         nextval(pg_get_serial_sequence('person.address', 'addressid')) as addressid,
         nextval(pg_get_serial_sequence('sales.customer', 'customerid')) as customerid,
         nextval(pg_get_serial_sequence('sales.creditcard', 'creditcardid')) as creditcardid
-    from generate_series(1, %(count)s) as n
-    join people as first_names
-        on first_names.place = 1 + floor(first_names.number * pg_temp.dice(concat_ws(' ', %(seed)s, 'first', n)))
-    join people as last_names
-        on last_names.place = 1 + floor(last_names.number * pg_temp.dice(concat_ws(' ', %(seed)s, 'last', n)))
-    join homes as streets
-        on streets.place = 1 + floor(streets.number * pg_temp.dice(concat_ws(' ', %(seed)s, 'street', n)))
-    join homes as towns
-        on towns.place = 1 + floor(towns.number * pg_temp.dice(concat_ws(' ', %(seed)s, 'town', n)))
-    order by n
+    from (select * from drawn order by n) as in_turn
 ),
 entities as (
     insert into person.businessentity (businessentityid, rowguid)

@@ -15,13 +15,13 @@ buyers as (
     from generate_series(1, %(online)s) as n
     join sizes as s on s.is_online
     join pg_temp.shop_queue as q
-        on q.is_online and q.place = 1 + floor(s.customers * pg_temp.dice(concat_ws(' ', %(seed)s, 'buyer', n)))
+        on q.is_online and q.place = 1 + floor(s.customers * pg_temp.dice(concat_ws(' ', %(seed)s, 'buyer', n)))::bigint
     union all
     select 2000000 + n, q.is_online, q.customerid
     from generate_series(1, %(resellers)s) as n
     join sizes as s on not s.is_online
     join pg_temp.shop_queue as q
-        on not q.is_online and q.place = 1 + floor(s.customers * pg_temp.dice(concat_ws(' ', %(seed)s, 'store', n)))
+        on not q.is_online and q.place = 1 + floor(s.customers * pg_temp.dice(concat_ws(' ', %(seed)s, 'store', n)))::bigint
 ),
 orders as materialized (
     select
@@ -44,9 +44,14 @@ wishes as (
             else 3 + floor(25 * pg_temp.dice(concat_ws(' ', %(seed)s, 'basket', o.n)) ^ 1.5)
         end::integer
     ) as k
-    join pg_temp.shop_shelf as f
-        on f.is_online = o.is_online
-        and f.place = 1 + floor(s.goods * pg_temp.dice(concat_ws(' ', %(seed)s, 'product', o.n, k)))
+    -- "limit 1" keeps the planner at the index, for one order as for many
+    cross join lateral (
+        select productid
+        from pg_temp.shop_shelf as f
+        where f.is_online = o.is_online
+            and f.place = 1 + floor(s.goods * pg_temp.dice(concat_ws(' ', %(seed)s, 'product', o.n, k)))::bigint
+        limit 1
+    ) as f
     group by o.salesorderid, o.is_online, f.productid
 ),
 quantities as (
@@ -104,15 +109,6 @@ amounts as (
     left join (select stateprovinceid, max(taxrate) as taxrate from sales.salestaxrate group by 1) as rate
         using (stateprovinceid)
 ),
--- the rate of the day, where the country has another currency than the shop
-rates as (
-    select c.countryregioncode, max(r.currencyrateid) as currencyrateid
-    from sales.countryregioncurrency as c
-    join sales.currencyrate as r on r.tocurrencycode = c.currencycode and r.fromcurrencycode = 'USD'
-    where c.currencycode <> 'USD'
-        and r.currencyratedate = (select max(currencyratedate) from sales.currencyrate where currencyratedate <= %(day)s)
-    group by c.countryregioncode
-),
 headers as (
     insert into sales.salesorderheader (
         salesorderid, revisionnumber, orderdate, duedate, status, onlineorderflag, purchaseordernumber, accountnumber,
@@ -133,7 +129,7 @@ headers as (
         r.currencyrateid, a.subtotal, a.taxamt, a.freight, a.subtotal + a.taxamt + a.freight,
         pg_temp.guid('order', a.salesorderid)
     from amounts as a
-    left join rates as r using (countryregioncode)
+    left join pg_temp.shop_rate as r using (countryregioncode)
     returning salesorderid
 ),
 details as (

@@ -1,5 +1,6 @@
--- What orders are drawn from: the customers by channel, and a shelf on which a product stands as often as it was sold
--- of late (and once anyhow). Temporary, of this session.
+-- What events are drawn from, each row with its place in a queue: customers by channel, a shelf on which a product
+-- stands as often as it was sold of late (and once anyhow), names, homes of private customers by sales territory; and
+-- currency rates. Temporary, of this session.
 create or replace function pg_temp.dice(what text) returns double precision language sql immutable as
 $$ select (hashtextextended(what, 0) & 1073741823)::double precision / 1073741824 $$;
 
@@ -60,5 +61,39 @@ select is_online, productid, row_number() over (partition by is_online order by 
 from sold;
 create index on pg_temp.shop_shelf (is_online, place);
 
+drop table if exists pg_temp.shop_person;
+create temp table shop_person as
+select firstname, lastname, row_number() over (order by businessentityid) as place
+from person.person
+where persontype = 'IN';
+create index on pg_temp.shop_person (place);
+
+drop table if exists pg_temp.shop_home;
+create temp table shop_home as
+select
+    c.addressid, s.territoryid,
+    regexp_replace(a.addressline1, '^[0-9]+ *', '') as street, a.city, a.stateprovinceid, a.postalcode,
+    row_number() over (order by c.customerid) as place,
+    row_number() over (partition by s.territoryid order by c.customerid) as place_in_territory,
+    count(*) over (partition by s.territoryid) as number_in_territory
+from shop_customer as c
+join person.address as a using (addressid)
+join person.stateprovince as s on s.stateprovinceid = a.stateprovinceid
+where c.is_online;
+create index on pg_temp.shop_home (place);
+create index on pg_temp.shop_home (territoryid, place_in_territory);
+
+-- the latest rate, where the country has another currency than the shop
+drop table if exists pg_temp.shop_rate;
+create temp table shop_rate as
+select c.countryregioncode, max(r.currencyrateid) as currencyrateid
+from sales.countryregioncurrency as c
+join sales.currencyrate as r on r.tocurrencycode = c.currencycode and r.fromcurrencycode = 'USD'
+where c.currencycode <> 'USD'
+    and r.currencyratedate = (select max(currencyratedate) from sales.currencyrate where currencyratedate <= %(day)s)
+group by c.countryregioncode;
+
 analyze pg_temp.shop_queue;
+analyze pg_temp.shop_person;
+analyze pg_temp.shop_home;
 analyze pg_temp.shop_shelf

@@ -2,14 +2,26 @@
 -- backordered (3), rejected (4) or cancelled (6), and %(returns)s shipped ones of the last three weeks come back (6).
 with
 open_orders as materialized (
-    select
-        salesorderid, status, %(day)s::date - orderdate::date as age,
-        pg_temp.dice(concat_ws(' ', %(seed)s, 'status', salesorderid)) as dice
-    from sales.salesorderheader
-    where status in (1, 2, 3) and orderdate < %(day)s
-    order by orderdate, salesorderid
+    select h.salesorderid, h.status, d.next_status
+    from sales.salesorderheader as h
+    cross join lateral (
+        select %(day)s::date - h.orderdate::date as age,
+            pg_temp.dice(concat_ws(' ', %(seed)s, 'status', h.salesorderid)) as dice
+    ) as o
+    cross join lateral (
+        select case
+            when h.status in (1, 2) and o.dice < 0.004 then 4
+            when h.status in (1, 2) and o.dice < 0.010 then 6
+            when h.status in (1, 2) and o.dice < 0.025 then 3
+            when o.age >= 7 and (h.status <> 3 or o.dice < 0.5) then 5
+            when h.status = 1 and o.dice < 0.9 then 2
+            else h.status
+        end as next_status
+    ) as d
+    where h.status in (1, 2, 3) and d.next_status <> h.status
+    order by o.dice, h.salesorderid
     limit %(count)s
-    for no key update skip locked
+    for no key update of h skip locked
 ),
 returned_orders as materialized (
     select salesorderid
@@ -20,19 +32,9 @@ returned_orders as materialized (
     for no key update skip locked
 ),
 decisions as (
-    select
-        salesorderid, status,
-        case
-            when status in (1, 2) and dice < 0.004 then 4
-            when status in (1, 2) and dice < 0.010 then 6
-            when status in (1, 2) and dice < 0.025 then 3
-            when age >= 7 and (status <> 3 or dice < 0.5) then 5
-            when status = 1 and dice < 0.9 then 2
-            else status
-        end as next_status
-    from open_orders
+    select salesorderid, next_status from open_orders
     union all
-    select salesorderid, 5, 6 from returned_orders
+    select salesorderid, 6 from returned_orders
 ),
 changed as (
     update sales.salesorderheader as h
@@ -41,7 +43,7 @@ changed as (
         shipdate = case when d.next_status = 5 then %(day)s::date else h.shipdate end,
         revisionnumber = h.revisionnumber + 1
     from decisions as d
-    where h.salesorderid = d.salesorderid and d.next_status <> d.status
+    where h.salesorderid = d.salesorderid
     returning h.salesorderid, h.status, h.onlineorderflag
 ),
 parcels as (
