@@ -191,12 +191,15 @@ def uuids(seed: int, table: str) -> Stretch:
     return stretch
 
 
-_HEX = np.array([list(f"{value:02x}".encode()) for value in range(256)], np.uint8)
+HEX, UPPER_HEX = (
+    np.array([list(form.format(value).encode()) for value in range(256)], np.uint8)
+    for form in ("{:02x}", "{:02X}")
+)
 
 
-def hexadecimal(octets: np.ndarray) -> np.ndarray:
+def hexadecimal(octets: np.ndarray, figures: np.ndarray = HEX) -> np.ndarray:
     """A matrix of bytes as a matrix of ASCII hexadecimal digits, twice as wide."""
-    return _HEX[octets].reshape(len(octets), -1)
+    return figures[octets].reshape(len(octets), -1)
 
 
 def letters(numbers: np.ndarray, width: int, alphabet: str) -> np.ndarray:
