@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -59,6 +60,9 @@ def serve(host: str, port: int, home: Path) -> None:
     store.end_orphans(SERVER_STOPPED)
     tokens = Tokens(values.airbyte_client_id, values.airbyte_client_secret.get_secret_value(), key)
     app = create_app(store, JobRunner(store, home), tokens)
+    # uvicorn stops in order on these, then raises them again: that is not a failure
+    for wanted in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(wanted, lambda *_: sys.exit(0))
     try:
         uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3)).run(
             sockets=[sock]
