@@ -124,15 +124,15 @@ class Comparison:
             self.duck.execute(f"create or replace temp table _source as from {self.source_rows}")
         key = [quoted(column) for column in self.key or self.columns]
         either = ", ".join(f"coalesce(s.{column}, r.{column}) as {column}" for column in key)
-        grouped = f"select {', '.join(key)}, count(*) as n, sum(_h1) as h1, sum(_h2) as h2"
+        grouped = f"select {', '.join(key)}, count(*) as _n, sum(_h1) as _s1, sum(_h2) as _s2"
         by_key = f"group by {', '.join(key)}"
         self.duck.execute(
             f"""
             create or replace temp table _differing as
-            select {either}, coalesce(s.n, 0) as _in_source, coalesce(r.n, 0) as _in_raw
+            select {either}, coalesce(s._n, 0) as _in_source, coalesce(r._n, 0) as _in_raw
             from ({grouped} from _source {by_key}) s
             full join ({grouped} from {self.raw_rows} {by_key}) r on {_same(key, 's', 'r')}
-            where (s.n, s.h1, s.h2) is distinct from (r.n, r.h1, r.h2)
+            where (s._n, s._s1, s._s2) is distinct from (r._n, r._s1, r._s2)
         """
         )
         missing, extra, changed = self.duck.execute(

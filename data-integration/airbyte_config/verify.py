@@ -72,7 +72,7 @@ def _compare(
     table = source.tables.get((stream.namespace, stream.name))
     if table is None:
         raise connection.document.error(
-            connection.at_stream(stream),
+            (*connection.at_stream(stream), "name"),
             f"the source has no table {stream.label}",
             "correct or remove the stream",
         )
@@ -95,13 +95,14 @@ def _compare(
 
 def _selected(connection: Connection, stream: Stream, table: Table) -> dict[str, str]:
     """The stream's columns and the types that raw should give them. Raises EltError for one that is not there."""
-    for column in [*stream.selected_fields, *stream.primary_key]:
-        if column not in table.columns:
-            raise connection.document.error(
-                connection.at_stream(stream),
-                f"{stream.label} has no column {column} in the source",
-                "correct the stream",
-            )
+    for field, columns in (("primaryKey", stream.primary_key), ("selectedFields", stream.selected_fields)):
+        for index, column in enumerate(columns):
+            if column not in table.columns:
+                raise connection.document.error(
+                    (*connection.at_stream(stream), field, index),
+                    f"{stream.label} has no column {column} in the source",
+                    "correct the stream",
+                )
     wanted = stream.selected_fields or table.columns
     return {column: raw_type(type_) for column, type_ in table.columns.items() if column in wanted}
 

@@ -1,0 +1,147 @@
+"""A raw layer made without the sync engine (COPY → CSV → DuckDB), so that `verify` is tested on its own."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import psycopg
+import pytest
+from psycopg import sql
+
+from airbyte_config.comparison import StreamResult, literal, quoted
+from airbyte_config.definitions import Stream, load
+from airbyte_config.documents import DIRECTORY
+from airbyte_config.verify import verify
+from elt.settings import Settings, load_settings
+from tests.fixtures.source import SourceDatabase
+
+TYPES = {
+    "smallint": "SMALLINT",
+    "integer": "INTEGER",
+    "bigint": "BIGINT",
+    "boolean": "BOOLEAN",
+    "timestamp without time zone": "TIMESTAMP",
+    "timestamp with time zone": "TIMESTAMPTZ",
+    "date": "DATE",
+    "time without time zone": "TIME",
+    "uuid": "UUID",
+    "numeric(8,2)": "DECIMAL(8,2)",
+    "real": "FLOAT",
+    "double precision": "DOUBLE",
+}
+
+
+def copy_to_raw(
+    source: psycopg.Connection, raw: duckdb.DuckDBPyConnection, stream: Stream, folder: Path
+) -> None:
+    """Write one raw table by way of a CSV file: nothing of Arrow or ADBC is in it."""
+    table = sql.Identifier(stream.namespace, stream.name)
+    described = source.execute(
+        "select attname, format_type(atttypid, atttypmod) from pg_attribute"
+        " where attrelid = %s::regclass and attnum > 0 and not attisdropped order by attnum",
+        [table.as_string(source)],
+    ).fetchall()
+    columns = {
+        name: type_
+        for name, type_ in described
+        if not stream.selected_fields or name in stream.selected_fields
+    }
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    statement = sql.SQL("copy (select {} from {}) to stdout (format csv, header, null '\\N', force_quote *)")
+    file = folder / "stream.csv"
+    with file.open("wb") as out, source.cursor().copy(statement.format(names, table)) as copy:
+        for chunk in copy:
+            out.write(chunk)
+    typed = ", ".join(
+        (
+            f"unhex({quoted(name)}[3:]) as {quoted(name)}"
+            if type_ == "bytea"
+            else f"{quoted(name)}::{TYPES.get(type_, 'VARCHAR')} as {quoted(name)}"
+        )
+        for name, type_ in columns.items()
+    )
+    schema = quoted(f"adventureworks_{stream.namespace}")
+    raw.execute(f"create schema if not exists {schema}")
+    raw.execute(
+        f"""
+        create or replace table {schema}.{quoted(stream.name)} as
+        select {typed}, uuid()::varchar as _airbyte_raw_id, now() as _airbyte_extracted_at
+        from read_csv({literal(str(file))}, all_varchar = true, nullstr = '\\N', quote = '"', escape = '"', header = true,
+            allow_quoted_nulls = false, delim = ',', max_line_size = 10000000)
+    """
+    )
+
+
+@dataclass
+class Pair:
+    """A source and a raw layer; `files` are the definitions between them."""
+
+    source: SourceDatabase
+    home: Path
+    files: Path = DIRECTORY
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return self.source.environ | {"ELT_HOME": str(self.home)}
+
+    @property
+    def settings(self) -> Settings:
+        return load_settings(self.environ)
+
+    def raw(self, statement: str) -> None:
+        """Break (or mend) the raw layer on purpose."""
+        with duckdb.connect(self.settings.warehouse_path) as connection:
+            connection.execute(statement)
+
+    def verify(self) -> dict[str, StreamResult]:
+        return {result.stream: result for result in verify(directory=self.files, settings=self.settings)}
+
+    def copy_raw(self) -> None:
+        """Make raw what the source is now."""
+        streams = load(self.files, self.settings).connection("adventureworks").definition.streams
+        with self.source.connect() as source, duckdb.connect(self.settings.warehouse_path) as raw:
+            for stream in streams:
+                copy_to_raw(source, raw, stream, self.home)
+
+
+@pytest.fixture(scope="session")
+def equal_pair(generated_source: SourceDatabase, tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    """Generated data and its faithful raw layer; only read it, or take `pair`."""
+    pair = Pair(generated_source, tmp_path_factory.mktemp("equal"))
+    pair.copy_raw()
+    return pair
+
+
+@pytest.fixture
+def pair(equal_pair: Pair, tmp_path: Path) -> Pair:
+    """The same with a raw layer of its own, to be broken."""
+    shutil.copytree(equal_pair.home, tmp_path / "home")
+    return Pair(equal_pair.source, tmp_path / "home")
+
+
+@pytest.fixture
+def own_files(tmp_path: Path) -> Callable[[str, str, str], Path]:
+    """A copy of the definitions with one passage of one file replaced."""
+    folder = tmp_path / "connections"
+    shutil.copytree(DIRECTORY, folder)
+
+    def edit(file: str, old: str, new: str) -> Path:
+        path = folder / file
+        text = path.read_text()
+        assert old in text, f"{file} does not hold {old!r}"
+        path.write_text(text.replace(old, new, 1))
+        return folder
+
+    return edit
+
+
+@pytest.fixture
+def empty_pair(empty_source: SourceDatabase, tmp_path: Path) -> Iterator[Pair]:
+    """A source of one's own, with empty tables, and no raw layer yet."""
+    home = tmp_path / "home"
+    home.mkdir()
+    yield Pair(empty_source, home)
