@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -62,7 +62,7 @@ def generate_command(scale: float, seed: int, as_of: datetime | None) -> None:
     from adventureworks.schema import tables
 
     with connect_owner() as conn:  # before the work: a source that is down should say so at once
-        content = generate(scale, seed, as_of.date() if as_of else date.today())
+        content = generate(scale, seed, as_of.date() if as_of else None)
         rows = replace_all(
             conn,
             {name: csv_chunks(tables()[name], data) for name, data in content.items()},

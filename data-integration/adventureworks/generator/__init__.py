@@ -23,6 +23,7 @@ from adventureworks.schema import tables
 from elt.errors import EltError
 
 SCALES = (0.01, 10.0)
+EARLIEST = datetime.date(2000, 1, 1)
 
 
 def generate(
@@ -34,12 +35,18 @@ def generate(
     catalogue, the staff and the facts do not. The last orders are of the day `as_of` (default: today in UTC), and
     no timestamp of a change is later than its midnight. The same three arguments give the same rows on every machine.
 
-    Memory: about 150 MB per unit of scale; the readers make the wide text as they are read, each can be read once.
-    Raises EltError for a scale outside 0.01 … 10.
+    Memory: about 100 MB per unit of scale; the readers make the wide text as they are read, each can be read once.
+    Raises EltError for a scale outside 0.01 … 10, and for a day before 2000 or still to come.
     """
+    today = datetime.datetime.now(datetime.UTC).date()  # the source's clock runs in UTC
+    as_of = as_of or today
     if not SCALES[0] <= scale <= SCALES[1]:
         raise EltError(f"the scale {scale:g} is out of range", "choose one from 0.01 to 10")
-    plan = Plan(scale, seed, as_of or datetime.datetime.now(datetime.UTC).date())
+    if not EARLIEST <= as_of <= today:
+        raise EltError(
+            f"the last day {as_of} is out of range", f"choose one from {EARLIEST} to today, {today} in UTC"
+        )
+    plan = Plan(scale, seed, as_of)
     return {frame.table: frame.reader() for frame in frames(plan)}
 
 

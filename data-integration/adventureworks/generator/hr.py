@@ -18,6 +18,7 @@ from adventureworks.generator.columns import (
 )
 from adventureworks.generator.people import EMPLOYEES, SALESPEOPLE
 from adventureworks.generator.reference import facts
+from adventureworks.generator.sales import first_day
 
 SELLER = "Sales Representative"
 SALES_MANAGERS = {
@@ -72,10 +73,10 @@ class _Staff:
         self.rate = jobs.numbers("rate", 4)[held]
         self.salaried = np.array([flag == "t" for flag in jobs.strings("salaried")])[held]
         self.number = np.arange(1, EMPLOYEES + 1)
-        # hired within two and a half years before the opening; those who sell shortly before it
-        early = plan.opening - 60 - chance.below(900, EMPLOYEES)
-        selling = self.number > EMPLOYEES - SALESPEOPLE
-        self.hired = np.where(selling, plan.opening - 45 * (1 + self.number % 3), early)
+        # hired within two and a half years before the opening; those who sell just before they begin to
+        self.hired = plan.opening - 60 - chance.below(900, EMPLOYEES)
+        sellers = self.number[-SALESPEOPLE:].tolist()
+        self.hired[-SALESPEOPLE:] = plan.opening - 20 + np.array([first_day(number) for number in sellers])
         self.shift = np.where(self.salaried, 1, 1 + chance.choose([50, 27, 23], EMPLOYEES))
 
 
@@ -159,7 +160,7 @@ def _departments(plan: Plan, staff: _Staff) -> Frame:
 
 def _pay(plan: Plan, staff: _Staff) -> Frame:
     chance = plan.chance("humanresources.employeepayhistory")
-    risen = chance.sample(EMPLOYEES, RAISED)
+    risen = chance.sample(EMPLOYEES - SALESPEOPLE, RAISED)
     number, day, rate = [staff.number], [staff.hired], [staff.rate.copy()]
     for step in range(1, RAISES + 1):
         number.append(staff.number[risen])

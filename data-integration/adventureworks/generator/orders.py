@@ -53,7 +53,7 @@ def book(plan: Plan) -> Book:
     individuals, stores = plan.rows(INDIVIDUALS), plan.rows(STORES)
     buyers = min(plan.rows(BUYERS), stores, len(reseller_day))
     web_customer = _customers(len(online_day), individuals, 250, chance)
-    buyer = _customers(len(reseller_day), buyers, 500, chance)
+    buyer = _customers(len(reseller_day), buyers, 300, chance)
 
     day = np.concatenate([reseller_day, online_day])
     order = np.argsort(day, kind="stable")

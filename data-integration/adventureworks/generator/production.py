@@ -42,6 +42,7 @@ STATIONS = {
 DURATIONS = ([10, 11, 12, 14, 16, 18, 20, 22], [415, 275, 40, 40, 65, 50, 70, 45])  # days, and how common
 DAYS_DUE = 11
 SCRAPPED = 10  # work orders per mille with scrap
+SCRAP_SHARE = 400  # per mille of its pieces that are scrapped then, at most
 SCRAP_REASONS = 16
 RECENT_MOVEMENTS, ARCHIVED_MOVEMENTS, FIRST_RECENT = 113_443, 89_253, 100_000
 
@@ -120,7 +121,9 @@ def _work_orders(plan: Plan, goods: Catalogue, work: WorkOrders) -> list[Frame]:
     end = work.day + np.array(days)[chance.choose(common, count)]
     done = end <= plan.last_day
     scrapped = np.where(
-        done & chance.happens(SCRAPPED, count), 1 + work.quantity * chance.below(12, count) // 1000, 0
+        done & chance.happens(SCRAPPED, count),
+        1 + work.quantity * chance.below(SCRAP_SHARE, count) // 1000,
+        0,
     )
     changed = timestamps(np.where(done, end, work.day))
     orders = stamped(

@@ -468,7 +468,7 @@ def _salespeople(plan: Plan, book: Book, sold: Sales) -> list[Frame]:
     index = np.where(sold.seller > 0, sold.seller - FIRST_SELLER, SELLERS)
     recent, before = _by_year(plan, book, index, sold.subtotal, SELLERS + 1)
     quota = np.array(QUOTA) * 1000
-    started = plan.opening + np.array([_first_day(number) for number in person.tolist()])
+    started = plan.opening + np.array([first_day(number) for number in person.tolist()])
     salespeople = stamped(
         plan,
         "sales.salesperson",
@@ -486,7 +486,7 @@ def _salespeople(plan: Plan, book: Book, sold: Sales) -> list[Frame]:
     return [salespeople, _quotas(plan, book, sold), _postings(plan)]
 
 
-def _first_day(person: int) -> int:
+def first_day(person: int) -> int:
     """Days after the opening: a manager's hire, or the first posting."""
     if person in MANAGER_SINCE:
         return MANAGER_SINCE[person]
