@@ -9,7 +9,7 @@
 
 {#- The midnight after a timestamp's day: the exclusive form of an inclusive last day. -#}
 {% macro next_midnight(column) -%}
-    cast({{ dbt.dateadd('day', 1, 'cast(' ~ column ~ ' as date)') }} as timestamp)
+    cast({{ plus_days('cast(' ~ column ~ ' as date)', 1) }} as timestamp)
 {%- endmacro %}
 
 {#- 1 = Monday … 7 = Sunday, whatever the session's first day of the week. -#}
@@ -35,4 +35,24 @@
 
 {% macro duckdb__iso_week(column) -%}
     weekofyear({{ column }})
+{%- endmacro %}
+
+{#- Whole calendar days from one timestamp to another; null if either is. -#}
+{% macro days_between(first, last) -%}
+    cast({{ dbt.datediff(first, last, 'day') }} as integer)
+{%- endmacro %}
+
+{#- The date so many days after a date. -#}
+{% macro plus_days(date, days) -%}
+    cast({{ dbt.dateadd('day', days, date) }} as date)
+{%- endmacro %}
+
+{#- The first day of a date's month, quarter or year. -#}
+{% macro first_day_of(part, date) -%}
+    cast({{ dbt.date_trunc(part, date) }} as date)
+{%- endmacro %}
+
+{#- A relation with one column `generated_number`: 1, 2 … up to `count`. -#}
+{% macro numbers_to(count) -%}
+    {{ dbt.generate_series(count) }}
 {%- endmacro %}

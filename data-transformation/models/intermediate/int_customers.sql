@@ -61,8 +61,8 @@ main_addresses as (
     qualify row_number() over (
         partition by entity_addresses.business_entity_id
         order by
-            case when address_types.address_type_name in ('Home', 'Main Office') then 1 else 2 end,
-            entity_addresses.address_type_id,
+            case when address_types.address_type_name in ('Home', 'Main Office') then 1 else 2 end asc,
+            entity_addresses.address_type_id asc,
             entity_addresses.address_id desc
     ) = 1
 

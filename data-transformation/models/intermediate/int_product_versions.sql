@@ -49,7 +49,7 @@ versions as (
         product_id,
         sell_start_date as valid_from
     from products
-    where product_id not in (select product_id from starts)
+    where product_id not in (select starts.product_id from starts)
 
 ),
 
@@ -67,8 +67,8 @@ version_costs as (
     qualify row_number() over (
         partition by versions.product_id, versions.valid_from
         order by
-            case when costs.valid_from <= versions.valid_from then 1 else 2 end,
-            abs({{ dbt.datediff('costs.valid_from', 'versions.valid_from', 'second') }})
+            case when costs.valid_from <= versions.valid_from then costs.valid_from end desc nulls last,
+            costs.valid_from asc
     ) = 1
 
 ),
@@ -84,8 +84,8 @@ version_prices as (
     qualify row_number() over (
         partition by versions.product_id, versions.valid_from
         order by
-            case when prices.valid_from <= versions.valid_from then 1 else 2 end,
-            abs({{ dbt.datediff('prices.valid_from', 'versions.valid_from', 'second') }})
+            case when prices.valid_from <= versions.valid_from then prices.valid_from end desc nulls last,
+            prices.valid_from asc
     ) = 1
 
 ),

@@ -1,29 +1,31 @@
 -- grain: one row per calendar day in the years that sales orders touch, and the unknown day
 with
 
+orders as (
+
+    select * from {{ ref('stg_sales_order_headers') }}
+
+),
+
 order_days as (
 
     select
-        min(cast(least(ordered_at, due_at, coalesce(shipped_at, due_at)) as date)) as first_day,
-        max(cast(greatest(ordered_at, due_at, coalesce(shipped_at, due_at)) as date)) as last_day
-    from {{ ref('stg_sales_order_headers') }}
+        {{ first_day_of('year', 'min(least(ordered_at, due_at, coalesce(shipped_at, due_at)))') }} as first_year,
+        cast(max(greatest(ordered_at, due_at, coalesce(shipped_at, due_at))) as date) as last_day
+    from orders
 
 ),
 
 day_numbers as (
 
-    {{ dbt.generate_series(36525) }}
+    {{ numbers_to(36525) }}
 
 ),
 
 days as (
 
     select
-        cast(
-            {{ dbt.dateadd(
-                'day', 'cast(day_numbers.generated_number - 1 as integer)', dbt.date_trunc('year', 'order_days.first_day')
-            ) }} as date
-        ) as date_day,
+        {{ plus_days('order_days.first_year', 'cast(day_numbers.generated_number - 1 as integer)') }} as date_day,
         order_days.last_day
     from order_days
     cross join day_numbers
@@ -69,7 +71,7 @@ named as (
             when 5 then 'May' when 6 then 'June' when 7 then 'July' when 8 then 'August'
             when 9 then 'September' when 10 then 'October' when 11 then 'November' when 12 then 'December'
         end as month_name,
-        cast({{ dbt.date_trunc('month', 'date_day') }} as date) as month_start,
+        {{ first_day_of('month', 'date_day') }} as month_start,
         iso_week,
         day_of_month,
         day_of_week,

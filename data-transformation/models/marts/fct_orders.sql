@@ -108,8 +108,8 @@ orders as (
         headers.ordered_at,
         headers.due_at,
         headers.shipped_at,
-        cast({{ dbt.datediff('headers.ordered_at', 'headers.shipped_at', 'day') }} as integer) as days_to_ship,
-        cast({{ dbt.datediff('headers.ordered_at', 'headers.due_at', 'day') }} as integer) as days_to_due,
+        {{ days_between('headers.ordered_at', 'headers.shipped_at') }} as days_to_ship,
+        {{ days_between('headers.ordered_at', 'headers.due_at') }} as days_to_due,
         headers.shipped_at <= headers.due_at as is_shipped_on_time,
         cast(headers.revision_number as integer) as revision_number,
         cast(coalesce(line_summary.line_count, 0) as integer) as line_count,
@@ -137,17 +137,35 @@ orders as (
     left join credit_cards on headers.credit_card_id = credit_cards.credit_card_id
     left join credit_card_types on credit_cards.card_type = credit_card_types.credit_card_type
 
+),
+
+{%- if is_incremental() %}
+
+-- what the last sync brought, and what has the unknown member or a dimension version that is no longer right for it
+changed_orders as (
+
+    select orders.order_id
+    from orders
+    left join {{ this }} as built on orders.order_id = built.order_id
+    where
+        {{ any_differs('orders', 'built', [
+            'order_id', 'extracted_at', 'line_count', 'line_total', 'customer_key', 'salesperson_key',
+            'territory_key', 'bill_to_geography_key', 'ship_to_geography_key', 'order_status_key', 'channel_key',
+            'credit_card_type_key'
+        ]) }}
+
+),
+
+{%- endif %}
+
+final as (
+
+    select *
+    from orders
+    {%- if is_incremental() %}
+    where order_id in (select changed_orders.order_id from changed_orders)
+    {%- endif %}
+
 )
 
-select orders.*
-from orders
-{%- if is_incremental() %}
--- what the last sync brought, and what has the unknown member, or a dimension version that is no longer right for it
-left join {{ this }} as built on orders.order_id = built.order_id
-where
-    built.order_id is null
-    or {{ any_differs('orders', 'built', [
-        'extracted_at', 'line_count', 'line_total', 'customer_key', 'salesperson_key', 'territory_key',
-        'bill_to_geography_key', 'ship_to_geography_key', 'order_status_key', 'channel_key', 'credit_card_type_key'
-    ]) }}
-{%- endif %}
+select * from final

@@ -86,7 +86,7 @@ described_lines as (
 
 {%- if is_incremental() %}
 
--- what the last sync brought, and what has the unknown member, or a dimension version that is no longer right for it
+-- what the last sync brought, and what has the unknown member or a dimension version that is no longer right for it
 changed_orders as (
 
     select distinct coalesce(described_lines.order_id, built.order_id) as order_id
@@ -110,7 +110,7 @@ lines_to_build as (
     select *
     from described_lines
     {%- if is_incremental() %}
-    where order_id in (select order_id from changed_orders)
+    where order_id in (select changed_orders.order_id from changed_orders)
     {%- endif %}
 
 ),

@@ -1,4 +1,4 @@
-{#- An arithmetic identity that holds in every row; a null on either side is a failure unless `where` leaves the row out. -#}
+{#- An identity that holds in every row; null is a failure (leave such rows out with `where`). -#}
 {% test row_identity(model, expression) %}
 
 select *
