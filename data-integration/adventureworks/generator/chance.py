@@ -82,7 +82,7 @@ class Chance:
         for start in range(0, len(sizes), step):
             part = sizes[start : start + step]
             cells = len(part) * len(runners)
-            levels = self.bits(-(-cells // 4)).view(np.uint16)[:cells]
+            levels = self.bits(-(-cells // 4)).astype("<u8").view("<u2")[:cells]
             finish = WAITING[levels].reshape(len(part), -1) * slowness
             order = np.argsort(finish, axis=1, kind="stable")
             chosen.append(runners[order[np.arange(len(runners)) < part[:, None]]])
