@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -158,6 +159,7 @@ def run_command(rate: float, seconds: float | None, seed: int | None) -> None:
     """Trade live: orders at a rate, each event a short transaction of its own, until Ctrl-C."""
     from adventureworks.shop import live
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a supervisor's stop is a Ctrl-C
     with connect_owner() as conn, readable_errors():
         done = live(conn, rate, seconds, seed)
     click.echo(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in done.items()))

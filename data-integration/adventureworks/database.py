@@ -214,7 +214,7 @@ def replace_all(
         counts = {}
         for table in tables().values():
             started = time.monotonic()
-            rows = _replace(conn, table, content.get(table.qualified, ()), describe(table.qualified))
+            rows = _replace(conn, table, content.get(table.qualified), describe(table.qualified))
             counts[table.qualified] = rows
             if report:
                 report(table.qualified, rows, time.monotonic() - started)
@@ -238,13 +238,13 @@ def origin(conn: psycopg.Connection) -> str:
     return (row and row[0]) or ""
 
 
-def _replace(conn: psycopg.Connection, table: Table, chunks: Iterable[bytes], origin: str) -> int:
+def _replace(conn: psycopg.Connection, table: Table, chunks: Iterable[bytes] | None, origin: str) -> int:
     """One table: indexes are built after the rows (twice as fast), the trigger sleeps."""
     conn.execute(sql.SQL("alter table {} disable trigger user").format(table.identifier))
     conn.execute(sql.SQL("delete from {}").format(table.identifier))
     for statement in (*drop_indexes(table), drop_primary_key(table)):
         conn.execute(statement)
-    rows = _copy(conn, table, chunks, origin)
+    rows = 0 if chunks is None else _copy(conn, table, chunks, origin)
     try:
         conn.execute(add_primary_key(table))
     except errors.UniqueViolation as error:

@@ -97,5 +97,15 @@ wallets as (
 customers as (
     insert into sales.customer (customerid, personid, territoryid, rowguid)
     select customerid, businessentityid, territoryid, pg_temp.guid('customer', customerid) from newcomers
+),
+regulars as (
+    insert into pg_temp.shop_customer (
+        customerid, is_online, addressid, stateprovinceid, countryregioncode, territoryid, creditcardid, place
+    )
+    select
+        c.customerid, true, c.addressid, c.stateprovinceid, s.countryregioncode, c.territoryid, c.creditcardid,
+        (select max(q.place) from pg_temp.shop_customer as q where q.is_online) + c.n
+    from newcomers as c
+    join person.stateprovince as s using (stateprovinceid)
 )
 select coalesce(array_agg(customerid order by n), '{}') from newcomers

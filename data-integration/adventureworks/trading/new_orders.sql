@@ -3,7 +3,7 @@
 -- totaldue = subtotal + taxamt + freight.
 with
 sizes as (
-    select is_online, (select max(q.place) from pg_temp.shop_queue as q where q.is_online = c.is_online) as customers,
+    select is_online, (select max(q.place) from pg_temp.shop_customer as q where q.is_online = c.is_online) as customers,
         (select max(f.place) from pg_temp.shop_shelf as f where f.is_online = c.is_online) as goods
     from (values (true), (false)) as c (is_online)
 ),
@@ -14,13 +14,13 @@ buyers as (
     select 1000000 + n, q.is_online, q.customerid
     from generate_series(1, %(online)s) as n
     join sizes as s on s.is_online
-    join pg_temp.shop_queue as q
+    join pg_temp.shop_customer as q
         on q.is_online and q.place = 1 + floor(s.customers * pg_temp.dice(concat_ws(' ', %(seed)s, 'buyer', n)))::bigint
     union all
     select 2000000 + n, q.is_online, q.customerid
     from generate_series(1, %(resellers)s) as n
     join sizes as s on not s.is_online
-    join pg_temp.shop_queue as q
+    join pg_temp.shop_customer as q
         on not q.is_online and q.place = 1 + floor(s.customers * pg_temp.dice(concat_ws(' ', %(seed)s, 'store', n)))::bigint
 ),
 orders as materialized (
@@ -100,14 +100,14 @@ amounts as (
         round(t.subtotal * coalesce(rate.taxrate, 8) / 100, 4) as taxamt,
         round(t.subtotal * 0.025, 4) as freight
     from orders as o
-    join shop_customer as c using (customerid)
+    join pg_temp.shop_customer as c using (customerid)
     join (
         select salesorderid, round(sum(unitprice * (1 - unitpricediscount) * orderqty), 4) as subtotal
         from lines
         group by salesorderid
     ) as t using (salesorderid)
     left join (select stateprovinceid, max(taxrate) as taxrate from sales.salestaxrate group by 1) as rate
-        using (stateprovinceid)
+        on rate.stateprovinceid = c.stateprovinceid
 ),
 headers as (
     insert into sales.salesorderheader (

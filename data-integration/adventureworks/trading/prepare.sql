@@ -7,32 +7,38 @@ $$ select (hashtextextended(what, 0) & 1073741823)::double precision / 107374182
 create or replace function pg_temp.guid(what text, id bigint) returns uuid language sql immutable as
 $$ select md5(what || ' ' || id)::uuid $$;
 
-create or replace temp view shop_customer as
+drop table if exists pg_temp.shop_customer;
+create temp table shop_customer as
+with
+homes as (
+    select businessentityid, min(addressid) as addressid
+    from person.businessentityaddress
+    group by businessentityid
+),
+wallets as (
+    select businessentityid, max(creditcardid) as creditcardid
+    from sales.personcreditcard
+    group by businessentityid
+)
 select
     c.customerid,
     c.storeid is null as is_online,
-    a.addressid,
-    s.stateprovinceid,
+    h.addressid,
+    a.stateprovinceid,
     s.countryregioncode,
     coalesce(c.territoryid, s.territoryid) as territoryid,
     store.salespersonid,
-    (select max(w.creditcardid) from sales.personcreditcard as w where w.businessentityid = c.personid) as creditcardid
+    w.creditcardid,
+    row_number() over (partition by c.storeid is null order by c.customerid) as place
 from sales.customer as c
-join lateral (
-    select min(b.addressid) as addressid
-    from person.businessentityaddress as b
-    where b.businessentityid = coalesce(c.storeid, c.personid)
-) as home on true
-join person.address as a on a.addressid = home.addressid
+join homes as h on h.businessentityid = coalesce(c.storeid, c.personid)
+join person.address as a using (addressid)
 join person.stateprovince as s using (stateprovinceid)
 left join sales.store on store.businessentityid = c.storeid
+left join wallets as w on w.businessentityid = c.personid
 where c.personid is not null and (c.storeid is null or store.salespersonid is not null);
-
-drop table if exists pg_temp.shop_queue;
-create temp table shop_queue as
-select customerid, is_online, row_number() over (partition by is_online order by customerid) as place
-from shop_customer;
-create index on pg_temp.shop_queue (is_online, place);
+create index on pg_temp.shop_customer (is_online, place);
+create index on pg_temp.shop_customer (customerid);
 
 drop table if exists pg_temp.shop_shelf;
 create temp table shop_shelf as
@@ -48,17 +54,20 @@ sellable as (
                 and o.specialofferid = (select min(specialofferid) from sales.specialoffer where discountpct = 0)
         )
 ),
-sold as (
+-- first the orders, then what is still for sale: the other way round reads every line ever sold
+recent as materialized (
     select h.onlineorderflag as is_online, l.productid
     from sales.salesorderheader as h
     join sales.salesorderdetail as l using (salesorderid)
-    join sellable using (productid)
     where h.orderdate >= %(day)s::date - 120
+),
+goods as (
+    select is_online, productid from recent join sellable using (productid)
     union all
     select is_online, productid from sellable cross join (values (true), (false)) as channel (is_online)
 )
 select is_online, productid, row_number() over (partition by is_online order by productid) as place
-from sold;
+from goods;
 create index on pg_temp.shop_shelf (is_online, place);
 
 drop table if exists pg_temp.shop_person;
@@ -93,7 +102,7 @@ where c.currencycode <> 'USD'
     and r.currencyratedate = (select max(currencyratedate) from sales.currencyrate where currencyratedate <= %(day)s)
 group by c.countryregioncode;
 
-analyze pg_temp.shop_queue;
+analyze pg_temp.shop_customer;
 analyze pg_temp.shop_person;
 analyze pg_temp.shop_home;
 analyze pg_temp.shop_shelf
