@@ -36,19 +36,17 @@ def found(database: SourceDatabase) -> dict[str, str]:
         return checksums(conn)
 
 
-def test_the_same_seed_leaves_the_same_checksums_and_another_does_not(empty_source: SourceDatabase) -> None:
+def test_the_same_seed_leaves_the_same_checksums_whatever_was_there_before(
+    empty_source: SourceDatabase,
+) -> None:
     arguments = ("--scale", "0.01", "--as-of", "2025-03-31")
     generate(empty_source, *arguments)
     first = found(empty_source)
+    with empty_source.connect() as conn:
+        conn.execute("update sales.salesorderdetail set orderqty = orderqty + 1")
+    assert found(empty_source) != first
     generate(empty_source, *arguments, "--seed", "42")
     assert found(empty_source) == first
-    generate(empty_source, *arguments, "--seed", "43")
-    second = found(empty_source)
-    assert second["sales.salesorderdetail"] != first["sales.salesorderdetail"]
-    assert (
-        second["sales.currency"] == first["sales.currency"]
-        or second["sales.customer"] != first["sales.customer"]
-    )
 
 
 def test_data_generated_now_is_not_of_the_future(empty_source: SourceDatabase) -> None:
