@@ -76,7 +76,8 @@ def runners() -> list[Runner]:
     """The ways to start PostgreSQL here, simplest first.
 
     As root it runs as `nobody`. Where a folder above is closed to others (a clone in /root), `nobody` also needs one
-    capability to pass it; which of the two a container leaves us differs (Docker keeps only dac_override). Where
+    capability to pass it; which of the two a container leaves us differs (Docker keeps only dac_override). access(2)
+    heeds it only with the securebit no_setuid_fixup, and PostgreSQL finds its own programs by access(2). Where
     changing the user is forbidden altogether, a user namespace gives root another number.
     """
     if os.geteuid() != 0:
@@ -85,8 +86,11 @@ def runners() -> list[Runner]:
     if setpriv := shutil.which("setpriv"):
         drop = (setpriv, f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
         found = [Runner(drop, NOBODY)] + [
-            Runner((*drop, f"--inh-caps=+{capability}", f"--ambient-caps=+{capability}"), NOBODY)
-            for capability in ("dac_read_search", "dac_override")
+            Runner(
+                (*drop, f"--inh-caps=+{cap}", f"--ambient-caps=+{cap}", "--securebits=+no_setuid_fixup"),
+                NOBODY,
+            )
+            for cap in ("dac_read_search", "dac_override")
         ]
     if unshare := shutil.which("unshare"):
         found.append(Runner((unshare, "--user", f"--map-user={NOBODY}", f"--map-group={NOBODY}"), 0))
@@ -95,9 +99,10 @@ def runners() -> list[Runner]:
 
 def choose_runner(folder: Path) -> Runner:
     """The first way that can enter `folder` and run the binaries. Raises EltError when there is none."""
-    probe = ("/bin/sh", "-c", 'cd "$1" && "$2" -V', "sh", str(folder), str(binaries() / "postgres"))
+    probe = ("/bin/sh", "-c", 'cd "$1" && "$2" -V', "sh", str(folder), str(binaries() / "initdb"))
     for runner in runners():
-        if subprocess.run([*runner.prefix, *probe], capture_output=True).returncode == 0:
+        answer = subprocess.run([*runner.prefix, *probe], capture_output=True)
+        if answer.returncode == 0 and b"invalid binary" not in answer.stderr:
             return runner
     raise EltError(
         f"PostgreSQL cannot be run for {folder} by {'root' if os.geteuid() == 0 else 'this user'}",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import os
+import subprocess
 import threading
 from decimal import Decimal
 from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from adventureworks.database import checksums, ensure_schema, replace_all, row_counts
 from adventureworks.loader import find_files, load, read_chunks
@@ -311,3 +314,32 @@ def test_the_reader_reads_all_and_writes_nothing(empty_source: SourceDatabase) -
 def test_the_owner_may_publish_the_tables(empty_source: SourceDatabase) -> None:
     with empty_source.connect() as conn:
         conn.execute("create publication everything for table sales.salesorderheader, person.person")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a small disk")
+def test_a_full_disk_is_named_and_nothing_loaded(original_source: SourceDatabase, tmp_path: Path) -> None:
+    server, disk = original_source.server, tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", disk], capture_output=True
+    ).returncode:
+        pytest.skip("no mounts here")
+    try:
+        (disk / "space").mkdir()
+        if server.cluster.runner.owner is not None:
+            os.chown(disk / "space", server.cluster.runner.owner, -1)
+        with server.superuser() as conn:
+            conn.execute(sql.SQL("create tablespace small location {}").format(str(disk / "space")))
+            conn.execute("create database full_disk owner adventureworks_owner tablespace small")
+        database = SourceDatabase(server, "full_disk", "full_disk")
+        with pytest.raises(EltError, match=r"disk is full: .* — free some disk space"):
+            load_into(database, original_data())
+        with database.connect() as conn:
+            assert conn.execute("select count(*) from pg_tables where schemaname = 'sales'").fetchone() == (
+                0,
+            )
+        server.drop(database)
+        with server.superuser() as conn:
+            conn.execute("drop tablespace small")
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
