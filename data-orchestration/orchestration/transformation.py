@@ -9,22 +9,24 @@ fails with its tests.
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from threading import Lock
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from cosmos.airflow.task_group import DbtTaskGroup
 from cosmos.config import ExecutionConfig, ProfileConfig, ProjectConfig, RenderConfig
 from cosmos.constants import DbtResourceType, ExecutionMode, LoadMode
 from cosmos.dbt.graph import DbtNode
-from cosmos.operators._watcher.aggregation import get_tests_status_xcom_key
 from cosmos.operators._watcher.state import (
-    get_dbt_event_xcom_key,
-    get_status_xcom_key,
+    ProducerTaskState,
     is_dbt_node_status_success,
     is_producer_task_terminated,
+    safe_xcom_push,
 )
 from cosmos.operators.watcher import DbtRunWatcherOperator
 
@@ -41,59 +43,81 @@ PRODUCER = "dbt_producer_watcher"  # Cosmos' name for the task that runs dbt
 LAYERS = ("staging", "intermediate")
 BUILT = (DbtResourceType.MODEL, DbtResourceType.SEED, DbtResourceType.SNAPSHOT)
 
+log = logging.getLogger(__name__)
 
-class DbtNodesSensor(DbtRunWatcherOperator):
-    """Ends when dbt has built some nodes and run their tests; fails with the first that failed.
 
-    `nodes`: what to wait for, dbt's unique id → unique ids of its tests.
+class Results:
+    """What dbt says while it builds, told to the waiting tasks: one XCom for each model, when it and its tests have ended.
+
+    Cosmos' own reporter sends some five for every model and test; a run spent more time on those than on the build.
     """
 
-    template_fields = ()
-    base_cmd = ["build"]  # noqa: RUF012 - Cosmos' own attribute: what a manual retry runs
+    def __init__(self, watched: Iterable[str], tests: Mapping[str, list[str]]) -> None:
+        self._pending = {node: {node, *tests.get(node, [])} for node in watched}
+        self._owners: dict[str, list[str]] = defaultdict(list)
+        for node, pending in self._pending.items():
+            for name in pending:
+                self._owners[name].append(node)
+        self._problems: dict[str, list[str]] = defaultdict(list)
+        self._lock = Lock()  # dbt reports from each of its threads
 
-    def __init__(self, *, nodes: dict[str, list[str]], **kwargs: Any) -> None:
-        super().__init__(extra_context={"dbt_node_config": {"unique_id": next(iter(nodes))}}, **kwargs)
+    def heard(self, line: str, extra: dict[str, Any]) -> None:
+        """Take one of dbt's events (JSON): log it, and tell about the models that have ended with it."""
+        event = json.loads(line)
+        info, data = event.get("info", {}), event.get("data", {})
+        if info.get("msg") and info.get("level") != "debug":
+            log.log(logging.getLevelName(info["level"].upper()), "%s", info["msg"])
+        if info.get("name") == "NodeFinished":
+            node = data["node_info"]
+            message = (data.get("run_result") or {}).get("message") or ""
+            for name, problems in self.ended(node["unique_id"], node["node_status"], message):
+                safe_xcom_push(extra["context"]["ti"], name, problems)
+
+    def ended(self, unique_id: str, status: str, message: str) -> list[tuple[str, list[str]]]:
+        """A model or test has ended: the models that are complete now, each with its problems (none: all is well)."""
+        complete = []
+        with self._lock:
+            for node in self._owners[unique_id]:
+                self._pending[node].discard(unique_id)
+                if not is_dbt_node_status_success(status):
+                    self._problems[node].append(f"{unique_id}: {status}. {' '.join(message.split())}".strip())
+                if not self._pending[node]:
+                    complete.append((node, self._problems.pop(node, [])))
+        return complete
+
+
+class DbtNodesSensor(DbtRunWatcherOperator):
+    """Ends when dbt has built the nodes and run their tests; fails with the problems of the first that has any."""
+
+    template_fields = ()
+    base_cmd: ClassVar[list[str]] = ["build"]  # what is run when somebody clears the task after the run
+
+    def __init__(self, *, nodes: list[str], **kwargs: Any) -> None:
+        super().__init__(extra_context={"dbt_node_config": {"unique_id": nodes[0]}}, **kwargs)
         self.nodes = nodes
         self._waiting = list(nodes)
 
     def poke(self, context: Context) -> bool:
         ti = context["ti"]
-        ended = is_producer_task_terminated(
-            self._get_producer_task_status(context)
-        )  # asked before the results
-        if ti.try_number > 1 and ended:  # cleared by hand after the run
+        state = self._get_producer_task_status(context)  # asked before the results, which may come in between
+        if ti.try_number > 1 and is_producer_task_terminated(state):
             names = [DbtNode.get_resource_name_from_unique_id(node) for node in self.nodes]
             self.build_and_run_cmd(context, cmd_flags=["--select", *names])
             return True
         while self._waiting:
             node = self._waiting[0]
-            status = (self._said(ti, get_status_xcom_key(node)) or {}).get("status")
-            if status and not is_dbt_node_status_success(status):
-                raise WatchedTaskFailed(f"{node}: {self._reason(ti, node) or status}")
-            if status and self.nodes[node]:
-                status = self._said(ti, get_tests_status_xcom_key(node))
-                if status and not is_dbt_node_status_success(status):
-                    failed = [
-                        f"{test}: {reason}" for test in self.nodes[node] if (reason := self._reason(ti, test))
-                    ]
-                    raise WatchedTaskFailed("; ".join(failed) or f"{node}: a test failed")
-            if not status and ended:
+            problems = ti.xcom_pull(task_ids=self.producer_task_id, key=node)
+            if problems is None and is_producer_task_terminated(state) and state != ProducerTaskState.SUCCESS:
                 raise WatchedTaskFailed(
-                    f"{node}: dbt ended without a result for it, see the log of {self.producer_task_id}"
+                    f"{node}: dbt ended without a result for it, see {self.producer_task_id}"
                 )
-            if not status:
+            if problems is None and state != ProducerTaskState.SUCCESS:
                 return False
+            if problems:
+                raise WatchedTaskFailed("; ".join(problems))
             self.log.info("built and tested: %s", node)
             self._waiting.pop(0)
         return True
-
-    def _said(self, ti: Any, key: str) -> Any:
-        return ti.xcom_pull(task_ids=self.producer_task_id, key=key)
-
-    def _reason(self, ti: Any, node: str) -> str | None:
-        """dbt's message for a node that failed; None for one that did not."""
-        event = self._said(ti, get_dbt_event_xcom_key(node)) or {}
-        return None if is_dbt_node_status_success(event.get("status")) else event.get("msg")
 
 
 def dbt_tasks(settings: Settings, timeout: timedelta) -> DbtTaskGroup:
@@ -117,8 +141,7 @@ def dbt_tasks(settings: Settings, timeout: timedelta) -> DbtTaskGroup:
     def mart(node: DbtNode, task_group: Any, **_: Any) -> DbtNodesSensor | None:
         if layer(node) in LAYERS:
             return None
-        nodes = {node.unique_id: tests[node.unique_id]}
-        return DbtNodesSensor(task_id=node.name, task_group=task_group, nodes=nodes, **sensor)
+        return DbtNodesSensor(task_id=node.name, task_group=task_group, nodes=[node.unique_id], **sensor)
 
     group = DbtTaskGroup(
         group_id="dbt",
@@ -147,12 +170,11 @@ def dbt_tasks(settings: Settings, timeout: timedelta) -> DbtTaskGroup:
     )
     tasks = group.children
     producer = tasks[f"dbt.{PRODUCER}"]
-    producer.tests_per_model = tests
     marts = [task for task in tasks.values() if isinstance(task, DbtNodesSensor)]
-    by_layer: dict[str, dict[str, list[str]]] = defaultdict(dict)
+    by_layer: dict[str, list[str]] = defaultdict(list)
     for node in group.dbt_graph.filtered_nodes.values():
         if node.resource_type in BUILT and layer(node) in LAYERS and not node.has_ephemeral_materialization:
-            by_layer[layer(node)][node.unique_id] = tests[node.unique_id]
+            by_layer[layer(node)].append(node.unique_id)
     before = None
     with group:
         for name in LAYERS:
@@ -162,6 +184,9 @@ def dbt_tasks(settings: Settings, timeout: timedelta) -> DbtTaskGroup:
                 if before:
                     before >> task
                 before = task
+    watched = [node for task in tasks.values() if isinstance(task, DbtNodesSensor) for node in task.nodes]
+    # in place of Cosmos' reporter; DbtTaskGroup offers no other way to choose one
+    producer._make_parse_callable = lambda: Results(watched, tests).heard
     for task in marts:
         if before and not task.upstream_task_ids:
             before >> task

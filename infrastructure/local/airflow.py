@@ -83,7 +83,7 @@ def environment(settings: Settings) -> dict[str, str]:
             "parsing_processes": 1,
         },
         "scheduler": {
-            "scheduler_idle_sleep_time": 0.3,
+            "scheduler_idle_sleep_time": 0.5,
             "scheduler_heartbeat_sec": 5,
             # a dead worker or scheduler is noticed within a minute (the defaults are five)
             "task_instance_heartbeat_timeout": 60,
