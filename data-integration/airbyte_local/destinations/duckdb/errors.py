@@ -32,6 +32,11 @@ def explained(error: Exception, path: Path, doing: str) -> EltError:
         return EltError(
             f"the warehouse {path} is in use by {owner}", "wait for it to end, or stop it, then sync again"
         )
+    if isinstance(error, duckdb.ConversionException):
+        return EltError(
+            f"{doing}: a value does not fit its column: {_first_line(message)}",
+            "correct the value in the source, or leave the column out with selectedFields",
+        )
     if isinstance(error, duckdb.OutOfMemoryException):
         return EltError(
             f"not enough memory for {doing}: {_first_line(message)}", "leave wide columns out, or report it"

@@ -37,9 +37,13 @@ def read_states(connection: duckdb.DuckDBPyConnection, connection_id: str) -> di
 
 def next_moment(connection: duckdb.DuckDBPyConnection) -> datetime:
     """Now, and in any case later than every earlier sync: what is built on `_airbyte_extracted_at` misses none."""
-    last = connection.execute(f"select epoch_us(max(extracted_at)) from {INTERNAL_SCHEMA}.syncs").fetchone()[0]
+    last = connection.execute(f"select epoch_us(max(extracted_at)) from {INTERNAL_SCHEMA}.syncs").fetchone()[
+        0
+    ]
     now = datetime.now(UTC)
-    return now if last is None else max(now, datetime.fromtimestamp(last / 1e6, UTC) + timedelta(microseconds=2))
+    return (
+        now if last is None else max(now, datetime.fromtimestamp(last / 1e6, UTC) + timedelta(microseconds=2))
+    )
 
 
 def write(

@@ -1,0 +1,348 @@
+"""Types, names, modes and changes of tables, from a real PostgreSQL into a real DuckDB."""
+
+from __future__ import annotations
+
+import time
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+import psycopg
+import pytest
+
+from airbyte_local.destinations.duckdb import session
+from elt.errors import EltError
+from elt.lease import lease
+from tests.fixtures.source import SourceDatabase
+from tests.integration.airbyte_local.conftest import Engine, source_configuration, stream
+
+EVERY_TYPE = {
+    # column type in the source: (type in the warehouse, value, what the warehouse shows as text)
+    "smallint": ("SMALLINT", "-32768", "-32768"),
+    "integer": ("INTEGER", "2147483647", "2147483647"),
+    "bigint": ("BIGINT", "-9223372036854775808", "-9223372036854775808"),
+    "boolean": ("BOOLEAN", "true", "true"),
+    "real": ("FLOAT", "'1.5'", "1.5"),
+    "double precision": ("DOUBLE", "'NaN'", "nan"),
+    "numeric(8,2)": ("DECIMAL(8,2)", "123456.78", "123456.78"),
+    "numeric(38,10)": (
+        "DECIMAL(38,10)",
+        "'1234567890123456789012345678.0123456789'",
+        "1234567890123456789012345678.0123456789",
+    ),
+    "numeric(18,0)": ("DECIMAL(18,0)", "999999999999999999", "999999999999999999"),
+    "numeric": ("VARCHAR", "'NaN'", "NaN"),
+    "numeric(50,3)": ("VARCHAR", "1e40", "1" + "0" * 40 + ".000"),
+    "numeric(3,-2)": ("VARCHAR", "12345", "12300"),
+    "char(5)": ("VARCHAR", "'ab'", "ab   "),
+    "varchar(50)": ("VARCHAR", "'ünï'", "ünï"),
+    "text": ("VARCHAR", "E'a\\nb\\\\c\"d'", 'a\nb\\c"d'),
+    "timestamp": ("TIMESTAMP", "'2024-02-29 23:59:59.999999'", "2024-02-29 23:59:59.999999"),
+    "timestamptz": ("TIMESTAMP WITH TIME ZONE", "'2024-01-01 00:00+02'", "2023-12-31 22:00:00+00"),
+    "date": ("DATE", "'2024-02-29'", "2024-02-29"),
+    "time": ("TIME", "'24:00:00'", "24:00:00"),
+    "uuid": ("UUID", "'00000000-0000-0000-0000-00000000000a'", "00000000-0000-0000-0000-00000000000a"),
+    "bytea": ("BLOB", "'\\x00ff41'", "\\x00\\xFFA"),
+    "json": ("JSON", """'{"a":  1}'""", '{"a":  1}'),
+    "jsonb": ("JSON", """'{"a":  1}'""", '{"a": 1}'),
+    "xml": ("VARCHAR", "'<a>1</a>'", "<a>1</a>"),
+    "interval": ("VARCHAR", "'1 year 2 days 03:04:05.6'", "1 year 2 days 03:04:05.6"),
+    "integer[]": ("VARCHAR", "'{1,NULL,3}'", "{1,NULL,3}"),
+    "inet": ("VARCHAR", "'10.0.0.1/8'", "10.0.0.1/8"),
+    "int4range": ("VARCHAR", "'[1,5)'", "[1,5)"),
+    "bit(3)": ("VARCHAR", "B'101'", "101"),
+    "shop.mood": ("VARCHAR", "'so so'", "so so"),
+    "shop.price": ("DECIMAL(10,2)", "'9.90'", "9.90"),
+    "shop.sale_price": ("DECIMAL(10,2)", "'8.90'", "8.90"),
+}
+
+
+def test_every_type_arrives_lossless(engine: Engine) -> None:
+    columns = ", ".join(f"c{index} {type_}" for index, type_ in enumerate(EVERY_TYPE))
+    values = ", ".join(value for _, value, _ in EVERY_TYPE.values())
+    engine.write(
+        "create type shop.mood as enum ('well', 'so so')",
+        "create domain shop.price as numeric(10,2)",
+        "create domain shop.sale_price as shop.price check (value > 0)",
+        f"create table shop.types (id integer primary key, {columns})",
+        f"insert into shop.types values (1, {values})",
+        "insert into shop.types values (2)",
+    )
+    engine.sync(stream("shop.types", "full_refresh_overwrite"))
+    types = dict(
+        engine.raw(
+            "select column_name, data_type from duckdb_columns() where table_name = 'types' order by column_index"
+        )
+    )
+    shown = ", ".join(f"c{index}::varchar" for index in range(len(EVERY_TYPE)))
+    row = engine.raw(f"select {shown} from raw_shop.types where id = 1")[0]
+    found = {name: (types[f"c{index}"], row[index]) for index, name in enumerate(EVERY_TYPE)}
+    assert found == {name: (type_, text) for name, (type_, _, text) in EVERY_TYPE.items()}
+    assert engine.raw(f"select {shown} from raw_shop.types where id = 2") == [(None,) * len(EVERY_TYPE)]
+
+
+def test_a_merge_sees_a_change_in_any_type(engine: Engine) -> None:
+    columns = ", ".join(f"c{index} {type_}" for index, type_ in enumerate(EVERY_TYPE))
+    engine.write(
+        "create type shop.mood as enum ('well', 'so so')",
+        "create domain shop.price as numeric(10,2)",
+        "create domain shop.sale_price as shop.price",
+        f"create table shop.types (id integer primary key, updated timestamp, {columns})",
+        "insert into shop.types (id, updated) select i, '2024-01-01' from generate_series(0, 99) i",
+    )
+    engine.sync(stream("shop.types"))
+    for index, (_, value, _) in enumerate(EVERY_TYPE.values()):
+        engine.write(f"update shop.types set c{index} = {value} where id = {index}")
+    assert engine.sync(stream("shop.types"))["types"] == (100, len(EVERY_TYPE))
+    assert engine.sync(stream("shop.types"))["types"] == (100, 0)
+
+
+def test_a_value_that_the_decimal_cannot_hold_fails_by_name(engine: Engine) -> None:
+    engine.write("insert into shop.orders (id, total) values (1, 'NaN')")
+    with pytest.raises(
+        EltError,
+        match=r'stream shop\.orders: a value does not fit .*string "NaN" to DECIMAL\(12,4\).* column total',
+    ):
+        engine.sync()
+
+
+def test_full_refresh_replaces_everything_and_counts_its_generation(engine: Engine) -> None:
+    engine.write("insert into shop.orders (id) values (1), (2)")
+    orders = stream("shop.orders", "full_refresh_overwrite")
+    assert engine.sync(orders)["orders"] == (2, 2)
+    engine.write("delete from shop.orders where id = 1", "alter table shop.orders drop column customer")
+    assert engine.sync(orders)["orders"] == (1, 1)
+    assert engine.raw("select id, _airbyte_generation_id from raw_shop.orders") == [(2, 2)]
+    assert [row[0] for row in engine.raw("select column_name from duckdb_columns() where table_name = 'orders'")] == [
+        "id", "total", "placed", "updated",
+        "_airbyte_raw_id", "_airbyte_extracted_at", "_airbyte_meta", "_airbyte_generation_id",
+    ]  # fmt: skip
+
+
+def test_a_stream_goes_from_full_refresh_to_incremental(engine: Engine) -> None:
+    engine.write("insert into shop.orders (id, updated) values (1, '2024-01-01'), (2, '2024-01-02')")
+    engine.sync(stream("shop.orders", "full_refresh_overwrite"))
+    assert engine.sync(stream("shop.orders"))["orders"] == (2, 0)
+    assert engine.sync(stream("shop.orders"))["orders"] == (1, 0)
+
+
+def test_only_selected_columns_leave_the_source(engine: Engine) -> None:
+    engine.write("insert into shop.orders (id, customer, updated) values (1, 'secret', now())")
+    fields = [{"fieldPath": [name]} for name in ("id", "total", "updated")]
+    engine.sync(stream("shop.orders", selectedFields=fields))
+    columns = [
+        row[0] for row in engine.raw("select column_name from duckdb_columns() where table_name = 'orders'")
+    ]
+    assert columns[:3] == ["id", "total", "updated"]
+    assert "customer" not in columns
+    assert b"secret" not in engine.warehouse.read_bytes()
+
+
+def test_an_added_column_arrives_with_the_values_of_old_rows(engine: Engine) -> None:
+    engine.write("insert into shop.orders (id, updated) values (1, '2024-01-01'), (2, '2024-01-02')")
+    engine.sync()
+    engine.write("alter table shop.orders add column channel text default 'web'")
+    assert engine.sync()["orders"] == (2, 2)
+    assert engine.raw("select id, channel from raw_shop.orders order by id") == [(1, "web"), (2, "web")]
+    assert engine.sync()["orders"] == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ("alter table shop.orders drop column customer", "the column customer of raw_shop.orders is no longer in the source"),
+        ("alter table shop.orders alter column total type text", "total is text in the source now (VARCHAR), but DECIMAL(12,4)"),
+        ("drop table shop.orders cascade", "stream shop.orders: there is no such table"),
+        ("revoke select on shop.orders from airbyte_reader", "stream shop.orders: PostgreSQL at 127.0.0.1"),
+        ("alter table shop.orders rename column updated to changed", "no column updated"),
+    ],
+)  # fmt: skip
+def test_a_change_that_does_not_fit_fails_before_anything_is_loaded(
+    engine: Engine, change: str, found: str
+) -> None:
+    engine.write("insert into shop.orders (id, updated) values (1, '2024-01-01')")
+    engine.sync()
+    engine.write("insert into shop.lines values (1, 1, 1, '2024-01-01')", change)
+    with pytest.raises(EltError) as error:
+        engine.sync(stream("shop.lines"), stream("shop.orders"))
+    assert found in str(error.value)
+    assert engine.raw("select count(*) from raw_shop.lines") == [(0,)]
+
+
+def test_another_primary_key_fails_with_the_remedy(engine: Engine) -> None:
+    engine.write("insert into shop.orders (id, updated) values (1, '2024-01-01')")
+    engine.sync()
+    with pytest.raises(EltError, match="the primary key was id and is now id, customer"):
+        engine.sync(stream("shop.orders", primaryKey=[["id"], ["customer"]]))
+
+
+@pytest.mark.parametrize(
+    ("configured", "found"),
+    [
+        (stream("shop.nope"), "stream shop.nope: there is no such table"),
+        (stream("hidden.t"), "the source reads only the schemas shop"),
+        (stream("shop.orders", cursorField=["nope"]), "the source has no column nope"),
+        (stream("shop.orders", cursorField=["customer"]), "customer is character varying(50), which cannot be a cursor"),
+        (stream("shop.keyless"), "no primary key, in the source or in the connection"),
+        (stream("shop.orders", selectedFields=[{"fieldPath": ["id"]}]), "updated is its key or cursor, but not selected"),
+        ({**stream("shop.nope"), "namespace": None}, "stream nope has no namespace, and the source has no such table"),
+    ],
+)  # fmt: skip
+def test_a_configuration_that_does_not_fit_the_source_fails_by_name(
+    engine: Engine, configured: dict, found: str
+) -> None:
+    engine.write("create table shop.keyless (v text, updated timestamp)")
+    with pytest.raises(EltError) as error:
+        engine.sync(configured)
+    assert found in str(error.value)
+    assert not engine.warehouse.exists()
+
+
+def test_a_stream_without_a_namespace_is_found_when_it_is_the_only_one(engine: Engine) -> None:
+    engine.write("insert into shop.orders (id) values (1)")
+    assert engine.sync({**stream("shop.orders"), "namespace": None})["orders"] == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "table"),
+    [
+        ({"namespaceDefinition": "source", "prefix": "x_"}, "shop.x_orders"),
+        ({"namespaceDefinition": "destination"}, "main.orders"),
+        ({"namespaceFormat": "fixed"}, "fixed.orders"),
+    ],
+)
+def test_namespace_and_prefix_place_the_table(engine: Engine, changes: dict, table: str) -> None:
+    engine.write("insert into shop.orders (id) values (1)")
+    engine.sync(stream("shop.orders"), **changes)
+    assert engine.raw(f"select count(*) from {table}") == [(1,)]
+
+
+def test_names_that_are_one_in_duckdb_are_refused(engine: Engine) -> None:
+    engine.write('create table shop."Orders" (id integer primary key)')
+    with pytest.raises(
+        EltError, match=r"shop\.orders and shop\.Orders would share the table raw_shop\.Orders"
+    ):
+        engine.sync(stream("shop.orders"), stream("shop.Orders", "full_refresh_overwrite"))
+    engine.write('create table shop.cased (id integer primary key, "ID" integer)')
+    with pytest.raises(EltError, match=r"stream shop\.cased: the column name id is used twice"):
+        engine.sync(stream("shop.cased", "full_refresh_overwrite"))
+
+
+def test_a_table_of_another_program_is_not_touched(engine: Engine) -> None:
+    with duckdb.connect(engine.warehouse) as connection:
+        connection.execute("create schema raw_shop; create table raw_shop.orders (id integer)")
+    with pytest.raises(EltError, match="another program made it"):
+        engine.sync()
+
+
+def test_a_warehouse_in_use_says_by_whom(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(session.LEASE_WAIT_VARIABLE, "0.2")
+    with lease(engine.warehouse, "dbt build"), pytest.raises(EltError, match="is in use by dbt build"):
+        engine.sync()
+
+
+def test_a_program_without_the_lease_is_waited_for_then_named(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import subprocess
+    import sys
+
+    monkeypatch.setenv(session.LEASE_WAIT_VARIABLE, "0.5")
+    script = (
+        "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, engine.warehouse], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        other.stdout.readline()
+        started = time.monotonic()
+        with pytest.raises(EltError, match=rf"is in use by .*\(process {other.pid}\)"):
+            engine.sync()
+        assert time.monotonic() - started >= 0.5
+        other.stdin.close()
+    engine.sync()
+
+
+def test_a_full_disk_is_named_and_changes_nothing(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RLIMIT_FSIZE stands for the end of the disk: DuckDB's write fails in the same way."""
+    import resource
+    import signal
+
+    engine.write("insert into shop.orders (id, customer, updated) values (1, 'x', '2024-01-01')")
+    engine.sync()
+    engine.write(
+        "insert into shop.orders select i, md5(i::text), i, now(), '2024-01-02' from generate_series(2, 300000) i"
+    )
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (engine.warehouse.stat().st_size + (1 << 20), before[1]))
+    try:
+        with pytest.raises(EltError, match=f"the disk of the warehouse {engine.warehouse} is full"):
+            engine.sync()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert engine.raw("select count(*) from raw_shop.orders") == [(1,)]
+    assert engine.cursor_of("orders") == "2024-01-01 00:00:00"
+    assert engine.sync()["orders"] == (300_000, 299_999)
+
+
+def test_batches_larger_than_memory_ahead_arrive_whole(engine: Engine) -> None:
+    engine.write(
+        "insert into shop.orders select i, repeat(md5(i::text), 1), i, now(), '2024-01-01' from generate_series(1, 400000) i"
+    )
+    assert engine.sync()["orders"] == (400_000, 400_000)
+    engine.write("update shop.orders set customer = 'changed', updated = '2024-01-02' where id % 2 = 0")
+    assert engine.sync()["orders"] == (400_000, 200_000)
+    with engine.source.connect() as connection:
+        expected = connection.execute(
+            "select count(*), sum(total), count(distinct customer) from shop.orders"
+        ).fetchone()
+    assert engine.raw("select count(*), sum(total), count(distinct customer) from raw_shop.orders") == [
+        expected
+    ]
+
+
+def warehouse_types(column: psycopg.Column) -> bool:
+    """Whether the column travels as text while psycopg makes something else of it."""
+    return column.type_code in (142, 1700) and not (column.precision or 0)
+
+
+@pytest.mark.parametrize("table", ["salesorderdetail", "customer", "currencyrate"])
+def test_raw_equals_source_after_a_first_and_a_second_sync(
+    generated_source: SourceDatabase, tmp_path: Path, table: str
+) -> None:
+    source = generated_source.copy()
+    engine = Engine(source, tmp_path / "warehouse.duckdb")
+    configured = stream(f"sales.{table}", cursorField=["modifieddate"])
+    configuration = source_configuration(source, schemas=["sales"])
+
+    def same() -> None:
+        with source.connect() as connection:
+            cursor = connection.execute(f"select * from sales.{table}")
+            names = [column.name for column in cursor.description]
+            shown = ", ".join(
+                f"{column.name}::text" if warehouse_types(column) else column.name
+                for column in cursor.description
+            )
+            expected = set(connection.execute(f"select {shown} from sales.{table}").fetchall())
+        found = engine.raw(f"select {', '.join(names)} from raw_sales.{table}")
+        assert len(found) == len(set(found))
+        assert set(found) == expected
+
+    engine.sync(configured, source=configuration)
+    same()
+    with source.connect() as connection:
+        connection.execute(
+            f"update sales.{table} set modifieddate = clock_timestamp() where ctid in (select ctid from sales.{table} limit 50)"
+        )
+    read, written = engine.sync(configured, source=configuration)[table]
+    assert written == 50
+    assert read >= 50
+    same()
+    source.server.drop(source)
+
+
+def test_decimals_are_exact(engine: Engine) -> None:
+    engine.write("insert into shop.orders (id, total, updated) values (1, 12345678.9012, now())")
+    engine.sync()
+    assert engine.raw("select total from raw_shop.orders") == [(Decimal("12345678.9012"),)]
