@@ -9,7 +9,10 @@ import datetime
 
 import pyarrow as pa
 
+from adventureworks.generator.addresses import addresses
 from adventureworks.generator.columns import Frame, Plan
+from adventureworks.generator.currencies import currency_rates
+from adventureworks.generator.customers import customers
 from adventureworks.generator.hr import employees
 from adventureworks.generator.lines import lines
 from adventureworks.generator.orders import book as open_book
@@ -18,7 +21,8 @@ from adventureworks.generator.production import production
 from adventureworks.generator.products import catalogue, products
 from adventureworks.generator.purchasing import buy, purchasing
 from adventureworks.generator.reference import reference
-from adventureworks.generator.sales import sales, sell
+from adventureworks.generator.sales import sales
+from adventureworks.generator.salespeople import salespeople, sell
 from adventureworks.schema import tables
 from elt.errors import EltError
 
@@ -60,8 +64,12 @@ def frames(plan: Plan) -> list[Frame]:
     made = [
         *reference(plan),
         *people(plan, book, who),
+        *addresses(plan, book, who),
         *employees(plan),
         *products(plan, goods),
+        *customers(plan, book, who),
+        *salespeople(plan, book, sold),
+        currency_rates(plan),
         *sales(plan, book, who, goods, basket, sold),
         *purchasing(plan, who, goods, bought),
         *production(plan, book, goods, basket, bought),

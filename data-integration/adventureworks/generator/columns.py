@@ -22,6 +22,7 @@ from adventureworks.schema import tables
 STRETCH = 1 << 16
 EPOCH = datetime.date(1970, 1, 1)
 DAY = 86_400_000  # milliseconds
+XML_HOME = "http://schemas.microsoft.com/sqlserver/2004/07/adventure-works/"  # of every XML namespace
 
 # numeric, uuid, xml and bytea travel as PostgreSQL's text: no float, and no type that COPY would have to guess
 ARROW_TYPES = {
@@ -259,6 +260,11 @@ def digits(numbers: np.ndarray, width: int) -> Stretch:
         return fixed_text((figures + ord("0")).astype(np.uint8))
 
     return stretch
+
+
+def unless(text: Stretch, blank: np.ndarray) -> Stretch:
+    """The text, empty where `blank`."""
+    return lambda start, stop: pa.compute.if_else(pa.array(blank[start:stop]), "", text(start, stop))
 
 
 def without(text: pa.Array, missing: np.ndarray) -> pa.Array:

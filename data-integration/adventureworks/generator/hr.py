@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from adventureworks.generator.columns import (
+    XML_HOME,
     Frame,
     Plan,
     amounts,
@@ -18,7 +19,7 @@ from adventureworks.generator.columns import (
 )
 from adventureworks.generator.people import EMPLOYEES, SALESPEOPLE
 from adventureworks.generator.reference import facts
-from adventureworks.generator.sales import first_day
+from adventureworks.generator.salespeople import first_day
 
 SELLER = "Sales Representative"
 SALES_MANAGERS = {
@@ -29,7 +30,6 @@ SALES_MANAGERS = {
 MOVES = 6  # changes of department
 RAISED, RAISES = 13, 2  # employees whose pay rose, and how often
 CANDIDATES, HIRED = 13, {4: 212, 8: 274}  # applicants who were taken on, by number
-XML_HOME = "http://schemas.microsoft.com/sqlserver/2004/07/adventure-works/"
 
 
 def employees(plan: Plan) -> list[Frame]:

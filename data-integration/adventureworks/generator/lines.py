@@ -130,8 +130,6 @@ def goods_of(
         if here.any():
             order.append(np.repeat(orders[here], sizes[here]))
             product.append(chance.race(demand[number], sizes[here]))
-    if not order:
-        return np.empty(0, np.int64), np.empty(0, np.int64)
     return np.concatenate(order), np.concatenate(product)
 
 
@@ -153,8 +151,6 @@ def _strays(
     # soon after the end first: the old stock is sold off
     candidates = np.flatnonzero(able)[: 3 * count]
     chosen = np.sort(candidates[chance.shuffled(len(candidates))[:count]])
-    if not len(chosen):
-        return product
     places = np.searchsorted(order, chosen)[:, None] + np.arange(each)
     places = places.T.reshape(-1)[:total]  # first one line in each order, then a second …
     swapped = chance.race(goods.reseller_demand[1][ended], np.full(len(chosen), each)).reshape(-1, each)

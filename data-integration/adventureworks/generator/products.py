@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from adventureworks.generator.columns import (
+    XML_HOME,
     Frame,
     Plan,
     amounts,
@@ -65,7 +66,6 @@ REVIEWS = (  # product, days ago, rating, text
     (798, 227, 5, 'My "Sunday bike" became my everyday bike.\nLight, quick, and the brakes forgive a lot.'),
 )
 MODEL_DESCRIPTIONS, MODEL_INSTRUCTIONS = (19, 23, 25, 28, 34, 35), (7, 10, 43, 44, 47, 48, 53, 66, 67)
-XML_HOME = "http://schemas.microsoft.com/sqlserver/2004/07/adventure-works/"
 
 
 @dataclass(frozen=True)
