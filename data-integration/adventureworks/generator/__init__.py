@@ -60,7 +60,7 @@ def frames(plan: Plan) -> list[Frame]:
     who = number_people(plan, book)
     basket = lines(plan, book, goods)
     sold = sell(plan, book, basket)
-    bought = buy(plan, who, goods)
+    bought = buy(plan, goods)
     made = [
         *reference(plan),
         *people(plan, book, who),

@@ -129,7 +129,7 @@ def products(plan: Plan, goods: Catalogue) -> list[Frame]:
     """The catalogue's tables."""
     return [
         _product(plan, goods),
-        *_histories(plan, goods),
+        *_histories(plan),
         _models(plan),
         *_descriptions(plan),
         *_pictures(plan, goods),
@@ -167,7 +167,7 @@ def _season_end(plan: Plan, season: np.ndarray) -> np.ndarray:
     return season_start(plan, np.minimum(season + 1, 3)) - 1
 
 
-def _histories(plan: Plan, goods: Catalogue) -> list[Frame]:
+def _histories(plan: Plan) -> list[Frame]:
     """One version per season, its end inclusive; the last version of a product that is still sold has none."""
     source = facts("season_prices")
     ids, season = source.numbers("productid"), source.numbers("season")

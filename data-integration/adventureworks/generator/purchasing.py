@@ -60,7 +60,7 @@ class Bought:
     price: np.ndarray
 
 
-def buy(plan: Plan, who: People, goods: Catalogue) -> Bought:
+def buy(plan: Plan, goods: Catalogue) -> Bought:
     """All purchase orders."""
     chance = plan.chance("purchasing.purchaseorderheader.book")
     supplies = _supplies(plan, goods)

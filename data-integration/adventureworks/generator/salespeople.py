@@ -27,10 +27,8 @@ POSTINGS = (
 FIRST_SELLER, SELLERS = 274, 17
 MANAGERS = {"North America": 274, "Europe": 287, "Pacific": 285}
 MANAGER_SINCE = {274: 0, 285: 653, 287: 320}  # hired so many days after the opening; 274 stands in before
-BY_MANAGER, BY_FORMER = (
-    27,
-    110,
-)  # per mille of reseller orders that the manager, or a former salesperson, takes
+# per mille of reseller orders that the manager, or a former salesperson, takes
+BY_MANAGER, BY_FORMER = 27, 110
 # of each salesperson, today and on paper
 TERRITORY = (None, 2, 4, 3, 6, 5, 1, 4, 6, 1, 1, None, 9, None, 8, 10, 7)
 QUOTA = (0, 300, 250, 250, 250, 300, 250, 250, 250, 250, 300, 0, 250, 0, 250, 250, 250)  # thousands
