@@ -47,14 +47,11 @@ class JobRunner:
             if self._stopping:
                 self._store.end_job(job_id, JobStatus.FAILED, SERVER_STOPPED)
                 return
-            with self._log_path(job_id).open("ab") as log_file:
-                process = subprocess.Popen(
-                    [sys.executable, "-m", "airbyte_local.job", str(job_id)],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=log_file,
-                    start_new_session=True,  # a terminal's Ctrl-C reaches the server, which ends its jobs in order
-                )
+            try:
+                process = self._process(job_id)
+            except OSError as error:
+                self._store.end_job(job_id, JobStatus.FAILED, f"its process could not be started: {error}")
+                return
             self._processes[job_id] = process
             watcher = threading.Thread(
                 target=self._watch, args=(job_id, process, self._task(job, connection)), name=f"job {job_id}"
@@ -90,6 +87,21 @@ class JobRunner:
         if watcher.is_alive():
             process.kill()
             watcher.join()
+
+    def _process(self, job_id: int) -> subprocess.Popen[bytes]:
+        with self._log_path(job_id).open("ab") as log_file:
+            return subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "airbyte_local.job",
+                    str(job_id),
+                ],  # the number is for people who look at `ps`
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log_file,
+                start_new_session=True,  # a terminal's Ctrl-C reaches the server, which ends its jobs in order
+            )
 
     def _log_path(self, job_id: int) -> Path:
         return self._logs / f"{job_id}.log"
@@ -137,10 +149,14 @@ class JobRunner:
             self._watchers.pop(job_id, None)
 
     def _heard(self, job_id: int, event: dict[str, Any]) -> tuple[JobStatus, str | None] | None:
-        if event["event"] == "progress":
+        """Store a progress event; return a result event."""
+        if event["event"] == "result":
+            return JobStatus(event["status"]), event.get("reason")
+        try:
             self._store.progress(job_id, event["rows"], event["bytes"], event["streams"])
-            return None
-        return JobStatus(event["status"]), event.get("reason")
+        except sqlite3.Error:  # a full disk, say: the sync itself may still succeed
+            log.exception("job %s: its progress cannot be stored", job_id)
+        return None
 
     def _last_word(self, job_id: int, status: JobStatus, reason: str | None) -> None:
         """Store the end of a job; with the disk full, try until there is room (a job must not stay `running`)."""

@@ -48,6 +48,10 @@ class DuckdbDestination:
         """The session, while this job alone may write. Raises EltError: in use by whom, disk full."""
         wait = float(os.environ.get(LEASE_WAIT_VARIABLE, LEASE_WAIT_SECONDS))
         deadline = time.monotonic() + wait
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise explained(error, self.path, "creating its folder") from None
         if owner := holder(self.path):
             log.info("waiting up to %.0f s for the warehouse: in use by %s", wait, owner)
         with lease(self.path, f"sync job {job_id}", wait):
