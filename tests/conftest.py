@@ -3,5 +3,6 @@
 pytest_plugins = [
     "tests.fixtures.source",
     "tests.fixtures.airbyte",
+    "tests.fixtures.sink",
     "tests.fixtures.stack",
 ]

@@ -145,7 +145,7 @@ class Sink:
             limit = int(request.query_params.get("limit", "1000"))
         except ValueError:
             raise HTTPException(400, "limit: not a number") from None
-        return JSONResponse(self.messages.last(max(0, limit)))
+        return JSONResponse({"messages": self.messages.last(max(0, limit))})
 
     async def page(self, request: Request) -> Response:
         self._demand_token(request)

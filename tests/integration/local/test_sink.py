@@ -1,0 +1,127 @@
+"""The sink answers as Slack and a mail server do, and keeps what it took."""
+
+import json
+import os
+import signal
+import smtplib
+import subprocess
+import sys
+from email.message import EmailMessage
+
+import httpx
+import pytest
+
+
+def post(sink, body, token=None):
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    answer = httpx.post(f"{sink.url}/services/{token or sink.token}", content=content)
+    return answer.status_code, answer.text
+
+
+def test_a_message_is_taken_and_listed_with_its_time(sink):
+    assert post(sink, {"text": "grüße"}) == (200, "ok")
+    answer = httpx.get(f"{sink.url}/messages", headers={"Authorization": f"Bearer {sink.token}"})
+    [message] = answer.json()["messages"]
+    assert (message["channel"], message["text"]) == ("slack", "grüße")
+    assert message["time"].endswith("Z")
+    assert sink.token not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "text"),
+    [
+        (b"not json", 400, "invalid_payload"),
+        (["a list"], 400, "invalid_payload"),
+        ({"text": None, "blocks": [{"type": "divider"}]}, 200, "ok"),
+        ({"text": ["no", "string"]}, 400, "invalid_payload"),
+        ({}, 400, "no_text"),
+        ({"text": ""}, 400, "no_text"),
+        ({"text": "x" * 40_001}, 400, "msg_too_long"),
+        ({"blocks": [{"type": "divider"}] * 50}, 200, "ok"),
+        ({"blocks": [{"type": "divider"}] * 51}, 400, "invalid_blocks"),
+        ({"blocks": [{"text": "no type"}]}, 400, "invalid_blocks"),
+        ({"blocks": ["no block"]}, 400, "invalid_blocks"),
+        ({"blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": "x" * 3_000}}]}, 200, "ok"),
+        (
+            {"blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": "x" * 3_001}}]},
+            400,
+            "invalid_blocks",
+        ),
+        ({"blocks": [{"type": "section", "text": "bare"}]}, 400, "invalid_blocks"),
+        ({"attachments": [{"text": "x"}] * 101}, 400, "too_many_attachments"),
+        (b"x" * 1_048_577, 413, "request_too_large"),
+    ],
+)
+def test_a_payload_is_judged_as_slack_does(shared_sink, body, status, text):
+    before = len(shared_sink.messages)
+    assert post(shared_sink, body) == (status, text)
+    assert len(shared_sink.messages) - before == (1 if status == 200 else 0)
+
+
+def test_a_wrong_token_is_refused_everywhere(shared_sink):
+    sink, before = shared_sink, len(shared_sink.messages)
+    assert post(sink, {"text": "x"}, token="T000/B000/wrong") == (403, "invalid_token")
+    for path in ("/messages", "/"):
+        for header in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic !"}):
+            assert httpx.get(sink.url + path, headers=header).status_code == 401
+    assert len(sink.messages) == before
+
+
+def test_the_page_shows_messages_as_text(shared_sink):
+    post(shared_sink, {"text": "<script>alert(1)</script>"})
+    page = httpx.get(shared_sink.url, auth=("anybody", shared_sink.token))
+    assert page.status_code == 200
+    assert "&lt;script&gt;" in page.text and "<script>" not in page.text
+
+
+def test_the_listing_is_cut_to_its_newest(sink):
+    for number in range(3):
+        post(sink, {"text": str(number)})
+    listing = httpx.get(f"{sink.url}/messages?limit=2", auth=("elt", sink.token)).json()["messages"]
+    assert [message["text"] for message in listing] == ["1", "2"]
+    assert httpx.get(f"{sink.url}/messages?limit=x", auth=("elt", sink.token)).status_code == 400
+
+
+def test_mail_needs_a_login_and_is_kept(shared_sink):
+    mail = EmailMessage()
+    mail["From"], mail["To"], mail["Subject"] = "airflow@localhost", "on-call@localhost", "sync failed"
+    mail.set_content("the source is down")
+    with smtplib.SMTP("127.0.0.1", shared_sink.settings.sink_smtp_port) as client:
+        with pytest.raises(smtplib.SMTPSenderRefused):
+            client.send_message(mail)
+        with pytest.raises(smtplib.SMTPAuthenticationError):
+            client.login("elt", "wrong")
+    with smtplib.SMTP("127.0.0.1", shared_sink.settings.sink_smtp_port) as client:
+        client.login("elt", shared_sink.token)
+        client.send_message(mail)
+    message = shared_sink.messages[-1]
+    assert message["channel"] == "email"
+    assert message["subject"] == "sync failed"
+    assert message["text"] == "the source is down"
+    assert message["recipients"] == ["on-call@localhost"]
+
+
+def test_what_was_answered_ok_survives_a_kill_and_a_torn_line_costs_only_itself(sink):
+    assert post(sink, {"text": "before"}) == (200, "ok")
+    os.kill(sink.process.pid, signal.SIGKILL)
+    sink.process.wait()
+    record = sink.home / "sink" / "messages.jsonl"
+    with record.open("a") as file:
+        file.write('{"time": "torn')
+    sink.start()
+    assert post(sink, {"text": "after"}) == (200, "ok")
+    listing = httpx.get(f"{sink.url}/messages", auth=("elt", sink.token)).json()["messages"]
+    assert [message["text"] for message in listing] == ["before", "after"]
+
+
+def test_a_taken_port_is_one_line_that_names_the_variable(shared_sink):
+    second = subprocess.run(
+        [sys.executable, "-m", "local.sink"],
+        env=shared_sink.environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert second.returncode == 2
+    assert second.stderr.count("\n") == 1
+    assert str(shared_sink.settings.sink_port) in second.stderr and "SINK_PORT" in second.stderr
