@@ -1,0 +1,241 @@
+"""Publishing: whole versions behind one link, whatever readers, writers and kills do meanwhile."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from elt.errors import EltError
+from elt.lease import WarehouseInUseError, lease
+from elt.settings import load_settings
+from orchestration.publish import publish, versions
+
+ODD = '"dim ""odd"""'  # a quoted identifier, as SQL writes it
+
+
+@pytest.fixture
+def config(tmp_path):
+    """Settings of an ELT_HOME (with a space) whose warehouse holds marts: `fct` with 1000 rows of generation 1."""
+    settings = load_settings({"ELT_HOME": str(tmp_path / "elt home")})
+    build(settings, 1)
+    return settings
+
+
+def build(settings, generation, rows=1_000):
+    """What dbt leaves: tables of marts that all carry the generation, and things that are nobody's business."""
+    settings.home.mkdir(exist_ok=True)
+    with duckdb.connect(settings.warehouse_path) as connection:
+        connection.execute("create schema if not exists marts")
+        connection.execute("create schema if not exists staging")
+        connection.execute("create or replace table staging.secret as select 1 as id")
+        connection.execute(
+            f"create or replace table marts.fct as select range as id, {generation} as generation,"
+            f" (range * 1.5)::decimal(18, 6) as amount from range({rows})"
+        )
+        connection.execute(f"create or replace table marts.{ODD} as select {generation} as generation")
+        connection.execute("comment on table marts.fct is 'it''s a fact'")
+        connection.execute("comment on column marts.fct.amount is 'in USD'")
+        connection.execute("create or replace view marts.not_a_table as select 1 as id")
+        connection.execute("comment on column marts.not_a_table.id is 'of a view'")
+
+
+def read(settings, query):
+    with duckdb.connect(settings.serving_path, read_only=True) as connection:
+        return connection.execute(query).fetchall()
+
+
+def test_a_version_holds_the_tables_of_marts_and_nothing_else(config):
+    version = publish(config, "run 1")
+    assert version.tables == {"fct": 1_000, 'dim "odd"': 1}
+    assert version.rows == 1_001
+    found = read(
+        config,
+        "select schema_name, table_name from duckdb_tables() union all"
+        " select schema_name, view_name from duckdb_views() where not internal",
+    )
+    assert sorted(found) == [("marts", 'dim "odd"'), ("marts", "fct")]
+    assert read(config, "select sum(amount) from marts.fct")[0][0] == 749_250
+    assert read(config, "select comment from duckdb_tables() where table_name = 'fct'") == [("it's a fact",)]
+    assert read(config, "select column_name, comment from duckdb_columns() where comment is not null") == [
+        ("amount", "in USD")
+    ]
+
+
+def test_the_last_three_versions_stay_and_the_newest_is_shown(config):
+    for generation in range(1, 6):
+        build(config, generation)
+        publish(config, f"run {generation}")
+    kept = versions(config)
+    assert [(v.number, v.run, v.current) for v in kept] == [
+        (3, "run 3", False),
+        (4, "run 4", False),
+        (5, "run 5", True),
+    ]
+    serving = config.serving_path.parent.parent
+    assert sorted(path.name for path in serving.iterdir()) == ["current", "v3", "v4", "v5"]
+    assert (serving / "current").is_symlink()
+    assert read(config, "select distinct generation from marts.fct") == [(5,)]
+
+
+def test_a_reader_in_mid_query_finishes_on_the_version_that_it_began(config):
+    publish(config, "run 1")
+    with duckdb.connect(config.serving_path, read_only=True) as reader:
+        cursor = reader.execute("select generation from marts.fct")
+        assert cursor.fetchone() == (1,)
+        for generation in range(2, 6):  # the reader's version is removed meanwhile
+            build(config, generation)
+            publish(config, f"run {generation}")
+        assert {generation for (generation,) in cursor.fetchall()} == {1}
+        assert reader.execute("select max(generation) from marts.fct").fetchone() == (1,)
+    assert read(config, "select max(generation) from marts.fct") == [(5,)]
+
+
+def test_readers_always_see_one_whole_version_while_versions_come(config):
+    publish(config, "run 1")
+    stop, seen, problems = threading.Event(), set(), []
+
+    def look():
+        while not stop.is_set():
+            try:
+                seen.update(
+                    read(
+                        config,
+                        "select (select min(generation) from marts.fct), (select max(generation) from marts.fct),"
+                        f" (select generation from marts.{ODD})",
+                    )
+                )
+            except duckdb.Error as error:
+                problems.append(repr(error))
+
+    readers = [threading.Thread(target=look) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    for generation in range(2, 8):
+        build(config, generation)
+        publish(config, f"run {generation}")
+    stop.set()
+    for reader in readers:
+        reader.join()
+    assert problems == []
+    assert len(seen) > 1 and all(low == high == dim for low, high, dim in seen)
+
+
+PUBLISH = """
+import sys
+from elt.settings import settings
+from orchestration.publish import publish
+print(publish(settings(), sys.argv[1]).number)
+"""
+
+
+def start_publish(settings, run):
+    return subprocess.Popen(
+        [sys.executable, "-c", PUBLISH, run],
+        env=os.environ | {"ELT_HOME": str(settings.home)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_kill_in_the_middle_leaves_the_old_version_and_the_next_publish_clears_up(config):
+    publish(config, "run 1")
+    build(config, 2, rows=20_000_000)
+    serving = config.serving_path.parent.parent
+    process = start_publish(config, "run 2")
+    while not list(serving.glob(".draft-*/adventureworks.duckdb*")):
+        assert process.poll() is None
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert read(config, "select distinct generation from marts.fct") == [(1,)]
+    assert [v.number for v in versions(config)] == [1]
+    assert list(serving.glob(".draft-*"))
+
+    build(config, 3)
+    assert publish(config, "run 3").number == 2
+    assert read(config, "select distinct generation from marts.fct") == [(3,)]
+    assert not list(serving.glob(".draft-*"))
+
+
+def test_a_kill_between_the_new_version_and_the_switch_shows_the_old_one(config, monkeypatch):
+    publish(config, "run 1")
+    build(config, 2)
+
+    replace = Path.replace
+
+    def killed(self, target):
+        if self.name == ".current.new":
+            raise KeyboardInterrupt
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        publish(config, "run 2")
+    monkeypatch.undo()
+    assert read(config, "select distinct generation from marts.fct") == [(1,)]
+    assert publish(config, "run 3").number == 3
+    assert read(config, "select distinct generation from marts.fct") == [(2,)]
+
+
+def test_publishes_at_once_come_one_after_the_other(config):
+    processes = [start_publish(config, f"run {number}") for number in range(3)]
+    numbers = sorted(int(process.communicate(timeout=120)[0]) for process in processes)
+    assert numbers == [1, 2, 3]
+    assert [v.number for v in versions(config) if v.current] == [3]
+
+
+def test_it_waits_for_the_writer_and_names_it(config):
+    with lease(config.warehouse_path, "sync job 12"), pytest.raises(WarehouseInUseError, match="sync job 12"):
+        publish(config, "run 1", wait_seconds=0.2)
+    assert versions(config) == []
+
+
+@pytest.mark.parametrize("missing", ["warehouse", "marts"])
+def test_nothing_built_is_said_so_and_the_old_version_stays(config, missing):
+    publish(config, "run 1")
+    config.warehouse_path.unlink()
+    if missing == "marts":
+        with duckdb.connect(config.warehouse_path) as connection:
+            connection.execute("create schema marts")
+    with pytest.raises(EltError, match="elt build"):
+        publish(config, "run 2")
+    assert read(config, "select count(*) from marts.fct") == [(1_000,)]
+    assert not list(config.serving_path.parent.parent.glob(".draft-*"))
+
+
+def test_a_disk_that_fails_is_one_line_with_a_remedy(config):
+    publish(config, "run 1")
+    config.warehouse_path.write_bytes(b"not a database" * 1_000)
+    with pytest.raises(EltError, match="the last version is still shown") as caught:
+        publish(config, "run 2")
+    assert "\n" not in str(caught.value)
+    assert read(config, "select count(*) from marts.fct") == [(1_000,)]
+
+
+def test_a_target_without_a_publisher_is_refused(tmp_path):
+    settings = load_settings({"ELT_HOME": str(tmp_path), "DBT_TARGET": "snowflake"})
+    with pytest.raises(EltError, match="snowflake"):
+        publish(settings, "run 1")
+
+
+def test_elt_publish_and_its_list(config):
+    def elt(*arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "elt.cli", "publish", *arguments],
+            env=os.environ | {"ELT_HOME": str(config.home)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    assert "nothing is published yet" in elt("--list").stdout
+    done = elt()
+    assert done.returncode == 0 and done.stdout.startswith("version 1: 2 tables, 1,001 rows")
+    listing = elt("--list").stdout
+    assert "v1" in listing and "elt publish" in listing and "← current" in listing
