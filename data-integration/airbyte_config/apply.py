@@ -196,7 +196,7 @@ class _Run:
     def _send(self, change: Change, call: Callable[[], Any], actor: Actor) -> None:
         if self.dry_run:
             return
-        with self._placed(change, actor.document, lambda detail: ("configuration",)):
+        with self._placed(change, actor.document, ("configuration",)):
             answer = call().raw_response.json()
         self.ids[actor.kind, actor.name] = answer[f"{actor.kind}Id"]
         self.fingerprints.note(answer[f"{actor.kind}Id"], actor.secrets)
@@ -229,7 +229,7 @@ class _Run:
     def _send_connection(self, change: Change, connection: Connection, call: Callable[[], Any]) -> None:
         if self.dry_run:
             return
-        with self._placed(change, connection.document, lambda detail: _place_of(connection, detail)):
+        with self._placed(change, connection.document, ("streams",)):
             call()
 
     def _create(self, file: ConnectionFile, ends: dict[str, str | None]) -> Any:
@@ -246,21 +246,20 @@ class _Run:
         )
 
     @contextmanager
-    def _placed(self, change: Change, document: Document, place: Callable[[str], At]) -> Iterator[None]:
-        """A refusal is told with the place in the file that it is about."""
+    def _placed(self, change: Change, document: Document, otherwise: At) -> Iterator[None]:
+        """A refusal is told with the place in the file that it is about, as far as Airbyte names it."""
         try:
             with talking(f"{change.kind} {change.name} can't be {change.action}", self.settings):
                 yield
         except AirbyteError as error:
-            raise document.error(place(error.detail), error.message, error.remedy) from None
+            raise document.error(place_of(error.detail) or otherwise, error.message, error.remedy) from None
 
 
-def _place_of(connection: Connection, detail: str) -> At:
-    """Where the stream stands that Airbyte's refusal names, if it names one."""
-    for index, stream in enumerate(connection.definition.streams):
-        if re.search(rf"(?<![\w.]){re.escape(stream.label)}(?!\w)", detail):
-            return ("streams", index)
-    return ("streams",)
+def place_of(detail: str) -> At:
+    """Where in a file the field stands that a refusal begins with: `configurations.streams[3].syncMode: …`; () for none."""
+    match = re.match(r"(?:configurations\.)?(\w+(?:\.\w+|\[\d+\])*): ", detail)
+    parts = re.findall(r"\w+", match.group(1)) if match else []
+    return tuple(int(part) if part.isdigit() else part for part in parts)
 
 
 def _body(file: ConnectionFile) -> dict[str, Any]:

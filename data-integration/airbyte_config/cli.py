@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from airbyte_config.documents import DIRECTORY
@@ -17,6 +19,7 @@ if TYPE_CHECKING:  # the SDK takes a second to import: --help does without it
     from airbyte_config.jobs import Job
 
 PLAIN_SECONDS = 5.0  # between two lines of progress where no terminal is
+PLAIN_WIDTH = 1000
 
 directory_option = click.option(
     "--connections",
@@ -78,22 +81,25 @@ def verify_command(connection: str, directory: Path, as_json: bool) -> None:
     "--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="How many, newest first."
 )
 def jobs_command(limit: int) -> None:
-    """The newest jobs of all connections."""
+    """The newest jobs of the workspace."""
     from airbyte_config import client
     from airbyte_config.jobs import recent
 
     api = client.sdk()
-    names = {item["connectionId"]: item["name"] for item in client.connections(api, client.workspace(api))}
+    workspace_id = client.workspace(api)
+    names = {item["connectionId"]: item["name"] for item in client.connections(api, workspace_id)}
     table = Table(
         "job", "connection", "type", "status", "started (UTC)", "seconds", "rows", "MB", "reason", box=None
     )
-    for job in recent(api, limit=limit):
+    for job in recent(api, workspace_id=workspace_id, limit=limit):
         started = job.started.strftime("%Y-%m-%d %H:%M:%S")
         numbers = [f"{job.seconds:,.0f}", f"{job.rows:,}", f"{job.bytes / 1e6:,.1f}"]
         name = names.get(job.connection_id, job.connection_id)
-        table.add_row(str(job.id), name, job.type, job.status.value, started, *numbers, job.reason)
-    console = Console()
-    console.print(table, width=console.width if console.is_terminal else 200)
+        table.add_row(
+            str(job.id), escape(name), job.type, job.status.value, started, *numbers, escape(job.reason)
+        )
+    # elsewhere than on a terminal nothing is folded: one job, one line
+    Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH).print(table)
 
 
 @click.command()

@@ -39,6 +39,8 @@ class Fingerprints:
 
     def note(self, resource_id: str, secrets: dict[str, str]) -> None:
         """Remember that Airbyte holds these."""
+        if not secrets:
+            return
         self._notes[resource_id] = {
             path: self._of(resource_id, path, value) for path, value in secrets.items()
         }

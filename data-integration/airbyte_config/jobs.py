@@ -116,9 +116,8 @@ def sync(
     report(job, adopted)
     if job.status is not STATUS.SUCCEEDED:
         reason = job.reason or "Airbyte's API gives no reason"
-        raise JobFailedError(
-            job, f"sync job {job.id} of {connection} {job.status.value}: {reason}", _remedy(settings)
-        )
+        remedy = "" if " — " in reason else _remedy(settings)  # our server's reasons bring their own
+        raise JobFailedError(job, f"sync job {job.id} of {connection} {job.status.value}: {reason}", remedy)
     return job
 
 
@@ -176,13 +175,20 @@ def _remedy(settings: Settings) -> str:
 
 
 def recent(
-    api: AirbyteAPI, *, connection_id: str | None = None, limit: int = 20, settings: Settings | None = None
+    api: AirbyteAPI,
+    *,
+    workspace_id: str | None = None,
+    connection_id: str | None = None,
+    limit: int = 20,
+    settings: Settings | None = None,
 ) -> list[Job]:
-    """The newest jobs (at most 100), newest first; of one connection or of all."""
+    """The newest jobs (at most 100), newest first; of one workspace, of one connection, or of all."""
+    request = requests.ListJobsRequest(
+        workspace_ids=[workspace_id] if workspace_id else None,
+        connection_id=connection_id,
+        limit=limit,
+        order_by="createdAt|DESC",
+    )
     with talking("listing jobs", settings):
-        answer = api.jobs.list_jobs(
-            request=requests.ListJobsRequest(
-                connection_id=connection_id, limit=limit, order_by="createdAt|DESC"
-            )
-        )
+        answer = api.jobs.list_jobs(request=request)
     return [job_of(item) for item in answer.raw_response.json().get("data", [])]

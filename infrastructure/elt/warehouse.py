@@ -33,7 +33,7 @@ def open_read_only(
     *,
     leased: bool = True,
     config: dict[str, str] | None = None,
-    wait_seconds: float = WAIT_SECONDS,
+    wait_seconds: float | None = None,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A read-only connection to `path` for the length of a block; writers wait for its end.
 
@@ -42,6 +42,7 @@ def open_read_only(
     """
     if not path.exists():
         raise EltError(f"there is no warehouse at {path}", "run `make demo` first (ELT_HOME moves it)")
+    wait_seconds = WAIT_SECONDS if wait_seconds is None else wait_seconds
     with reading(path, reader, wait_seconds) if leased else nullcontext():
         connection = _connect(path, config or {}, time.monotonic() + wait_seconds)
         try:

@@ -1,22 +1,28 @@
-"""A raw layer made without the sync engine (COPY → CSV → DuckDB), so that `verify` is tested on its own."""
+"""A raw layer made without the sync engine, so that `verify` is tested on its own; and workspaces of one's own."""
 
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from uuid import uuid4
 
 import duckdb
 import psycopg
 import pytest
+from airbyte_api import models
 from psycopg import sql
 
+from airbyte_config.apply import Action, apply
 from airbyte_config.comparison import StreamResult, literal, quoted
 from airbyte_config.definitions import Stream, load
 from airbyte_config.documents import DIRECTORY
 from airbyte_config.verify import verify
-from elt.settings import Settings, load_settings
+from elt.settings import ROOT, Settings, load_settings
+from tests.fixtures.airbyte import AirbyteServer
 from tests.fixtures.source import SourceDatabase
 
 TYPES = {
@@ -145,3 +151,50 @@ def empty_pair(empty_source: SourceDatabase, tmp_path: Path) -> Iterator[Pair]:
     home = tmp_path / "home"
     home.mkdir()
     yield Pair(empty_source, home)
+
+
+@dataclass(frozen=True)
+class Site:
+    """A workspace of one's own on the shared server, and what `elt` needs to work with it."""
+
+    server: AirbyteServer
+    workspace_id: str
+    environ: dict[str, str]
+
+    @property
+    def settings(self) -> Settings:
+        return load_settings(self.environ)
+
+    def with_(self, **variables: str) -> Site:
+        return replace(self, environ=self.environ | variables)
+
+    def apply(self, directory: Path = DIRECTORY, **options) -> dict[str, tuple[Action, list[str]]]:
+        """What happened to each resource."""
+        changes = apply(directory, settings=self.settings, **options)
+        return {f"{change.kind} {change.name}": (change.action, change.fields) for change in changes}
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "elt.cli", *arguments]
+
+    def elt(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run `elt ARGUMENTS` here."""
+        return subprocess.run(
+            self.command(*arguments), env=self.environ, cwd=ROOT, capture_output=True, text=True
+        )
+
+    def held(self, kind: str) -> list[dict]:
+        """What the server holds of a kind ("sources") in this workspace."""
+        return self.server.http.get(f"/{kind}", params={"workspaceIds": self.workspace_id}).json()["data"]
+
+
+def make_site(server: AirbyteServer, source: SourceDatabase, home: Path) -> Site:
+    """A new workspace on `server`; nothing is applied yet."""
+    name = f"workspace {uuid4()}"
+    answer = server.sdk.workspaces.create_workspace(request=models.WorkspaceCreateRequest(name=name))
+    environ = server.environ_with(source, home) | {"AIRBYTE_WORKSPACE": name}
+    return Site(server, answer.workspace_response.workspace_id, environ)
+
+
+@pytest.fixture
+def site(airbyte: AirbyteServer, empty_template: SourceDatabase, tmp_path: Path) -> Site:
+    return make_site(airbyte, empty_template, tmp_path / "elt home")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -13,7 +12,6 @@ from airbyte_config.verify import verify
 from elt.errors import EltError
 from elt.lease import WarehouseInUseError, lease
 from elt.settings import ROOT, load_settings
-from tests.fixtures.source import SourceDatabase
 from tests.integration.airbyte_config.conftest import Pair
 
 STREAMS = 29
@@ -41,14 +39,6 @@ def test_equal_sides_have_no_difference(equal_pair: Pair) -> None:
     assert len(results["sales.salesorderdetail"].raw_checksum) == 32
 
 
-def test_the_original_data_is_equal_to_its_copy(original_source: SourceDatabase, tmp_path: Path) -> None:
-    pair = Pair(original_source, tmp_path)
-    pair.copy_raw()
-    results = pair.verify()
-    assert results["sales.salesorderdetail"].raw_rows == 121_317
-    assert all(result.equal for result in results.values())
-
-
 def test_order_of_rows_means_nothing(pair: Pair) -> None:
     pair.raw(
         """
@@ -69,23 +59,18 @@ def test_a_changed_cell_is_found_by_key_and_column(pair: Pair) -> None:
 
 
 def test_two_rows_that_swap_a_value_are_found(pair: Pair) -> None:
-    """Counts and sums per column stay the same."""
+    """Counts, and the sums of every single column, stay the same."""
     pair.raw(
         """
-        update adventureworks_person.person as p set firstname = o.firstname
-        from (
-            select businessentityid, firstname, lead(businessentityid, 1) over () as other from (
-                from adventureworks_person.person where businessentityid in (
-                    (select min(businessentityid) from adventureworks_person.person where firstname < 'M'),
-                    (select min(businessentityid) from adventureworks_person.person where firstname > 'M')))
-        ) o
-        where p.businessentityid = coalesce(o.other, (
-            select min(businessentityid) from adventureworks_person.person where firstname < 'M'))
+        update adventureworks_sales.currency
+        set name = case currencycode when 'USD' then 'EURO' else 'US Dollar' end
+        where currencycode in ('USD', 'EUR')
     """
     )
-    result = differing(pair)["person.person"]
-    assert result.changed >= 1
-    assert all(key.endswith("differs in firstname") for key in result.keys)
+    assert differing(pair)["sales.currency"].keys == (
+        "currencycode=EUR differs in name",
+        "currencycode=USD differs in name",
+    )
 
 
 def test_a_missing_row_is_found(pair: Pair) -> None:
