@@ -34,6 +34,10 @@ def hold(warehouse: Path, owner: str, wait_seconds: float = 60.0) -> None:
 class Plugin(BasePlugin):
     """Resolves the warehouse's path and takes its lease before dbt opens it."""
 
+    def initialize(self, plugin_config: dict[str, Any]) -> None:
+        """`wait_seconds`: how long dbt waits for another writer."""
+        self.wait_seconds = float(plugin_config["wait_seconds"])
+
     def update_connection_config(self, creds: DuckDBCredentials, config: dict[str, Any]) -> None:
         """Called with the profile's credentials before `duckdb.connect`; a relative path counts from `ELT_HOME`."""
         if creds.path == ":memory:":
@@ -41,6 +45,6 @@ class Plugin(BasePlugin):
         warehouse = settings().home / creds.path
         creds.path = str(warehouse)
         try:
-            hold(warehouse, f"dbt {get_flags().WHICH}")
+            hold(warehouse, f"dbt {get_flags().WHICH}", self.wait_seconds)
         except EltError as error:
             raise DbtRuntimeError(str(error)) from None

@@ -1,0 +1,173 @@
+"""A shop small enough to know by heart: six orders, and what a second sync changes."""
+
+FIRST_SYNC = "2025-05-01 00:00:00+00"
+SECOND_SYNC = "2025-06-02 00:00:00+00"
+
+
+def order(number: int, customer: int, day: str, subtotal: str, **more: object) -> dict[str, object]:
+    """A header: tax 8 per cent and freight 2.5 per cent of a subtotal with two decimals, rounded to four."""
+    cents = round(float(subtotal) * 100)
+    tax, freight = cents * 8, cents * 2.5
+    return {
+        "salesorderid": number,
+        "customerid": customer,
+        "orderdate": day,
+        "duedate": "2025-12-01",
+        "status": 1,
+        "onlineorderflag": True,
+        "territoryid": 1,
+        "billtoaddressid": 1,
+        "shiptoaddressid": 1,
+        "creditcardid": 1,
+        "subtotal": subtotal,
+        "taxamt": f"{tax / 10000:.4f}",
+        "freight": f"{freight / 10000:.4f}",
+        "totaldue": f"{(cents * 100 + tax + freight) / 10000:.4f}",
+    } | more
+
+
+def line(
+    number: int, of: int, product: int, quantity: int, price: str, discount: str = "0"
+) -> dict[str, object]:
+    return {
+        "salesorderid": of,
+        "salesorderdetailid": number,
+        "productid": product,
+        "orderqty": quantity,
+        "unitprice": price,
+        "unitpricediscount": discount,
+        "specialofferid": 1,
+    }
+
+
+def cost(product: int, start: str, end: str | None, amount: str) -> dict[str, object]:
+    return {"productid": product, "startdate": start, "enddate": end, "standardcost": amount}
+
+
+def price(product: int, start: str, end: str | None, amount: str) -> dict[str, object]:
+    return {"productid": product, "startdate": start, "enddate": end, "listprice": amount}
+
+
+AT_FIRST = {
+    "person.countryregion": [{"countryregioncode": "US", "name": "United States"}],
+    "person.stateprovince": [
+        {"stateprovinceid": 79, "stateprovincecode": "WA ", "countryregioncode": "US", "name": "Washington"}
+    ],
+    "person.address": [
+        {"addressid": 1, "city": "Bothell", "stateprovinceid": 79, "postalcode": "98011"},
+        {"addressid": 2, "city": "Seattle", "stateprovinceid": 79, "postalcode": "98104"},
+    ],
+    "person.addresstype": [{"addresstypeid": 2, "name": "Home"}],
+    "person.businessentityaddress": [
+        {"businessentityid": 10, "addressid": 1, "addresstypeid": 2},
+        {"businessentityid": 11, "addressid": 2, "addresstypeid": 2},
+    ],
+    "person.person": [
+        {"businessentityid": 10, "persontype": "IN", "firstname": "Ana", "lastname": "Price"},
+        {
+            "businessentityid": 11,
+            "persontype": "SC",
+            "firstname": "Ben",
+            "middlename": "J.",
+            "lastname": "Poe",
+        },
+        {"businessentityid": 279, "persontype": "SP", "firstname": "Tsvi", "lastname": "Reiter"},
+    ],
+    "person.emailaddress": [{"businessentityid": 10, "emailaddressid": 1, "emailaddress": "ana@example.com"}],
+    "person.personphone": [{"businessentityid": 10, "phonenumber": "555-0124", "phonenumbertypeid": 1}],
+    "humanresources.employee": [{"businessentityid": 279, "jobtitle": "Sales Representative"}],
+    "production.productcategory": [{"productcategoryid": 1, "name": "Bikes"}],
+    "production.productsubcategory": [
+        {"productsubcategoryid": 1, "productcategoryid": 1, "name": "Road Bikes"}
+    ],
+    "production.product": [
+        {
+            "productid": 707,
+            "name": "Road",
+            "productsubcategoryid": 1,
+            "standardcost": "12",
+            "listprice": "20",
+            "sellstartdate": "2024-01-01",
+            "productline": "R ",
+        },
+        {
+            "productid": 708,
+            "name": "Bolt",
+            "standardcost": "3",
+            "listprice": "10",
+            "sellstartdate": "2024-01-01",
+        },
+        {
+            "productid": 709,
+            "name": "Helmet",
+            "standardcost": "5",
+            "listprice": "8",
+            "sellstartdate": "2024-01-01",
+        },
+    ],
+    "production.productcosthistory": [
+        cost(707, "2024-01-01", "2025-01-31", "11"),
+        cost(707, "2025-02-01", None, "12"),
+        cost(709, "2024-01-01", "2024-12-31", "5"),
+    ],
+    "production.productlistpricehistory": [
+        price(707, "2024-01-01", None, "20"),
+        price(709, "2024-01-01", "2024-12-31", "8"),
+    ],
+    "sales.salesterritory": [
+        {"territoryid": 1, "name": "Northwest", "countryregioncode": "US", "group": "NA"}
+    ],
+    "sales.store": [{"businessentityid": 50, "name": "Bike World"}],
+    "sales.customer": [
+        {"customerid": 1, "personid": 10, "territoryid": 1},
+        {"customerid": 2, "personid": 11, "storeid": 50, "territoryid": 1},
+    ],
+    "sales.salesperson": [{"businessentityid": 279, "territoryid": 1}],
+    "sales.specialoffer": [{"specialofferid": 1, "description": "No Discount", "discountpct": "0"}],
+    "sales.creditcard": [{"creditcardid": 1, "cardtype": "Vista"}],
+    "sales.salesorderheader": [
+        order(1, 1, "2025-01-31", "50.00", status=5, shipdate="2025-02-07"),
+        order(2, 2, "2025-02-01", "30.00", onlineorderflag=False, salespersonid=279, creditcardid=None),
+        order(3, 3, "2025-02-10", "19.00"),  # a customer that has not arrived
+        order(4, 1, "2025-03-01", "8.00"),
+        order(5, 1, "2025-03-02", "20.00"),
+        order(6, 1, "2025-03-03", "40.00"),
+    ],
+    "sales.salesorderdetail": [
+        line(1, 1, 707, 2, "20"),
+        line(2, 1, 708, 1, "10"),
+        line(3, 2, 707, 2, "15"),
+        line(4, 3, 999, 1, "20", "0.05"),  # a product that has not arrived
+        line(5, 4, 709, 1, "8"),  # after the last day of its product's cost
+        line(6, 5, 708, 2, "10"),
+        line(7, 6, 707, 1, "20"),
+        line(8, 6, 707, 1, "20"),
+    ],
+}
+
+# late dimensions, a status change, a late correction, a price change, a cost put right, a move, a new order
+LATER = {
+    "sales.customer": [{"customerid": 3, "personid": 10, "territoryid": 1}],
+    "production.product": [
+        {
+            "productid": 999,
+            "name": "Bell",
+            "standardcost": "2",
+            "listprice": "20",
+            "sellstartdate": "2024-01-01",
+        },
+        {"productid": 707, "listprice": "22"},
+    ],
+    "production.productcosthistory": [cost(707, "2025-02-01", None, "12.5")],
+    "production.productlistpricehistory": [
+        price(707, "2024-01-01", "2025-05-31", "20"),
+        price(707, "2025-06-01", None, "22"),
+    ],
+    "person.address": [{"addressid": 1, "city": "Redmond", "postalcode": "98052"}],
+    "sales.salesorderheader": [
+        order(1, 1, "2025-01-31", "70.00", status=5, shipdate="2025-02-07"),
+        order(2, 2, "2025-02-01", "30.00", status=5, shipdate="2025-02-08", onlineorderflag=False),
+        order(7, 1, "2025-06-01", "44.00"),
+    ],
+    "sales.salesorderdetail": [line(2, 1, 708, 3, "10"), line(9, 7, 707, 2, "22")],
+}

@@ -1,0 +1,74 @@
+"""`elt build`, and dbt started by hand: exit codes, the lease, the place of the warehouse."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from elt.build import PROJECT
+from elt.lease import lease
+from tests.integration.transformation.conftest import MODELS_ONLY
+from tests.integration.transformation.raw_layer import BIN, Warehouse
+
+
+@pytest.fixture
+def warehouse(first_build: Warehouse, tmp_path: Path) -> Warehouse:
+    """A copy of the small shop's warehouse, to break."""
+    return first_build.copy(tmp_path)
+
+
+def dbt(warehouse: Warehouse, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """dbt as Cosmos or a person starts it: another working directory, nothing in the environment but ELT_HOME."""
+    place = ["--project-dir", PROJECT, "--profiles-dir", PROJECT]
+    output = ["--target-path", warehouse.target, "--log-path", warehouse.home / "logs"]
+    return subprocess.run(
+        [BIN / "dbt", *arguments, *place, *output],
+        cwd=cwd,
+        env=warehouse.environ,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_failed_test_is_exit_code_1_and_named(warehouse: Warehouse) -> None:
+    warehouse.sync("2025-07-01 00:00:00+00", {"sales.salesorderdetail": [_negative_line()]})
+    done = warehouse.elt("build", "--select", "fct_sales", "--exclude", "resource_type:unit_test")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "fct_sales_quantity_price_and_discount_in_range" in done.stdout
+
+
+def _negative_line() -> dict[str, object]:
+    return {"salesorderid": 4, "salesorderdetailid": 5, "orderqty": -1}
+
+
+def test_selection_without_a_match_is_a_usage_error(warehouse: Warehouse) -> None:
+    done = warehouse.elt("build", "--select", "no_such_model")
+    assert done.returncode == 2
+    assert "no node matches --select no_such_model" in done.stderr
+
+
+def test_dbt_by_hand_finds_the_warehouse_and_asks_for_the_lease(warehouse: Warehouse, tmp_path: Path) -> None:
+    with lease(warehouse.path, "sync job 12"):
+        refused = dbt(warehouse, "run", "--select", "dim_channel", cwd=tmp_path)
+        parsed = dbt(
+            warehouse, "ls", "--resource-type", "model", "--select", "dim_channel", "--quiet", cwd=tmp_path
+        )
+    assert refused.returncode != 0
+    assert "is in use by sync job 12" in refused.stdout
+    assert (parsed.returncode, parsed.stdout.strip()) == (0, "adventureworks.marts.dim_channel")
+    done = dbt(warehouse, "run", "--select", "dim_channel", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert (
+        warehouse.path.with_name("warehouse.duckdb.owner.json").read_text().startswith('{"owner": "dbt run"')
+    )
+
+
+def test_developer_builds_in_schemas_of_their_own(warehouse: Warehouse) -> None:
+    done = warehouse.elt(
+        *("build", "--target", "dev", "--select", "+dim_channel", *MODELS_ONLY),
+        environ={"DBT_DEVELOPER": "ana"},
+    )
+    assert done.returncode == 0, done.stdout
+    assert warehouse.row("select count(*) from ana_marts.dim_channel") == (3,)
