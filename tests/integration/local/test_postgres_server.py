@@ -160,16 +160,27 @@ def test_a_half_made_directory_does_not_count(make, tmp_path: Path) -> None:
     assert (cluster.data_dir / "PG_VERSION").exists()
 
 
-def test_interrupted_at_any_moment_it_starts_the_next_time(tmp_path: Path) -> None:
-    environ = os.environ | {"ELT_HOME": str(tmp_path / "home"), "METADATA_PORT": str(free_port())}
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
+def test_interrupted_at_any_moment_it_starts_the_next_time(tmp_path: Path, sent: signal.Signals) -> None:
+    """Interrupted while initdb works, when the directory has its name, in single-user mode, at the server's start."""
+    home = tmp_path / "home"
+    environ = os.environ | {"ELT_HOME": str(home), "METADATA_PORT": str(free_port())}
     command = [sys.executable, "-m", "local.postgres", "metadata"]
-    for number in range(6):
+    moments = (
+        lambda: list(home.glob("metadata.initialising-*/base")),
+        lambda: (home / "metadata").exists(),
+        lambda: (home / "metadata" / "postmaster.pid").exists(),
+        lambda: (home / "metadata" / "global" / "pg_internal.init").exists(),
+    )
+    for come in moments:
         child = subprocess.Popen(
             command, env=environ, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        time.sleep(0.4 + 0.25 * number)
-        os.killpg(child.pid, signal.SIGKILL if number % 2 else signal.SIGINT)
-        child.wait(timeout=30)
+        while not come():
+            assert child.poll() is None
+            time.sleep(0.001)
+        child.send_signal(sent)  # as a supervisor does: to the one process
+        child.wait(timeout=60)
     with foreground("metadata", environ) as (server, connect):
         assert connect("airflow", "airflow").execute("select current_user").fetchone() == ("airflow",)
         assert server.poll() is None
