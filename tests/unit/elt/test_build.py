@@ -1,0 +1,78 @@
+"""`elt build` before dbt starts: its arguments, its environment, and what it refuses."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from elt.build import dbt_arguments, dbt_environment
+from elt.dbt_lease import hold
+from elt.lease import WarehouseInUseError, holder, lease
+from elt.settings import load_settings
+
+ELT = Path(sys.executable).parent / "elt"
+
+
+def run_build(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environ = os.environ | {"ELT_HOME": str(home), "ELT_LEASE_WAIT_SECONDS": "0.1"}
+    return subprocess.run([ELT, "build", *arguments], env=environ, capture_output=True, text=True)
+
+
+def test_selectors_are_passed_through() -> None:
+    assert dbt_arguments() == ["build"]
+    assert dbt_arguments(("a+", "tag:b"), ("c",), full_refresh=True) == [
+        *("build", "--select", "a+", "tag:b", "--exclude", "c", "--full-refresh")
+    ]
+
+
+def test_dbt_leaves_its_files_under_elt_home_and_tells_nobody(tmp_path: Path) -> None:
+    environment = dbt_environment(load_settings({"ELT_HOME": str(tmp_path)}))
+    assert Path(environment["DBT_TARGET_PATH"]).is_relative_to(tmp_path)
+    assert Path(environment["DBT_LOG_PATH"]).is_relative_to(tmp_path)
+    assert environment["DBT_SEND_ANONYMOUS_USAGE_STATS"] == "false"
+    assert Path(environment["DBT_PROJECT_DIR"], "dbt_project.yml").exists()
+
+
+def test_missing_warehouse_is_one_line_with_the_remedy(tmp_path: Path) -> None:
+    done = run_build(tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert (
+        done.stderr == f"elt: there is no warehouse at {tmp_path}/warehouse.duckdb — run `elt sync` first\n"
+    )
+
+
+def test_unknown_option_and_target_are_usage_errors(tmp_path: Path) -> None:
+    for arguments in (["--selct", "x"], ["--target", "mars"]):
+        done = run_build(tmp_path, *arguments)
+        assert done.returncode == 2
+        assert len(done.stderr.splitlines()) == 1
+        assert arguments[-2] in done.stderr
+
+
+def test_warehouse_in_use_names_its_writer(tmp_path: Path) -> None:
+    (tmp_path / "warehouse.duckdb").touch()
+    with lease(tmp_path / "warehouse.duckdb", "sync job 12"):
+        done = run_build(tmp_path)
+    assert done.returncode == 2
+    waiting, refused = done.stderr.splitlines()
+    assert waiting.startswith("waiting for the warehouse: in use by sync job 12")
+    assert "is in use by sync job 12" in refused
+
+
+def test_snowflake_without_its_account_says_which_variable_is_missing(tmp_path: Path) -> None:
+    done = run_build(tmp_path, "--target", "snowflake")
+    assert done.returncode == 2
+    assert "SNOWFLAKE_ACCOUNT" in done.stderr.splitlines()[-1]
+
+
+def test_one_process_takes_the_lease_once(tmp_path: Path) -> None:
+    warehouse = tmp_path / "warehouse.duckdb"
+    hold(warehouse, "dbt build", wait_seconds=0)
+    hold(warehouse, "dbt build", wait_seconds=0)
+    assert holder(warehouse).startswith("dbt build")
+    with pytest.raises(WarehouseInUseError, match="in use by dbt build"), lease(warehouse, "sync", 0.1):
+        pass
