@@ -20,13 +20,13 @@ def warehouse(first_build: Warehouse, tmp_path: Path) -> Warehouse:
 
 
 def dbt(warehouse: Warehouse, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """dbt as Cosmos or a person starts it: another working directory, nothing in the environment but ELT_HOME."""
+    """dbt as Cosmos or a person starts it: another working directory, little in the environment."""
     place = ["--project-dir", PROJECT, "--profiles-dir", PROJECT]
     output = ["--target-path", warehouse.target, "--log-path", warehouse.home / "logs"]
     return subprocess.run(
         [BIN / "dbt", *arguments, *place, *output],
         cwd=cwd,
-        env=warehouse.environ,
+        env=warehouse.environ | {"DBT_DEVELOPER": "ana"},
         capture_output=True,
         text=True,
     )
@@ -49,26 +49,22 @@ def test_selection_without_a_match_is_a_usage_error(warehouse: Warehouse) -> Non
     assert "no node matches --select no_such_model" in done.stderr
 
 
-def test_dbt_by_hand_finds_the_warehouse_and_asks_for_the_lease(warehouse: Warehouse, tmp_path: Path) -> None:
+def test_dbt_by_hand_asks_for_the_lease_and_builds_in_the_developers_schemas(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    chosen = ("--target", "dev", "--select", "dim_channel", "sales_channels")
     with lease(warehouse.path, "sync job 12"):
-        refused = dbt(warehouse, "run", "--select", "dim_channel", cwd=tmp_path)
-        parsed = dbt(
-            warehouse, "ls", "--resource-type", "model", "--select", "dim_channel", "--quiet", cwd=tmp_path
-        )
+        refused = dbt(warehouse, "run", *chosen, cwd=tmp_path)
+        listed = dbt(warehouse, "ls", "--quiet", "--resource-type", "model", *chosen, cwd=tmp_path)
     assert refused.returncode != 0
     assert "is in use by sync job 12" in refused.stdout
-    assert (parsed.returncode, parsed.stdout.strip()) == (0, "adventureworks.marts.dim_channel")
-    done = dbt(warehouse, "run", "--select", "dim_channel", cwd=tmp_path)
-    assert done.returncode == 0, done.stdout
-    assert (
-        warehouse.path.with_name("warehouse.duckdb.owner.json").read_text().startswith('{"owner": "dbt run"')
-    )
+    assert (listed.returncode, listed.stdout.strip()) == (0, "adventureworks.marts.dim_channel")
 
-
-def test_developer_builds_in_schemas_of_their_own(warehouse: Warehouse) -> None:
-    done = warehouse.elt(
-        *("build", "--target", "dev", "--select", "+dim_channel", *MODELS_ONLY),
-        environ={"DBT_DEVELOPER": "ana"},
-    )
+    done = dbt(warehouse, "build", *chosen, *MODELS_ONLY, cwd=tmp_path)
     assert done.returncode == 0, done.stdout
     assert warehouse.row("select count(*) from ana_marts.dim_channel") == (3,)
+    assert (
+        warehouse.path.with_name("warehouse.duckdb.owner.json")
+        .read_text()
+        .startswith('{"owner": "dbt build"')
+    )
