@@ -64,7 +64,7 @@ def project_digest(settings: Settings) -> str:
     digest = hashlib.sha256(settings.dbt_target.encode())
     for folder, folders, files in os.walk(PROJECT):
         folders[:] = sorted(name for name in folders if name not in ("target", "logs", "dbt_packages"))
-        for name in sorted(files):
+        for name in sorted(name for name in files if not name.startswith(".")):
             path = Path(folder, name)
             digest.update(str(path.relative_to(PROJECT)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()

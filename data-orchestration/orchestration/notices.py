@@ -114,7 +114,7 @@ def scrub(text: str) -> str:
 
     text = re.sub(r"(\w+://)[^/\s@:]+:[^/\s@]+@", r"\1***@", text)
     text = re.sub(
-        r"(?i)\b(password|passwd|secret|token|api_?key)(['\"]?\s*[=:]\s*['\"]?)[^\s'\",;&]+", r"\1\2***", text
+        r"(?i)(password|passwd|secret|token|api_?key)(['\"]?\s*[=:]\s*['\"]?)[^\s'\",;&]+", r"\1\2***", text
     )
     text = re.sub(r"(/services/)T\w+/B\w+/\w+", r"\1***", text)
     return str(redact(text))
