@@ -208,6 +208,7 @@ def replace_all(
     with readable_errors(), conn.transaction():
         conn.execute(sql.SQL("set local lock_timeout = {}").format(LOCK_TIMEOUT))
         conn.execute("select pg_advisory_xact_lock(%s)", [LOAD_LOCK])
+        _lock_tables(conn)
         ensure_schema(conn, reader)
         for key in foreign_keys():
             conn.execute(drop_foreign_key(key))
@@ -236,6 +237,16 @@ def origin(conn: psycopg.Connection) -> str:
             "select obj_description(oid, 'pg_namespace') from pg_namespace where nspname = %s", [SCHEMAS[0]]
         ).fetchone()
     return (row and row[0]) or ""
+
+
+def _lock_tables(conn: psycopg.Connection) -> None:
+    """Take every table while nothing else is held: an autovacuum gives way now, later it would deadlock with us.
+
+    It starts by itself after a load, and waits, holding its table, for whoever has changed the table's catalogue row.
+    """
+    found = [tables()[name].identifier for name in sorted(_existing_columns(conn))]
+    if found:
+        conn.execute(sql.SQL("lock table {} in access exclusive mode").format(sql.SQL(", ").join(found)))
 
 
 def _replace(conn: psycopg.Connection, table: Table, chunks: Iterable[bytes] | None, origin: str) -> int:

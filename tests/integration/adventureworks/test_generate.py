@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -47,6 +48,27 @@ def test_the_same_seed_leaves_the_same_checksums_whatever_was_there_before(
     assert found(empty_source) != first
     generate(empty_source, *arguments, "--seed", "42")
     assert found(empty_source) == first
+
+
+def test_a_vacuum_that_is_at_work_is_waited_for(empty_source: SourceDatabase) -> None:
+    """Autovacuum starts after a load, and the next load comes in its way: it locks a table, then writes its statistics."""
+    waiting = """
+        select from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock' and wait_event = 'relation'
+    """
+    with (
+        empty_source.connect("superuser", autocommit=True) as watcher,
+        empty_source.connect("superuser") as vacuum,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        vacuum.execute("lock table production.workorder in share update exclusive mode")
+        load = threads.submit(generate, empty_source, "--scale", "0.01", "--as-of", "2025-03-31")
+        while watcher.execute(waiting).fetchone() is None:
+            assert not load.done()
+            time.sleep(0.05)
+        vacuum.execute("analyze production.workorder")
+        vacuum.commit()
+        load.result(timeout=120)
 
 
 def test_data_generated_now_is_not_of_the_future(empty_source: SourceDatabase) -> None:
