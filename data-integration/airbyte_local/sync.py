@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from airbyte_local.batches import ReadAhead, by_stream
 from airbyte_local.configure import plans
 from airbyte_local.destinations import open_destination
-from airbyte_local.destinations.base import SyncRecord, Target
+from airbyte_local.destinations.base import SyncRecord
 from airbyte_local.enums import SyncMode
 from airbyte_local.jobs.report import Report
 from airbyte_local.schema import StreamPlan, StreamState
@@ -27,27 +26,27 @@ def run(task: dict[str, Any], report: Report) -> None:
         report.begin(planned)
         with destination.open(task["jobId"]) as warehouse:
             states = warehouse.states(task["connectionId"])
-            targets: dict[StreamPlan, Target] = {}
             for plan in planned:
-                saved = states[plan.key] = usable(plan, states.get(plan.key))
-                targets[plan] = warehouse.prepare(plan, saved)
-            requests = [
-                ReadRequest(plan, None if target.from_start else states[plan.key].cursor)
-                for plan, target in targets.items()
-            ]
+                states[plan.key] = usable(plan, states.get(plan.key))
+            targets = {plan: warehouse.prepare(plan, states[plan.key]) for plan in planned}
             with source.snapshot() as (snapshot, watermark):
                 report.watermark(watermark)
+                requests = [
+                    ReadRequest(plan, None if target.from_start else states[plan.key].cursor)
+                    for plan, target in targets.items()
+                ]
                 with ReadAhead(snapshot.read(requests), snapshot.cancel) as items:
                     for batches in by_stream(iter(items), report.passed):
-                        plan, saved = batches.plan, states[batches.plan.key]
-                        generation = saved.generation_id + (plan.mode == SyncMode.FULL_REFRESH_OVERWRITE)
+                        plan = batches.plan
+                        state = states[plan.key]
+                        if plan.mode == SyncMode.FULL_REFRESH_OVERWRITE:
+                            state.generation_id += 1
                         written = 0
                         if not batches.is_empty:
-                            written = warehouse.load(plan, targets[plan], batches, generation)
-                        states[plan.key] = replace(saved, generation_id=generation)
+                            written = warehouse.load(plan, targets[plan], batches, state.generation_id)
                         if plan.cursor is not None:
-                            states[plan.key].cursor = source.next_cursor(
-                                plan.cursor, saved.cursor, batches.greatest, watermark
+                            state.cursor = source.next_cursor(
+                                plan.cursor, state.cursor, batches.greatest, watermark
                             )
                         report.loaded(plan, batches.rows, batches.bytes, written)
             record = SyncRecord(

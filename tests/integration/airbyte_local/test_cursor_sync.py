@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -9,7 +11,10 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
+from airbyte_local.sources.postgres import PostgresSource
 from elt.errors import EltError
+from local.postgres import Cluster
+from tests.fixtures.source import free_port
 from tests.integration.airbyte_local.conftest import Engine, source_configuration, stream
 
 ORDERS = "select id, customer, total, updated from raw_shop.orders order by id"
@@ -287,6 +292,24 @@ def test_statistics_that_cannot_be_read_fail_with_the_remedy(engine: Engine) -> 
         with engine.source.connect("superuser") as connection:
             connection.execute("drop owned by blind")
             connection.execute("drop role blind")
+
+
+def test_a_standby_is_refused_with_the_remedy(tmp_path_factory: pytest.TempPathFactory) -> None:
+    cluster = Cluster(tmp_path_factory.mktemp("standby") / "data", free_port(), "postgres", "standby pass")
+    cluster.initialise()
+    (cluster.data_dir / "standby.signal").touch()
+    address = {"host": "127.0.0.1", "port": cluster.port, "database": "postgres", "username": "postgres"}
+    with subprocess.Popen(
+        cluster.command(), env=cluster.environment(), cwd=cluster.data_dir.parent, stderr=subprocess.DEVNULL
+    ) as server:
+        try:
+            cluster.wait_ready()
+            with pytest.raises(
+                EltError, match=r"this server is a standby.* — point the source at the primary"
+            ):
+                PostgresSource({**address, "password": "standby pass"}).__enter__()
+        finally:
+            server.send_signal(signal.SIGINT)
 
 
 def test_a_transaction_in_another_database_does_not_hold_the_position(engine: Engine) -> None:
