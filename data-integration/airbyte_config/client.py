@@ -43,9 +43,13 @@ def sdk(settings: Settings | None = None) -> AirbyteAPI:
         server_url=base,
         security=models.Security(client_credentials=credentials),
         # a proxy of the environment has no way to this machine's own loopback
-        client=httpx.Client(follow_redirects=True, timeout=REQUEST_SECONDS, trust_env=not loopback),
+        client=_http_client(follow_redirects=True, timeout=REQUEST_SECONDS, trust_env=not loopback),
         timeout_ms=int(REQUEST_SECONDS * 1000),
     )
+
+
+def _http_client(**options: Any) -> httpx.Client:
+    return httpx.Client(**options)
 
 
 @contextmanager
