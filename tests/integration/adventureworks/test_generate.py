@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -126,6 +127,8 @@ def test_a_scale_out_of_range_is_one_line_with_the_remedy_and_changes_nothing(
 
 @pytest.mark.slow
 def test_scale_one_takes_less_than_fifteen_seconds(empty_source: SourceDatabase) -> None:
+    if os.getloadavg()[0] > 1.5 * (os.cpu_count() or 1):
+        pytest.skip("the machine is busy with other things: no time can be taken")
     started = time.monotonic()
     generate(empty_source)
     assert time.monotonic() - started < 15
