@@ -274,12 +274,14 @@ def test_no_server_wrong_client_and_unknown_workspace_are_one_clear_line(site: S
         ({"AIRBYTE_WORKSPACE": "nowhere"}, "no workspace nowhere", "one of: "),
     ]
     for variables, message, remedy in cases:
-        result = site.with_(**variables).elt("airbyte", "apply")
-        assert result.returncode == 2
-        assert result.stderr.count("\n") == 1
-        assert message in result.stderr
-        assert remedy in result.stderr
-        assert "not-it" not in result.stderr
+        with pytest.raises(EltError) as caught:
+            site.with_(**variables).apply()
+        assert message in caught.value.message
+        assert remedy in caught.value.remedy
+        assert "not-it" not in str(caught.value)
+    result = site.with_(**cases[0][0]).elt("airbyte", "apply")
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+    assert cases[0][1] in result.stderr
 
 
 def test_an_apply_waits_for_the_one_before(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
