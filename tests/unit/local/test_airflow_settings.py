@@ -1,0 +1,100 @@
+"""What Airflow's processes are told, and how its REST API is asked."""
+
+import json
+
+import httpx
+import pytest
+
+from elt.errors import EltError
+from elt.settings import load_settings
+from local import airflow
+
+
+@pytest.fixture
+def config(tmp_path):
+    return load_settings(
+        {"ELT_HOME": str(tmp_path / "elt home"), "AIRFLOW_PORT": "1", "METADATA_PASSWORD": "p@ss/word%"}
+    )
+
+
+def test_all_of_airflow_stays_under_elt_home_and_on_the_loopback_interface(config):
+    told = airflow.environment(config)
+    assert told["AIRFLOW_HOME"] == str(config.home / "airflow")
+    assert told["AIRFLOW__LOGGING__BASE_LOG_FOLDER"] == str(config.logs_dir / "airflow")
+    assert told["AIRFLOW__API__HOST"] == "127.0.0.1"
+    assert told["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == "http://127.0.0.1:1/execution/"
+    [bundle] = json.loads(told["AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"])
+    assert bundle["kwargs"]["path"] == str(airflow.ORCHESTRATION / "dags")
+
+
+def test_telemetry_and_examples_are_off(config):
+    told = airflow.environment(config)
+    assert told["AIRFLOW__USAGE_DATA_COLLECTION__ENABLED"] == "False"
+    assert told["AIRFLOW__COSMOS__ENABLE_TELEMETRY"] == "False"
+    assert told["SCARF_ANALYTICS"] == "false" and told["DO_NOT_TRACK"] == "1"
+    assert told["DBT_SEND_ANONYMOUS_USAGE_STATS"] == "false"
+    assert told["AIRFLOW__CORE__LOAD_EXAMPLES"] == "False"
+
+
+def test_secrets_of_any_form_arrive_whole(config):
+    told = airflow.environment(config)
+    assert "airflow:p%40ss%2Fword%25@127.0.0.1" in told["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+    slack = json.loads(told["AIRFLOW_CONN_SLACK_DEFAULT"])
+    assert slack["password"] == config.slack_webhook_token.get_secret_value()
+    assert slack["password"] not in slack["host"]
+    assert len(told["AIRFLOW__API__SECRET_KEY"]) == 64
+    assert told["AIRFLOW__API__SECRET_KEY"] != told["AIRFLOW__API_AUTH__JWT_SECRET"]
+
+
+def test_no_secret_is_on_a_command_line(config):
+    secrets = {line.partition("=")[2] for line in (config.home / "secrets.env").read_text().splitlines()}
+    assert not secrets & {word for command in airflow.PROGRAMS.values() for word in command}
+
+
+def test_a_server_that_does_not_answer_is_down(config):
+    assert airflow.healthy(config, timeout=1) == {"api_server": "down"}
+
+
+def answering(monkeypatch, handler):
+    transport = httpx.MockTransport(handler)
+    get, client = httpx.get, httpx.Client
+    monkeypatch.setattr(httpx, "get", lambda url, **options: client(transport=transport).get(url))
+    monkeypatch.setattr(httpx, "Client", lambda **options: client(transport=transport, **options))
+    return get
+
+
+def test_each_component_is_told_and_one_that_has_not_reported_is_unhealthy(config, monkeypatch):
+    report = {"metadatabase": {"status": "healthy"}, "scheduler": {"status": None}, "triggerer": None}
+    answering(monkeypatch, lambda request: httpx.Response(200, json=report))
+    assert airflow.healthy(config) == {
+        "api_server": "healthy",
+        "metadatabase": "healthy",
+        "scheduler": "unhealthy",
+        "dag_processor": "unhealthy",
+    }
+
+
+def test_the_client_logs_in_when_it_must_and_again_when_its_token_has_expired(config, monkeypatch):
+    valid, logins = {"token": "first"}, []
+
+    def handler(request):
+        if request.url.path == "/auth/token":
+            logins.append(json.loads(request.content))
+            return httpx.Response(201, json={"access_token": valid["token"]})
+        known = request.headers["Authorization"] == f"Bearer {valid['token']}"
+        return httpx.Response(200 if known else 401, json={})
+
+    answering(monkeypatch, handler)
+    with airflow.client(config) as api:
+        assert api.get("/dags").status_code == 200
+        assert api.get("/dags").status_code == 200
+        assert len(logins) == 1
+        valid["token"] = "second"
+        assert api.get("/dags").status_code == 200
+    assert logins == [{"username": "admin", "password": config.airflow_admin_password.get_secret_value()}] * 2
+
+
+def test_a_refused_login_names_the_variables(config, monkeypatch):
+    answering(monkeypatch, lambda request: httpx.Response(401))
+    with airflow.client(config) as api, pytest.raises(EltError, match="AIRFLOW_ADMIN_PASSWORD"):
+        api.get("/dags")
