@@ -159,7 +159,15 @@ def run_command(rate: float, seconds: float | None, seed: int | None) -> None:
     """Trade live: orders at a rate, each event a short transaction of its own, until Ctrl-C."""
     from adventureworks.shop import live
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a supervisor's stop is a Ctrl-C
+    signals: list[int] = []
+
+    def stop(number: int, _: object) -> None:
+        signals.append(number)
+        if len(signals) > 1:  # asked twice: at once
+            raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
     with connect_owner() as conn, readable_errors():
-        done = live(conn, rate, seconds, seed)
+        done = live(conn, rate, seconds, seed, stopped=lambda: bool(signals))
     click.echo(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in done.items()))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from functools import cache
@@ -21,6 +22,7 @@ from elt.errors import EltError
 
 DAY_LOCK = 0x41574C45  # advisory lock: one simulated day at a time
 EVERY_ONE = 2**31 - 1
+LONGEST_NAP = 0.1  # seconds; then it is asked whether to stop
 
 
 @dataclass(frozen=True)
@@ -91,11 +93,15 @@ BESIDE = (
 
 
 def live(
-    conn: psycopg.Connection, rate: float, seconds: float | None = None, seed: int | None = None
+    conn: psycopg.Connection,
+    rate: float,
+    seconds: float | None = None,
+    seed: int | None = None,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> dict[str, int]:
     """Trade live on the newest order date: `rate` orders per second, each event a transaction of its own.
 
-    Ends after `seconds`, or at KeyboardInterrupt (the event under way is undone). Returns how often what happened.
+    Ends after `seconds`, or between two events once `stopped()`. Returns how often what happened.
     """
     seed = secrets.randbits(48) if seed is None else seed
     conn.autocommit = True
@@ -105,13 +111,13 @@ def live(
     done = dict.fromkeys(["new_orders", "new_lines", "new_customers", *(name for name, _, _ in BESIDE)], 0)
     started = time.monotonic()
     number = 0
-    try:
-        while seconds is None or time.monotonic() - started < seconds:
+    while not stopped() and (seconds is None or time.monotonic() - started < seconds):
+        wait = started + number / rate - time.monotonic()
+        if wait > 0:
+            time.sleep(min(wait, LONGEST_NAP))
+        else:
             number += 1
             _serve(trade, f"{seed} {number}", done)
-            time.sleep(max(0.0, started + number / rate - time.monotonic()))
-    except KeyboardInterrupt:
-        pass
     return done
 
 
