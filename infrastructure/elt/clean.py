@@ -7,8 +7,15 @@ import shutil
 import click
 
 from elt.errors import EltError
-from elt.settings import ROOT, settings
+from elt.settings import settings
 from local import stack
+
+# all that the stack keeps under ELT_HOME: whatever else lies there is somebody's, and ELT_HOME perhaps a mistake
+OURS = (
+    *("airbyte", "airflow", "dbt", "home", "logs", "metadata", "postgres", "run", "serving", "sink"),
+    *("*.lock", "airbyte-secrets.json", "secrets.env", "warehouse*.duckdb", "warehouse.duckdb.*"),
+    *(".metadata*", ".postgres*", "metadata.*", "postgres.*"),
+)
 
 
 @click.command()
@@ -19,8 +26,11 @@ def clean(yes: bool) -> None:
     if not home.exists():
         click.echo(f"nothing to remove: {home} does not exist")
         return
-    if home in (ROOT, *ROOT.parents) or not (home / "secrets.env").exists():
-        raise EltError(f"{home} does not look like a stack's folder", "remove it by hand if it should go")
+    if foreign := sorted(path.name for path in home.iterdir() if not any(map(path.match, OURS))):
+        raise EltError(
+            f"{home} holds {foreign[0]}, which is not the stack's",
+            "move it away, or remove by hand what should go",
+        )
     if not yes and click.get_text_stream("stdin").isatty():
         click.confirm(f"Remove {home} with all its data?", abort=True)
     stack.down()

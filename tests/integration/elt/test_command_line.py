@@ -1,0 +1,158 @@
+"""The command line as a person meets it: help, one-line errors with the remedy, exit codes."""
+
+import os
+import socket
+import subprocess
+import sys
+
+import duckdb
+import pytest
+
+from elt.cli import COMMANDS
+from elt.settings import ROOT, read_env_file
+
+
+@pytest.fixture
+def elt(stack):
+    """Run `elt` against a stack that is not started."""
+    return stack.elt
+
+
+def test_help_lists_every_verb_and_every_verb_has_help_of_its_own(elt):
+    listing = elt("--help")
+    assert listing.returncode == 0
+    for name in COMMANDS:
+        assert f"\n  {name} " in listing.stdout
+    one = elt("source", "load", "--help")
+    assert one.returncode == 0 and "--from" in one.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--bogus"], "elt: No such option '--bogus'. — see 'elt --help'"),
+        (["bogus"], "elt: No such command 'bogus'. — see 'elt --help'"),
+        (["source", "load"], "elt: Missing option '--from'. — see 'elt source load --help'"),
+        (["down", "sinc"], "elt: no part is named 'sinc' — choose from postgres, sink, airbyte, airflow"),
+        (["run"], "Airflow does not answer on port"),
+        (["logs"], "elt: no log in"),
+    ],
+)
+def test_a_wrong_call_is_one_line_and_exit_code_2(elt, arguments, message):
+    refused = elt(*arguments)
+    [line] = refused.stderr.strip().splitlines()
+    assert message in line
+    assert refused.returncode == 2
+
+
+def test_a_missing_folder_of_originals_is_named_before_anything_starts(stack):
+    refused = stack.elt("demo", AW_DATA="/no/such/folder")
+    assert refused.returncode == 2
+    [line] = refused.stderr.strip().splitlines()
+    assert line.startswith("elt: AW_DATA: there is no folder /no/such/folder — ")
+    assert stack.processes() == []
+
+
+def test_a_malformed_setting_names_its_variable(stack):
+    refused = stack.elt("status", AIRFLOW_PORT="eighty")
+    assert refused.returncode == 2
+    [line] = refused.stderr.strip().splitlines()
+    assert line.startswith("elt: AIRFLOW_PORT: ")
+    assert stack.elt("demo", SHOP="maybe").stderr.startswith("elt: SHOP=maybe: ")
+
+
+def test_a_source_that_is_down_is_named_with_its_address_and_the_remedy(stack):
+    refused = stack.elt("shop", "day")
+    assert refused.returncode == 2
+    [line] = refused.stderr.strip().splitlines()
+    assert f"127.0.0.1:{stack.environ['SOURCE_PORT']}" in line and "elt up postgres" in line
+
+
+def test_a_wrong_password_of_the_source_names_the_variable_and_not_the_password(stack, generated_source):
+    refused = stack.elt("shop", "day", **generated_source.environ | {"SOURCE_OWNER_PASSWORD": "not-the-one"})
+    assert refused.returncode == 2
+    [line] = refused.stderr.strip().splitlines()
+    assert "refuses the password of adventureworks_owner" in line and "SOURCE_OWNER_PASSWORD" in line
+    assert "not-the-one" not in refused.stdout + refused.stderr
+
+
+def test_a_warehouse_in_use_is_named_with_its_user(stack):
+    hold = "import sys, time; from pathlib import Path; from elt.lease import acquire\n"
+    hold += "lock = acquire(Path(sys.argv[1]), 'sync job 12'); print('held', flush=True); time.sleep(120)"
+    warehouse = stack.settings.warehouse_path
+    duckdb.connect(warehouse).close()
+    holder = subprocess.Popen([sys.executable, "-c", hold, str(warehouse)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout.readline() == "held\n"
+        refused = stack.elt("build", ELT_LEASE_WAIT_SECONDS="1")
+        status = stack.elt("status")
+    finally:
+        holder.kill()
+        holder.wait()
+    assert refused.returncode == 2
+    assert f"is in use by sync job 12 (process {holder.pid}" in refused.stderr
+    assert f"written by sync job 12 (process {holder.pid}" in status.stdout
+
+
+def test_doctor_finds_nothing_missing_here_and_names_a_taken_port(stack):
+    healthy = stack.elt("doctor")
+    assert healthy.returncode == 0, healthy.stdout
+    assert "postgres (PostgreSQL) 18" in healthy.stdout and "ready: make demo" in healthy.stdout
+
+    with socket.socket() as taker:
+        taker.bind(("127.0.0.1", int(stack.environ["AIRBYTE_PORT"])))
+        taker.listen()
+        ill = stack.elt("doctor")
+    assert ill.returncode == 1
+    [line] = [line for line in ill.stdout.splitlines() if line.startswith("MISSING")]
+    assert "AIRBYTE_PORT" in line and f"process {os.getpid()}" in line and "set AIRBYTE_PORT in .env" in line
+
+
+def test_doctor_reports_settings_that_it_cannot_read(stack):
+    ill = stack.elt("doctor", SINK_PORT="x")
+    assert ill.returncode == 1
+    assert ill.stdout.startswith("MISSING  settings") and "SINK_PORT" in ill.stdout
+
+
+def test_clean_forgets_the_data_of_its_stack_and_refuses_another_folder(stack, tmp_path):
+    assert stack.elt("up", "sink").returncode == 0
+    cleaned = stack.elt("clean", "--yes")
+    assert cleaned.returncode == 0, cleaned.stderr
+    assert not stack.home.exists() and stack.processes() == []
+
+    (tmp_path / "precious.txt").write_text("mine")
+    refused = stack.elt("clean", "--yes", ELT_HOME=str(tmp_path))
+    assert (refused.returncode, (tmp_path / "precious.txt").read_text()) == (2, "mine")
+
+
+def test_check_runs_every_command_of_a_step_and_fails_with_the_first_that_failed(monkeypatch):
+    from click.testing import CliRunner
+
+    from elt import check
+
+    ran = {"first": ["true"], "second": ["false"], "third": ["true"]}
+    monkeypatch.setitem(check.STEPS, "lint", lambda: list(ran.items()))
+    result = CliRunner().invoke(check.check, ["lint"])
+    assert result.exit_code == 1
+    assert all(f"── {name}: " in result.output for name in ran)
+    assert "elt check lint: failed: second" in result.output
+
+
+def test_every_tool_that_checks_is_installed_and_every_step_has_commands():
+    from elt import check
+
+    for step in check.STEPS.values():
+        for _, command in step():
+            assert (check.BIN / command[0]).exists(), command[0]
+
+
+def test_make_lists_its_targets_and_each_calls_a_verb_that_exists():
+    listing = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for target in ("demo", "test", "test-all", "up", "down", "status", "sync", "build", "dashboards", "lint"):
+        assert f"  make {target} " in listing
+    verbs = {line.split()[2] for line in (ROOT / "Makefile").read_text().splitlines() if "$(RUN) elt" in line}
+    assert verbs <= set(COMMANDS)
+
+
+def test_the_example_settings_are_what_a_copy_of_them_would_give():
+    assert read_env_file(ROOT / ".env.example")["ELT_HOME"] == ".local"
