@@ -74,4 +74,9 @@ with DAG(
         """Tell that everything is published."""
         notices.succeeded(get_current_context())
 
-    notify_start() >> sync >> dbt >> publish() >> notify_success()
+    @task(execution_timeout=timedelta(minutes=1), trigger_rule="one_failed")
+    def notify_failure() -> None:
+        """Tell about a task that was killed; a task that fails tells so itself (`notices.failed`)."""
+        notices.killed(get_current_context())
+
+    notify_start() >> sync >> dbt >> publish() >> [notify_success(), notify_failure()]

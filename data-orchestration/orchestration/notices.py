@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 CONNECTION = "slack_default"
 LIMIT = 5.0  # seconds that a notice may take, all in all
+SPOKE = "failure_notice"  # XCom of a task whose failure notice was sent: was it delivered?
 LONGEST_REASON = 600  # characters; Slack cuts a section at 3000
 
 log = logging.getLogger(__name__)
@@ -47,23 +48,50 @@ def failed(context: Context) -> bool:
 
     A task that only watched another one fail says nothing; that other one does.
     """
-    exception = context.get("exception")
-    if isinstance(exception, WatchedTaskFailed):
-        return False
-    ti = context["ti"]
-    # of a task whose process was killed Airflow knows less: it calls this in the DAG processor
-    tries = f"*Try:* {ti.try_number} of {(getattr(ti, 'max_tries', None) or 0) + 1}"
-    return send(
-        "\n".join(
-            [
-                f":x: *{context['dag'].dag_id}* failed in `{ti.task_id}`",
-                f"*Reason:* {reason(exception)}",
-                f"{tries}, after {_since(getattr(ti, 'start_date', None))}",
-                f"*Log:* {ti.log_url}",
-                _run(context),
-            ]
+    exception, ti = context.get("exception"), context["ti"]
+    delivered = False
+    if not isinstance(exception, WatchedTaskFailed):
+        # in the DAG processor, which calls this for a worker that was lost, less is known
+        tries = (getattr(ti, "max_tries", None) or 0) + 1
+        after = _since(getattr(ti, "start_date", None))
+        delivered = send(
+            _failure(
+                context,
+                ti.task_id,
+                exception,
+                ti.log_url,
+                f"*Try:* {ti.try_number} of {tries}, after {after}",
+            )
         )
-    )
+    try:
+        ti.xcom_push(key=SPOKE, value=delivered)
+    except Exception as error:  # noqa: BLE001 - `killed` would tell once more, that is all
+        log.warning("Airflow did not take a note: %s", error)
+    return delivered
+
+
+def killed(context: Context) -> list[str]:
+    """Tell about the tasks of this run that failed and could not say so, because their process was killed; their names.
+
+    Airflow calls `on_failure_callback` in the task's own process, so nothing is heard of one that the kernel ended.
+    """
+    ti = context["ti"]
+    lost = [
+        task["task_id"]
+        for task in ti.get_task_breadcrumbs(context["dag"].dag_id, context["run_id"])
+        if task["state"] == "failed" and ti.xcom_pull(task_ids=task["task_id"], key=SPOKE) is None
+    ]
+    for task_id in lost:
+        log_url = ti.log_url.partition("?")[0].removesuffix(ti.task_id) + task_id
+        send(_failure(context, task_id, None, log_url))
+    return lost
+
+
+def _failure(
+    context: Context, task_id: str, exception: BaseException | str | None, log_url: str, *more: str
+) -> str:
+    lines = [f":x: *{context['dag'].dag_id}* failed in `{task_id}`", f"*Reason:* {reason(exception)}", *more]
+    return "\n".join([*lines, f"*Log:* {log_url}", _run(context)])
 
 
 def send(text: str) -> bool:

@@ -137,6 +137,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "SCARF_NO_ANALYTICS": "true",
         "DO_NOT_TRACK": "1",
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "DBT_USE_COLORS": "false",
         **{
             f"AIRFLOW__{section.upper()}__{option.upper()}": str(value)
             for section, options in sections.items()

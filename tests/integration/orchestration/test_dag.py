@@ -108,6 +108,7 @@ def test_its_tasks_are_the_chain_and_one_for_each_mart(dag, marts):
         *(f"dbt.{name}" for name in marts),
         "publish",
         "notify_success",
+        "notify_failure",
     }
 
 
@@ -124,7 +125,7 @@ def test_they_come_in_the_order_of_the_data(dag, marts):
     last = set(marts) - {name for upstream in marts.values() for name in upstream}
     # the producer among them: whatever fails in dbt, nothing is published
     assert set(after["publish"]) == {f"{PRODUCER}_done", *(f"dbt.{name}" for name in last)}
-    assert after["notify_success"] == ["publish"]
+    assert after["notify_success"] == after["notify_failure"] == ["publish"]
 
 
 def test_every_task_has_an_owner_a_limit_and_a_failure_notice(dag):
@@ -147,8 +148,11 @@ def test_only_the_dbt_producer_takes_the_warehouse_pool(dag):
     assert [name for name, task in dag["tasks"].items() if task["pool"] == "warehouse"] == [PRODUCER]
 
 
-def test_a_lost_start_notice_does_not_hold_the_sync(dag):
-    assert dag["tasks"]["sync"]["trigger_rule"] == "all_done"
+def test_a_lost_start_notice_does_not_hold_the_sync_and_no_notice_makes_a_failed_run_green(dag):
+    rules = {name: task["trigger_rule"] for name, task in dag["tasks"].items()}
+    assert rules["sync"] == "all_done"
+    assert rules["notify_success"] == "all_success"  # a leaf: upstream_failed, whatever its neighbour does
+    assert rules["notify_failure"] == "one_failed"
 
 
 def test_one_run_at_a_time_and_no_past_ones(dag):

@@ -24,6 +24,27 @@ def slack(monkeypatch):
     return point
 
 
+class TaskInstance(SimpleNamespace):
+    """What Airflow's task instance offers to a callback."""
+
+    task_id = "sync"
+    try_number = 3
+    log_url = "http://127.0.0.1:8080/dags/adventureworks_elt/runs/1/tasks/sync?try_number=3"
+    ended: tuple = ()
+
+    def __init__(self, **values):
+        super().__init__(xcoms={}, **values)
+
+    def xcom_push(self, key, value):
+        self.xcoms[self.task_id, key] = value
+
+    def xcom_pull(self, task_ids, key):
+        return self.xcoms.get((task_ids, key))
+
+    def get_task_breadcrumbs(self, dag_id, run_id):
+        return [{"task_id": name, "state": state} for name, state in self.ended]
+
+
 def context(exception=None, **ti):
     began = datetime.now(UTC) - timedelta(seconds=61)
     return {
@@ -31,9 +52,7 @@ def context(exception=None, **ti):
         "dag_run": SimpleNamespace(start_date=began),
         "run_id": "manual__1",
         "exception": exception,
-        "ti": SimpleNamespace(
-            task_id="sync", try_number=3, log_url="http://127.0.0.1:8080/dags/adventureworks_elt/runs/1", **ti
-        ),
+        "ti": TaskInstance(**ti),
     }
 
 
@@ -68,8 +87,38 @@ def test_a_killed_task_is_told_with_what_the_dag_processor_knows(shared_sink, sl
 def test_a_task_that_watched_another_one_fail_says_nothing(shared_sink, slack):
     slack(shared_sink.url, shared_sink.token)
     before = len(shared_sink.messages)
-    assert not notices.failed(context(notices.WatchedTaskFailed("fct_sales: a test failed")))
+    watched = context(notices.WatchedTaskFailed("fct_sales: a test failed"))
+    assert not notices.failed(watched)
     assert len(shared_sink.messages) == before
+    assert watched["ti"].xcoms == {("sync", notices.SPOKE): False}
+
+
+def test_of_the_tasks_that_failed_only_those_are_told_late_whose_process_was_killed(shared_sink, slack):
+    slack(shared_sink.url, shared_sink.token)
+    before = len(shared_sink.messages)
+    ended = [
+        ("sync", "success"),
+        ("dbt.producer", "failed"),
+        ("dbt.staging", "failed"),
+        ("publish", "upstream_failed"),
+    ]
+    found = context(ended=ended)
+    found["ti"].xcoms["dbt.staging", notices.SPOKE] = False  # it only watched
+    assert notices.killed(found) == ["dbt.producer"]
+    [message] = shared_sink.messages[before:]
+    assert "failed in `dbt.producer`" in message["text"] and "ended without a word" in message["text"]
+    assert (
+        message["text"]
+        .split("*Log:* ")[1]
+        .startswith("http://127.0.0.1:8080/dags/adventureworks_elt/runs/1/tasks/dbt.producer\n")
+    )
+
+
+def test_a_note_that_airflow_does_not_take_changes_nothing(shared_sink, slack):
+    slack(shared_sink.url, shared_sink.token)
+    failing = context(RuntimeError("x"))
+    failing["ti"].xcom_push = None
+    assert notices.failed(failing)
 
 
 def test_with_nobody_there_it_returns_at_once_and_says_so_in_the_log(slack, caplog):
