@@ -61,9 +61,10 @@ def begin(api: httpx.Client, console: Console) -> str:
 
     Raises EltError when Airflow does not know the DAG, or could not read its file.
     """
-    if _await_dag(api)["is_paused"]:
+    dag = _await_dag(api)
+    if dag["is_paused"]:
         _checked(api.patch(f"/dags/{DAG}", json={"is_paused": False}))
-        deadline = time.monotonic() + 6
+        deadline = time.monotonic() + (10 if dag["next_dagrun_run_after"] else 0)
         while time.monotonic() < deadline:
             if runs := _active(api):
                 return runs[0]["dag_run_id"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -136,6 +137,7 @@ def demo() -> None:
     steps = Steps(Console())
     ours = stack.supervised(config.home) is None
     started = time.monotonic()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite end is an interrupt
     try:
         runs = _chain(steps, config, original, shop)
     except KeyboardInterrupt:

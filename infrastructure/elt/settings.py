@@ -80,7 +80,7 @@ class Settings(BaseSettings):
     airflow_fernet_key: SecretStr
     airflow_jwt_secret: SecretStr
 
-    elt_schedule: str = "manual"  # cron expression of the DAG; "manual": it runs when it is asked to
+    elt_schedule: str = "*/15 * * * *"  # the DAG's cron expression; "manual": it runs when it is asked to
 
     dbt_target: str = "duckdb"
 

@@ -61,8 +61,8 @@ def environment(settings: Settings) -> dict[str, str]:
             "parallelism": 12,
             "max_active_tasks_per_dag": 12,
             "load_examples": False,
-            # nothing starts by itself unless ELT_SCHEDULE says so, therefore there is nothing to unpause
-            "dags_are_paused_at_creation": False,
+            # nothing runs before the source is filled and the connection applied: `elt demo` and `elt run` unpause
+            "dags_are_paused_at_creation": True,
         },
         "database": {
             "sql_alchemy_conn": f"postgresql+psycopg2://airflow:{password}@127.0.0.1:{settings.metadata_port}/airflow",
