@@ -1,4 +1,5 @@
-"""A shop small enough to know by heart: six orders, and what a second sync changes."""
+"""A shop small enough to know by heart, and what a second sync changes: one thing for each order, so that none hides
+behind another."""
 
 FIRST_SYNC = "2025-05-01 00:00:00+00"
 SECOND_SYNC = "2025-06-02 00:00:00+00"
@@ -16,8 +17,8 @@ def order(number: int, customer: int, day: str, subtotal: str, **more: object) -
         "status": 1,
         "onlineorderflag": True,
         "territoryid": 1,
-        "billtoaddressid": 1,
-        "shiptoaddressid": 1,
+        "billtoaddressid": 2,
+        "shiptoaddressid": 2,
         "creditcardid": 1,
         "subtotal": subtotal,
         "taxamt": f"{tax / 10000:.4f}",
@@ -128,24 +129,33 @@ AT_FIRST = {
     "sales.salesorderheader": [
         order(1, 1, "2025-01-31", "50.00", status=5, shipdate="2025-02-07"),
         order(2, 2, "2025-02-01", "30.00", onlineorderflag=False, salespersonid=279, creditcardid=None),
-        order(3, 3, "2025-02-10", "19.00"),  # a customer that has not arrived
+        order(3, 3, "2025-02-10", "19.00"),  # its customer has not arrived
         order(4, 1, "2025-03-01", "8.00"),
         order(5, 1, "2025-03-02", "20.00"),
         order(6, 1, "2025-03-03", "40.00"),
+        order(8, 1, "2025-03-04", "19.00"),
+        order(9, 1, "2025-03-05", "20.00"),
+        order(10, 1, "2025-03-06", "10.00", shiptoaddressid=1),
+        order(11, 1, "2025-06-05", "20.00"),
     ],
     "sales.salesorderdetail": [
         line(1, 1, 707, 2, "20"),
         line(2, 1, 708, 1, "10"),
         line(3, 2, 707, 2, "15"),
-        line(4, 3, 999, 1, "20", "0.05"),  # a product that has not arrived
+        line(4, 3, 708, 1, "19"),
         line(5, 4, 709, 1, "8"),  # after the last day of its product's cost
         line(6, 5, 708, 2, "10"),
         line(7, 6, 707, 1, "20"),
         line(8, 6, 707, 1, "20"),
+        line(10, 8, 999, 1, "20", "0.05"),  # its product has not arrived
+        line(11, 9, 707, 1, "20"),
+        line(12, 10, 708, 1, "10"),
+        line(13, 11, 707, 1, "20"),
     ],
 }
 
-# late dimensions, a status change, a late correction, a price change, a cost put right, a move, a new order
+# order 1 is corrected, 2 shipped, 7 new; 3 gets its customer, 8 its product, 9 another cost, 10 another place, 11 another
+# product version (a price change that arrives late); 5 and a line of 6 go; 4 stays as it is
 LATER = {
     "sales.customer": [{"customerid": 3, "personid": 10, "territoryid": 1}],
     "production.product": [
@@ -167,6 +177,7 @@ LATER = {
     "sales.salesorderheader": [
         order(1, 1, "2025-01-31", "70.00", status=5, shipdate="2025-02-07"),
         order(2, 2, "2025-02-01", "30.00", status=5, shipdate="2025-02-08", onlineorderflag=False),
+        order(6, 1, "2025-03-03", "20.00"),
         order(7, 1, "2025-06-01", "44.00"),
     ],
     "sales.salesorderdetail": [line(2, 1, 708, 3, "10"), line(9, 7, 707, 2, "22")],
