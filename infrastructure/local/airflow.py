@@ -225,9 +225,15 @@ def _fingerprint(settings: Settings) -> str:
 
 
 def healthy(settings: Settings, timeout: float = 5.0) -> dict[str, str]:
-    """Status of each component ("healthy", "unhealthy", or "down" when the API server does not answer)."""
+    """Status of each component ("healthy", "unhealthy", or "down" when the API server does not answer).
+
+    The API server builds the part that serves tasks when it is first asked, which takes seconds: that is asked here, so
+    that a run's first task need not wait for it.
+    """
+    url = f"http://127.0.0.1:{settings.airflow_port}"
     try:
-        answer = httpx.get(f"http://127.0.0.1:{settings.airflow_port}/api/v2/monitor/health", timeout=timeout)
+        httpx.get(f"{url}/execution/health", timeout=timeout).raise_for_status()
+        answer = httpx.get(f"{url}/api/v2/monitor/health", timeout=timeout)
         answer.raise_for_status()
         report = answer.json()
     except (httpx.HTTPError, ValueError):
