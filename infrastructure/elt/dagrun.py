@@ -56,19 +56,12 @@ def _active(api: httpx.Client) -> list[dict]:
 def begin(api: httpx.Client, console: Console) -> str:
     """The id of a run that begins from now on.
 
-    A run that is under way may have read the source already, so its end is awaited first. Unpausing a scheduled DAG
-    fires one run at once: that one is taken instead of a second.
+    A run that is under way may have read the source already, so its end is awaited first. A paused DAG is unpaused.
 
     Raises EltError when Airflow does not know the DAG, or could not read its file.
     """
-    dag = _await_dag(api)
-    if dag["is_paused"]:
+    if _await_dag(api)["is_paused"]:
         _checked(api.patch(f"/dags/{DAG}", json={"is_paused": False}))
-        deadline = time.monotonic() + (10 if dag["next_dagrun_run_after"] else 0)
-        while time.monotonic() < deadline:
-            if runs := _active(api):
-                return runs[0]["dag_run_id"]
-            time.sleep(0.5)
     while runs := _active(api):
         under_way = runs[0]["dag_run_id"]
         console.print(
