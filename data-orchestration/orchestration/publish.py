@@ -124,6 +124,7 @@ def _copy(warehouse: Path, file: Path) -> dict[str, int]:
         ).fetchall()
         if not tables:
             raise EltError(f"the warehouse has no tables in schema {SCHEMA}", "run `elt build` first")
+        connection.execute("begin")  # one transaction: each of its own would be written to disk apart
         connection.execute(f"create schema {_name(SCHEMA)}")
         rows: dict[str, int] = {}
         for table, comment in tables:
@@ -141,6 +142,7 @@ def _copy(warehouse: Path, file: Path) -> dict[str, int]:
                 connection.execute(
                     f"comment on column {_name(SCHEMA)}.{_name(table)}.{_name(column)} is {_literal(comment)}"
                 )
+        connection.execute("commit")
         connection.execute("detach warehouse")
         connection.execute("checkpoint")
     return rows

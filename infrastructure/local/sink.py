@@ -13,6 +13,7 @@ import html
 import json
 import logging
 import os
+import signal
 import socket
 import sys
 import time
@@ -241,6 +242,9 @@ async def serve(config: Settings) -> None:
 
 def main() -> None:
     """Run the sink in the foreground; a port that is taken is one line and exit code 2."""
+    # uvicorn ends what is under way and then raises the signal anew: let that be an ordinary end
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    signal.signal(signal.SIGINT, lambda *_: None)
     logging.getLogger("mail.log").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", "Requiring AUTH while not requiring TLS")
     try:

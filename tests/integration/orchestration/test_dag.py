@@ -159,10 +159,9 @@ def test_one_run_at_a_time_and_no_past_ones(dag):
     assert dag["max_active_runs"] == 1 and dag["catchup"] is False
 
 
-def test_the_schedule_is_a_matter_of_configuration(config, dag):
-    assert dag["schedule"] is None  # on one machine nothing starts by itself
-    scheduled = look(config, ELT_SCHEDULE="*/15 * * * *")
-    assert scheduled["dags"]["adventureworks_elt"]["schedule"] == "*/15 * * * *"
+def test_it_runs_every_quarter_of_an_hour_unless_it_is_told_otherwise(config, dag):
+    assert dag["schedule"] == "*/15 * * * *"
+    assert look(config, ELT_SCHEDULE="manual")["dags"]["adventureworks_elt"]["schedule"] is None
 
 
 def test_without_a_manifest_the_file_says_how_to_get_one(tmp_path):

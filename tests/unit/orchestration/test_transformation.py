@@ -2,8 +2,11 @@
 
 import json
 
+import pytest
+
 from orchestration import transformation
-from orchestration.transformation import Results, keep_artifacts
+from orchestration.notices import WatchedTaskFailed
+from orchestration.transformation import DbtNodesSensor, Results, keep_artifacts
 
 MANIFEST = {
     "nodes": {
@@ -61,11 +64,64 @@ def test_what_nobody_watches_is_passed_over():
 
 
 class TaskInstance:
-    def __init__(self):
+    def __init__(self, try_number=1):
         self.pushed = {}
+        self.try_number = try_number
 
     def xcom_push(self, key, value):
         self.pushed[key] = value
+
+    def xcom_pull(self, task_ids, key):
+        return self.pushed.get(key)
+
+
+@pytest.fixture
+def sensor(monkeypatch):
+    """A sensor of two models, and the state of the producer that it asks Airflow for."""
+    sensor = DbtNodesSensor(
+        task_id="staging", nodes=["model.p.a", "model.p.b"], project_dir="p", deferrable=False
+    )
+    sensor.state = "running"
+    monkeypatch.setattr(sensor, "_get_producer_task_status", lambda context: sensor.state)
+    return sensor
+
+
+def test_a_layer_is_done_when_each_of_its_models_is(sensor):
+    ti = TaskInstance()
+    assert sensor.poke({"ti": ti}) is False
+    ti.pushed["model.p.a"] = []
+    assert sensor.poke({"ti": ti}) is False
+    ti.pushed["model.p.b"] = []
+    assert sensor.poke({"ti": ti}) is True
+
+
+def test_a_model_with_problems_fails_its_task_with_all_of_them(sensor):
+    ti = TaskInstance()
+    ti.pushed = {"model.p.a": [], "model.p.b": ["test.x: fail. Got 3 results", "test.y: fail."]}
+    with pytest.raises(WatchedTaskFailed, match=r"test.x: fail. Got 3 results; test.y: fail."):
+        sensor.poke({"ti": ti})
+
+
+@pytest.mark.parametrize("state", ["failed", "upstream_failed", "skipped", "removed"])
+def test_a_producer_that_ended_without_a_result_fails_it_and_starts_no_second_dbt(sensor, state):
+    sensor.state = state
+    with pytest.raises(WatchedTaskFailed, match="dbt ended without a result"):
+        sensor.poke({"ti": TaskInstance()})
+
+
+def test_a_model_that_dbt_had_no_need_to_build_is_done_with_the_producer(sensor):
+    sensor.state = "success"
+    assert sensor.poke({"ti": TaskInstance()}) is True
+
+
+def test_cleared_after_the_run_it_builds_its_own_models(sensor, monkeypatch):
+    commands = []
+    monkeypatch.setattr(sensor, "build_and_run_cmd", lambda context, cmd_flags: commands.append(cmd_flags))
+    assert sensor.poke({"ti": TaskInstance(try_number=2)}) is False  # the producer still runs: wait on
+    sensor.state = "success"
+    assert sensor.poke({"ti": TaskInstance(try_number=2)}) is True
+    assert commands == [["--select", "a", "b"]]
+    assert sensor.base_cmd == ["build"]
 
 
 def test_of_dbts_events_only_the_end_of_a_node_is_told_and_what_it_says_is_logged(caplog):
