@@ -64,7 +64,10 @@ def test_commands() -> Commands:
 
 def slow_commands() -> Commands:
     """What `test` leaves out."""
-    return [("slow tests", ["pytest", "-m", "slow"])]
+    return [
+        ("slow tests", ["pytest", "-m", "slow"]),
+        ("benchmark: generate", ["python", "tests/benchmarks/generate.py", "--scale", "0.1", "--json"]),
+    ]
 
 
 STEPS = {"lint": lint_commands, "format": format_commands, "test": test_commands, "slow": slow_commands}
