@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import NamedTuple
 
 import click
 
@@ -15,7 +17,16 @@ from elt.settings import ROOT
 BIN = Path(sys.executable).parent
 PYTHON = ["data-integration", "data-orchestration", "infrastructure", "tests"]
 
-Commands = list[tuple[str, list[str]]]
+
+class Command(NamedTuple):
+    """What to run, from `.venv/bin`; the next command does not wait for one in the background."""
+
+    title: str
+    words: list[str]
+    background: bool = False
+
+
+Commands = list[Command]
 
 
 def _tracked(*patterns: str) -> list[str]:
@@ -27,12 +38,12 @@ def _tracked(*patterns: str) -> list[str]:
 def lint_commands() -> Commands:
     """Checks that change nothing."""
     return [
-        ("black", ["black", "--check", "--quiet", *PYTHON]),
-        ("ruff", ["ruff", "check", "--quiet", *PYTHON]),
-        ("sqlfluff", ["sqlfluff", "lint", "--disable-progress-bar", "data-transformation"]),
-        ("yamllint", ["yamllint", "--strict", *_tracked("*.yml", "*.yaml")]),
-        ("shellcheck", ["shellcheck", ".ci/run"]),
-        (
+        Command("black", ["black", "--check", "--quiet", *PYTHON]),
+        Command("ruff", ["ruff", "check", "--quiet", *PYTHON]),
+        Command("sqlfluff", ["sqlfluff", "lint", "--disable-progress-bar", "data-transformation"]),
+        Command("yamllint", ["yamllint", "--strict", *_tracked("*.yml", "*.yaml")]),
+        Command("shellcheck", ["shellcheck", ".ci/run"]),
+        Command(
             "workflows",
             [
                 "check-jsonschema",
@@ -47,48 +58,87 @@ def lint_commands() -> Commands:
 def format_commands() -> Commands:
     """The same tools, writing."""
     return [
-        ("ruff", ["ruff", "check", "--quiet", "--fix", *PYTHON]),
-        ("black", ["black", "--quiet", *PYTHON]),
-        ("sqlfluff", ["sqlfluff", "fix", "--disable-progress-bar", "data-transformation"]),
+        Command("ruff", ["ruff", "check", "--quiet", "--fix", *PYTHON]),
+        Command("black", ["black", "--quiet", *PYTHON]),
+        Command("sqlfluff", ["sqlfluff", "fix", "--disable-progress-bar", "data-transformation"]),
     ]
 
 
 def test_commands() -> Commands:
-    """All tests but the slow ones, with branch coverage of the packages (its floor stands in pyproject.toml)."""
+    """All tests but the slow ones, with branch coverage of the packages (its floor stands in pyproject.toml).
+
+    The end-to-end tests wait for Airflow most of the time, so the others run beside them.
+    """
+    pytest = ["coverage", "run", "-m", "pytest", "--durations", "8", "-m"]
     return [
-        ("tests", ["coverage", "run", "-m", "pytest", "-m", "not slow"]),
-        ("coverage data", ["coverage", "combine", "--quiet"]),
-        ("coverage", ["coverage", "report"]),
+        Command("end-to-end tests", [*pytest, "end_to_end and not slow"], background=True),
+        Command("unit and integration tests", [*pytest, "not end_to_end and not slow"]),
+        Command("coverage data", ["coverage", "combine", "--quiet"]),
+        Command("coverage", ["coverage", "report"]),
     ]
 
 
 def slow_commands() -> Commands:
     """What `test` leaves out."""
     return [
-        ("slow tests", ["pytest", "-m", "slow"]),
-        ("benchmark: generate", ["python", "tests/benchmarks/generate.py", "--scale", "0.1", "--json"]),
+        Command("slow tests", ["pytest", "-m", "slow"]),
+        Command(
+            "benchmark: generate", ["python", "tests/benchmarks/generate.py", "--scale", "0.1", "--json"]
+        ),
     ]
 
 
 STEPS = {"lint": lint_commands, "format": format_commands, "test": test_commands, "slow": slow_commands}
 
 
+class Run:
+    """One command, at work. What a background one prints is kept until it has ended."""
+
+    def __init__(self, command: Command) -> None:
+        self.title = command.title
+        self.started = time.monotonic()
+        self.output = TemporaryFile("w+", errors="replace") if command.background else None  # noqa: SIM115
+        beside = ", in the background" if command.background else ""
+        click.echo(f"── {self.title}{beside}: {' '.join(command.words)[:150]}")
+        environ = os.environ | {"PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"}
+        self.process = subprocess.Popen(
+            command.words, cwd=ROOT, env=environ, stdout=self.output, stderr=self.output and subprocess.STDOUT
+        )
+
+    def passed(self) -> bool:
+        """Wait for the end; say how it went."""
+        code = self.process.wait()
+        if self.output:
+            self.output.seek(0)
+            click.echo(self.output.read())
+        seconds = time.monotonic() - self.started
+        click.echo(f"── {self.title}: {'ok' if code == 0 else f'FAILED ({code})'}, {seconds:.1f} s")
+        return code == 0
+
+
+def run_all(commands: Commands) -> list[str]:
+    """Run the commands; the titles of those that failed. Those in the background end with the next that is not."""
+    failed: list[str] = []
+    background: list[Run] = []
+    try:
+        for command in commands:
+            run = Run(command)
+            if command.background:
+                background.append(run)
+                continue
+            failed += [one.title for one in (run, *background) if not one.passed()]
+            background = []
+    finally:
+        for one in background:  # an interrupt reached it too; it is given the time to clean up
+            one.process.wait()
+    return failed
+
+
 @click.command()
 @click.argument("step", nargs=-1, required=True, type=click.Choice(list(STEPS)))
 def check(step: tuple[str, ...]) -> None:
-    """Run the STEPs; all commands of a step run, the first that failed decides. Exit code 1 when any failed."""
+    """Run the STEPs; all commands of a step run, and a step that failed ends it. Exit code 1 when one failed."""
     for name in step:
-        failed = []
-        for title, command in STEPS[name]():
-            started = time.monotonic()
-            click.echo(f"── {title}: {' '.join(command)[:150]}")
-            environ = os.environ | {"PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"}
-            code = subprocess.run(command, cwd=ROOT, env=environ).returncode
-            click.echo(
-                f"── {title}: {'ok' if code == 0 else f'FAILED ({code})'}, {time.monotonic() - started:.1f} s"
-            )
-            if code:
-                failed.append(title)
-        if failed:
+        if failed := run_all(STEPS[name]()):
             click.echo(f"elt check {name}: failed: {', '.join(failed)}", err=True)
             raise click.exceptions.Exit(1)

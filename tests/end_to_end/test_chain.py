@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-import duckdb
 import httpx
 import pytest
 
@@ -15,21 +14,11 @@ pytestmark = pytest.mark.end_to_end
 
 
 @pytest.fixture(scope="module")
-def chain(make_stack):
-    """A stack on which `elt demo` ran once, without its trading day."""
-    stack = make_stack("chain", ELT_SCHEDULE="manual")
-    stack.environ["AW_SCALE"] = "0.05"
-    stack.demo = stack.elt("demo", SHOP="off")
-    assert stack.demo.returncode == 0, stack.demo.stdout[-3000:] + stack.demo.stderr[-3000:]
-    yield stack
-    down = stack.elt("down")
-    assert down.returncode == 0, down.stderr
-    assert stack.processes() == []
-
-
-def served(stack, query: str) -> list[tuple]:
-    with duckdb.connect(str(stack.settings.serving_path), read_only=True) as connection:
-        return connection.execute(query).fetchall()
+def chain(whole_stack):
+    """The stack, on which `elt demo` ran once, without its trading day."""
+    whole_stack.demo = whole_stack.elt("demo", SHOP="off")
+    assert whole_stack.demo.returncode == 0, whole_stack.demo.stdout[-3000:] + whole_stack.demo.stderr[-3000:]
+    return whole_stack
 
 
 def in_source(stack, query: str) -> list[tuple]:
@@ -47,7 +36,7 @@ def messages(stack) -> list[dict]:
     return answer.json()["messages"]
 
 
-def test_the_demo_shows_its_steps_and_reports_what_it_did(chain):
+def test_the_demo_shows_its_steps_and_reports_what_it_did(chain, served):
     output = chain.demo.stdout
     assert "▶ Source" in output and "▶ DAG run" in output and "success" in output
     rows = sum(count for [count] in in_source(chain, "select count(*) from sales.salesorderdetail"))
@@ -87,7 +76,9 @@ def test_a_forced_failure_is_told_with_task_reason_and_link_and_the_old_version_
     assert chain.settings.serving_path.resolve() == published
 
 
-def test_after_three_shop_days_raw_equals_source_and_marts_show_the_changes_even_with_the_sink_down(chain):
+def test_after_three_shop_days_raw_equals_source_and_marts_show_the_changes_even_with_the_sink_down(
+    chain, served
+):
     days = []
     lines_before = served(chain, "select count(*) from marts.fct_sales")[0][0]
     for number in range(3):

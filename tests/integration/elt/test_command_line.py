@@ -131,10 +131,11 @@ def test_check_runs_every_command_of_a_step_and_fails_with_the_first_that_failed
     from elt import check
 
     ran = {"first": ["true"], "second": ["false"], "third": ["true"]}
-    monkeypatch.setitem(check.STEPS, "lint", lambda: list(ran.items()))
+    commands = [check.Command(title, words, background=title == "second") for title, words in ran.items()]
+    monkeypatch.setitem(check.STEPS, "lint", lambda: commands)
     result = CliRunner().invoke(check.check, ["lint"])
     assert result.exit_code == 1
-    assert all(f"── {name}: " in result.output for name in ran)
+    assert all(f"── {name}: {'FAILED' if name == 'second' else 'ok'}" in result.output for name in ran)
     assert "elt check lint: failed: second" in result.output
 
 
@@ -142,8 +143,8 @@ def test_every_tool_that_checks_is_installed_and_every_step_has_commands():
     from elt import check
 
     for step in check.STEPS.values():
-        for _, command in step():
-            assert (check.BIN / command[0]).exists(), command[0]
+        for command in step():
+            assert (check.BIN / command.words[0]).exists(), command.title
 
 
 def test_make_lists_its_targets_and_each_calls_a_verb_that_exists():

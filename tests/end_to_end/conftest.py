@@ -1,0 +1,38 @@
+"""One stack for the end-to-end tests of a run: generated data first, then the original's in its place."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from elt.settings import ROOT
+from tests.fixtures.stack import Stack
+
+
+@pytest.fixture(scope="session")
+def whole_stack(make_stack) -> Stack:
+    """The stack, not started; taken down at the end of the run."""
+    return make_stack("end-to-end", ELT_SCHEDULE="manual", AW_SCALE="0.05")
+
+
+@pytest.fixture(scope="session")
+def original_folder() -> Path:
+    """The folder of the original CSVs; skips, saying so, when it is missing."""
+    folder = Path(os.environ.get("AW_DATA") or ROOT.parent / "shared" / "adventureworks").resolve()
+    if not folder.is_dir():
+        pytest.skip(f"the original data is not here: no folder {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def served():
+    """Ask the published file of a stack."""
+
+    def ask(stack: Stack, query: str) -> list[tuple]:
+        with duckdb.connect(str(stack.settings.serving_path), read_only=True) as connection:
+            return connection.execute(query).fetchall()
+
+    return ask
