@@ -155,6 +155,8 @@ def dbt_tasks(settings: Settings, timeout: timedelta) -> DbtTaskGroup:
                 "execution_timeout": timeout,
                 "callback": keep_artifacts,
                 "callback_args": {"keep": str(artifacts_path(settings))},
+                # unit tests are about the code: `make test` and pull requests run them
+                "dbt_cmd_flags": ["--exclude-resource-type", "unit_test"],
             },
         ),
         render_config=RenderConfig(
