@@ -195,7 +195,8 @@ def _configuration(home: Path, every: Iterable[Part]) -> str:
                 "startsecs=1",
                 "startretries=3",
                 f"stopsignal={program.stop_signal}",
-                "stopwaitsecs=30",
+                # a scheduler that is only just starting does not hear SIGTERM; PostgreSQL gets time to write
+                f"stopwaitsecs={30 if program.stop_signal == 'INT' else 15}",
                 "killasgroup=true",
             ]
     return "\n".join(lines) + "\n"
