@@ -56,12 +56,18 @@ def _active(api: httpx.Client) -> list[dict]:
 def begin(api: httpx.Client, console: Console) -> str:
     """The id of a run that begins from now on.
 
-    A run that is under way may have read the source already, so its end is awaited first. A paused DAG is unpaused.
+    A run that is under way may have read the source already, so its end is awaited first. A paused DAG is unpaused;
+    shortly after a tick of the schedule that fires one run at once, and that one is taken instead of a second.
 
     Raises EltError when Airflow does not know the DAG, or could not read its file.
     """
     if _await_dag(api)["is_paused"]:
         _checked(api.patch(f"/dags/{DAG}", json={"is_paused": False}))
+        deadline = time.monotonic() + 3
+        while time.monotonic() < deadline:
+            if runs := _active(api):
+                return runs[0]["dag_run_id"]
+            time.sleep(0.5)
     while runs := _active(api):
         under_way = runs[0]["dag_run_id"]
         console.print(
