@@ -32,6 +32,7 @@ from psycopg import sql
 
 from elt.errors import EltError
 from elt.settings import Settings, settings
+from local import MARK
 
 NOBODY = 65534  # the unprivileged user on every Linux; root itself may not run PostgreSQL
 ALREADY_THERE = {"42710", "42P04"}  # duplicate_object, duplicate_database
@@ -261,8 +262,9 @@ class Cluster:
         return [*map(str, command), *flags(DEFAULTS | dict(self.options))]
 
     def environment(self) -> dict[str, str]:
-        """The server's environment: nothing of ours, so no secret and no PG* variable reaches it."""
-        return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
+        """The server's environment: of ours the stack's mark alone, so no secret and no PG* variable reaches it."""
+        mark = {MARK: os.environ[MARK]} if MARK in os.environ else {}
+        return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC", **mark}
 
     def check_port(self) -> None:
         """Raises EltError, naming the port and the variable that moves it, when something else listens there."""

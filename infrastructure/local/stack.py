@@ -29,9 +29,9 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from elt.errors import EltError
 from elt.settings import ROOT, Settings, settings
+from local import MARK
 from local.postgres import CLUSTERS, Cluster
 
-MARK = "ELT_STACK"  # set to ELT_HOME in every process of a stack: what `down` recognises, whatever became of its parent
 NOT_RUNNING = xmlrpc.client.Fault
 
 

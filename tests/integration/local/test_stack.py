@@ -93,6 +93,18 @@ def test_what_a_killed_supervisor_left_behind_is_cleared_by_the_next_up(small):
     assert not [p for p in orphans if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
 
 
+def test_a_database_that_a_killed_supervisor_left_behind_is_stopped_too(stack):
+    assert stack.elt("up", "postgres").returncode == 0
+    supervisor = psutil.Process(int((stack.home / "run" / "supervisord.pid").read_text()))
+    supervisor.kill()
+    supervisor.wait(10)
+    orphans = [process for process in stack.processes() if process.name() == "postgres"]
+    assert len(orphans) >= 2
+    assert stack.elt("down").returncode == 0
+    assert stack.processes() == []
+    assert not [process for process in orphans if process.is_running()]
+
+
 def test_a_taken_port_is_named_with_its_taker_and_the_variable_that_moves_it(stack):
     with socket.socket() as taker:
         taker.bind(("127.0.0.1", int(stack.environ["SINK_SMTP_PORT"])))
