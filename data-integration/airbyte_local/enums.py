@@ -36,10 +36,12 @@ class SyncMode(StrEnum):
     """How a stream is read and written (`syncMode` of a stream configuration)."""
 
     FULL_REFRESH_OVERWRITE = "full_refresh_overwrite"
+    FULL_REFRESH_APPEND = "full_refresh_append"
+    INCREMENTAL_APPEND = "incremental_append"
     INCREMENTAL_DEDUPED_HISTORY = "incremental_deduped_history"
 
 
-INCREMENTAL_MODES = frozenset({SyncMode.INCREMENTAL_DEDUPED_HISTORY})
+INCREMENTAL_MODES = frozenset({SyncMode.INCREMENTAL_APPEND, SyncMode.INCREMENTAL_DEDUPED_HISTORY})
 
 
 class ActorKind(StrEnum):
