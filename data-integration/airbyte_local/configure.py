@@ -2,33 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from airbyte_local.destinations.base import Destination
 from airbyte_local.enums import INCREMENTAL_MODES, NamespaceDefinition, SyncMode
+from airbyte_local.failures import Failures
 from airbyte_local.schema import Column, SourceStream, StreamPlan
 from airbyte_local.sources.base import Source
 from elt.errors import EltError
 
 
-def plans(task: dict[str, Any], source: Source, destination: Destination) -> list[StreamPlan]:
-    """A plan per configured stream. Raises EltError that names the stream and what does not fit."""
+def plans(
+    task: dict[str, Any], source: Source, destination: Destination, failures: Failures
+) -> list[StreamPlan]:
+    """A plan per configured stream that can be read; what does not fit goes to `failures`, by stream.
+
+    Raises EltError when two streams would share a table, or a stream without namespace is not clear.
+    """
     found = {(stream.namespace, stream.name): stream for stream in source.discover()}
     planned = []
     for configured in task["streams"]:
-        namespace, name = (
-            configured.get("namespace") or _only_namespace(found, configured["name"]),
-            configured["name"],
-        )
-        stream = found.get((namespace, name))
-        if stream is None:
-            raise source.why_missing(namespace, name)
-        planned.append(_plan(task, configured, stream, destination.default_schema))
-    for plan in planned:
-        if plan.cursor is not None:
-            source.check_cursor(plan.label, plan.cursor)
+        key = (configured.get("namespace") or _only_namespace(found, configured["name"]), configured["name"])
+        with failures.of(key):
+            stream = found.get(key)
+            if stream is None:
+                raise source.why_missing(*key)
+            plan = _plan(task, configured, stream, destination.default_schema)
+            if plan.cursor is not None:
+                source.check_cursor(plan.label, plan.cursor)
+            planned.append(plan)
     destination.check_names(planned)
     return planned
+
+
+def targets(
+    task: dict[str, Any], known: Iterable[tuple[str, str]], destination: Destination
+) -> dict[tuple[str, str], tuple[str, str]]:
+    """The table (schema, name) of each configured stream, by (namespace, name), without asking the source.
+
+    A stream that is configured without a namespace is looked for among the `known` ones.
+    """
+    found: dict[tuple[str, str], tuple[str, str]] = {}
+    for configured in task["streams"]:
+        name = configured["name"]
+        namespaces = (
+            [configured["namespace"]]
+            if configured.get("namespace")
+            else [namespace for namespace, other in known if other == name]
+        )
+        for namespace in namespaces:
+            schema = target_schema(task, namespace, destination.default_schema)
+            found[namespace, name] = schema, target_table(task, name)
+    return found
 
 
 def _plan(
@@ -40,11 +66,14 @@ def _plan(
     key = [path[0] for path in configured.get("primaryKey") or []] or list(stream.primary_key)
     cursor_name = configured["cursorField"][0] if incremental else None
     selected = [field["fieldPath"][0] for field in configured.get("selectedFields") or []]
-    for name in [*selected, *key, *([cursor_name] if cursor_name else [])]:
+    for name in [*key, *([cursor_name] if cursor_name else [])]:
         _column(stream, name)
     columns = tuple(column for column in stream.columns if not selected or column.name in selected)
     names = {column.name for column in columns}
-    for name in [*(key if incremental else []), *([cursor_name] if cursor_name else [])]:
+    for name in [
+        *(key if mode == SyncMode.INCREMENTAL_DEDUPED_HISTORY else []),
+        *([cursor_name] if cursor_name else []),
+    ]:
         if name not in names:
             raise EltError(
                 f"stream {label}: {name} is its key or cursor, but not selected", "add it to selectedFields"
@@ -59,11 +88,13 @@ def _plan(
         name=stream.name,
         mode=mode,
         columns=columns,
-        primary_key=tuple(key) if incremental else (),
+        missing=tuple(name for name in selected if stream.column(name) is None),
+        primary_key=tuple(key) if mode == SyncMode.INCREMENTAL_DEDUPED_HISTORY else (),
         key_is_unique=bool(stream.primary_key) and set(stream.primary_key) <= set(key),
         cursor=_column(stream, cursor_name) if cursor_name else None,
-        target_schema=_target_schema(task, stream.namespace, default_schema),
-        target_table=f"{task.get('prefix') or ''}{stream.name}",
+        target_schema=target_schema(task, stream.namespace, default_schema),
+        target_table=target_table(task, stream.name),
+        references=stream.references,
     )
 
 
@@ -77,7 +108,13 @@ def _column(stream: SourceStream, name: str) -> Column:
     return column
 
 
-def _target_schema(task: dict[str, Any], namespace: str, default: str) -> str:
+def target_table(task: dict[str, Any], name: str) -> str:
+    """The name of a stream's table in the destination."""
+    return f"{task.get('prefix') or ''}{name}"
+
+
+def target_schema(task: dict[str, Any], namespace: str, default: str) -> str:
+    """The schema of a stream's table in the destination."""
     definition = NamespaceDefinition(task["namespaceDefinition"])
     if definition == NamespaceDefinition.SOURCE:
         return namespace

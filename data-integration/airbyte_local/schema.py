@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from airbyte_local.enums import SyncMode
 
@@ -61,6 +62,7 @@ class SourceStream:
     name: str
     columns: tuple[Column, ...]
     primary_key: tuple[str, ...]
+    references: frozenset[tuple[str, str]] = frozenset()  # the tables that its foreign keys point to
 
     def column(self, name: str) -> Column | None:
         return next((column for column in self.columns if column.name == name), None)
@@ -75,17 +77,23 @@ class SourceStream:
 
 @dataclass(frozen=True)
 class StreamPlan:
-    """A stream as this job reads and writes it: selected columns, key, cursor, target."""
+    """A stream as this job reads and writes it: selected columns, key, cursor, target.
+
+    `missing`: columns that are selected but not (or no longer) in the source. `primary_key` is empty where rows are not
+    deduplicated.
+    """
 
     namespace: str
     name: str
     mode: SyncMode
     columns: tuple[Column, ...]
+    missing: tuple[str, ...]
     primary_key: tuple[str, ...]
     key_is_unique: bool
     cursor: Column | None
     target_schema: str
     target_table: str
+    references: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def key(self) -> tuple[str, str]:
@@ -98,9 +106,25 @@ class StreamPlan:
 
 @dataclass
 class StreamState:
-    """Where a stream stands: the cursor's text form, and what that position depends on."""
+    """Where a stream stands: the cursor's text form, and what that position and the table depend on.
+
+    `columns`: the columns of the last sync with their types in the source; None in a state that an older version left.
+    """
 
     cursor: str | None = None
     cursor_field: str | None = None
     primary_key: list[str] = field(default_factory=list)
     generation_id: int = 0
+    mode: SyncMode | None = None
+    columns: dict[str, str] | None = None
+
+
+@dataclass
+class ConnectionState:
+    """What a connection has behind it: each stream's state by (namespace, name), and where the source stood as a whole.
+
+    `position` is the source's own: Airbyte's shared state. None before the first sync.
+    """
+
+    streams: dict[tuple[str, str], StreamState] = field(default_factory=dict)
+    position: dict[str, Any] | None = None

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airbyte_local.schema import StreamPlan, StreamState
+from airbyte_local.schema import Column, ConnectionState, StreamPlan, StreamState
 
 if TYPE_CHECKING:
     from airbyte_local.batches import Batches
@@ -22,16 +23,31 @@ METADATA_COLUMNS = (RAW_ID, EXTRACTED_AT, META, GENERATION_ID)
 INTERNAL_SCHEMA = "airbyte_internal"
 
 
+class Write(StrEnum):
+    """How a stream's rows get into its table."""
+
+    INSERT = "insert"  # as they come
+    MERGE = "merge"  # by primary key
+    APPEND = "append"  # what is not there yet at the saved position
+
+
 @dataclass(frozen=True)
 class Target:
-    """The table of a stream, ready to be written.
+    """The table of a stream, and what is to be done to it.
 
-    `empty`: rows can be put in as they come. `from_start`: the saved position does not count, because the table was
-    not there, or has a column that older rows lack.
+    `create`: made anew. `add`, `retype`: columns to add, and those that become wider, with their new types. `types`: the
+    table's type of each of the plan's columns, afterwards. `gone`: columns of the table that the plan does not have;
+    rows written now have null there. `from_start`: the saved position does not count, because the table was not there,
+    or has rows that lack a column's values.
     """
 
-    empty: bool
+    create: bool
+    write: Write
     from_start: bool
+    types: dict[str, str]
+    add: tuple[Column, ...] = ()
+    retype: tuple[tuple[str, str], ...] = ()
+    gone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,13 +65,19 @@ class SyncRecord:
 class Session(Protocol):
     """An open warehouse in one transaction; what is not committed is as if it had never been."""
 
-    def states(self, connection_id: str) -> dict[tuple[str, str], StreamState]: ...
+    def state(self, connection_id: str) -> ConnectionState: ...
 
-    def prepare(self, plan: StreamPlan, state: StreamState) -> Target: ...
+    def fitting(self, plan: StreamPlan, state: StreamState, anew: bool) -> Target: ...
 
-    def load(self, plan: StreamPlan, target: Target, batches: Batches, generation_id: int) -> int: ...
+    def prepare(self, plan: StreamPlan, target: Target) -> None: ...
 
-    def commit(self, record: SyncRecord, states: dict[tuple[str, str], StreamState]) -> None: ...
+    def load(self, plan: StreamPlan, target: Target, batches: Batches, state: StreamState) -> int: ...
+
+    def clear(self, schema: str, table: str) -> int: ...
+
+    def commit(
+        self, connection_id: str, state: ConnectionState, record: SyncRecord | None = None
+    ) -> None: ...
 
 
 class Destination(Protocol):

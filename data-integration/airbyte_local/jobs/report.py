@@ -6,8 +6,10 @@ import json
 import logging
 import os
 import sys
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from airbyte_local.enums import JobStatus
@@ -16,7 +18,7 @@ from airbyte_local.sources.base import Watermark
 
 log = logging.getLogger(__name__)
 
-TELL_SECONDS = 0.5  # progress to the server
+TELL_SECONDS = 0.1  # progress to the server; a job that waits has told where it stands
 LOG_SECONDS = 5.0  # progress of one stream in the log
 
 
@@ -27,19 +29,36 @@ class Report:
         self._events = events
         self._streams: dict[tuple[str, str], dict[str, Any]] = {}
         self._started = time.monotonic()
-        self._told = self._logged = self._stream_started = self._started
+        self._logged = self._stream_started = self._started
+        self._told = ""
+        self._telling = threading.Lock()
 
-    def begin(self, plans: Iterable[StreamPlan]) -> None:
-        """Name the streams before the first row comes."""
+    def begin(self, plans: Iterable[StreamPlan], failed: dict[tuple[str, str], str]) -> None:
+        """Name the streams before the first row comes, those that are not loaded with their reason."""
         for plan in plans:
-            self._streams[plan.key] = {
-                "streamNamespace": plan.namespace,
-                "streamName": plan.name,
-                "rowsSynced": 0,
-                "bytesSynced": 0,
-                "rowsWritten": 0,
-            }
-        log.info("%d streams", len(self._streams))
+            self._streams[plan.key] = figures(plan.key, "pending")
+        for key, reason in failed.items():
+            self._streams[key] = figures(key, "failed") | {"reason": reason}
+            log.error("%s is not loaded: %s", ".".join(key), reason)
+        log.info("%d streams", len(self._streams) - len(failed))
+        self._tell_progress()
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """Tell the progress now and then, also while a stream waits."""
+        ended = threading.Event()
+
+        def tell() -> None:
+            while not ended.wait(TELL_SECONDS):
+                self._tell_progress()
+
+        teller = threading.Thread(target=tell, name="progress", daemon=True)
+        teller.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            teller.join()
 
     def watermark(self, watermark: Watermark) -> None:
         log.info("cursors are saved up to %s", watermark.at.isoformat())
@@ -52,23 +71,28 @@ class Report:
 
     def passed(self, plan: StreamPlan, rows: int, bytes_: int) -> None:
         """A batch went by; the figures are the stream's so far."""
-        self._streams[plan.key] |= {"rowsSynced": rows, "bytesSynced": bytes_}
+        self._streams[plan.key] |= {
+            "rowsSynced": rows,
+            "bytesSynced": bytes_,
+            "status": "running",
+        }
         now = time.monotonic()
-        if now - self._told >= TELL_SECONDS:
-            self._tell_progress()
         if now - self._logged >= LOG_SECONDS:
             self._logged = now
             log.info("%s: %s rows read so far, %s", plan.label, f"{rows:,}", self._rate(rows))
 
     def loaded(self, plan: StreamPlan, rows: int, bytes_: int, written: int) -> None:
         """A stream is complete."""
-        self._streams[plan.key] |= {"rowsSynced": rows, "bytesSynced": bytes_, "rowsWritten": written}
+        self._streams[plan.key] |= {
+            "rowsSynced": rows,
+            "bytesSynced": bytes_,
+            "rowsWritten": written,
+            "status": "complete",
+        }
         log.info(
             "%s: %s rows read, %s written, %s", plan.label, f"{rows:,}", f"{written:,}", self._rate(rows)
         )
         self._stream_started = self._logged = time.monotonic()
-        if self._stream_started - self._told >= TELL_SECONDS:
-            self._tell_progress()
 
     def committed(self) -> None:
         rows, written = self._sum("rowsSynced"), self._sum("rowsWritten")
@@ -92,12 +116,29 @@ class Report:
         return sum(stream[name] for stream in self._streams.values())
 
     def _tell_progress(self) -> None:
-        self._told = time.monotonic()
         rows, bytes_ = self._sum("rowsSynced"), self._sum("bytesSynced")
         self._tell({"event": "progress", "rows": rows, "bytes": bytes_, "streams": self.streams()})
 
     def _tell(self, event: dict[str, Any]) -> None:
-        os.write(self._events, json.dumps(event).encode() + b"\n")
+        """Write a line, unless it says what the last one said."""
+        line = json.dumps(event)
+        with self._telling:
+            if line != self._told:
+                os.write(self._events, line.encode() + b"\n")
+                self._told = line
+
+
+def figures(key: tuple[str, str], status: str) -> dict[str, Any]:
+    """A stream's figures before its first row; `status` is pending, running, complete or failed."""
+    namespace, name = key
+    return {
+        "streamNamespace": namespace,
+        "streamName": name,
+        "rowsSynced": 0,
+        "bytesSynced": 0,
+        "rowsWritten": 0,
+        "status": status,
+    }
 
 
 class Redacted(logging.Formatter):

@@ -227,7 +227,7 @@ def test_a_connection_with_another_source_is_refused(site: Site) -> None:
         (
             CONNECTION,
             "name: address\n",
-            "name: address\n    syncMode: full_refresh_append\n",
+            "name: address\n    syncMode: full_refresh_soft_delete\n",
             "line 39: connection adventureworks can't be created: Airbyte says: .*syncMode",
         ),
         (

@@ -97,8 +97,10 @@ class Engine:
         """Run a sync; returns (rows read, rows written) by table. Raises what the job would fail with."""
         with Path(os.devnull).open("wb") as nowhere:
             report = Report(nowhere.fileno())
-            run(self.task(*streams, **changes), report)
-        self.figures = report.streams()
+            try:
+                run(self.task(*streams, **changes), report)
+            finally:
+                self.figures = report.streams()
         return {item["streamName"]: (item["rowsSynced"], item["rowsWritten"]) for item in self.figures}
 
     def write(self, *statements: str) -> None:

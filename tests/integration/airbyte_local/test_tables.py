@@ -106,26 +106,6 @@ def test_a_value_that_the_decimal_cannot_hold_fails_by_name(engine: Engine) -> N
         engine.sync()
 
 
-def test_full_refresh_replaces_everything_and_counts_its_generation(engine: Engine) -> None:
-    engine.write("insert into shop.orders (id) values (1), (2)")
-    orders = stream("shop.orders", "full_refresh_overwrite")
-    assert engine.sync(orders)["orders"] == (2, 2)
-    engine.write("delete from shop.orders where id = 1", "alter table shop.orders drop column customer")
-    assert engine.sync(orders)["orders"] == (1, 1)
-    assert engine.raw("select id, _airbyte_generation_id from raw_shop.orders") == [(2, 2)]
-    assert [row[0] for row in engine.raw("select column_name from duckdb_columns() where table_name = 'orders'")] == [
-        "id", "total", "placed", "updated",
-        "_airbyte_raw_id", "_airbyte_extracted_at", "_airbyte_meta", "_airbyte_generation_id",
-    ]  # fmt: skip
-
-
-def test_a_stream_goes_from_full_refresh_to_incremental(engine: Engine) -> None:
-    engine.write("insert into shop.orders (id, updated) values (1, '2024-01-01'), (2, '2024-01-02')")
-    engine.sync(stream("shop.orders", "full_refresh_overwrite"))
-    assert engine.sync(stream("shop.orders"))["orders"] == (2, 0)
-    assert engine.sync(stream("shop.orders"))["orders"] == (1, 0)
-
-
 def test_only_selected_columns_leave_the_source(engine: Engine) -> None:
     engine.write("insert into shop.orders (id, customer, updated) values (1, 'secret', now())")
     fields = [{"fieldPath": [name]} for name in ("id", "total", "updated")]
@@ -136,44 +116,6 @@ def test_only_selected_columns_leave_the_source(engine: Engine) -> None:
     assert columns[:3] == ["id", "total", "updated"]
     assert "customer" not in columns
     assert b"secret" not in engine.warehouse.read_bytes()
-
-
-def test_an_added_column_arrives_with_the_values_of_old_rows(engine: Engine) -> None:
-    engine.write("insert into shop.orders (id, updated) values (1, '2024-01-01'), (2, '2024-01-02')")
-    engine.sync()
-    engine.write("alter table shop.orders add column channel text default 'web'")
-    assert engine.sync()["orders"] == (2, 2)
-    assert engine.raw("select id, channel from raw_shop.orders order by id") == [(1, "web"), (2, "web")]
-    assert engine.sync()["orders"] == (1, 0)
-
-
-@pytest.mark.parametrize(
-    ("change", "found"),
-    [
-        ("alter table shop.orders drop column customer", "the column customer of raw_shop.orders is no longer in the source"),
-        ("alter table shop.orders alter column total type text", "total is text in the source now (VARCHAR), but DECIMAL(12,4)"),
-        ("drop table shop.orders cascade", "stream shop.orders: there is no such table"),
-        ("revoke select on shop.orders from airbyte_reader", "stream shop.orders: PostgreSQL at 127.0.0.1"),
-        ("alter table shop.orders rename column updated to changed", "no column updated"),
-    ],
-)  # fmt: skip
-def test_a_change_that_does_not_fit_fails_before_anything_is_loaded(
-    engine: Engine, change: str, found: str
-) -> None:
-    engine.write("insert into shop.orders (id, updated) values (1, '2024-01-01')")
-    engine.sync()
-    engine.write("insert into shop.lines values (1, 1, 1, '2024-01-01')", change)
-    with pytest.raises(EltError) as error:
-        engine.sync(stream("shop.lines"), stream("shop.orders"))
-    assert found in str(error.value)
-    assert engine.raw("select count(*) from raw_shop.lines") == [(0,)]
-
-
-def test_another_primary_key_fails_with_the_remedy(engine: Engine) -> None:
-    engine.write("insert into shop.orders (id, updated) values (1, '2024-01-01')")
-    engine.sync()
-    with pytest.raises(EltError, match="the primary key was id and is now id, customer"):
-        engine.sync(stream("shop.orders", primaryKey=[["id"], ["customer"]]))
 
 
 @pytest.mark.parametrize(

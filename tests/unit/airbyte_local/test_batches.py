@@ -20,7 +20,7 @@ from elt.errors import EltError
 def plan(name: str, kind: Kind = Kind.INTEGER) -> StreamPlan:
     column = Column("n", "?", DataType(kind), nullable=True, as_text=False)
     mode = SyncMode.INCREMENTAL_DEDUPED_HISTORY
-    return StreamPlan("shop", name, mode, (column,), ("n",), True, column, "raw", name)
+    return StreamPlan("shop", name, mode, (column,), (), ("n",), True, column, "raw", name)
 
 
 def batch(*numbers: int | None, type_: pa.DataType | None = None) -> pa.RecordBatch:

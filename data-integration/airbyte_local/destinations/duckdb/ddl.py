@@ -6,9 +6,11 @@ from collections.abc import Iterable
 
 import duckdb
 
-from airbyte_local.destinations.base import METADATA_COLUMNS
-from airbyte_local.destinations.duckdb.types import METADATA_TYPES, column_type, quoted
-from airbyte_local.schema import Column, StreamPlan
+from airbyte_local.destinations.base import METADATA_COLUMNS, Target, Write
+from airbyte_local.destinations.duckdb.types import METADATA_TYPES, column_type, common_type, quoted
+from airbyte_local.enums import SyncMode
+from airbyte_local.schema import StreamPlan, StreamState
+from airbyte_local.states import REFRESH
 from elt.errors import EltError
 
 Catalogue = dict[tuple[str, str], dict[str, str]]
@@ -46,35 +48,83 @@ def create_table(plan: StreamPlan) -> str:
     return f"create or replace table {table_name(plan)} ({', '.join(columns)})"
 
 
-def add_column(plan: StreamPlan, column: Column) -> str:
-    return f"alter table {table_name(plan)} add column {quoted(column.name)} {column_type(column.type)}"
+def alterations(plan: StreamPlan, target: Target) -> list[str]:
+    """The statements that make a table fit which is there."""
+    table, types = table_name(plan), target.types
+    added = [f"alter table {table} add column {quoted(one.name)} {types[one.name]}" for one in target.add]
+    return added + [
+        f"alter table {table} alter column {quoted(name)} set data type {type_}"
+        for name, type_ in target.retype
+    ]
 
 
-def missing_columns(plan: StreamPlan, present: dict[str, str]) -> list[Column]:
-    """The columns to add to a table that is there. Raises EltError when the table does not fit otherwise."""
-    wanted = {column.name.casefold(): column for column in plan.columns}
-    table = f"{plan.target_schema}.{plan.target_table}"
-    for name, type_ in METADATA_TYPES.items():
-        if present.get(name) != type_:
+def fitting(plan: StreamPlan, present: dict[str, str] | None, state: StreamState, anew: bool) -> Target:
+    """What is to be done to the stream's table, whose columns are `present` (None: there is none, or it is empty).
+
+    Raises EltError when the table does not fit: made by another program, or a column has another kind of values now.
+    """
+    if present is not None and not is_ours(present):
+        raise EltError(
+            f"stream {plan.label}: the table {plan.target_schema}.{plan.target_table} has not the columns"
+            f" {', '.join(METADATA_COLUMNS)}; another program made it",
+            "drop or rename that table, then sync again: the stream is read in full",
+        )
+    for name in plan.missing:
+        if present is None or name.casefold() not in present:
             raise EltError(
-                f"stream {plan.label}: the table {table} has no column {name} {type_}; another program made it",
-                "drop or rename that table, then sync again: the stream is read in full",
+                f"stream {plan.label}: the source has no column {name} that the user may read",
+                f"correct the connection; there are: {', '.join(column.name for column in plan.columns)}",
             )
-    for name, type_ in present.items():
-        if name in METADATA_TYPES:
-            continue
-        if name not in wanted:
+    if present is None or anew or plan.mode == SyncMode.FULL_REFRESH_OVERWRITE:
+        types = {column.name: column_type(column.type) for column in plan.columns}
+        return Target(create=True, write=Write.INSERT, from_start=True, types=types)
+    types = _types(plan, present, state)
+    retype = tuple(
+        (name, type_) for name, type_ in types.items() if present.get(name.casefold(), type_) != type_
+    )
+    names = {column.name.casefold() for column in plan.columns}
+    add = tuple(column for column in plan.columns if column.name.casefold() not in present)
+    # old rows lack the values of a column that is new or was away, and may have another form since a change of type
+    source_types = {column.name: column.source_type for column in plan.columns}
+    stale = bool(add or retype) or not source_types.items() <= (state.columns or source_types).items()
+    return Target(
+        create=False,
+        write=WRITES[plan.mode],
+        from_start=stale and plan.mode == SyncMode.INCREMENTAL_DEDUPED_HISTORY,
+        types=types,
+        add=add,
+        retype=retype,
+        gone=tuple(name for name in present if name not in names and name not in METADATA_TYPES),
+    )
+
+
+WRITES = {
+    SyncMode.FULL_REFRESH_APPEND: Write.INSERT,
+    SyncMode.INCREMENTAL_APPEND: Write.APPEND,
+    SyncMode.INCREMENTAL_DEDUPED_HISTORY: Write.MERGE,
+}
+
+
+def is_ours(present: dict[str, str]) -> bool:
+    """Whether a table has Airbyte's metadata columns."""
+    return METADATA_TYPES.items() <= present.items()
+
+
+def _types(plan: StreamPlan, present: dict[str, str], state: StreamState) -> dict[str, str]:
+    """The type of each of the plan's columns in the table. Raises EltError when old and new values have none in common."""
+    types = {}
+    for column in plan.columns:
+        found = present.get(column.name.casefold())
+        was = (state.columns or {}).get(column.name)
+        type_ = column_type(column.type) if found is None else common_type(found, was, column)
+        if type_ is None:
             raise EltError(
-                f"stream {plan.label}: the column {name} of {table} is no longer in the source or not selected",
-                f"select it again, or drop the table {table} and sync again: the stream is read in full",
+                f"stream {plan.label}: the column {column.name} is {column.source_type} in the source now"
+                f" ({column_type(column.type)}), but {found} in {plan.target_schema}.{plan.target_table}",
+                f"undo that change, or {REFRESH}",
             )
-        if (expected := column_type(wanted[name].type)) != type_:
-            raise EltError(
-                f"stream {plan.label}: the column {name} is {wanted[name].source_type} in the source now ({expected}),"
-                f" but {type_} in {table}",
-                f"drop the table {table} and sync again: the stream is read in full",
-            )
-    return [column for name, column in wanted.items() if name not in present]
+        types[column.name] = type_
+    return types
 
 
 def check_names(plans: Iterable[StreamPlan]) -> None:

@@ -1,15 +1,16 @@
 """Rows into tables.
 
-An empty table takes the batches as they come. Otherwise they are staged, and merged by key: a new row is inserted, a
-changed one replaced (from Postgres the later sync always wins: a snapshot holds one version per key), an equal one
-left alone, so that a row read again at the cursor's boundary keeps its `_airbyte_extracted_at`.
+A new table takes the batches as they come. Otherwise they are staged, then merged by key or appended. Merged: a new row is
+inserted, a changed one replaced (from Postgres the later sync always wins: a snapshot holds one version per key), an
+equal one left alone, so that a row read again at the cursor's boundary keeps its `_airbyte_extracted_at`. Appended: what
+was delivered at the boundary before is left out.
 """
 
 from __future__ import annotations
 
-from airbyte_local.destinations.base import METADATA_COLUMNS
+from airbyte_local.destinations.base import METADATA_COLUMNS, Target
 from airbyte_local.destinations.duckdb.ddl import table_name
-from airbyte_local.destinations.duckdb.types import arrived, quoted
+from airbyte_local.destinations.duckdb.types import arrived, literal, quoted
 from airbyte_local.schema import StreamPlan
 
 ARRIVING = "arriving"  # the registered Arrow stream
@@ -23,9 +24,10 @@ def _names(plan: StreamPlan) -> list[str]:
     return [quoted(column.name) for column in plan.columns]
 
 
-def _arriving(plan: StreamPlan) -> str:
+def _arriving(plan: StreamPlan, target: Target) -> str:
     """The rows as they come, typed; one per key where the source does not promise that already."""
-    query = f"select {', '.join(arrived(column) for column in plan.columns)} from {ARRIVING}"
+    columns = ", ".join(arrived(column, target.types[column.name]) for column in plan.columns)
+    query = f"select {columns} from {ARRIVING}"
     if plan.primary_key and not plan.key_is_unique:
         key = ", ".join(map(quoted, plan.primary_key))
         order = f" order by {quoted(plan.cursor.name)} desc nulls last" if plan.cursor else ""
@@ -33,21 +35,46 @@ def _arriving(plan: StreamPlan) -> str:
     return query
 
 
-def insert(plan: StreamPlan) -> str:
-    """Everything into an empty table."""
+def _insert(plan: StreamPlan, rows: str) -> str:
     names = _names(plan)
     columns = ", ".join([*names, *METADATA_COLUMNS])
-    return (
-        f"insert into {table_name(plan)} ({columns})"
-        f" select {', '.join([*names, *METADATA_VALUES])} from ({_arriving(plan)})"
+    return f"insert into {table_name(plan)} ({columns}) select {', '.join([*names, *METADATA_VALUES])} from ({rows})"
+
+
+def insert(plan: StreamPlan, target: Target) -> str:
+    """Everything, as it comes."""
+    return _insert(plan, _arriving(plan, target))
+
+
+def stage(plan: StreamPlan, target: Target) -> str:
+    return f"create or replace temp table staged as {_arriving(plan, target)}"
+
+
+def append(plan: StreamPlan, target: Target, cursor: str | None) -> str:
+    """The staged rows that are not in the table yet, counted: of two equal rows there and three here, one is new.
+
+    Only rows at or beyond the saved position `cursor` can come again, and those without a cursor value. Columns that are
+    new in this sync are left out of the comparison: what is there has no value for them.
+    """
+    field = quoted(plan.cursor.name)
+    new = {column.name for column in target.add}
+    names = [quoted(column.name) for column in plan.columns if column.name not in new]
+    numbered = f"row_number() over (partition by {', '.join(names)}) as \"#\""
+    bound = literal(cursor)
+    known = (
+        ""
+        if cursor is None
+        else f" where {field} >= {bound}::{target.types[plan.cursor.name]} or {field} is null"
+    )
+    same = " and ".join(f"t.{name} is not distinct from s.{name}" for name in names)
+    return _insert(
+        plan,
+        f"select * from (select *, {numbered} from {STAGED}) as s where not exists (select 1 from"
+        f" (select {', '.join(names)}, {numbered} from {table_name(plan)}{known}) as t where t.\"#\" = s.\"#\" and {same})",
     )
 
 
-def stage(plan: StreamPlan) -> str:
-    return f"create or replace temp table staged as {_arriving(plan)}"
-
-
-def merge(plan: StreamPlan) -> str:
+def merge(plan: StreamPlan, target: Target) -> str:
     """The staged rows into the table, by key."""
     nullable = {column.name for column in plan.columns if column.nullable}
     names = _names(plan)
@@ -61,6 +88,7 @@ def merge(plan: StreamPlan) -> str:
         changed = " or ".join(f"t.{name} is distinct from s.{name}" for name in values)
         metadata = zip(METADATA_COLUMNS, METADATA_VALUES, strict=True)
         new = [f"{name} = s.{name}" for name in values] + [f"{name} = {value}" for name, value in metadata]
+        new += [f"{quoted(name)} = null" for name in target.gone]
         statement += f" when matched and ({changed}) then update set {', '.join(new)}"
     columns = ", ".join([*names, *METADATA_COLUMNS])
     rows = ", ".join([f"s.{name}" for name in names] + list(METADATA_VALUES))

@@ -14,11 +14,11 @@ from typing import Any
 import duckdb
 
 from airbyte_local.batches import Batches
-from airbyte_local.destinations.base import SyncRecord, Target
+from airbyte_local.destinations.base import SyncRecord, Target, Write
 from airbyte_local.destinations.duckdb import ddl, merge, state
 from airbyte_local.destinations.duckdb.errors import explained, is_locked
-from airbyte_local.enums import SyncMode
-from airbyte_local.schema import StreamPlan, StreamState
+from airbyte_local.destinations.duckdb.types import quoted
+from airbyte_local.schema import ConnectionState, StreamPlan, StreamState
 from elt.lease import holder, lease
 
 log = logging.getLogger(__name__)
@@ -85,41 +85,49 @@ class DuckdbSession:
             self._extracted_at = state.next_moment(connection)
         self._schemas = {schema for schema, _ in self._catalogue}
 
-    def states(self, connection_id: str) -> dict[tuple[str, str], StreamState]:
-        """Where each stream of the connection stands."""
+    def state(self, connection_id: str) -> ConnectionState:
+        """Where the connection and each of its streams stand."""
         with self._explaining("reading the state"):
-            return state.read_states(self._connection, connection_id)
+            return state.read(self._connection, connection_id)
 
-    def prepare(self, plan: StreamPlan, saved: StreamState) -> Target:
-        """Make the stream's table fit. Raises EltError when it cannot."""
+    def fitting(self, plan: StreamPlan, saved: StreamState, anew: bool) -> Target:
+        """What is to be done to the stream's table; with `anew` it is replaced. Raises EltError when it cannot fit."""
         with self._explaining(f"stream {plan.label}"):
             present = self._catalogue.get(ddl.key_of(plan))
-            if present is None or plan.mode == SyncMode.FULL_REFRESH_OVERWRITE:
+            if present is not None and saved.cursor is None and ddl.is_ours(present) and self._is_empty(plan):
+                present = None
+            return ddl.fitting(plan, present, saved, anew)
+
+    def prepare(self, plan: StreamPlan, target: Target) -> None:
+        """Create the stream's table, or make the one that is there fit."""
+        with self._explaining(f"stream {plan.label}"):
+            if target.create:
                 if plan.target_schema.casefold() not in self._schemas:
                     self._connection.execute(ddl.create_schema(plan.target_schema))
                     self._schemas.add(plan.target_schema.casefold())
                 self._connection.execute(ddl.create_table(plan))
-                return Target(empty=True, from_start=True)
-            added = ddl.missing_columns(plan, present)
-            for column in added:
-                log.info("%s: new column %s (%s)", plan.label, column.name, column.source_type)
-                self._connection.execute(ddl.add_column(plan, column))
-            empty = saved.cursor is None and self._is_empty(plan)
-            return Target(empty=empty, from_start=bool(added))
+                return
+            for statement in ddl.alterations(plan, target):
+                log.info("%s: %s", plan.label, statement)
+                self._connection.execute(statement)
 
-    def load(self, plan: StreamPlan, target: Target, batches: Batches, generation_id: int) -> int:
+    def load(self, plan: StreamPlan, target: Target, batches: Batches, saved: StreamState) -> int:
         """Write a stream's rows; returns how many were new or changed."""
         values = {
             "extracted_at": self._extracted_at,
             "meta": json.dumps({"sync_id": self._job_id, "changes": []}),
-            "generation": generation_id,
+            "generation": saved.generation_id,
         }
         try:
             self._connection.register(merge.ARRIVING, batches.reader())
-            if target.empty:
-                return self._connection.execute(merge.insert(plan), values).fetchone()[0]
-            self._connection.execute(merge.stage(plan))
-            written = self._connection.execute(merge.merge(plan), values).fetchone()[0]
+            if target.write == Write.INSERT:
+                return self._connection.execute(merge.insert(plan, target), values).fetchone()[0]
+            self._connection.execute(merge.stage(plan, target))
+            if target.write == Write.APPEND:
+                statement = merge.append(plan, target, saved.cursor)
+            else:
+                statement = merge.merge(plan, target)
+            written = self._connection.execute(statement, values).fetchone()[0]
             self._connection.execute(f"drop table {merge.STAGED}")
         except (duckdb.Error, OSError) as error:
             if batches.error is not None:
@@ -129,10 +137,20 @@ class DuckdbSession:
             self._connection.unregister(merge.ARRIVING)
         return written
 
-    def commit(self, record: SyncRecord, states: dict[tuple[str, str], StreamState]) -> None:
-        """Data, state and the sync's record, all at once."""
+    def clear(self, schema: str, table: str) -> int:
+        """Take all rows out of a table; returns how many there were. A table that is not there has none."""
+        present = self._catalogue.get((schema.casefold(), table.casefold()))
+        if present is None or not ddl.is_ours(present):
+            return 0
+        with self._explaining(f"table {schema}.{table}"):
+            return self._connection.execute(f"delete from {quoted(schema)}.{quoted(table)}").fetchone()[0]
+
+    def commit(self, connection_id: str, reached: ConnectionState, record: SyncRecord | None = None) -> None:
+        """Data, state and, of a sync, its record, all at once."""
         with self._explaining("committing"):
-            state.write(self._connection, record, states, self._extracted_at)
+            state.write(self._connection, connection_id, reached, self._job_id)
+            if record is not None:
+                state.add_record(self._connection, record, self._extracted_at)
             self._connection.execute("commit")
 
     def _is_empty(self, plan: StreamPlan) -> bool:

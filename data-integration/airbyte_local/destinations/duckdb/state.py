@@ -9,9 +9,7 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 
 from airbyte_local.destinations.base import INTERNAL_SCHEMA, SyncRecord
-from airbyte_local.schema import StreamState
-
-StateKey = tuple[str, str]
+from airbyte_local.schema import ConnectionState, StreamState
 
 SCHEMA = f"""
 create schema if not exists {INTERNAL_SCHEMA};
@@ -26,13 +24,19 @@ create table if not exists {INTERNAL_SCHEMA}.syncs (
 """
 
 
-def read_states(connection: duckdb.DuckDBPyConnection, connection_id: str) -> dict[StateKey, StreamState]:
-    """The saved state of every stream of a connection, by (namespace, name)."""
+def read(connection: duckdb.DuckDBPyConnection, connection_id: str) -> ConnectionState:
+    """The saved state of a connection. The row without a stream is the source's position."""
     rows = connection.execute(
         f"select stream_namespace, stream_name, state from {INTERNAL_SCHEMA}.state where connection_id = $1",
         [connection_id],
     ).fetchall()
-    return {(namespace, name): StreamState(**json.loads(state)) for namespace, name, state in rows}
+    saved = ConnectionState()
+    for namespace, name, text in rows:
+        if name is None:
+            saved.position = json.loads(text)
+        else:
+            saved.streams[namespace, name] = StreamState(**json.loads(text))
+    return saved
 
 
 def next_moment(connection: duckdb.DuckDBPyConnection) -> datetime:
@@ -47,22 +51,22 @@ def next_moment(connection: duckdb.DuckDBPyConnection) -> datetime:
 
 
 def write(
-    connection: duckdb.DuckDBPyConnection,
-    record: SyncRecord,
-    states: dict[StateKey, StreamState],
-    extracted_at: datetime,
+    connection: duckdb.DuckDBPyConnection, connection_id: str, reached: ConnectionState, job_id: int
 ) -> None:
-    """Replace the connection's state and add the sync."""
-    now = datetime.now(UTC)
-    rows = [[*key, json.dumps(asdict(state))] for key, state in states.items()]
-    connection.execute(
-        f"delete from {INTERNAL_SCHEMA}.state where connection_id = $1", [record.connection_id]
-    )
+    """Replace a connection's state."""
+    rows = [[*key, json.dumps(asdict(state))] for key, state in reached.streams.items()]
+    if reached.position is not None:
+        rows.append([None, None, json.dumps(reached.position)])
+    connection.execute(f"delete from {INTERNAL_SCHEMA}.state where connection_id = $1", [connection_id])
     connection.execute(
         f"insert into {INTERNAL_SCHEMA}.state"
         " select $connection, r[1], r[2], r[3]::json, $job, $now from (select unnest($rows::varchar[][]) as r)",
-        {"connection": record.connection_id, "job": record.job_id, "now": now, "rows": rows},
+        {"connection": connection_id, "job": job_id, "now": datetime.now(UTC), "rows": rows},
     )
+
+
+def add_record(connection: duckdb.DuckDBPyConnection, record: SyncRecord, extracted_at: datetime) -> None:
+    """Add a sync to the history."""
     connection.execute(
         f"insert into {INTERNAL_SCHEMA}.syncs values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::json)",
         [
@@ -72,7 +76,7 @@ def write(
             record.started_at,
             record.watermark,
             extracted_at,
-            now,
+            datetime.now(UTC),
             sum(stream["rowsSynced"] for stream in record.streams),
             sum(stream["rowsWritten"] for stream in record.streams),
             json.dumps(record.streams),

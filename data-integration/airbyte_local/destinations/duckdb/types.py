@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from airbyte_local.destinations.base import EXTRACTED_AT, GENERATION_ID, META, RAW_ID
 from airbyte_local.schema import Column, DataType, Kind
 
@@ -38,14 +40,64 @@ def column_type(type_: DataType) -> str:
     return TYPES[type_.kind]
 
 
+INTEGER_DIGITS = {"SMALLINT": 5, "INTEGER": 10, "BIGINT": 19}
+WIDER = (("FLOAT", "DOUBLE"), ("DATE", "TIMESTAMP"))
+MAX_DECIMAL_DIGITS = 38
+
+
+def common_type(present: str, was: str | None, column: Column) -> str | None:
+    """The table's type for a column whose source type has changed: it holds what is there and what arrives, exactly.
+
+    `present` is the type in the table, `was` the source's type at the last sync. None when there is no such type.
+    Numbers become wider, decimals that outgrow 38 digits become text; nothing else becomes text, since whoever reads the
+    column counts on its type.
+    """
+    arriving = column_type(column.type)
+    if present == arriving:
+        return present
+    for narrow, wide in WIDER:
+        if {present, arriving} == {narrow, wide}:
+            return wide
+    if {present, arriving} <= INTEGER_DIGITS.keys():
+        return max(present, arriving, key=INTEGER_DIGITS.__getitem__)
+    ours, theirs = _digits(present), _digits(arriving)
+    if ours and theirs:
+        whole, scale = max(ours[0], theirs[0]), max(ours[1], theirs[1])
+        return (
+            f"DECIMAL({whole + scale},{scale})" if whole + scale <= MAX_DECIMAL_DIGITS else TYPES[Kind.TEXT]
+        )
+    # a numeric without bounds travels as text
+    if (ours and is_numeric(column.source_type)) or (theirs and is_numeric(was)):
+        return TYPES[Kind.TEXT]
+    return None
+
+
+def is_numeric(source_type: str | None) -> bool:
+    """Whether the source calls it a decimal number."""
+    return source_type is not None and source_type.startswith(("numeric", "decimal"))
+
+
+def _digits(type_: str) -> tuple[int, int] | None:
+    """Digits before and after the point that a type of exact numbers holds."""
+    if type_ in INTEGER_DIGITS:
+        return INTEGER_DIGITS[type_], 0
+    found = re.fullmatch(r"DECIMAL\((\d+),(\d+)\)", type_)
+    return (int(found[1]) - int(found[2]), int(found[2])) if found else None
+
+
 def quoted(name: str) -> str:
     """An identifier, quoted."""
     return '"' + name.replace('"', '""') + '"'
 
 
-def arrived(column: Column) -> str:
-    """The travelling column as an expression of its table's type."""
+def literal(text: str | None) -> str:
+    """A text as a constant."""
+    return "null" if text is None else "'" + text.replace("'", "''") + "'"
+
+
+def arrived(column: Column, type_: str) -> str:
+    """The travelling column as an expression of the table's type."""
     name = quoted(column.name)
-    if column.type.kind in (Kind.DECIMAL, Kind.JSON):
-        return f"cast({name} as {column_type(column.type)}) as {name}"
+    if column.type.kind in (Kind.DECIMAL, Kind.JSON) or type_ != column_type(column.type):
+        return f"cast({name} as {type_}) as {name}"
     return name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from itertools import groupby
 from operator import itemgetter
@@ -37,10 +38,23 @@ where n.nspname = any(%s) and c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.r
 order by n.nspname, c.relname, a.attnum
 """
 
+REFERENCES = """
+select n.nspname, c.relname, pn.nspname, p.relname
+from pg_constraint k
+join pg_class c on c.oid = k.conrelid
+join pg_namespace n on n.oid = c.relnamespace
+join pg_class p on p.oid = k.confrelid
+join pg_namespace pn on pn.oid = p.relnamespace
+where k.contype = 'f' and k.conparentid = 0 and k.conrelid <> k.confrelid and n.nspname = any(%s)
+"""
+
 
 def discover(connection: psycopg.Connection, schemas: Sequence[str]) -> dict[tuple[str, str], SourceStream]:
     """The readable streams of `schemas`, by (schema, table)."""
     rows = connection.execute(CATALOGUE, [list(schemas)]).fetchall()
+    references = defaultdict(set)
+    for namespace, name, *parent in connection.execute(REFERENCES, [list(schemas)]):
+        references[namespace, name].add(tuple(parent))
     found = {}
     for (namespace, name), group in groupby(rows, itemgetter(0, 1)):
         columns, key = [], {}
@@ -50,7 +64,9 @@ def discover(connection: psycopg.Connection, schemas: Sequence[str]) -> dict[tup
             if position is not None:
                 key[position] = column
         primary_key = tuple(key[position] for position in sorted(key))
-        found[namespace, name] = SourceStream(namespace, name, tuple(columns), primary_key)
+        found[namespace, name] = SourceStream(
+            namespace, name, tuple(columns), primary_key, frozenset(references[namespace, name])
+        )
     return found
 
 

@@ -19,6 +19,7 @@ from airbyte_local.sources.postgres.cursor import (
     read_watermark,
 )
 from airbyte_local.sources.postgres.discover import discover, why_missing
+from airbyte_local.sources.postgres.position import check_position, read_position
 from elt.errors import EltError
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class PostgresSource:
         try:
             check(self._connection, self.address)
             self._clock = read_clock(self._connection)
+            self.position = read_position(self._connection)
         except BaseException:
             self._connection.close()
             raise
@@ -54,6 +56,10 @@ class PostgresSource:
     def why_missing(self, namespace: str, name: str) -> EltError:
         """Why a stream is not among the discovered ones."""
         return why_missing(self._connection, self.address, self._schemas, namespace, name)
+
+    def check_position(self, saved: dict[str, Any] | None) -> None:
+        """Raises EltError when the saved states are not of this source, or of a later time than it is at."""
+        check_position(self.address, saved, self.position)
 
     def check_cursor(self, label: str, column: Column) -> None:
         """Raises EltError when the column cannot be a cursor."""

@@ -1,0 +1,65 @@
+"""Streams that cannot be loaded, those that go with them, and how a job that loaded only the others ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from airbyte_local.schema import StreamPlan
+from elt.errors import EltError
+
+Key = tuple[str, str]
+
+
+class Failures:
+    """What stopped which stream, found before anything is loaded."""
+
+    def __init__(self) -> None:
+        self.roots: dict[Key, EltError] = {}
+        self.dependents: dict[Key, Key] = {}  # stream: the failed stream that it refers to
+
+    @contextmanager
+    def of(self, key: Key) -> Iterator[None]:
+        """An EltError within is this stream's end, not the job's."""
+        try:
+            yield
+        except EltError as error:
+            self.roots[key] = error
+
+    def remaining(self, plans: Iterable[StreamPlan]) -> list[StreamPlan]:
+        """The plans to go on with: neither failed nor, directly or not, referring by foreign key to one that did.
+
+        A child is held back because it would arrive without its parent.
+        """
+        left = [plan for plan in plans if plan.key not in self.failed]
+        while held := {plan.key: next(iter(plan.references & self.failed), None) for plan in left}:
+            new = {key: parent for key, parent in held.items() if parent is not None}
+            if not new:
+                break
+            self.dependents |= new
+            left = [plan for plan in left if plan.key not in new]
+        return left
+
+    @property
+    def failed(self) -> frozenset[Key]:
+        return frozenset(self.roots) | frozenset(self.dependents)
+
+    def reasons(self) -> dict[Key, str]:
+        """Why each stream was not loaded."""
+        held = {
+            key: f"refers to {'.'.join(parent)}, which is not loaded"
+            for key, parent in self.dependents.items()
+        }
+        return {key: str(error) for key, error in self.roots.items()} | held
+
+    def end(self, loaded: int) -> None:
+        """Raises the EltError that ends the job when a stream failed; `loaded` streams were."""
+        if not self.roots:
+            return
+        message = "; ".join(error.message for error in self.roots.values())
+        if self.dependents:
+            held = ", ".join(".".join(key) for key in sorted(self.dependents))
+            message += f"; held back with it, by foreign key: {held}"
+        rest = f"the other {loaded} streams are loaded" if loaded else "nothing was loaded"
+        remedies = list(dict.fromkeys(error.remedy for error in self.roots.values() if error.remedy))
+        raise EltError(f"{message}; {rest}", "; ".join(remedies))

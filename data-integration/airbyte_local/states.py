@@ -1,0 +1,51 @@
+"""How far a saved state still holds when a stream is planned again."""
+
+from __future__ import annotations
+
+from airbyte_local.enums import APPEND_MODES, SyncMode
+from airbyte_local.schema import StreamPlan, StreamState
+from elt.errors import EltError
+
+REFRESH = "refresh the connection: its tables are made anew from the source"
+
+
+def fresh(plan: StreamPlan, saved: StreamState | None) -> StreamState:
+    """The state to start from when the stream is read from its beginning; the generation goes on counting."""
+    return StreamState(
+        cursor=None,
+        cursor_field=plan.cursor.name if plan.cursor else None,
+        primary_key=list(plan.primary_key),
+        generation_id=saved.generation_id if saved else 0,
+        mode=plan.mode,
+    )
+
+
+def emptied(saved: StreamState | None) -> StreamState:
+    """The state of a stream whose rows were cleared: nothing but the generation, one further."""
+    return StreamState(generation_id=saved.generation_id + 1 if saved else 0)
+
+
+def usable(plan: StreamPlan, saved: StreamState | None) -> StreamState:
+    """The saved state as far as it holds for this plan: with another cursor the stream is read from its beginning.
+
+    Raises EltError when the table cannot be gone on with: another primary key, or rows in it that were never deduplicated.
+    """
+    state = fresh(plan, saved)
+    if saved is None:
+        return state
+    table = f"{plan.target_schema}.{plan.target_table}"
+    if saved.primary_key and plan.primary_key and saved.primary_key != state.primary_key:
+        raise EltError(
+            f"stream {plan.label}: the primary key was {', '.join(saved.primary_key)}"
+            f" and is now {', '.join(plan.primary_key)}",
+            f"go back to it, or {REFRESH}",
+        )
+    if plan.mode == SyncMode.INCREMENTAL_DEDUPED_HISTORY and saved.mode in APPEND_MODES:
+        raise EltError(
+            f"stream {plan.label}: {table} was filled with {saved.mode} and may hold a key more than once",
+            f"go back to that sync mode, or {REFRESH}",
+        )
+    if saved.cursor_field == state.cursor_field:
+        state.cursor = saved.cursor
+    state.columns = saved.columns
+    return state
