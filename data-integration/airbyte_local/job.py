@@ -1,16 +1,22 @@
 """`python -m airbyte_local.job`: one job, started by the server.
 
-The task comes as a line of JSON on standard input, which then stays open: its end means that the server is gone, and the
-job ends at once. Nothing is lost by that, because all of a sync is one transaction.
+The process imports the engine first and then waits: the task comes as a line of JSON on standard input, which stays open.
+Its end means that the server is gone, and the job ends at once. Nothing is lost by that: what a job has not committed, the
+next one does again.
 """
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import json
 import logging
 import os
 import sys
 import threading
+from typing import Any, NoReturn
+
+from setproctitle import setproctitle
 
 from airbyte_local.enums import JobStatus
 from airbyte_local.jobs.report import Report, log_to_stderr, redacted
@@ -19,11 +25,27 @@ from elt.errors import EltError
 
 log = logging.getLogger(__name__)
 
-STDIN, STDOUT = 0, 1
+STDIN, STDOUT, STDERR = 0, 1, 2
 SERVER_GONE = 70
 
+# what a job imports sooner or later, the libraries' own lazy parts included
+ENGINE = (
+    "airbyte_local.sync",
+    "airbyte_local.sources.postgres.snapshot",
+    "airbyte_local.destinations.duckdb",
+    "adbc_driver_postgresql.dbapi",
+    "pyarrow.dataset",
+)
 
-def read_task() -> dict:
+
+def import_engine() -> None:
+    """Take the time for imports before there is a task. A broken installation is told by the job, with its reason."""
+    with contextlib.suppress(Exception):
+        for name in ENGINE:
+            importlib.import_module(name)
+
+
+def read_task() -> dict[str, Any]:
     """The first line of standard input. Read without a buffer: the rest is the watcher's."""
     text = b""
     while not text.endswith(b"\n"):
@@ -41,17 +63,26 @@ def end_with_server() -> None:
     os._exit(SERVER_GONE)
 
 
-def main() -> None:
+def log_to(path: str) -> None:
+    """From here on standard error is the job's log file."""
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.dup2(file, STDERR)
+    os.close(file)
+
+
+def main() -> NoReturn:
+    setproctitle("airbyte_local.job waits for a task")
+    import_engine()
     task = read_task()
+    setproctitle(f"airbyte_local.job {task['jobId']}: {task['jobType']} of {task['connectionName']}")
     threading.Thread(target=end_with_server, daemon=True).start()
     secrets = secret_values([task["source"], task["destination"]])
-    log_to_stderr(secrets)
-    log.info("job %s: sync of connection %s", task["jobId"], task["connectionName"])
     report = Report(STDOUT)
     try:
-        from airbyte_local.sync import (
-            run,
-        )  # within the try: a broken installation is a failed job, with its reason
+        log_to(task["logPath"])
+        log_to_stderr(secrets)
+        log.info("job %s: %s of connection %s", task["jobId"], task["jobType"], task["connectionName"])
+        from airbyte_local.sync import run
 
         run(task, report)
     except EltError as error:
@@ -62,9 +93,11 @@ def main() -> None:
         reason = redacted(f"unexpected {type(error).__name__}: {error}", secrets)
     else:
         report.ended(JobStatus.SUCCEEDED)
-        return
+        os._exit(
+            0
+        )  # everything is committed and closed; taking the libraries down would only keep the client waiting
     report.ended(JobStatus.FAILED, reason)
-    sys.exit(1)
+    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ def create_app(store: Store, runner: JobRunner, tokens: Tokens) -> FastAPI:
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
+        runner.prepare()
         yield
         runner.stop()
 

@@ -69,13 +69,12 @@ def create_job(body: JobCreate, store: StoreOf, runner: RunnerOf) -> dict[str, A
     if status != ConnectionStatus.ACTIVE:
         raise Problem(409, f"the connection is {status}, not active", connectionId=connection["id"])
     try:
-        job = store.add_job(connection["id"], body.job_type)
+        job_id = runner.launch(connection, body.job_type)
     except ActiveJobError as error:
         raise Problem(
             409, f"a sync is already running for this connection: job {error.job_id}", jobId=error.job_id
         ) from None
-    runner.start(job, connection)
-    return shown(get_job(store, job["id"]))
+    return shown(get_job(store, job_id))
 
 
 @router.get("")

@@ -2,7 +2,7 @@
 
 The job's task (with secrets) goes through its standard input, never through arguments or the environment. That pipe stays
 open as long as the server lives: when it closes, the job ends itself, so that no job outlives a killed server. The job
-tells its progress and its result as JSON lines on standard output; its standard error is the job's log file.
+tells its progress and its result as JSON lines on standard output; its standard error becomes the job's log file.
 """
 
 from __future__ import annotations
@@ -12,18 +12,19 @@ import logging
 import signal
 import sqlite3
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
-from airbyte_local.enums import ActorKind, JobStatus
+from airbyte_local.enums import ActorKind, JobStatus, JobType
+from airbyte_local.jobs.processes import Processes
 from airbyte_local.store import Store
 
 log = logging.getLogger(__name__)
 
 TERM_SECONDS = 5.0
+SPARE_SECONDS = 0.5  # after the last job has ended: its client's next questions come first
 SERVER_STOPPED = "the server was stopped while the job ran; nothing is half done: the next sync goes on"
 
 
@@ -39,16 +40,35 @@ class JobRunner:
         self._watchers: dict[int, threading.Thread] = {}
         self._ends: dict[int, tuple[JobStatus, str | None]] = {}  # what a cancel or stop has decided
         self._stopping = False
+        self._ready = Processes()
 
-    def start(self, job: dict[str, Any], connection: dict[str, Any]) -> None:
-        """Run a pending job in a process of its own; returns at once."""
+    def launch(self, connection: dict[str, Any], type_: JobType) -> int:
+        """Run a job of a connection in a process of its own; returns its id at once. Raises ActiveJobError."""
+        job = self._store.add_job(connection["id"], type_)
+        self._start(job, connection)
+        return job["id"]
+
+    def prepare(self) -> None:
+        """Have a process ready for the next job, unless one runs now: it is not to be slowed down."""
+        timer = threading.Timer(SPARE_SECONDS, self._keep_spare)
+        timer.daemon = True
+        timer.start()
+
+    def _keep_spare(self) -> None:
+        with self._lock:
+            idle = not self._processes
+        if idle:
+            self._ready.keep_spare()
+
+    def _start(self, job: dict[str, Any], connection: dict[str, Any]) -> None:
         job_id = job["id"]
         with self._lock:
             if self._stopping:
                 self._store.end_job(job_id, JobStatus.FAILED, SERVER_STOPPED)
                 return
             try:
-                process = self._process(job_id)
+                self._log_path(job_id).touch(mode=0o600)
+                process = self._ready.take()
             except OSError as error:
                 self._store.end_job(job_id, JobStatus.FAILED, f"its process could not be started: {error}")
                 return
@@ -68,6 +88,7 @@ class JobRunner:
         with self._lock:
             self._stopping = True
             running = list(self._processes)
+        self._ready.close()
         for job_id in running:
             self._end(job_id, JobStatus.FAILED, SERVER_STOPPED)
 
@@ -88,21 +109,6 @@ class JobRunner:
             process.kill()
             watcher.join()
 
-    def _process(self, job_id: int) -> subprocess.Popen[bytes]:
-        with self._log_path(job_id).open("ab") as log_file:
-            return subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "airbyte_local.job",
-                    str(job_id),
-                ],  # the number is for people who look at `ps`
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log_file,
-                start_new_session=True,  # a terminal's Ctrl-C reaches the server, which ends its jobs in order
-            )
-
     def _log_path(self, job_id: int) -> Path:
         return self._logs / f"{job_id}.log"
 
@@ -112,6 +118,8 @@ class JobRunner:
         destination = self._store.actor(ActorKind.DESTINATION, connection["destination_id"])
         task = {
             "jobId": job["id"],
+            "jobType": job["type"],
+            "logPath": str(self._log_path(job["id"])),
             "connectionId": connection["id"],
             "connectionName": body["name"],
             "source": {"type": source["type"], "configuration": source["configuration"]},
@@ -120,6 +128,7 @@ class JobRunner:
             "namespaceDefinition": body["namespaceDefinition"],
             "namespaceFormat": body["namespaceFormat"],
             "prefix": body["prefix"],
+            "nonBreakingSchemaUpdatesBehavior": body["nonBreakingSchemaUpdatesBehavior"],
         }
         return json.dumps(task).encode() + b"\n"
 
@@ -147,6 +156,7 @@ class JobRunner:
         with self._lock:
             self._processes.pop(job_id, None)
             self._watchers.pop(job_id, None)
+        self.prepare()
 
     def _heard(self, job_id: int, event: dict[str, Any]) -> tuple[JobStatus, str | None] | None:
         """Store a progress event; return a result event."""

@@ -190,6 +190,30 @@ def test_a_restarted_server_keeps_everything_and_runs_no_job(
     assert made.sync()["status"] == "succeeded"
 
 
+def test_a_process_waits_for_the_next_job_and_goes_with_the_server(
+    own_airbyte: AirbyteServer, shop: SourceDatabase, tmp_path: Path
+) -> None:
+    made = connect(own_airbyte, source_configuration(shop), tmp_path / "warehouse.duckdb", STREAMS)
+    wait_until(lambda: len(job_processes(own_airbyte)) == 1)
+    spare = job_processes(own_airbyte)
+    with held_at_lines(shop):
+        job_id = made.start()
+        wait_until(lambda: waits_for_lines(shop))
+        assert job_processes(own_airbyte) == spare  # it works now, and none is started beside it
+        title = subprocess.run(["ps", "-o", "args=", "-p", str(*spare)], capture_output=True, text=True)
+        assert title.stdout.strip() == f"airbyte_local.job {job_id}: sync of shop"
+    assert own_airbyte.wait(job_id)["status"] == "succeeded"
+    wait_until(lambda: job_processes(own_airbyte) not in ([], spare))
+    (spare_pid,) = job_processes(own_airbyte)
+    os.kill(spare_pid, signal.SIGKILL)
+    wait_until(lambda: not runs(spare_pid))
+    assert made.sync()["status"] == "succeeded"
+    wait_until(lambda: job_processes(own_airbyte) not in ([], [spare_pid]))
+    (spare_pid,) = job_processes(own_airbyte)
+    own_airbyte.stop(signal.SIGKILL)
+    wait_until(lambda: not runs(spare_pid))
+
+
 def test_a_stopped_server_ends_with_code_zero(own_airbyte: AirbyteServer) -> None:
     assert own_airbyte.stop() == 0
 
