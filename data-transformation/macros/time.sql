@@ -56,3 +56,8 @@
 {% macro numbers_to(count) -%}
     {{ dbt.generate_series(count) }}
 {%- endmacro %}
+
+{#- The day (UTC) on which this run of dbt began, as a date. -#}
+{% macro build_day() -%}
+    cast('{{ run_started_at.strftime("%Y-%m-%d") }}' as date)
+{%- endmacro %}

@@ -57,7 +57,7 @@ def test_apply_creates_what_the_files_say(site: Site) -> None:
     assert connection["namespaceFormat"] == "adventureworks_${SOURCE_NAMESPACE}"
     assert connection["schedule"] == {"scheduleType": "manual"}
     streams = {f"{s['namespace']}.{s['name']}": s for s in connection["configurations"]["streams"]}
-    assert len(streams) == 29
+    assert len(streams) == 44
     assert streams["sales.salesorderdetail"]["primaryKey"] == [["salesorderid"], ["salesorderdetailid"]]
     assert {s["syncMode"] for s in streams.values()} == {"incremental_deduped_history"}
     for stream, column in (

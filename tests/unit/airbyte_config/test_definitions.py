@@ -53,7 +53,7 @@ def test_the_files_of_the_repository_are_right(settings_of) -> None:
     assert source.secrets == {"password": settings.source_reader_password.get_secret_value()}
     assert definitions.destination.values["destination_path"] == str(settings.warehouse_path)
     connection = definitions.connection("adventureworks").definition
-    assert len(connection.streams) == 29
+    assert len(connection.streams) == 44
     assert {stream.cursor_field for stream in connection.streams} == {"modifieddate"}
     order_line = next(stream for stream in connection.streams if stream.name == "salesorderdetail")
     assert connection.table_of(order_line, "main") == ("adventureworks_sales", "salesorderdetail")

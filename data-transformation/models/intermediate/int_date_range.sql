@@ -1,0 +1,40 @@
+-- grain: one row: the first and the last day that any fact refers to
+{%- set dates = [
+    ('stg_sales_order_headers', ['ordered_at', 'due_at', 'shipped_at']),
+    ('stg_sales_quotas', ['quota_date']),
+    ('stg_currency_rates', ['rate_date']),
+    ('stg_purchase_order_headers', ['ordered_at', 'shipped_at']),
+    ('stg_purchase_order_details', ['due_at']),
+    ('stg_work_orders', ['started_at', 'ended_at', 'due_at']),
+    ('int_inventory_movements', ['moved_at']),
+    ('stg_employee_pay_history', ['changed_at']),
+] %}
+with
+
+ranges as (
+    {% for model, columns in dates %}
+    {%- for column in columns %}
+    select
+        cast(min({{ column }}) as date) as first_day,
+        cast(max({{ column }}) as date) as last_day
+    from {{ ref(model) }}
+    union all
+    {%- endfor %}
+    {% endfor %}
+    -- stock is known up to the day of the build
+    select
+        {{ build_day() }} as first_day,
+        {{ build_day() }} as last_day
+
+),
+
+widest as (
+
+    select
+        min(first_day) as first_day,
+        max(last_day) as last_day
+    from ranges
+
+)
+
+select * from widest

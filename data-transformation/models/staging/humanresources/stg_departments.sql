@@ -1,0 +1,27 @@
+-- grain: one row per department
+with
+
+source as (
+
+    select * from {{ source('adventureworks_humanresources', 'department') }}
+
+),
+
+renamed as (
+
+    select
+        -- ids
+        departmentid as department_id,
+
+        -- text
+        name as department_name,
+        groupname as department_group,
+
+        -- extraction
+        cast(_airbyte_extracted_at as timestamp) as extracted_at
+    from source
+    where {{ not_deleted(source('adventureworks_humanresources', 'department')) }}
+
+)
+
+select * from renamed
