@@ -1,18 +1,12 @@
--- grain: one row per calendar day in the years that sales orders touch, and the unknown day
+-- grain: one row per calendar day in the years that the facts touch, and the unknown day
 with
 
-orders as (
-
-    select * from {{ ref('stg_sales_order_headers') }}
-
-),
-
-order_days as (
+date_range as (
 
     select
-        {{ first_day_of('year', 'min(least(ordered_at, due_at, coalesce(shipped_at, due_at)))') }} as first_year,
-        cast(max(greatest(ordered_at, due_at, coalesce(shipped_at, due_at))) as date) as last_day
-    from orders
+        {{ first_day_of('year', 'first_day') }} as first_year,
+        last_day
+    from {{ ref('int_date_range') }}
 
 ),
 
@@ -25,9 +19,9 @@ day_numbers as (
 days as (
 
     select
-        {{ plus_days('order_days.first_year', 'cast(day_numbers.generated_number - 1 as integer)') }} as date_day,
-        order_days.last_day
-    from order_days
+        {{ plus_days('date_range.first_year', 'cast(day_numbers.generated_number - 1 as integer)') }} as date_day,
+        date_range.last_day
+    from date_range
     cross join day_numbers
 
 ),
