@@ -1,0 +1,176 @@
+-- grain: one row per purchase order line, brought up to date as goods arrive (accumulating snapshot)
+with
+
+lines as (
+
+    select * from {{ ref('stg_purchase_order_details') }}
+
+),
+
+headers as (
+
+    select * from {{ ref('stg_purchase_order_headers') }}
+
+),
+
+statuses as (
+
+    select * from {{ ref('purchase_order_statuses') }}
+
+),
+
+products as (
+
+    select
+        *,
+        case when version_number = 1 then {{ beginning_of_time() }} else valid_from end as applies_from
+    from {{ ref('dim_product') }}
+
+),
+
+buyers as (
+
+    select
+        *,
+        case when version_number = 1 then {{ beginning_of_time() }} else valid_from end as applies_from
+    from {{ ref('dim_employee') }}
+
+),
+
+vendors as (
+
+    select * from {{ ref('dim_vendor') }}
+
+),
+
+ship_methods as (
+
+    select * from {{ ref('dim_ship_method') }}
+
+),
+
+-- every line with its order and the versions of the order's day
+described_lines as (
+
+    select
+        lines.purchase_order_id,
+        lines.purchase_order_line_id,
+        {{ key_or_unknown('products.product_key') }} as product_key,
+        {{ key_or_unknown('vendors.vendor_key') }} as vendor_key,
+        {{ key_or_unknown('buyers.employee_key') }} as buyer_key,
+        {{ key_or_unknown('ship_methods.ship_method_key') }} as ship_method_key,
+        {{ date_key('headers.ordered_at') }} as order_date_key,
+        {{ date_key('lines.due_at') }} as due_date_key,
+        {{ date_key('headers.shipped_at') }} as ship_date_key,
+        coalesce(statuses.purchase_order_status_name, 'Unknown') as purchase_order_status_name,
+        -- an order counts until it is known to be rejected
+        coalesce(statuses.counts_as_spend, true) as counts_as_spend,
+        headers.ordered_at,
+        lines.due_at,
+        headers.shipped_at,
+        {{ days_between('headers.ordered_at', 'headers.shipped_at') }} as days_to_ship,
+        {{ days_between('headers.ordered_at', 'lines.due_at') }} as days_to_due,
+        headers.shipped_at <= lines.due_at as is_shipped_on_time,
+        cast(lines.ordered_quantity as integer) as ordered_quantity,
+        lines.received_quantity,
+        lines.rejected_quantity,
+        lines.stocked_quantity,
+        lines.unit_price,
+        lines.line_total,
+        headers.tax_amount as order_tax_amount,
+        headers.freight_amount as order_freight_amount,
+        greatest(lines.extracted_at, coalesce(headers.extracted_at, lines.extracted_at)) as extracted_at
+    from lines
+    left join headers on lines.purchase_order_id = headers.purchase_order_id
+    left join statuses on headers.purchase_order_status_id = statuses.purchase_order_status_id
+    left join products
+        on
+            lines.product_id = products.product_id
+            and headers.ordered_at >= products.applies_from
+            and headers.ordered_at < products.valid_to
+    left join buyers
+        on
+            headers.buyer_id = buyers.employee_id
+            and headers.ordered_at >= buyers.applies_from
+            and headers.ordered_at < buyers.valid_to
+    left join vendors on headers.vendor_id = vendors.vendor_id
+    left join ship_methods on headers.ship_method_id = ship_methods.ship_method_id
+
+),
+
+weighed as (
+
+    select
+        *,
+        sum(line_total) over (partition by purchase_order_id) as all_lines_total,
+        row_number() over (
+            partition by purchase_order_id order by line_total desc, purchase_order_line_id asc
+        ) as line_rank
+    from described_lines
+
+),
+
+shared as (
+
+    select
+        *,
+        coalesce({{ share_of('order_tax_amount', 'line_total', 'all_lines_total') }}, 0) as tax_share,
+        coalesce({{ share_of('order_freight_amount', 'line_total', 'all_lines_total') }}, 0) as freight_share
+    from weighed
+
+),
+
+-- the largest line takes what rounding left over
+allocated as (
+
+    select
+        *,
+        tax_share + case
+            when line_rank = 1
+                then coalesce(order_tax_amount, 0) - sum(tax_share) over (partition by purchase_order_id)
+            else 0
+        end as tax_amount,
+        freight_share + case
+            when line_rank = 1
+                then coalesce(order_freight_amount, 0) - sum(freight_share) over (partition by purchase_order_id)
+            else 0
+        end as freight_amount
+    from shared
+
+),
+
+final as (
+
+    select
+        {{ surrogate_key(['purchase_order_id', 'purchase_order_line_id']) }} as purchase_key,
+        purchase_order_id,
+        purchase_order_line_id,
+        product_key,
+        vendor_key,
+        buyer_key,
+        ship_method_key,
+        order_date_key,
+        due_date_key,
+        ship_date_key,
+        purchase_order_status_name,
+        counts_as_spend,
+        ordered_at,
+        due_at,
+        shipped_at,
+        days_to_ship,
+        days_to_due,
+        is_shipped_on_time,
+        ordered_quantity,
+        received_quantity,
+        rejected_quantity,
+        stocked_quantity,
+        unit_price,
+        line_total,
+        cast(tax_amount as decimal(18, 4)) as tax_amount,
+        cast(freight_amount as decimal(18, 4)) as freight_amount,
+        extracted_at
+    from allocated
+
+)
+
+select * from final
