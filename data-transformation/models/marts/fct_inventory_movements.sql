@@ -1,0 +1,92 @@
+-- grain: one row per movement of goods, as the source recorded it
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='merge',
+        unique_key='movement_key',
+        on_schema_change='fail',
+        post_hook="{{ remove_vanished(ref('int_inventory_movements'), ['transaction_id']) }}"
+    )
+}}
+
+with
+
+movements as (
+
+    select * from {{ ref('int_inventory_movements') }}
+
+),
+
+movement_types as (
+
+    select * from {{ ref('movement_types') }}
+
+),
+
+products as (
+
+    select
+        *,
+        case when version_number = 1 then {{ beginning_of_time() }} else valid_from end as applies_from
+    from {{ ref('dim_product') }}
+
+),
+
+-- every movement with the product version of its day
+described as (
+
+    select
+        movements.transaction_id,
+        {{ key_or_unknown('products.product_key') }} as product_key,
+        coalesce(movement_types.movement_type_name, 'Unknown') as movement_type_name,
+        movements.reference_order_id,
+        movements.reference_order_line_id,
+        movements.moved_at,
+        cast(movements.quantity as integer) as quantity,
+        movements.actual_cost,
+        movements.extracted_at
+    from movements
+    left join movement_types on movements.movement_type_code = movement_types.movement_type_code
+    left join products
+        on
+            movements.product_id = products.product_id
+            and movements.moved_at >= products.applies_from
+            and movements.moved_at < products.valid_to
+
+),
+
+{%- if is_incremental() %}
+
+-- what the last sync brought, and what has the unknown member or a product version that is no longer right for it
+changed_movements as (
+
+    select described.transaction_id
+    from described
+    left join {{ this }} as built on described.transaction_id = built.transaction_id
+    where {{ any_differs('described', 'built', ['transaction_id', 'extracted_at', 'product_key']) }}
+
+),
+
+{%- endif %}
+
+final as (
+
+    select
+        {{ surrogate_key(['transaction_id']) }} as movement_key,
+        transaction_id,
+        product_key,
+        {{ date_key('moved_at') }} as movement_date_key,
+        movement_type_name,
+        reference_order_id,
+        reference_order_line_id,
+        quantity,
+        actual_cost,
+        extracted_at
+    from described
+    {%- if is_incremental() %}
+    where transaction_id in (select changed_movements.transaction_id from changed_movements)
+    {%- endif %}
+
+)
+
+select * from final

@@ -1,0 +1,129 @@
+-- grain: one row per work order, brought up to date as work goes on (accumulating snapshot)
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='merge',
+        unique_key='work_order_key',
+        on_schema_change='fail',
+        post_hook="{{ remove_vanished(ref('stg_work_orders'), ['work_order_id']) }}"
+    )
+}}
+
+with
+
+work_orders as (
+
+    select * from {{ ref('stg_work_orders') }}
+
+),
+
+operations as (
+
+    select * from {{ ref('int_work_order_operations') }}
+
+),
+
+products as (
+
+    select
+        *,
+        case when version_number = 1 then {{ beginning_of_time() }} else valid_from end as applies_from
+    from {{ ref('dim_product') }}
+
+),
+
+scrap_reasons as (
+
+    select * from {{ ref('dim_scrap_reason') }}
+
+),
+
+-- every work order with the product version of the day on which it began
+described as (
+
+    select
+        work_orders.work_order_id,
+        {{ key_or_unknown('products.product_key') }} as product_key,
+        {{ key_or_unknown('scrap_reasons.scrap_reason_key') }} as scrap_reason_key,
+        work_orders.started_at,
+        work_orders.ended_at,
+        work_orders.due_at,
+        operations.planned_start_at,
+        operations.planned_end_at,
+        operations.actual_start_at,
+        operations.actual_end_at,
+        cast(coalesce(operations.operation_count, 0) as integer) as operation_count,
+        cast(work_orders.ordered_quantity as integer) as ordered_quantity,
+        cast(work_orders.scrapped_quantity as integer) as scrapped_quantity,
+        cast(work_orders.stocked_quantity as integer) as stocked_quantity,
+        cast(operations.actual_hours as decimal(18, 4)) as actual_hours,
+        cast(operations.planned_cost as decimal(18, 4)) as planned_cost,
+        cast(operations.actual_cost as decimal(18, 4)) as actual_cost,
+        cast(products.standard_cost * work_orders.scrapped_quantity as decimal(18, 4)) as scrap_cost,
+        greatest(work_orders.extracted_at, coalesce(operations.extracted_at, work_orders.extracted_at))
+            as extracted_at
+    from work_orders
+    left join operations on work_orders.work_order_id = operations.work_order_id
+    left join products
+        on
+            work_orders.product_id = products.product_id
+            and work_orders.started_at >= products.applies_from
+            and work_orders.started_at < products.valid_to
+    left join scrap_reasons on work_orders.scrap_reason_id = scrap_reasons.scrap_reason_id
+
+),
+
+{%- if is_incremental() %}
+
+-- what the last sync brought, and what has the unknown member or a product version that is no longer right for it
+changed_work_orders as (
+
+    select described.work_order_id
+    from described
+    left join {{ this }} as built on described.work_order_id = built.work_order_id
+    where
+        {{ any_differs('described', 'built', [
+            'work_order_id', 'extracted_at', 'product_key', 'scrap_reason_key', 'operation_count', 'scrap_cost'
+        ]) }}
+
+),
+
+{%- endif %}
+
+final as (
+
+    select
+        {{ surrogate_key(['work_order_id']) }} as work_order_key,
+        work_order_id,
+        product_key,
+        scrap_reason_key,
+        {{ date_key('started_at') }} as start_date_key,
+        {{ date_key('ended_at') }} as end_date_key,
+        {{ date_key('due_at') }} as due_date_key,
+        started_at,
+        ended_at,
+        due_at,
+        planned_start_at,
+        planned_end_at,
+        actual_start_at,
+        actual_end_at,
+        {{ days_between('started_at', 'ended_at') }} as days_to_make,
+        {{ days_between('due_at', 'ended_at') }} as days_late,
+        ended_at <= due_at as is_made_on_time,
+        operation_count,
+        ordered_quantity,
+        scrapped_quantity,
+        stocked_quantity,
+        actual_hours,
+        planned_cost,
+        actual_cost,
+        scrap_cost,
+        extracted_at
+    from described
+    {%- if is_incremental() %}
+    where work_order_id in (select changed_work_orders.work_order_id from changed_work_orders)
+    {%- endif %}
+
+)
+
+select * from final
