@@ -8,7 +8,15 @@
     'dim_promotion': 'promotion_key',
     'dim_order_status': 'order_status_key',
     'dim_channel': 'channel_key',
-    'dim_credit_card_type': 'credit_card_type_key'
+    'dim_credit_card_type': 'credit_card_type_key',
+    'dim_ship_method': 'ship_method_key',
+    'dim_currency': 'currency_key',
+    'dim_sales_reason': 'sales_reason_key',
+    'dim_vendor': 'vendor_key',
+    'dim_location': 'location_key',
+    'dim_scrap_reason': 'scrap_reason_key',
+    'dim_department': 'department_key',
+    'dim_employee': 'employee_key'
 } %}
 
 {%- for dimension, key in dimensions.items() %}

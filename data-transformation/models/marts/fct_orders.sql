@@ -71,6 +71,24 @@ credit_card_types as (
 
 ),
 
+ship_methods as (
+
+    select * from {{ ref('dim_ship_method') }}
+
+),
+
+currency_rates as (
+
+    select * from {{ ref('stg_currency_rates') }}
+
+),
+
+currencies as (
+
+    select * from {{ ref('dim_currency') }}
+
+),
+
 line_summary as (
 
     select
@@ -102,6 +120,8 @@ orders as (
         {{ key_or_unknown('statuses.order_status_key') }} as order_status_key,
         {{ key_or_unknown('channels.channel_key') }} as channel_key,
         {{ key_or_unknown('credit_card_types.credit_card_type_key') }} as credit_card_type_key,
+        {{ key_or_unknown('ship_methods.ship_method_key') }} as ship_method_key,
+        {{ key_or_unknown('currencies.currency_key') }} as currency_key,
         {{ date_key('headers.ordered_at') }} as order_date_key,
         {{ date_key('headers.due_at') }} as due_date_key,
         {{ date_key('headers.shipped_at') }} as ship_date_key,
@@ -136,6 +156,9 @@ orders as (
     left join channels on headers.is_online_order = channels.is_online_order
     left join credit_cards on headers.credit_card_id = credit_cards.credit_card_id
     left join credit_card_types on credit_cards.card_type = credit_card_types.credit_card_type
+    left join ship_methods on headers.ship_method_id = ship_methods.ship_method_id
+    left join currency_rates on headers.currency_rate_id = currency_rates.currency_rate_id
+    left join currencies on currency_rates.to_currency_code = currencies.currency_code
 
 ),
 
@@ -151,7 +174,7 @@ changed_orders as (
         {{ any_differs('orders', 'built', [
             'order_id', 'extracted_at', 'line_count', 'line_total', 'customer_key', 'salesperson_key',
             'territory_key', 'bill_to_geography_key', 'ship_to_geography_key', 'order_status_key', 'channel_key',
-            'credit_card_type_key'
+            'credit_card_type_key', 'ship_method_key', 'currency_key'
         ]) }}
 
 ),

@@ -57,6 +57,8 @@ described_lines as (
         {{ key_or_unknown('orders.order_status_key') }} as order_status_key,
         {{ key_or_unknown('orders.channel_key') }} as channel_key,
         {{ key_or_unknown('orders.credit_card_type_key') }} as credit_card_type_key,
+        {{ key_or_unknown('orders.ship_method_key') }} as ship_method_key,
+        {{ key_or_unknown('orders.currency_key') }} as currency_key,
         coalesce(orders.order_date_key, -1) as order_date_key,
         coalesce(orders.due_date_key, -1) as due_date_key,
         coalesce(orders.ship_date_key, -1) as ship_date_key,
@@ -97,7 +99,7 @@ changed_orders as (
         {{ any_differs('described_lines', 'built', [
             'order_line_id', 'extracted_at', 'product_key', 'promotion_key', 'customer_key', 'salesperson_key',
             'territory_key', 'bill_to_geography_key', 'ship_to_geography_key', 'order_status_key', 'channel_key',
-            'credit_card_type_key', 'standard_cost', 'is_cost_estimated'
+            'credit_card_type_key', 'ship_method_key', 'currency_key', 'standard_cost', 'is_cost_estimated'
         ]) }}
 
 ),
@@ -170,6 +172,8 @@ final as (
         order_status_key,
         channel_key,
         credit_card_type_key,
+        ship_method_key,
+        currency_key,
         order_date_key,
         due_date_key,
         ship_date_key,

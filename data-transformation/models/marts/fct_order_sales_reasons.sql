@@ -1,0 +1,68 @@
+-- grain: one row per sales order and reason to buy, or one "No reason" row for an order that names none (bridge)
+with
+
+orders as (
+
+    select * from {{ ref('fct_orders') }}
+
+),
+
+order_reasons as (
+
+    select * from {{ ref('stg_sales_order_reasons') }}
+
+),
+
+sales_reasons as (
+
+    select * from {{ ref('dim_sales_reason') }}
+
+),
+
+-- 0 is "No reason"
+named as (
+
+    select
+        orders.order_id,
+        orders.order_key,
+        orders.order_date_key,
+        coalesce(order_reasons.sales_reason_id, 0) as sales_reason_id,
+        count(*) over (partition by orders.order_id) as reason_count,
+        row_number() over (partition by orders.order_id order by order_reasons.sales_reason_id) as reason_number
+    from orders
+    left join order_reasons on orders.order_id = order_reasons.order_id
+
+),
+
+-- equal shares at 6 decimals; the last reason takes the rest
+weighed as (
+
+    select
+        *,
+        cast(round(cast(1 as decimal(18, 6)) / reason_count, 6) as decimal(9, 6)) as equal_share
+    from named
+
+),
+
+final as (
+
+    select
+        {{ surrogate_key(['weighed.order_id', 'weighed.sales_reason_id']) }} as order_sales_reason_key,
+        weighed.order_id,
+        weighed.order_key,
+        {{ key_or_unknown('sales_reasons.sales_reason_key') }} as sales_reason_key,
+        weighed.order_date_key,
+        cast(weighed.reason_count as integer) as reason_count,
+        cast(
+            case
+                when weighed.reason_number = weighed.reason_count
+                    then 1 - weighed.equal_share * (weighed.reason_count - 1)
+                else weighed.equal_share
+            end as decimal(9, 6)
+        ) as weight
+    from weighed
+    left join sales_reasons on weighed.sales_reason_id = sales_reasons.sales_reason_id
+
+)
+
+select * from final

@@ -1,0 +1,71 @@
+-- grain: one row per salesperson and quarter for which a quota was set (periodic snapshot)
+with
+
+quotas as (
+
+    select
+        *,
+        {{ first_day_of('quarter', 'quota_date') }} as quarter_start
+    from {{ ref('stg_sales_quotas') }}
+
+),
+
+salespeople as (
+
+    select * from {{ ref('dim_salesperson') }}
+
+),
+
+sales as (
+
+    select * from {{ ref('fct_sales') }}
+
+),
+
+dates as (
+
+    select * from {{ ref('dim_date') }}
+
+),
+
+statuses as (
+
+    select * from {{ ref('dim_order_status') }}
+
+),
+
+-- revenue of each salesperson and calendar quarter
+quarterly_revenue as (
+
+    select
+        sales.salesperson_key,
+        {{ first_day_of('quarter', 'dates.date_day') }} as quarter_start,
+        sum(sales.line_total) as revenue
+    from sales
+    inner join dates on sales.order_date_key = dates.date_key
+    inner join statuses on sales.order_status_key = statuses.order_status_key
+    where statuses.counts_as_revenue
+    group by sales.salesperson_key, {{ first_day_of('quarter', 'dates.date_day') }}
+
+),
+
+final as (
+
+    select
+        {{ surrogate_key(['quotas.salesperson_id', timestamp_text('quotas.quota_date')]) }} as sales_quota_key,
+        quotas.salesperson_id,
+        {{ key_or_unknown('salespeople.salesperson_key') }} as salesperson_key,
+        {{ date_key('quotas.quota_date') }} as quota_date_key,
+        quotas.quarter_start,
+        quotas.quota_amount,
+        cast(coalesce(quarterly_revenue.revenue, 0) as decimal(18, 6)) as revenue
+    from quotas
+    left join salespeople on quotas.salesperson_id = salespeople.salesperson_id
+    left join quarterly_revenue
+        on
+            salespeople.salesperson_key = quarterly_revenue.salesperson_key
+            and quotas.quarter_start = quarterly_revenue.quarter_start
+
+)
+
+select * from final
