@@ -1,0 +1,167 @@
+"""airbyte_local under measurement: a real server, jobs started and watched through its API as any client does."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import duckdb
+import psutil
+
+from tests.benchmarks.order_lines import TABLE, TOTALS, OrderLines
+from tests.fixtures.airbyte import AirbyteServer
+from tests.fixtures.source import free_port
+
+SAMPLE_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Run:
+    """One job: seconds from the request that starts it to the answer `succeeded`; bytes of its process at the most."""
+
+    seconds: float
+    rows: int
+    peak: int
+
+
+class Engine:
+    """A running server and its one workspace."""
+
+    def __init__(self, server: AirbyteServer) -> None:
+        self.server = server
+        self.workspace_id = self._post("workspaces", name="benchmark")["workspaceId"]
+
+    def connect(self, lines: OrderLines, warehouse: Path) -> str:
+        """A connection of the order lines with the file `warehouse`; returns its id."""
+        dsn = lines.database.dsn("reader")
+        source = {
+            "sourceType": "postgres",
+            "host": dsn["host"],
+            "port": dsn["port"],
+            "database": dsn["dbname"],
+            "username": dsn["user"],
+            "password": dsn["password"],
+            "schemas": [TABLE.schema],
+            "ssl_mode": {"mode": "disable"},
+            "replication_method": {"method": "Standard"},
+        }
+        destination = {"destinationType": "duckdb", "destination_path": str(warehouse)}
+        stream = {
+            "namespace": TABLE.schema,
+            "name": TABLE.name,
+            "syncMode": "incremental_deduped_history",
+            "cursorField": ["modifieddate"],
+            "primaryKey": [[column] for column in TABLE.primary_key],
+        }
+        name = f"order lines {uuid4()}"
+        return self._post(
+            "connections",
+            name=name,
+            sourceId=self._actor("source", name, source),
+            destinationId=self._actor("destination", name, destination),
+            namespaceDefinition="source",
+            configurations={"streams": [stream]},
+        )["connectionId"]
+
+    def sync(self, connection_id: str) -> Run:
+        """One sync from beginning to end. Raises RuntimeError with the reason when it fails."""
+        started = time.monotonic()
+        job = self._post("jobs", connectionId=connection_id, jobType="sync")
+        with memory_of_job(self.server.process.pid) as peak:
+            while job["status"] in ("pending", "running"):
+                # often enough to be exact to a fiftieth, seldom enough to leave the job its cores
+                time.sleep(min(0.5, max(0.03, (time.monotonic() - started) / 50)))
+                job = self.server.job(job["jobId"])
+        seconds = time.monotonic() - started
+        if job["status"] != "succeeded":
+            raise RuntimeError(f"the sync {job['status']}: {job.get('failureReason')}")
+        return Run(seconds, job["rowsSynced"], peak.bytes)
+
+    def _actor(self, kind: str, name: str, configuration: dict[str, Any]) -> str:
+        answer = self._post(f"{kind}s", name=name, workspaceId=self.workspace_id, configuration=configuration)
+        return answer[f"{kind}Id"]
+
+    def _post(self, resource: str, **body: Any) -> dict[str, Any]:
+        answer = self.server.http.post(f"/{resource}", json=body)
+        if answer.is_error:
+            raise RuntimeError(f"POST /{resource}: {answer.text}")
+        return answer.json()
+
+
+@contextmanager
+def engine(home: Path) -> Iterator[Engine]:
+    """A server with its state under `home`, stopped at the end."""
+    home.mkdir(parents=True, exist_ok=True)
+    server = AirbyteServer(home, free_port())
+    try:
+        server.start()
+        yield Engine(server)
+    finally:
+        if server.process is not None and server.process.poll() is None:
+            server.stop()
+
+
+def totals(warehouse: Path, table: str = TABLE.qualified) -> tuple[Any, ...]:
+    """The copy's figures, to be compared with the source's."""
+    with duckdb.connect(warehouse, read_only=True) as connection:
+        return connection.execute(f"select {TOTALS} from {table}").fetchone()
+
+
+class Peak:
+    """The most memory that a server's job has had: its resident size, children included."""
+
+    def __init__(self, server_pid: int) -> None:
+        self.bytes = 0
+        self._server = psutil.Process(server_pid)
+        self._job: psutil.Process | None = None
+
+    def look(self) -> None:
+        """Find the job's process once, then read it: looking through all processes costs the job time."""
+        try:
+            if self._job is None:
+                children = self._server.children()
+                self._job = next((child for child in children if is_job(child)), None)
+            if self._job is not None:
+                self.bytes = max(self.bytes, resident_peak(self._job))
+        except psutil.Error:
+            pass  # it has ended
+
+
+def is_job(process: psutil.Process) -> bool:
+    return any("airbyte_local.job" in word for word in process.cmdline())
+
+
+def resident_peak(process: psutil.Process) -> int:
+    """The greatest resident size so far where the system remembers it (Linux), else that of now."""
+    try:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+    except OSError:
+        return process.memory_info().rss
+    for line in status.splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return 0  # a process that has just ended has none
+
+
+@contextmanager
+def memory_of_job(server_pid: int) -> Iterator[Peak]:
+    """Watch the memory of the server's job from another thread."""
+    peak, ended = Peak(server_pid), threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(SAMPLE_SECONDS):
+            peak.look()
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        ended.set()
+        thread.join()
