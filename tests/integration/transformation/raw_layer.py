@@ -29,6 +29,7 @@ FILLERS = {
     "BOOLEAN": "false",
     "TIMESTAMP": "timestamp '2024-01-01'",
     "DATE": "date '2024-01-01'",
+    "TIME": "time '07:00'",
 }
 METADATA = "_airbyte_raw_id varchar, _airbyte_extracted_at timestamptz, _airbyte_meta json, _airbyte_generation_id bigint"
 

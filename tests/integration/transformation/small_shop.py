@@ -49,6 +49,64 @@ def price(product: int, start: str, end: str | None, amount: str) -> dict[str, o
     return {"productid": product, "startdate": start, "enddate": end, "listprice": amount}
 
 
+def work_order(
+    number: int, product: int, quantity: int, scrapped: int = 0, **more: object
+) -> dict[str, object]:
+    return {
+        "workorderid": number,
+        "productid": product,
+        "orderqty": quantity,
+        "scrappedqty": scrapped,
+        "startdate": "2025-03-01",
+        "duedate": "2025-03-12",
+        "enddate": None,
+    } | more
+
+
+def operation(of: int, place: int, hours: str | None, cost: str | None) -> dict[str, object]:
+    return {
+        "workorderid": of,
+        "productid": 707,
+        "operationsequence": place,
+        "locationid": 10,
+        "scheduledstartdate": "2025-03-01",
+        "scheduledenddate": "2025-03-08",
+        "actualstartdate": "2025-03-02" if cost else None,
+        "actualenddate": "2025-03-09" if cost else None,
+        "actualresourcehrs": hours,
+        "plannedcost": "90",
+        "actualcost": cost,
+    }
+
+
+def movement(number: int, product: int, kind: str, day: str, quantity: int) -> dict[str, object]:
+    return {
+        "transactionid": number,
+        "productid": product,
+        "referenceorderid": 1,
+        "referenceorderlineid": 1,
+        "transactiondate": day,
+        "transactiontype": kind,
+        "quantity": quantity,
+        "actualcost": "12.5",
+    }
+
+
+def purchase(
+    number: int, of: int, product: int, ordered: int, received: str, rejected: str
+) -> dict[str, object]:
+    return {
+        "purchaseorderid": of,
+        "purchaseorderdetailid": number,
+        "duedate": "2025-03-20",
+        "orderqty": ordered,
+        "productid": product,
+        "unitprice": "1.25",
+        "receivedqty": received,
+        "rejectedqty": rejected,
+    }
+
+
 AT_FIRST = {
     "person.countryregion": [{"countryregioncode": "US", "name": "United States"}],
     "person.stateprovince": [
@@ -76,7 +134,20 @@ AT_FIRST = {
     ],
     "person.emailaddress": [{"businessentityid": 10, "emailaddressid": 1, "emailaddress": "ana@example.com"}],
     "person.personphone": [{"businessentityid": 10, "phonenumber": "555-0124", "phonenumbertypeid": 1}],
-    "humanresources.employee": [{"businessentityid": 279, "jobtitle": "Sales Representative"}],
+    "humanresources.employee": [
+        {"businessentityid": 279, "jobtitle": "Sales Representative", "hiredate": "2024-03-01"}
+    ],
+    "humanresources.department": [
+        {"departmentid": 3, "name": "Sales", "groupname": "Sales and Marketing"},
+        {"departmentid": 5, "name": "Purchasing", "groupname": "Inventory Management"},
+    ],
+    "humanresources.shift": [{"shiftid": 1, "name": "Day"}],
+    "humanresources.employeedepartmenthistory": [
+        {"businessentityid": 279, "departmentid": 3, "shiftid": 1, "startdate": "2024-03-01", "enddate": None}
+    ],
+    "humanresources.employeepayhistory": [
+        {"businessentityid": 279, "ratechangedate": "2024-03-01", "rate": "20", "payfrequency": 2}
+    ],
     "production.productcategory": [{"productcategoryid": 1, "name": "Bikes"}],
     "production.productsubcategory": [
         {"productsubcategoryid": 1, "productcategoryid": 1, "name": "Road Bikes"}
@@ -115,6 +186,76 @@ AT_FIRST = {
         price(707, "2024-01-01", None, "20"),
         price(709, "2024-01-01", "2024-12-31", "8"),
     ],
+    "production.location": [
+        {"locationid": 6, "name": "Miscellaneous Storage", "costrate": "0", "availability": "0"},
+        {"locationid": 10, "name": "Frame Forming", "costrate": "22.5", "availability": "96"},
+    ],
+    "production.scrapreason": [{"scrapreasonid": 4, "name": "Drill size too large"}],
+    "production.workorder": [
+        work_order(1, 707, 10, enddate="2025-03-11"),
+        work_order(2, 707, 8),
+        work_order(3, 999, 5),  # its product has not arrived
+        work_order(4, 708, 5),
+        work_order(5, 708, 6),
+    ],
+    "production.workorderrouting": [operation(1, 1, "4", "90"), operation(2, 1, None, None)],
+    "production.transactionhistory": [
+        movement(11, 707, "S", "2025-03-01", 2),
+        movement(12, 999, "P", "2025-03-02", 5),
+        movement(13, 708, "W", "2025-03-03", 6),
+        movement(14, 707, "S", "2025-06-05", 1),
+    ],
+    "production.transactionhistoryarchive": [movement(1, 707, "S", "2024-06-01", 1)],
+    "production.productinventory": [
+        {"productid": 707, "locationid": 6, "shelf": "A", "bin": 1, "quantity": 40},
+        {"productid": 708, "locationid": 6, "shelf": "A", "bin": 2, "quantity": 7},
+    ],
+    "purchasing.shipmethod": [
+        {"shipmethodid": 1, "name": "XRQ - TRUCK GROUND", "shipbase": "3.95", "shiprate": "0.99"}
+    ],
+    "purchasing.vendor": [
+        {"businessentityid": 90, "accountnumber": "BOLTS0001", "name": "Bolts", "creditrating": 1}
+    ],
+    "purchasing.purchaseorderheader": [
+        {
+            "purchaseorderid": 1,
+            "status": 2,
+            "employeeid": 279,
+            "vendorid": 90,
+            "shipmethodid": 1,
+            "orderdate": "2025-03-06",
+            "shipdate": None,
+            "subtotal": "18.75",
+            "taxamt": "1.5",
+            "freight": "0.4688",
+        }
+    ],
+    "purchasing.purchaseorderdetail": [purchase(1, 1, 708, 10, "0", "0"), purchase(2, 1, 999, 5, "5", "1")],
+    "sales.salespersonquotahistory": [
+        {"businessentityid": 279, "quotadate": "2025-02-28", "salesquota": "100"}
+    ],
+    "sales.salesreason": [
+        {"salesreasonid": 1, "name": "Price", "reasontype": "Other"},
+        {"salesreasonid": 2, "name": "On Promotion", "reasontype": "Promotion"},
+    ],
+    "sales.salesorderheadersalesreason": [
+        {"salesorderid": 1, "salesreasonid": 1},
+        {"salesorderid": 4, "salesreasonid": 1},
+    ],
+    "sales.currency": [
+        {"currencycode": "USD", "name": "US Dollar"},
+        {"currencycode": "EUR", "name": "EURO"},
+    ],
+    "sales.currencyrate": [
+        {
+            "currencyrateid": 1,
+            "currencyratedate": "2025-03-06",
+            "fromcurrencycode": "USD",
+            "tocurrencycode": "EUR",
+            "averagerate": "0.9",
+            "endofdayrate": "0.91",
+        }
+    ],
     "sales.salesterritory": [
         {"territoryid": 1, "name": "Northwest", "countryregioncode": "US", "group": "NA"}
     ],
@@ -135,7 +276,7 @@ AT_FIRST = {
         order(6, 1, "2025-03-03", "40.00"),
         order(8, 1, "2025-03-04", "19.00"),
         order(9, 1, "2025-03-05", "20.00"),
-        order(10, 1, "2025-03-06", "10.00", shiptoaddressid=1),
+        order(10, 1, "2025-03-06", "10.00", shiptoaddressid=1, shipmethodid=1, currencyrateid=1),
         order(11, 1, "2025-06-05", "20.00"),
     ],
     "sales.salesorderdetail": [
@@ -155,8 +296,45 @@ AT_FIRST = {
 }
 
 # order 1 is corrected, 2 shipped, 7 new; 3 gets its customer, 8 its product, 9 another cost, 10 another place, 11 another
-# product version (a price change that arrives late); 5 and a line of 6 go; 4 stays as it is
+# product version (a price change that arrives late); 5 and a line of 6 go; 4 stays as it is. Work order 1 stays, 2 is
+# done, 3 gets its product, 4 scrap, 5 goes; movement 11 stays, 12 gets its product, 13 is archived, 14 another product
+# version; the purchase is shipped and received, stock moves, the salesperson changes department and pay
 LATER = {
+    "humanresources.employeedepartmenthistory": [
+        {
+            "businessentityid": 279,
+            "departmentid": 3,
+            "shiftid": 1,
+            "startdate": "2024-03-01",
+            "enddate": "2025-02-28",
+        },
+        {
+            "businessentityid": 279,
+            "departmentid": 5,
+            "shiftid": 1,
+            "startdate": "2025-03-01",
+            "enddate": None,
+        },
+    ],
+    "humanresources.employeepayhistory": [
+        {"businessentityid": 279, "ratechangedate": "2025-05-01", "rate": "22.5", "payfrequency": 2}
+    ],
+    "production.workorder": [
+        work_order(2, 707, 8, enddate="2025-03-14"),
+        work_order(4, 708, 5, 2, scrapreasonid=4, enddate="2025-03-12"),
+    ],
+    "production.workorderrouting": [operation(2, 1, "3.5", "100"), operation(4, 1, "1", "20")],
+    "production.transactionhistoryarchive": [movement(13, 708, "W", "2025-03-03", 6)],
+    "production.productinventory": [
+        {"productid": 707, "locationid": 6, "shelf": "A", "bin": 1, "quantity": 38},
+        {"productid": 999, "locationid": 10, "shelf": "B", "bin": 1, "quantity": 4},
+    ],
+    "purchasing.purchaseorderheader": [{"purchaseorderid": 1, "status": 4, "shipdate": "2025-03-15"}],
+    "purchasing.purchaseorderdetail": [purchase(1, 1, 708, 10, "10", "2")],
+    "sales.salespersonquotahistory": [
+        {"businessentityid": 279, "quotadate": "2025-05-31", "salesquota": "250"}
+    ],
+    "sales.salesorderheadersalesreason": [{"salesorderid": 1, "salesreasonid": 2}],
     "sales.customer": [{"customerid": 3, "personid": 10, "territoryid": 1}],
     "production.product": [
         {
