@@ -30,7 +30,10 @@ def connection_differences(file: ConnectionFile, present: dict[str, Any]) -> lis
     pairs = {
         "status": (file.status.value, present.get("status")),
         "schedule.scheduleType": (file.schedule.schedule_type.value, schedule.get("scheduleType")),
-        "schedule.cronExpression": (file.schedule.cron_expression, schedule.get("cronExpression")),
+        "schedule.cronExpression": (
+            _with_zone(file.schedule.cron_expression),
+            _with_zone(schedule.get("cronExpression")),
+        ),
         "namespaceDefinition": (file.namespace_definition.value, present.get("namespaceDefinition")),
         "namespaceFormat": (file.namespace_format or "", present.get("namespaceFormat") or ""),
         "prefix": (file.prefix, present.get("prefix") or ""),
@@ -42,6 +45,13 @@ def connection_differences(file: ConnectionFile, present: dict[str, Any]) -> lis
     streams = (present.get("configurations") or {}).get("streams") or []
     changed = [name for name, (meant, held) in pairs.items() if meant != held]
     return changed + stream_differences(file.streams, streams)
+
+
+def _with_zone(expression: str | None) -> str:
+    """A cron expression as Airbyte answers it: with its time zone, which is UTC where none was given."""
+    fields = (expression or "").split()
+    zoned = len(fields) > 6 and fields[-1][0].isalpha()
+    return " ".join(fields if zoned or not fields else [*fields, "UTC"])
 
 
 def stream_differences(meant: list[Stream], held: list[dict[str, Any]]) -> list[str]:

@@ -29,9 +29,6 @@ class JobType(StrEnum):
     CLEAR = "clear"
 
 
-RUNNABLE_TYPES = frozenset({JobType.SYNC})
-
-
 class SyncMode(StrEnum):
     """How a stream is read and written (`syncMode` of a stream configuration)."""
 

@@ -11,7 +11,8 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from airbyte_local.enums import ACTIVE_STATUSES, ENDED_STATUSES, ActorKind, JobS
 from airbyte_local.vault import Vault
 from elt.errors import EltError
 
-VERSION = 1
+VERSION = 2
 
 _ACTIVE = ", ".join(f"'{status}'" for status in sorted(ACTIVE_STATUSES))
 
@@ -37,7 +38,7 @@ create table actors (
 create table connections (
     id text primary key, workspace_id text not null references workspaces (id),
     source_id text not null references actors (id), destination_id text not null references actors (id),
-    body text not null, created_at integer not null, deleted integer not null default 0
+    body text not null, created_at integer not null, deleted integer not null default 0, next_run real
 );
 create table jobs (
     id integer primary key autoincrement, connection_id text not null references connections (id),
@@ -49,6 +50,26 @@ create unique index one_active_job on jobs (connection_id) where status in ({_AC
 create index jobs_by_connection on jobs (connection_id, id);
 """
 
+TAGS = """
+create table tags (
+    id text primary key, workspace_id text not null references workspaces (id), name text not null, color text not null,
+    unique (workspace_id, name)
+);
+create table connection_tags (
+    connection_id text not null references connections (id), tag_id text not null references tags (id) on delete cascade,
+    primary key (connection_id, tag_id)
+);
+"""
+
+# what leads from a layout to the next one
+UPGRADES = {
+    1: f"""
+    alter table connections add column next_run real;
+    update connections set body = json_remove(body, '$.tags');
+    {TAGS}
+    """,
+}
+
 
 class ActiveJobError(Exception):
     """The connection has a job already."""
@@ -56,6 +77,10 @@ class ActiveJobError(Exception):
     def __init__(self, job_id: int) -> None:
         self.job_id = job_id
         super().__init__(f"job {job_id} of this connection is still active")
+
+
+class TakenError(Exception):
+    """The workspace has a tag of that name."""
 
 
 class Store:
@@ -80,9 +105,11 @@ class Store:
                 "use that version, or set another ELT_HOME",
             )
         if version == 0:
-            self._db.executescript(f"begin; {SCHEMA} pragma user_version = {VERSION}; commit;")
+            self._db.executescript(f"begin; {SCHEMA} {TAGS} pragma user_version = {VERSION}; commit;")
             self._write("insert into meta values ('canary', ?)", [self._vault.seal("canary")])
             self.add_workspace("Default Workspace", {})
+        for older in range(version, VERSION) if version else ():
+            self._db.executescript(f"begin; {UPGRADES[older]} pragma user_version = {older + 1}; commit;")
         canary = self._row("select value from meta where name = 'canary'")
         self._vault.open(canary["value"])  # another key is found at the start, not in the midst of a request
 
@@ -93,6 +120,17 @@ class Store:
     def _write(self, sql: str, values: Iterable[Any] = ()) -> sqlite3.Cursor:
         with self._lock:
             return self._db.execute(sql, list(values))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._lock:
+            self._db.execute("begin immediate")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("rollback")
+                raise
+            self._db.execute("commit")
 
     def _rows(self, sql: str, values: Iterable[Any] = ()) -> list[dict[str, Any]]:
         with self._lock:
@@ -167,13 +205,11 @@ class Store:
 
     def delete_actor(self, key: str) -> None:
         """Its connections go with it, as in Airbyte."""
-        with self._lock:
-            self._write("begin immediate")
+        with self._transaction():
             self._write("update actors set deleted = 1 where id = ?", [key])
             self._write(
                 "update connections set deleted = 1 where source_id = ? or destination_id = ?", [key, key]
             )
-            self._write("commit")
 
     def _opened(self, row: dict[str, Any]) -> dict[str, Any]:
         return row | {"configuration": self._vault.open(row["configuration"])}
@@ -181,36 +217,120 @@ class Store:
     # connections
 
     def add_connection(
-        self, workspace_id: str, source_id: str, destination_id: str, body: dict[str, Any]
+        self,
+        workspace_id: str,
+        source_id: str,
+        destination_id: str,
+        body: dict[str, Any],
+        tag_ids: Iterable[str] = (),
+        next_run: float | None = None,
     ) -> dict[str, Any]:
         key = str(uuid.uuid4())
-        self._write(
-            "insert into connections (id, workspace_id, source_id, destination_id, body, created_at)"
-            " values (?, ?, ?, ?, ?, ?)",
-            [key, workspace_id, source_id, destination_id, json.dumps(body), int(time.time())],
-        )
+        with self._transaction():
+            self._write(
+                "insert into connections (id, workspace_id, source_id, destination_id, body, created_at, next_run)"
+                " values (?, ?, ?, ?, ?, ?, ?)",
+                [key, workspace_id, source_id, destination_id, json.dumps(body), int(time.time()), next_run],
+            )
+            self._tag(key, tag_ids)
         return self.connection(key)
 
     def connection(self, key: str) -> dict[str, Any] | None:
-        return _with_json(self._row("select * from connections where id = ? and not deleted", [key]), "body")
+        """With its tags, as rows."""
+        found = self._rows("select * from connections where id = ? and not deleted", [key])
+        return self._with_tags(found)[0] if found else None
 
     def connections(
-        self, workspace_ids: list[str], deleted: bool, limit: int, offset: int
+        self, workspace_ids: list[str], tag_ids: list[str], deleted: bool, limit: int, offset: int
     ) -> list[dict[str, Any]]:
+        """With their tags; `tag_ids` filters to those that have any of them."""
         where, values = _filter({"workspace_id": workspace_ids}, deleted)
-        return [_with_json(row, "body") for row in self._page("connections", where, values, limit, offset)]
+        if tag_ids:
+            some, more = _filter({"tag_id": tag_ids}, deleted=True)
+            where += f" and id in (select connection_id from connection_tags where {some})"
+            values += more
+        return self._with_tags(self._page("connections", where, values, limit, offset))
 
     def connections_of(self, actor_id: str) -> list[str]:
         """The ids of the connections that use a source or destination."""
         sql = "select id from connections where (source_id = ? or destination_id = ?) and not deleted"
         return [row["id"] for row in self._rows(sql, [actor_id, actor_id])]
 
-    def update_connection(self, key: str, body: dict[str, Any]) -> dict[str, Any]:
-        self._write("update connections set body = ? where id = ?", [json.dumps(body), key])
+    def update_connection(
+        self, key: str, body: dict[str, Any], tag_ids: Iterable[str] | None, next_run: float | None
+    ) -> dict[str, Any]:
+        """`tag_ids` None leaves the tags as they are."""
+        with self._transaction():
+            self._write(
+                "update connections set body = ?, next_run = ? where id = ?",
+                [json.dumps(body), next_run, key],
+            )
+            if tag_ids is not None:
+                self._write("delete from connection_tags where connection_id = ?", [key])
+                self._tag(key, tag_ids)
         return self.connection(key)
 
     def delete_connection(self, key: str) -> None:
         self._write("update connections set deleted = 1 where id = ?", [key])
+
+    def due(self, moment: float) -> list[dict[str, Any]]:
+        """Connections whose next run is not later than this."""
+        sql = "select * from connections where next_run <= ? and not deleted order by next_run"
+        return [_with_json(row, "body") for row in self._rows(sql, [moment])]
+
+    def next_run(self) -> float | None:
+        """When the next scheduled job is due."""
+        return self._row("select min(next_run) as at from connections where not deleted")["at"]
+
+    def set_next_run(self, key: str, moment: float | None) -> None:
+        self._write("update connections set next_run = ? where id = ?", [moment, key])
+
+    def _tag(self, key: str, tag_ids: Iterable[str]) -> None:
+        for tag_id in tag_ids:
+            self._write("insert or ignore into connection_tags values (?, ?)", [key, tag_id])
+
+    def _with_tags(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        if not rows:
+            return []
+        tags: dict[str, list[dict[str, Any]]] = {row["id"]: [] for row in rows}
+        where, values = _filter({"connection_id": list(tags)}, deleted=True)
+        for tag in self._rows(
+            "select connection_id, tags.* from connection_tags join tags on tags.id = tag_id"
+            f" where {where} order by tags.name",
+            values,
+        ):
+            tags[tag.pop("connection_id")].append(tag)
+        return [_with_json(row, "body") | {"tags": tags[row["id"]]} for row in rows]
+
+    # tags
+
+    def add_tag(self, workspace_id: str, name: str, color: str) -> dict[str, Any]:
+        """Raises TakenError."""
+        key = str(uuid.uuid4())
+        try:
+            self._write("insert into tags values (?, ?, ?, ?)", [key, workspace_id, name, color])
+        except sqlite3.IntegrityError:
+            raise TakenError from None
+        return self.tag(key)
+
+    def tag(self, key: str) -> dict[str, Any] | None:
+        return self._row("select * from tags where id = ?", [key])
+
+    def tags(self, workspace_ids: list[str]) -> list[dict[str, Any]]:
+        where, values = _filter({"workspace_id": workspace_ids}, deleted=True)
+        return self._rows(f"select * from tags where {where} order by name", values)
+
+    def update_tag(self, key: str, name: str, color: str) -> dict[str, Any]:
+        """Raises TakenError."""
+        try:
+            self._write("update tags set name = ?, color = ? where id = ?", [name, color, key])
+        except sqlite3.IntegrityError:
+            raise TakenError from None
+        return self.tag(key)
+
+    def delete_tag(self, key: str) -> None:
+        """Connections lose it."""
+        self._write("delete from tags where id = ?", [key])
 
     # jobs
 

@@ -75,6 +75,8 @@ def actor_router(kind: ActorKind) -> APIRouter:
     @router.patch("/{actor_id}", name=f"patch {kind}")
     def patch(actor_id: str, body: ActorPatch, store: StoreOf) -> dict[str, Any]:
         row = get_actor(store, kind, actor_id)
+        if body.workspace_id not in (None, row["workspace_id"]):
+            raise invalid("workspaceId", f"this server does not move a {kind} to another workspace")
         configuration = row["configuration"] | (body.configuration or {})
         return changed(store, actor_id, body.name or row["name"], configuration)
 

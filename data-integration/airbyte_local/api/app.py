@@ -6,13 +6,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import Depends, FastAPI
+from fastapi_offline import FastAPIOffline
 
-from airbyte_local.api import connections, jobs, problems, streams, workspaces
+from airbyte_local.api import absent, connections, jobs, problems, streams, tags, workspaces
 from airbyte_local.api.actors import actor_router
 from airbyte_local.api.common import require_token
+from airbyte_local.api.definitions import declarative, definition_router
 from airbyte_local.api.token import health, token
 from airbyte_local.enums import ActorKind
 from airbyte_local.jobs.runner import JobRunner
+from airbyte_local.jobs.scheduler import Scheduler
 from airbyte_local.store import Store
 from airbyte_local.vault import Tokens
 
@@ -20,19 +23,33 @@ BASE_PATHS = ("/api/public/v1", "/v1")  # self-managed Airbyte's, and Airbyte Cl
 
 
 def create_app(store: Store, runner: JobRunner, tokens: Tokens) -> FastAPI:
-    """The server's application. Its end ends every job."""
+    """The server's application. While it lives, scheduled jobs start; its end ends every job."""
+    scheduler = Scheduler(store, runner.launch)
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
+        scheduler.start()
         runner.prepare()
         yield
+        scheduler.stop()
         runner.stop()
 
-    app = FastAPI(title="airbyte_local", description="Airbyte's public API, served locally.", lifespan=life)
+    # the pages of /docs with their scripts and styles: nothing is fetched from elsewhere
+    app = FastAPIOffline(
+        title="airbyte_local",
+        description="Airbyte's public API, served locally.",
+        lifespan=life,
+        redoc_url=None,
+    )
     app.state.store, app.state.runner, app.state.tokens = store, runner, tokens
+    app.state.scheduler = scheduler
     problems.install(app)
     routers = (
+        absent.router,
         workspaces.router,
+        declarative,
+        *(definition_router(kind) for kind in ActorKind),
+        tags.router,
         actor_router(ActorKind.SOURCE),
         actor_router(ActorKind.DESTINATION),
         connections.router,

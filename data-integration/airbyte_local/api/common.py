@@ -9,6 +9,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from airbyte_local.api.problems import Problem
 from airbyte_local.jobs.runner import JobRunner
+from airbyte_local.jobs.scheduler import Scheduler
 from airbyte_local.store import Store
 from airbyte_local.vault import Tokens
 
@@ -21,6 +22,10 @@ def get_store(request: Request) -> Store:
 
 def get_runner(request: Request) -> JobRunner:
     return request.app.state.runner
+
+
+def get_scheduler(request: Request) -> Scheduler:
+    return request.app.state.scheduler
 
 
 def get_tokens(request: Request) -> Tokens:
@@ -40,6 +45,7 @@ def require_token(
 
 StoreOf = Annotated[Store, Depends(get_store)]
 RunnerOf = Annotated[JobRunner, Depends(get_runner)]
+SchedulerOf = Annotated[Scheduler, Depends(get_scheduler)]
 TokensOf = Annotated[Tokens, Depends(get_tokens)]
 Limit = Annotated[int, Query(ge=1, le=100)]
 Offset = Annotated[int, Query(ge=0)]

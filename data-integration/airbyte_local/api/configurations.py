@@ -61,17 +61,22 @@ class DestinationDuckdb(Configuration):
 
 @dataclass(frozen=True)
 class Definition:
-    """A connector type: its id in Airbyte's registry, its type, the shape of its configuration."""
+    """A connector type: its id in Airbyte's registry, its type and name, the shape of its configuration."""
 
     kind: ActorKind
     id: str
     type: str
+    name: str
     model: type[Configuration]
 
 
 DEFINITIONS = (
-    Definition(ActorKind.SOURCE, "decd338e-5647-4c0b-adf4-da0e75f5a750", "postgres", SourcePostgres),
-    Definition(ActorKind.DESTINATION, "94bd199c-2ff0-4aa2-b98e-17f0acb72610", "duckdb", DestinationDuckdb),
+    Definition(
+        ActorKind.SOURCE, "decd338e-5647-4c0b-adf4-da0e75f5a750", "postgres", "Postgres", SourcePostgres
+    ),
+    Definition(
+        ActorKind.DESTINATION, "94bd199c-2ff0-4aa2-b98e-17f0acb72610", "duckdb", "DuckDB", DestinationDuckdb
+    ),
 )
 
 

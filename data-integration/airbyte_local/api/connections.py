@@ -7,12 +7,22 @@ from typing import Any
 from fastapi import APIRouter, Query, Request, Response
 
 from airbyte_local.api.actors import get_actor
-from airbyte_local.api.common import IncludeDeleted, Limit, Offset, StoreOf, WorkspaceIds, page
+from airbyte_local.api.common import (
+    IncludeDeleted,
+    Limit,
+    Offset,
+    SchedulerOf,
+    StoreOf,
+    WorkspaceIds,
+    page,
+)
 from airbyte_local.api.problems import Problem, invalid, not_found
 from airbyte_local.api.schemas import ConnectionCreate, ConnectionPatch, StreamConfiguration
 from airbyte_local.api.schemas import Request as Body
 from airbyte_local.api.streams import discovered
+from airbyte_local.api.tags import shown as shown_tag
 from airbyte_local.enums import INCREMENTAL_MODES, ActorKind, ConnectionStatus, NamespaceDefinition, SyncMode
+from airbyte_local.jobs.scheduler import next_run
 from airbyte_local.store import Store
 
 router = APIRouter(prefix="/connections", tags=["connections"])
@@ -24,7 +34,6 @@ DEFAULTS: dict[str, Any] = {
     "namespaceFormat": "",
     "prefix": "",
     "nonBreakingSchemaUpdatesBehavior": "ignore",
-    "tags": [],
 }
 
 
@@ -44,23 +53,29 @@ def shown(row: dict[str, Any]) -> dict[str, Any]:
         "destinationId": row["destination_id"],
         "createdAt": row["created_at"],
         **row["body"],
+        "tags": [shown_tag(tag) for tag in row["tags"]],
     }
     return answer | ({"status": ConnectionStatus.DEPRECATED} if row["deleted"] else {})
 
 
 @router.post("")
-def create_connection(body: ConnectionCreate, store: StoreOf) -> dict[str, Any]:
+def create_connection(body: ConnectionCreate, store: StoreOf, scheduler: SchedulerOf) -> dict[str, Any]:
     for kind, key in ((ActorKind.SOURCE, body.source_id), (ActorKind.DESTINATION, body.destination_id)):
         if store.actor(kind, key) is None:
             raise invalid(f"{kind}Id", f"there is no {kind} {key}")
     source = get_actor(store, ActorKind.SOURCE, body.source_id)
     destination = get_actor(store, ActorKind.DESTINATION, body.destination_id)
     given = _given(body)
+    tag_ids = _tag_ids(store, source["workspace_id"], body) or []
     if not given.get("configurations", {}).get("streams"):
         given["configurations"] = {"streams": _every_stream(source)}
     complete = {"name": f"{source['name']} → {destination['name']}", **DEFAULTS, **given}
     _check(complete)
-    return shown(store.add_connection(source["workspace_id"], source["id"], destination["id"], complete))
+    due = _due(complete)
+    ends = source["workspace_id"], source["id"], destination["id"]
+    row = store.add_connection(*ends, complete, tag_ids, due)
+    scheduler.changed()
+    return shown(row)
 
 
 @router.get("")
@@ -73,9 +88,7 @@ def list_connections(
     limit: Limit = 20,
     offset: Offset = 0,
 ) -> dict[str, Any]:
-    if tag_ids:
-        return page(request, [], limit, offset)  # no connection has a tag
-    found = store.connections(workspace_ids, include_deleted, limit + 1, offset)
+    found = store.connections(workspace_ids, tag_ids, include_deleted, limit + 1, offset)
     return page(request, [shown(row) for row in found], limit, offset)
 
 
@@ -85,11 +98,17 @@ def read_connection(connection_id: str, store: StoreOf) -> dict[str, Any]:
 
 
 @router.patch("/{connection_id}")
-def patch_connection(connection_id: str, body: ConnectionPatch, store: StoreOf) -> dict[str, Any]:
+def patch_connection(
+    connection_id: str, body: ConnectionPatch, store: StoreOf, scheduler: SchedulerOf
+) -> dict[str, Any]:
     row = get_connection(store, connection_id)
     complete = row["body"] | _given(body)
     _check(complete)
-    return shown(store.update_connection(connection_id, complete))
+    same = all(complete[field] == row["body"][field] for field in ("schedule", "status"))
+    due = row["next_run"] if same else _due(complete)
+    row = store.update_connection(connection_id, complete, _tag_ids(store, row["workspace_id"], body), due)
+    scheduler.changed()
+    return shown(row)
 
 
 @router.delete("/{connection_id}", status_code=204)
@@ -102,13 +121,21 @@ def delete_connection(connection_id: str, store: StoreOf) -> Response:
 
 
 def _given(body: Body) -> dict[str, Any]:
-    """The fields that the request set, under Airbyte's names; both ends are columns of their own."""
-    fields = body.model_dump(
-        mode="json", by_alias=True, exclude_none=True, exclude={"source_id", "destination_id"}
+    """The fields that the request set, under Airbyte's names; what is not kept in the body is left out."""
+    return body.model_dump(
+        mode="json", by_alias=True, exclude_none=True, exclude={"source_id", "destination_id", "tags"}
     )
-    if fields.get("tags"):
-        raise invalid("tags", "this server has no tags")
-    return fields
+
+
+def _tag_ids(store: Store, workspace_id: str, body: ConnectionPatch) -> list[str] | None:
+    """The tags that the request sets, if it sets any. Raises a 422 for one that the workspace does not have."""
+    if body.tags is None:
+        return None
+    known = {tag["id"] for tag in store.tags([workspace_id])}
+    for index, tag in enumerate(body.tags):
+        if tag.tag_id not in known:
+            raise invalid(f"tags[{index}].tagId", f"the workspace has no tag {tag.tag_id}")
+    return [tag.tag_id for tag in body.tags]
 
 
 def _every_stream(source: dict[str, Any]) -> list[dict[str, Any]]:
@@ -141,5 +168,16 @@ def _check(body: dict[str, Any]) -> None:
             for column in columns:
                 if selected and column not in selected:
                     raise invalid(f"{at}.{field}", f"{column} is not among the selectedFields")
-    if body["namespaceDefinition"] == NamespaceDefinition.CUSTOM_FORMAT and not body["namespaceFormat"]:
-        raise invalid("namespaceFormat", "is required when namespaceDefinition is custom_format")
+    schedule = body["schedule"]
+    if schedule["scheduleType"] == "manual":
+        schedule.pop("cronExpression", None)
+    elif not schedule.get("cronExpression"):
+        raise invalid("schedule.cronExpression", "is required for a cron schedule")
+
+
+def _due(body: dict[str, Any]) -> float | None:
+    """When the next scheduled job is due. Raises a 422 for a moment that never comes."""
+    due, schedule = next_run(body), body["schedule"]
+    if due is None and schedule["scheduleType"] == "cron" and body["status"] == ConnectionStatus.ACTIVE:
+        raise invalid("schedule.cronExpression", f"{schedule['cronExpression']} never comes")
+    return due

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import PlainTextResponse
@@ -12,7 +12,7 @@ from airbyte_local.api.common import Limit, Offset, RunnerOf, StoreOf, Workspace
 from airbyte_local.api.connections import get_connection
 from airbyte_local.api.problems import Problem, invalid, not_found
 from airbyte_local.api.schemas import JobCreate
-from airbyte_local.enums import RUNNABLE_TYPES, ConnectionStatus, JobStatus, JobType
+from airbyte_local.enums import ACTIVE_STATUSES, ConnectionStatus, JobStatus, JobType
 from airbyte_local.store import ActiveJobError, Store
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
@@ -60,8 +60,6 @@ def _moment(seconds: float) -> str:
 
 @router.post("")
 def create_job(body: JobCreate, store: StoreOf, runner: RunnerOf) -> dict[str, Any]:
-    if body.job_type not in RUNNABLE_TYPES:
-        raise invalid("jobType", f"{body.job_type} is not supported by this server; it runs: sync")
     if store.connection(body.connection_id) is None:
         raise not_found("connection", body.connection_id)
     connection = get_connection(store, body.connection_id)
@@ -72,7 +70,7 @@ def create_job(body: JobCreate, store: StoreOf, runner: RunnerOf) -> dict[str, A
         job_id = runner.launch(connection, body.job_type)
     except ActiveJobError as error:
         raise Problem(
-            409, f"a sync is already running for this connection: job {error.job_id}", jobId=error.job_id
+            409, f"a job is already running for this connection: job {error.job_id}", jobId=error.job_id
         ) from None
     return shown(get_job(store, job_id))
 
@@ -82,7 +80,7 @@ def list_jobs(
     request: Request,
     store: StoreOf,
     connection_id: Annotated[str | None, Query(alias="connectionId")] = None,
-    status: JobStatus | None = None,
+    status: JobStatus | Literal["queued"] | None = None,  # no job is ever queued here
     job_type: Annotated[JobType | None, Query(alias="jobType")] = None,
     workspace_ids: WorkspaceIds = [],  # noqa: B006
     created_at_start: Annotated[datetime | None, Query(alias="createdAtStart")] = None,
@@ -118,9 +116,10 @@ def read_job(job_id: int, store: StoreOf) -> dict[str, Any]:
 
 
 @router.get("/{job_id}/logs", response_class=PlainTextResponse, summary="The job's log (local extension)")
-def read_logs(job_id: int, store: StoreOf, runner: RunnerOf) -> str:
-    get_job(store, job_id)
-    return runner.log(job_id)
+def read_logs(job_id: int, store: StoreOf, runner: RunnerOf, offset: Offset = 0) -> PlainTextResponse:
+    """From byte `offset` on: who follows a log asks for what is new. A job that runs shows whole lines only."""
+    job = get_job(store, job_id)
+    return PlainTextResponse(runner.log(job_id, offset, whole_lines=job["status"] in ACTIVE_STATUSES))
 
 
 @router.delete("/{job_id}")

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 from pydantic.alias_generators import to_camel
 
+from airbyte_local.cron import parse
 from airbyte_local.enums import ConnectionStatus, JobType, NamespaceDefinition, SyncMode
 
 
 class Request(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
+
+
+def _unsupported(value: Any) -> Any:
+    if value:
+        raise ValueError("is not supported by this server")
+    return value
+
+
+# an option that would change what happens is refused by name, never ignored in silence
+Unsupported = Annotated[Any, AfterValidator(_unsupported)]
 
 
 class WorkspaceCreate(Request):
@@ -29,11 +40,14 @@ class ActorCreate(Request):
     workspace_id: str
     configuration: dict[str, Any]
     definition_id: str | None = None
+    secret_id: Unsupported = None  # of an OAuth log-in
 
 
 class ActorPatch(Request):
     name: str | None = Field(None, min_length=1)
     configuration: dict[str, Any] | None = None
+    workspace_id: str | None = None
+    secret_id: Unsupported = None
 
 
 class ActorPut(Request):
@@ -52,7 +66,9 @@ class StreamConfiguration(Request):
     cursor_field: list[str] | None = Field(None, max_length=1)
     primary_key: list[list[str]] | None = None
     selected_fields: list[SelectedField] | None = None
-    mappers: list[dict[str, Any]] | None = Field(None, max_length=0)
+    mappers: Unsupported = None
+    destination_object_name: Unsupported = None
+    include_files: Unsupported = None
 
 
 class StreamConfigurations(Request):
@@ -60,7 +76,26 @@ class StreamConfigurations(Request):
 
 
 class Schedule(Request):
-    schedule_type: Literal["manual"] = "manual"
+    schedule_type: Literal["manual", "cron"] = "manual"
+    cron_expression: str | None = None
+
+    @field_validator("cron_expression")
+    @classmethod
+    def quartz(cls, value: str | None) -> str | None:
+        return value and parse(value).text
+
+
+class TagReference(Request):
+    tag_id: str
+
+
+class TagPatch(Request):
+    name: str = Field(min_length=1)
+    color: str = Field(pattern="^#?[0-9A-Fa-f]{6}$")
+
+
+class TagCreate(TagPatch):
+    workspace_id: str
 
 
 class ConnectionPatch(Request):
@@ -74,7 +109,7 @@ class ConnectionPatch(Request):
     non_breaking_schema_updates_behavior: (
         Literal["ignore", "disable_connection", "propagate_columns", "propagate_fully"] | None
     ) = None
-    tags: list[dict[str, Any]] | None = None
+    tags: list[TagReference] | None = None
 
 
 class ConnectionCreate(ConnectionPatch):

@@ -92,10 +92,15 @@ class JobRunner:
         for job_id in running:
             self._end(job_id, JobStatus.FAILED, SERVER_STOPPED)
 
-    def log(self, job_id: int) -> str:
-        """What the job has logged so far."""
-        path = self._log_path(job_id)
-        return path.read_text(errors="replace") if path.exists() else ""
+    def log(self, job_id: int, offset: int = 0, *, whole_lines: bool = False) -> bytes:
+        """What the job has logged so far, from byte `offset` on, with or without a line that it is just writing."""
+        try:
+            with self._log_path(job_id).open("rb") as file:
+                file.seek(offset)
+                text = file.read()
+        except FileNotFoundError:
+            return b""
+        return text[: text.rfind(b"\n") + 1] if whole_lines else text
 
     def _end(self, job_id: int, status: JobStatus, reason: str | None) -> None:
         with self._lock:

@@ -77,6 +77,28 @@ def test_every_field_is_compared(definitions: Definitions) -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "answered", "same"),
+    [
+        ("0 0 12 * * ?", "0 0 12 * * ? UTC", True),
+        ("0 0 12 * * ? 2030", "0 0 12 * * ? 2030 UTC", True),
+        ("0 0 12 * * ? Europe/Paris", "0 0 12 * * ? Europe/Paris", True),
+        ("0 0 12 * * ? Europe/Paris", "0 0 12 * * ? UTC", False),
+        ("0 0 12 * * ?", "0 0 13 * * ? UTC", False),
+        ("0 0 12 * * ?", None, False),
+    ],
+)
+def test_airbyte_adds_the_time_zone_to_a_cron_expression(
+    definitions: Definitions, written: str, answered: str | None, same: bool
+) -> None:
+    file = definitions.connection("adventureworks").definition
+    schedule = file.schedule.model_copy(update={"cron_expression": written})
+    present = held(definitions)
+    present["schedule"] = present["schedule"] | {"cronExpression": answered}
+    changed = connection_differences(file.model_copy(update={"schedule": schedule}), present)
+    assert changed == ([] if same else ["schedule.cronExpression"])
+
+
+@pytest.mark.parametrize(
     ("field", "value"),
     [
         ("syncMode", "full_refresh_overwrite"),

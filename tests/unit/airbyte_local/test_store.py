@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from airbyte_local.enums import ActorKind, JobStatus, JobType
-from airbyte_local.store import ActiveJobError, Store
+from airbyte_local.store import ActiveJobError, Store, TakenError
 from airbyte_local.vault import Vault
 
 
@@ -67,3 +69,103 @@ def test_the_file_holds_no_secret_and_only_its_owner_may_read_it(
     files = list(tmp_path.iterdir())
     assert not any(b"hush" in path.read_bytes() for path in files)
     assert (tmp_path / "airbyte.sqlite").stat().st_mode & 0o077 == 0
+
+
+# what a server of layout 1 had written: its tables, a source, a destination, a connection, a job that has ended
+LAYOUT_1 = """
+create table meta (name text primary key, value blob not null);
+create table workspaces (
+    id text primary key, name text not null, notifications text not null,
+    created_at integer not null, deleted integer not null default 0
+);
+create table actors (
+    id text primary key, kind text not null, workspace_id text not null references workspaces (id),
+    name text not null, type text not null, configuration blob not null,
+    created_at integer not null, deleted integer not null default 0
+);
+create table connections (
+    id text primary key, workspace_id text not null references workspaces (id),
+    source_id text not null references actors (id), destination_id text not null references actors (id),
+    body text not null, created_at integer not null, deleted integer not null default 0
+);
+create table jobs (
+    id integer primary key autoincrement, connection_id text not null references connections (id),
+    type text not null, status text not null, created_at real not null, updated_at real not null, ended_at real,
+    rows integer not null default 0, bytes integer not null default 0, streams text not null default '[]',
+    failure_reason text
+);
+create unique index one_active_job on jobs (connection_id) where status in ('incomplete', 'pending', 'running');
+create index jobs_by_connection on jobs (connection_id, id);
+insert into workspaces values ('w', 'Default Workspace', '{}', 1, 0);
+insert into jobs values (7, 'c', 'sync', 'succeeded', 1, 2, 2, 10, 100, '[]', null);
+pragma user_version = 1;
+"""
+
+
+def test_a_store_of_the_first_layout_is_upgraded(tmp_path: Path) -> None:
+    vault = Vault(Fernet.generate_key().decode())
+    body = {"name": "c", "schedule": {"scheduleType": "manual"}, "tags": []}
+    with sqlite3.connect(tmp_path / "airbyte.sqlite") as old:
+        old.execute("pragma foreign_keys = off")
+        old.executescript(LAYOUT_1)
+        old.execute("insert into meta values ('canary', ?)", [vault.seal("canary")])
+        for kind, key in (("source", "s"), ("destination", "d")):
+            old.execute(
+                "insert into actors values (?, ?, 'w', 'n', 't', ?, 1, 0)",
+                [key, kind, vault.seal({"password": key})],
+            )
+        old.execute("insert into connections values ('c', 'w', 's', 'd', ?, 1, 0)", [json.dumps(body)])
+    old.close()
+    for _ in range(2):  # the second time there is nothing to upgrade
+        store = Store(tmp_path / "airbyte.sqlite", vault)
+        connection = store.connection("c")
+        assert connection["body"] == {"name": "c", "schedule": {"scheduleType": "manual"}}
+        assert (connection["tags"], connection["next_run"]) == ([], None)
+        assert store.actor(ActorKind.SOURCE, "s")["configuration"] == {"password": "s"}
+        assert store.job(7)["rows"] == 10
+        assert store.add_job("c", JobType.REFRESH)["id"] > 7
+        store.end_job(store.active_job("c"), JobStatus.FAILED)
+        store.add_tag("w", f"tag of {store.job(8)['id'] + len(store.tags([]))}", "ff0000")
+        store.close()
+    fresh = Store(tmp_path / "fresh.sqlite", vault)
+    fresh.close()
+    assert layout(tmp_path / "airbyte.sqlite") == layout(tmp_path / "fresh.sqlite")
+
+
+def layout(path: Path) -> set[str]:
+    """Every table and index with its columns."""
+    database = sqlite3.connect(path)
+    names = [
+        row[0] for row in database.execute("select name from sqlite_schema where name not like 'sqlite_%'")
+    ]
+    columns = {
+        f"{name}.{row[1]} {row[2]}"
+        for name in names
+        for row in database.execute(f"pragma table_xinfo({name})")
+    }
+    database.close()
+    return columns | set(names)
+
+
+def test_tags_hang_on_connections_until_they_are_deleted(store: Store, connection: dict[str, Any]) -> None:
+    workspace = connection["workspace_id"]
+    tags = [store.add_tag(workspace, name, "ff0000")["id"] for name in ("b", "a")]
+    with pytest.raises(TakenError):
+        store.add_tag(workspace, "a", "00ff00")
+    with pytest.raises(TakenError):
+        store.update_tag(tags[0], "a", "00ff00")
+    store.update_connection(connection["id"], connection["body"], tags, None)
+    assert [tag["name"] for tag in store.connection(connection["id"])["tags"]] == ["a", "b"]
+    store.update_connection(connection["id"], connection["body"], None, None)
+    assert len(store.connection(connection["id"])["tags"]) == 2
+    assert [row["id"] for row in store.connections([], tags, False, 10, 0)] == [connection["id"]]
+    store.delete_tag(tags[0])
+    assert [tag["name"] for tag in store.connections([], [], False, 10, 0)[0]["tags"]] == ["a"]
+    assert store.connections([], [tags[0]], False, 10, 0) == []
+
+
+def test_a_transaction_that_fails_leaves_nothing(store: Store, connection: dict[str, Any]) -> None:
+    with pytest.raises(sqlite3.IntegrityError):
+        store.update_connection(connection["id"], {"name": "new"}, ["no such tag"], None)
+    assert store.connection(connection["id"])["body"] == {"name": "c"}
+    assert store.add_job(connection["id"], JobType.SYNC)["id"] == 1  # and the store works on
