@@ -16,6 +16,7 @@ import duckdb
 import yaml
 
 from adventureworks.schema import Table, tables
+from elt.build import PROJECT
 from elt.settings import ROOT
 
 BIN = Path(sys.executable).parent
@@ -67,6 +68,7 @@ class Warehouse:
     def copy(self, home: Path) -> Warehouse:
         """The same warehouse in another place, with dbt's parsed project, so that it need not be parsed again."""
         copy = Warehouse(home)
+        home.mkdir(exist_ok=True)
         shutil.copyfile(self.path, copy.path)
         copy.target.mkdir(parents=True)
         shutil.copy(self.target / "partial_parse.msgpack", copy.target)
@@ -153,6 +155,18 @@ class Warehouse:
         """`elt …` as a process of its own."""
         return subprocess.run(
             [BIN / "elt", *arguments], env=self.environ | (environ or {}), capture_output=True, text=True
+        )
+
+    def dbt(self, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """dbt as Cosmos or a person starts it: another working directory, little in the environment."""
+        place = ["--project-dir", PROJECT, "--profiles-dir", PROJECT]
+        output = ["--target-path", self.target, "--log-path", self.home / "logs"]
+        return subprocess.run(
+            [BIN / "dbt", *arguments, *place, *output],
+            cwd=cwd or self.home,
+            env=self.environ | {"DBT_DEVELOPER": "ana"},
+            capture_output=True,
+            text=True,
         )
 
     def build(self, *arguments: str) -> str:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from elt.build import PROJECT
 from elt.lease import lease
 from tests.integration.transformation.conftest import MODELS_ONLY
-from tests.integration.transformation.raw_layer import BIN, Warehouse
+from tests.integration.transformation.raw_layer import Warehouse
 
 
 @pytest.fixture
@@ -19,24 +17,17 @@ def warehouse(first_build: Warehouse, tmp_path: Path) -> Warehouse:
     return first_build.copy(tmp_path)
 
 
-def dbt(warehouse: Warehouse, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """dbt as Cosmos or a person starts it: another working directory, little in the environment."""
-    place = ["--project-dir", PROJECT, "--profiles-dir", PROJECT]
-    output = ["--target-path", warehouse.target, "--log-path", warehouse.home / "logs"]
-    return subprocess.run(
-        [BIN / "dbt", *arguments, *place, *output],
-        cwd=cwd,
-        env=warehouse.environ | {"DBT_DEVELOPER": "ana"},
-        capture_output=True,
-        text=True,
-    )
-
-
 def test_failed_test_is_exit_code_1_and_named(warehouse: Warehouse) -> None:
     warehouse.sync("2025-07-01 00:00:00+00", {"sales.salesorderdetail": [_negative_line()]})
-    done = warehouse.elt("build", "--select", "fct_sales", "--exclude", "resource_type:unit_test")
+    done = warehouse.elt("build", "--select", "fct_sales", "--exclude", "resource_type:unit_test", "--timing")
     assert done.returncode == 1, done.stdout + done.stderr
     assert "fct_sales_quantity_price_and_discount_in_range" in done.stdout
+    timing = done.stdout.splitlines()[-3:]
+    assert [line.split(" s  ")[1] for line in timing] == [
+        "fct_sales",
+        "in all, for 1 models, seeds and snapshots",
+        "for their tests",
+    ]
 
 
 def _negative_line() -> dict[str, object]:
@@ -54,13 +45,13 @@ def test_dbt_by_hand_asks_for_the_lease_and_builds_in_the_developers_schemas(
 ) -> None:
     chosen = ("--target", "dev", "--select", "dim_channel", "sales_channels")
     with lease(warehouse.path, "sync job 12"):
-        refused = dbt(warehouse, "run", *chosen, cwd=tmp_path)
-        listed = dbt(warehouse, "ls", "--quiet", "--resource-type", "model", *chosen, cwd=tmp_path)
+        refused = warehouse.dbt("run", *chosen, cwd=tmp_path)
+        listed = warehouse.dbt("ls", "--quiet", "--resource-type", "model", *chosen, cwd=tmp_path)
     assert refused.returncode != 0
     assert "is in use by sync job 12" in refused.stdout
     assert (listed.returncode, listed.stdout.strip()) == (0, "adventureworks.marts.dim_channel")
 
-    done = dbt(warehouse, "build", *chosen, *MODELS_ONLY, cwd=tmp_path)
+    done = warehouse.dbt("build", *chosen, *MODELS_ONLY, cwd=tmp_path)
     assert done.returncode == 0, done.stdout
     assert warehouse.row("select count(*) from ana_marts.dim_channel") == (3,)
     assert (
