@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from typing import Any
 
 import click
 
@@ -66,8 +68,14 @@ def dbt_arguments(
     envvar="ELT_LEASE_WAIT_SECONDS",
     help="Seconds to wait for another writer of the warehouse.",
 )
+@click.option("--timing", is_flag=True, help="At the end, the seconds of each model, slowest first.")
 def build(
-    select: tuple[str, ...], exclude: tuple[str, ...], full_refresh: bool, target: str | None, wait: float
+    select: tuple[str, ...],
+    exclude: tuple[str, ...],
+    full_refresh: bool,
+    target: str | None,
+    wait: float,
+    timing: bool,
 ) -> int:
     """dbt build on the configured target: models, snapshots, seeds and their tests.
 
@@ -93,7 +101,28 @@ def build(
         raise EltError(
             f"no node matches --select {' '.join(select)}", "`dbt ls` in data-transformation lists them"
         )
+    if timing:
+        click.echo(timing_report(result.result.results))
     return 0 if result.success else 1
+
+
+def timing_report(results: Iterable[Any]) -> str:
+    """Seconds of each model, seed and snapshot, slowest first, and the sums; `results` are dbt's, one per node.
+
+    A node's seconds are its own: several run at once, so the sums are more than what the clock says.
+    """
+    seconds: dict[str, float] = {}
+    tests = 0.0
+    for result in results:
+        if result.node.resource_type in ("test", "unit_test"):
+            tests += result.execution_time
+        else:
+            seconds[result.node.name] = result.execution_time
+    slowest_first = sorted(seconds.items(), key=lambda item: (-item[1], item[0]))
+    lines = [f"{taken:8.2f} s  {name}" for name, taken in slowest_first]
+    lines.append(f"{sum(seconds.values()):8.2f} s  in all, for {len(seconds)} models, seeds and snapshots")
+    lines.append(f"{tests:8.2f} s  for their tests")
+    return "\n".join(lines)
 
 
 def hold_local_warehouse(configuration: Settings, wait_seconds: float) -> None:

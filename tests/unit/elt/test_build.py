@@ -6,10 +6,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from elt.build import dbt_arguments, dbt_environment
+from elt.build import dbt_arguments, dbt_environment, timing_report
 from elt.dbt_lease import hold
 from elt.lease import WarehouseInUseError, holder, lease
 from elt.settings import load_settings
@@ -76,3 +77,22 @@ def test_one_process_takes_the_lease_once(tmp_path: Path) -> None:
     assert holder(warehouse).startswith("dbt build")
     with pytest.raises(WarehouseInUseError, match="in use by dbt build"), lease(warehouse, "sync", 0.1):
         pass
+
+
+def test_timing_lists_the_slowest_model_first_and_leaves_tests_out() -> None:
+    ran = [
+        ("model", "dim_date", 0.5),
+        ("test", "unique_dim_date", 3.0),
+        ("snapshot", "history", 1.25),
+        ("unit_test", "x", 1.0),
+    ]
+    results = [
+        SimpleNamespace(node=SimpleNamespace(resource_type=kind, name=name), execution_time=seconds)
+        for kind, name, seconds in ran
+    ]
+    assert timing_report(results).splitlines() == [
+        "    1.25 s  history",
+        "    0.50 s  dim_date",
+        "    1.75 s  in all, for 2 models, seeds and snapshots",
+        "    4.00 s  for their tests",
+    ]
