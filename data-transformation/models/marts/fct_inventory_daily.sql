@@ -52,6 +52,7 @@ final as (
     select
         {{ surrogate_key(['days.product_id', 'days.location_id', 'days.date_key']) }} as inventory_key,
         days.date_key,
+        days.date_day,
         {{ key_or_unknown('products.product_key') }} as product_key,
         {{ key_or_unknown('locations.location_key') }} as location_key,
         cast(days.product_id as integer) as product_id,
