@@ -21,7 +21,7 @@ from tests.benchmarks.order_lines import TABLE, OrderLines
 
 PEERS = Path(__file__).with_name("peers")
 SLOW_SECONDS = 60  # what a slow peer may take; it gets as many rows as it can read in that time
-SAMPLE_ROWS = 20_000
+SAMPLES = (2_000, 20_000)  # rows, to tell its start from its speed
 PEER_SECONDS = 1800  # whoever has not ended by then hangs
 
 
@@ -92,13 +92,11 @@ class Peer:
 
     def __call__(self, field: Field) -> Load:
         """Load once. Raises PeerError with the reason when that does not work."""
-        if not self.slow:
+        present = field.lines.totals()[0]
+        if not self.slow or present <= SAMPLES[-1]:
             return self._load(field, TABLE.qualified)
-        sample = self._load(field, field.lines.sample(SAMPLE_ROWS))
-        rows = int(sample.rate * SLOW_SECONDS)
-        if rows >= field.lines.totals()[0]:
-            return self._load(field, TABLE.qualified)
-        return self._load(field, field.lines.sample(rows))
+        rows = within(SLOW_SECONDS, *(self._load(field, field.lines.sample(rows)) for rows in SAMPLES))
+        return self._load(field, TABLE.qualified if rows >= present else field.lines.sample(rows))
 
     def _load(self, field: Field, table: str) -> Load:
         folder = field.folder / uuid4().hex
@@ -119,6 +117,15 @@ class Peer:
         answer = run([python, str(PEERS / self.script)], json.dumps(task), folder)
         copied = totals(folder / "warehouse.duckdb", answer["table"])
         return Load(copied[0], answer["seconds"], copied == field.lines.totals(table))
+
+
+def within(seconds: float, small: Load, large: Load) -> int:
+    """How many rows can be loaded in `seconds`, going by two loads of different size; not fewer than the larger's."""
+    per_row = (large.seconds - small.seconds) / (large.rows - small.rows)
+    if per_row <= 0:  # the difference is lost in the noise
+        return round(large.rate * seconds)
+    start = small.seconds - small.rows * per_row
+    return max(large.rows, round((seconds - start) / per_row))
 
 
 def run(command: list[str], task: str, folder: Path) -> dict[str, str | float]:

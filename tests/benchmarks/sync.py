@@ -36,11 +36,13 @@ from tests.benchmarks.order_lines import order_lines
 
 CACHE = ROOT / ".local" / "benchmarks"
 MIB = 1 << 20
+YES_NO = {True: "yes", False: "NO", None: ""}
 console = Console(stderr=True, width=None if sys.stderr.isatty() else 120, highlight=False)
 
 
 def main() -> int:
     options = parser().parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would not hear it
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # through the same clean-up as Ctrl-C
     try:
         result = measure(options)
@@ -86,6 +88,7 @@ def parser() -> argparse.ArgumentParser:
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Do what the options say; shows the table and returns the figures."""
+    names = chosen(options.only)
     if options.unchanged:
         with folders(options) as (source, runs):
             return shown(single.unchanged(source, runs))
@@ -101,7 +104,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             return shown(single.large_value(field, options.large_value))
         console.print(f"filling the source with {options.rows:,} order lines")
         lines.fill(options.rows, options.price_type)
-        return compare(field, chosen(options.only), options.repeat)
+        return compare(field, names, options.repeat)
 
 
 def chosen(only: str | None) -> list[str]:
@@ -177,7 +180,7 @@ def show_comparison(loads: dict[str, Load | None]) -> None:
             f"{load.rate:,.0f}",
             f"{load.rate / limit:.0%}" if limit else "",
             f"{load.rate / dlt:.2f}" if dlt else "",
-            {True: "yes", False: "NO", None: ""}[load.exact],
+            YES_NO[load.exact],
             f"{load.peak / MIB:,.0f}" if load.peak else "",
         )
     console.print(table)
@@ -190,11 +193,16 @@ def shown(result: dict[str, Any]) -> dict[str, Any]:
     for heading in rows[0]:
         table.add_column(heading.replace("_", " "), justify="right")
     for row in rows:
-        table.add_row(
-            *(f"{value:,}" if isinstance(value, int | float) else str(value) for value in row.values())
-        )
+        table.add_row(*map(cell, row.values()))
     console.print(table)
     return result
+
+
+def cell(value: Any) -> str:
+    """A figure as people read it."""
+    if isinstance(value, bool):
+        return YES_NO[value]
+    return f"{value:,}" if isinstance(value, int | float) else str(value)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from sqlalchemy import URL
 
 task = json.load(sys.stdin)
 address = URL.create(
-    "postgresql",
+    "postgresql+psycopg2",
     username=task["user"],
     password=task["password"],
     host=task["host"],
