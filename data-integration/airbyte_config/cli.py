@@ -1,12 +1,11 @@
-"""`elt airbyte …` and `elt sync`."""
+"""`elt airbyte …` and `elt sync`. The SDK takes a second to import: --help does without it."""
 
 from __future__ import annotations
 
 import json
 import sys
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 from rich.console import Console
@@ -15,11 +14,9 @@ from rich.table import Table
 
 from airbyte_config.documents import DIRECTORY
 
-if TYPE_CHECKING:  # the SDK takes a second to import: --help does without it
-    from airbyte_config.jobs import Job
-
-PLAIN_SECONDS = 5.0  # between two lines of progress where no terminal is
 PLAIN_WIDTH = 1000
+STATUSES = ("pending", "running", "incomplete", "failed", "succeeded", "cancelled")
+TYPES = ("sync", "refresh", "clear", "reset")
 
 directory_option = click.option(
     "--connections",
@@ -33,9 +30,14 @@ connection_option = click.option(
 )
 
 
+timeout_option = click.option(
+    "--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds; then the job is cancelled."
+)
+
+
 @click.group()
 def airbyte() -> None:
-    """Connections as code: what Airbyte should hold stands in data-integration/connections."""
+    """Connections as code, and their jobs. What Airbyte should hold stands in data-integration/connections."""
 
 
 @airbyte.command("apply")
@@ -77,10 +79,16 @@ def verify_command(connection: str, directory: Path, as_json: bool) -> None:
 
 
 @airbyte.command("jobs")
+@click.option("--connection", help="Only jobs of this connection.")
+@click.option("--status", type=click.Choice(STATUSES), help="Only jobs that are so.")
+@click.option("--type", "job_type", type=click.Choice(TYPES), help="Only jobs of this type.")
 @click.option(
     "--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="How many, newest first."
 )
-def jobs_command(limit: int) -> None:
+@click.option("--json", "as_json", is_flag=True, help="One JSON list, with the figures of each stream.")
+def jobs_command(
+    connection: str | None, status: str | None, job_type: str | None, limit: int, as_json: bool
+) -> None:
     """The newest jobs of the workspace."""
     from airbyte_config import client
     from airbyte_config.jobs import recent
@@ -88,73 +96,122 @@ def jobs_command(limit: int) -> None:
     api = client.sdk()
     workspace_id = client.workspace(api)
     names = {item["connectionId"]: item["name"] for item in client.connections(api, workspace_id)}
-    table = Table(
-        "job", "connection", "type", "status", "started (UTC)", "seconds", "rows", "MB", "reason", box=None
+    found = recent(
+        api,
+        workspace_id=workspace_id,
+        connection_id=client.connection_id(api, connection) if connection else None,
+        status=status,
+        job_type=job_type,
+        limit=limit,
     )
-    for job in recent(api, workspace_id=workspace_id, limit=limit):
-        started = job.started.strftime("%Y-%m-%d %H:%M:%S")
-        numbers = [f"{job.seconds:,.0f}", f"{job.rows:,}", f"{job.bytes / 1e6:,.1f}"]
-        name = names.get(job.connection_id, job.connection_id)
+    rows = [{"connection": names.get(job.connection_id, job.connection_id), **job.as_dict()} for job in found]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+    else:
+        # elsewhere than on a terminal nothing is folded: one job, one line
+        Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH).print(_jobs_table(rows))
+
+
+def _jobs_table(rows: list[dict[str, Any]]) -> Table:
+    table = Table(box=None)
+    for heading in ("job", "connection", "type", "status", "started (UTC)"):
+        table.add_column(heading, justify="right" if heading == "job" else "left")
+    for heading in ("seconds", "rows", "MB"):
+        table.add_column(heading, justify="right")
+    table.add_column("reason")
+    for row in rows:
         table.add_row(
-            str(job.id), escape(name), job.type, job.status.value, started, *numbers, escape(job.reason)
+            str(row["jobId"]),
+            escape(row["connection"]),
+            row["jobType"],
+            row["status"],
+            row["startTime"].replace("T", " ").removesuffix("+00:00"),
+            f"{row['seconds']:,.0f}",
+            f"{row['rows']:,}",
+            f"{row['bytes'] / 1e6:,.1f}",
+            escape(row["reason"]),
         )
-    # elsewhere than on a terminal nothing is folded: one job, one line
-    Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH).print(table)
+    return table
+
+
+@airbyte.command("logs")
+@click.argument("job", type=int)
+@click.option("-f", "--follow", is_flag=True, help="Until the job has ended; Ctrl-C only stops following.")
+def logs_command(job: int, follow: bool) -> None:
+    """The log of a job (of the local Airbyte: a real one's public API has no logs)."""
+    from airbyte_config import logs
+
+    try:
+        for text in logs.read(job, follow=follow):
+            click.echo(text, nl=False)
+    except KeyboardInterrupt:
+        if not follow:
+            raise
+
+
+@airbyte.command("cancel")
+@click.argument("job", type=int)
+def cancel_command(job: int) -> None:
+    """Cancel a job; one that has ended stays as it is."""
+    from airbyte_config import jobs
+
+    after, was_active = jobs.cancel(job)
+    had = "" if was_active else "it had ended already: "
+    click.echo(f"{after.type} job {after.id}: {had}{after.status.value}, {after.progress()}")
+
+
+@airbyte.command("refresh")
+@click.argument("connection")
+@timeout_option
+def refresh_command(connection: str, timeout: float | None) -> None:
+    """Read every stream of CONNECTION anew, from its beginning, and wait for the end; Ctrl-C cancels it."""
+    run_job(connection, "refresh", timeout)
+
+
+@airbyte.command("clear")
+@click.argument("connection")
+@timeout_option
+def clear_command(connection: str, timeout: float | None) -> None:
+    """Empty the raw tables of CONNECTION and forget its positions; the next sync reads all."""
+    run_job(connection, "clear", timeout)
+
+
+@airbyte.command("reset")
+@click.argument("connection")
+@timeout_option
+def reset_command(connection: str, timeout: float | None) -> None:
+    """The older name of clear."""
+    run_job(connection, "reset", timeout)
+
+
+@airbyte.command("sync")
+@connection_option
+@timeout_option
+def sync_command(connection: str, timeout: float | None) -> None:
+    """The same as `elt sync`."""
+    run_job(connection, "sync", timeout)
 
 
 @click.command()
 @connection_option
-@click.option(
-    "--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds; then the job is cancelled."
-)
+@timeout_option
 def sync(connection: str, timeout: float | None) -> None:
     """Run one sync job and wait for it; Ctrl-C cancels it.
 
     When a sync of the connection runs already, that one is followed (and not cancelled). Exit code 1 when the job fails.
     """
-    from airbyte_config import jobs
+    run_job(connection, "sync", timeout)
 
-    with _Progress(connection) as progress:
+
+def run_job(connection: str, job_type: str, timeout: float | None) -> None:
+    """Run a job with live progress. Raises Exit(1) when it fails."""
+    from airbyte_config import jobs
+    from airbyte_config.progress import Progress
+
+    with Progress(connection, job_type) as progress:
         try:
-            jobs.sync(connection, timeout=timeout, report=progress.show)
+            jobs.run(connection, job_type, timeout=timeout, report=progress.show)
         except jobs.JobFailedError as error:
             progress.stop()
             click.echo(f"elt: {error}", err=True)
             raise click.exceptions.Exit(1) from None
-
-
-class _Progress:
-    """One line that renews itself on a terminal; elsewhere a line now and then."""
-
-    def __init__(self, connection: str) -> None:
-        self.connection = connection
-        console = Console()
-        self._status = console.status(f"sync of {connection}: starting") if console.is_terminal else None
-        self._next = 0.0
-        self._job_id: int | None = None
-
-    def __enter__(self) -> _Progress:
-        if self._status:
-            self._status.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def stop(self) -> None:
-        if self._status:
-            self._status.stop()
-
-    def show(self, job: Job, adopted: bool) -> None:
-        line = f"sync job {job.id} of {self.connection}: {job.status.value}, {job.progress()}"
-        if self._job_id is None and adopted:
-            click.echo(f"sync job {job.id} of {self.connection} runs already: following it")
-        first, self._job_id = self._job_id is None, job.id
-        if not job.active:
-            self.stop()
-            click.echo(line)
-        elif self._status:
-            self._status.update(line)
-        elif first or time.monotonic() >= self._next:
-            click.echo(line)
-            self._next = time.monotonic() + PLAIN_SECONDS

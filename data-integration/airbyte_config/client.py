@@ -33,7 +33,6 @@ def sdk(settings: Settings | None = None) -> AirbyteAPI:
     """A client of the configured Airbyte (`AIRBYTE_URL`, else the local server), logged in on first use."""
     settings = settings or current_settings()
     base = settings.airbyte_api.rstrip("/")
-    loopback = urlsplit(base).hostname in {"127.0.0.1", "localhost", "::1"}
     credentials = models.SchemeClientCredentials(
         client_id=settings.airbyte_client_id,
         client_secret=settings.airbyte_client_secret.get_secret_value(),
@@ -42,10 +41,17 @@ def sdk(settings: Settings | None = None) -> AirbyteAPI:
     return AirbyteAPI(
         server_url=base,
         security=models.Security(client_credentials=credentials),
-        # a proxy of the environment has no way to this machine's own loopback
-        client=_http_client(follow_redirects=True, timeout=REQUEST_SECONDS, trust_env=not loopback),
+        client=http_client(settings),
         timeout_ms=int(REQUEST_SECONDS * 1000),
     )
+
+
+def http_client(settings: Settings) -> httpx.Client:
+    """A plain client for that Airbyte, not logged in."""
+    base = settings.airbyte_api.rstrip("/")
+    # a proxy of the environment has no way to this machine's own loopback
+    loopback = urlsplit(base).hostname in {"127.0.0.1", "localhost", "::1"}
+    return _http_client(base_url=base, follow_redirects=True, timeout=REQUEST_SECONDS, trust_env=not loopback)
 
 
 def _http_client(**options: Any) -> httpx.Client:
@@ -71,7 +77,7 @@ def talking(doing: str, settings: Settings | None = None) -> Iterator[None]:
     except AirbyteAPIError as error:
         detail = detail_of(error.body) or f"HTTP {error.status_code}"
         raise AirbyteError(
-            error.status_code, detail, f"{doing}: Airbyte says: {detail}", _remedy(error.status_code)
+            error.status_code, detail, f"{doing}: Airbyte says: {detail}", remedy(error.status_code)
         ) from None
     except httpx.TimeoutException:
         raise EltError(f"{doing}: no answer from {at} in time", "see its log: `elt logs airbyte`") from None
@@ -102,7 +108,8 @@ def detail_of(body: str) -> str:
     return next((" ".join(text.split()) for text in said if isinstance(text, str) and text.strip()), "")
 
 
-def _remedy(status: int) -> str:
+def remedy(status: int) -> str:
+    """What to do about a refusal."""
     if status in {401, 403}:
         return "check AIRBYTE_CLIENT_ID, AIRBYTE_CLIENT_SECRET and what that application may do"
     if status >= 500:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
@@ -16,10 +17,12 @@ import pytest
 from airbyte_api import models
 from psycopg import sql
 
+from airbyte_config import client
 from airbyte_config.apply import Action, apply
 from airbyte_config.comparison import StreamResult, literal, quoted
 from airbyte_config.definitions import Stream, load
 from airbyte_config.documents import DIRECTORY
+from airbyte_config.jobs import Job, recent
 from airbyte_config.verify import verify
 from elt.settings import ROOT, Settings, load_settings
 from tests.fixtures.airbyte import AirbyteServer
@@ -198,3 +201,48 @@ def make_site(server: AirbyteServer, source: SourceDatabase, home: Path) -> Site
 @pytest.fixture
 def site(airbyte: AirbyteServer, empty_template: SourceDatabase, tmp_path: Path) -> Site:
     return make_site(airbyte, empty_template, tmp_path / "elt home")
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A source, a server and a warehouse, with the connection applied."""
+
+    source: SourceDatabase
+    site: Site
+
+    @property
+    def settings(self) -> Settings:
+        return self.site.settings
+
+    def start_job(self) -> int:
+        """A sync that somebody else started."""
+        api = client.sdk(self.settings)
+        connection_id = client.connection_id(api, "adventureworks", self.settings)
+        request = models.JobCreateRequest(connection_id=connection_id, job_type="sync")
+        return api.jobs.create_job(request=request).job_response.job_id
+
+    def newest(self) -> Job:
+        api = client.sdk(self.settings)
+        return recent(api, workspace_id=self.site.workspace_id, limit=1, settings=self.settings)[0]
+
+    @contextmanager
+    def held_up(self) -> Iterator[None]:
+        """A table is locked in the source: a sync that starts now can't end."""
+        with self.source.connect() as connection:
+            connection.execute("lock table sales.store in access exclusive mode")
+            yield
+            connection.rollback()
+
+
+@pytest.fixture
+def source(generated_source: SourceDatabase) -> Iterator[SourceDatabase]:
+    source = generated_source.copy()
+    yield source
+    source.server.drop(source)
+
+
+@pytest.fixture
+def chain(source: SourceDatabase, airbyte: AirbyteServer, tmp_path: Path) -> Chain:
+    site = make_site(airbyte, source, tmp_path / "elt home")
+    site.apply()
+    return Chain(source, site)
