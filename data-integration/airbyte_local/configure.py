@@ -28,10 +28,12 @@ def plans(
             stream = found.get(key)
             if stream is None:
                 raise source.why_missing(*key)
-            plan = _plan(task, configured, stream, destination.default_schema)
+            plan = _plan(task, configured, stream, destination.default_schema, source.capture is not None)
             if plan.cursor is not None:
                 source.check_cursor(plan.label, plan.cursor)
             planned.append(plan)
+    if source.capture is not None:
+        source.capture.check_tables([plan for plan in planned if plan.captured], failures)
     destination.check_names(planned)
     return planned
 
@@ -58,27 +60,33 @@ def targets(
 
 
 def _plan(
-    task: dict[str, Any], configured: dict[str, Any], stream: SourceStream, default_schema: str
+    task: dict[str, Any],
+    configured: dict[str, Any],
+    stream: SourceStream,
+    default_schema: str,
+    captures: bool,
 ) -> StreamPlan:
     label = f"{stream.namespace}.{stream.name}"
     mode = SyncMode(configured["syncMode"])
-    incremental = mode in INCREMENTAL_MODES
+    deduped = mode == SyncMode.INCREMENTAL_DEDUPED_HISTORY
+    if captures and mode == SyncMode.INCREMENTAL_APPEND:
+        raise EltError(
+            f"stream {label}: {mode} is not available with change data capture here",
+            f"sync it with {SyncMode.INCREMENTAL_DEDUPED_HISTORY}, or give the source the replication method Standard",
+        )
     key = [path[0] for path in configured.get("primaryKey") or []] or list(stream.primary_key)
-    cursor_name = configured["cursorField"][0] if incremental else None
+    cursor_name = configured["cursorField"][0] if mode in INCREMENTAL_MODES and not captures else None
+    cursor = _column(stream, cursor_name) if cursor_name else None
     selected = [field["fieldPath"][0] for field in configured.get("selectedFields") or []]
-    for name in [*key, *([cursor_name] if cursor_name else [])]:
-        _column(stream, name)
     columns = tuple(column for column in stream.columns if not selected or column.name in selected)
-    names = {column.name for column in columns}
-    for name in [
-        *(key if mode == SyncMode.INCREMENTAL_DEDUPED_HISTORY else []),
-        *([cursor_name] if cursor_name else []),
-    ]:
-        if name not in names:
+    for name in key:
+        _column(stream, name)
+    for name in [*(key if deduped else []), *([cursor_name] if cursor_name else [])]:
+        if name not in {column.name for column in columns}:
             raise EltError(
                 f"stream {label}: {name} is its key or cursor, but not selected", "add it to selectedFields"
             )
-    if mode == SyncMode.INCREMENTAL_DEDUPED_HISTORY and not key:
+    if deduped and not key:
         raise EltError(
             f"stream {label}: no primary key, in the source or in the connection",
             "give the stream a primaryKey, or sync it with full_refresh_overwrite",
@@ -89,12 +97,13 @@ def _plan(
         mode=mode,
         columns=columns,
         missing=tuple(name for name in selected if stream.column(name) is None),
-        primary_key=tuple(key) if mode == SyncMode.INCREMENTAL_DEDUPED_HISTORY else (),
+        primary_key=tuple(key) if deduped else (),
         key_is_unique=bool(stream.primary_key) and set(stream.primary_key) <= set(key),
-        cursor=_column(stream, cursor_name) if cursor_name else None,
+        cursor=cursor,
         target_schema=target_schema(task, stream.namespace, default_schema),
         target_table=target_table(task, stream.name),
         references=stream.references,
+        captured=captures and deduped,
     )
 
 

@@ -94,6 +94,7 @@ class StreamPlan:
     target_schema: str
     target_table: str
     references: frozenset[tuple[str, str]] = frozenset()
+    captured: bool = False  # its changes come from the source's log
 
     @property
     def key(self) -> tuple[str, str]:
@@ -117,6 +118,7 @@ class StreamState:
     generation_id: int = 0
     mode: SyncMode | None = None
     columns: dict[str, str] | None = None
+    captured: bool = False
 
 
 @dataclass

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from airbyte_local.enums import APPEND_MODES, SyncMode
 from airbyte_local.schema import StreamPlan, StreamState
 from elt.errors import EltError
@@ -17,6 +19,7 @@ def fresh(plan: StreamPlan, saved: StreamState | None) -> StreamState:
         primary_key=list(plan.primary_key),
         generation_id=saved.generation_id if saved else 0,
         mode=plan.mode,
+        captured=plan.captured,
     )
 
 
@@ -49,3 +52,18 @@ def usable(plan: StreamPlan, saved: StreamState | None) -> StreamState:
         state.cursor = saved.cursor
     state.columns = saved.columns
     return state
+
+
+def position_of(saved: dict[str, Any] | None, slot: str) -> int | None:
+    """Where the capture through `slot` stands, from the connection's saved position; None when there was none yet.
+
+    Raises EltError when it went through another slot.
+    """
+    if saved is None or "captured" not in saved:
+        return None
+    if saved["slot"] != slot:
+        raise EltError(
+            f"the connection was captured through the slot {saved['slot']}, and its source names {slot} now",
+            f"go back to it, or {REFRESH}",
+        )
+    return saved["captured"]

@@ -1,4 +1,4 @@
-"""One job, from beginning to end: plan, open, read one snapshot, load, commit."""
+"""One job, from beginning to end: plan, open, read, load, commit."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import logging
 from datetime import UTC, datetime
 from typing import Any
 
-from airbyte_local.batches import ReadAhead, by_stream
+from airbyte_local import by_capture, by_cursor
 from airbyte_local.configure import plans, targets
 from airbyte_local.destinations import open_destination
-from airbyte_local.destinations.base import SyncRecord, Target
-from airbyte_local.enums import FULL_REFRESH_MODES, JobType
-from airbyte_local.failures import Failures, Key
+from airbyte_local.destinations.base import SyncRecord
+from airbyte_local.enums import JobType
+from airbyte_local.failures import Failures
 from airbyte_local.jobs.report import Report
-from airbyte_local.schema import ConnectionState, StreamState
+from airbyte_local.schema import ConnectionState
 from airbyte_local.sources import open_source
-from airbyte_local.sources.base import ReadRequest
-from airbyte_local.states import emptied, fresh, usable
+from airbyte_local.states import emptied
+from airbyte_local.work import Work
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +35,9 @@ def run(task: dict[str, Any], report: Report) -> None:
 
 
 def sync(task: dict[str, Any], report: Report, refresh: bool) -> None:
-    """Read every stream from its saved position, or with `refresh` all of it into tables made anew."""
+    """Read every stream from where it stands, or with `refresh` as a whole."""
     started_at = datetime.now(UTC)
+    connection_id = task["connectionId"]
     destination = open_destination(task["destination"])
     failures = Failures()
     with open_source(task["source"]) as source:
@@ -44,56 +45,33 @@ def sync(task: dict[str, Any], report: Report, refresh: bool) -> None:
         if not failures.remaining(planned):
             failures.end(0)
         with destination.open(task["jobId"]) as warehouse:
-            saved = warehouse.state(task["connectionId"])
+            work = Work(source, warehouse, report, refresh, connection_id, warehouse.state(connection_id))
             if not refresh:
-                source.check_position(saved.position)
-            states: dict[Key, StreamState] = {}
-            tables: dict[Key, Target] = {}
+                source.check_position(work.saved.position)
             for plan in failures.remaining(planned):
                 with failures.of(plan.key):
-                    before = saved.streams.get(plan.key)
-                    states[plan.key] = fresh(plan, before) if refresh else usable(plan, before)
-                    tables[plan.key] = warehouse.fitting(plan, states[plan.key], anew=refresh)
-            loading = failures.remaining(planned)
-            report.begin(loading, failures.reasons())
-            if not loading:
+                    work.fit(plan)
+            work.plans = failures.remaining(planned)
+            report.begin(work.plans, failures.reasons())
+            if not work.plans:
                 failures.end(0)
-            for plan in loading:
-                warehouse.prepare(plan, tables[plan.key])
-            with report.telling(), source.snapshot() as (snapshot, watermark):
-                report.watermark(watermark)
-                requests = [
-                    ReadRequest(plan, None if tables[plan.key].from_start else states[plan.key].cursor)
-                    for plan in loading
-                ]
-                with ReadAhead(snapshot.read(requests), snapshot.cancel) as items:
-                    for batches in by_stream(iter(items), report.passed):
-                        plan = batches.plan
-                        state = states[plan.key]
-                        if refresh or plan.mode in FULL_REFRESH_MODES:
-                            state.generation_id += 1
-                        written = 0
-                        if not batches.is_empty:
-                            written = warehouse.load(plan, tables[plan.key], batches, state)
-                        if plan.cursor is not None:
-                            state.cursor = source.next_cursor(
-                                plan.cursor, state.cursor, batches.greatest, watermark
-                            )
-                        state.columns = {column.name: column.source_type for column in plan.columns}
-                        report.loaded(plan, batches.rows, batches.bytes, written)
+            for plan in work.plans:
+                warehouse.prepare(plan, work.tables[plan.key])
+            with report.telling():
+                reached, watermark = by_cursor.load(work) if source.capture is None else by_capture.load(work)
             record = SyncRecord(
                 job_id=task["jobId"],
-                connection_id=task["connectionId"],
+                connection_id=connection_id,
                 connection_name=task["connectionName"],
                 started_at=started_at,
-                watermark=watermark.at,
+                watermark=watermark,
                 streams=report.streams(),
             )
-            loaded = {plan.key: states[plan.key] for plan in loading}
-            state = ConnectionState(saved.streams | loaded, source.position)
-            warehouse.commit(task["connectionId"], state, record)
+            warehouse.commit(connection_id, reached, record)
         report.committed()
-    failures.end(len(loading))
+        if source.capture is not None:
+            source.capture.advance(reached.position["captured"])
+    failures.end(len(work.plans))
 
 
 def clear(task: dict[str, Any], report: Report) -> None:

@@ -9,16 +9,22 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airbyte_local.schema import Column, ConnectionState, StreamPlan, StreamState
+from airbyte_local.schema import ConnectionState, StreamPlan, StreamState
 
 if TYPE_CHECKING:
     from airbyte_local.batches import Batches
+    from airbyte_local.sources.base import ChangeBatch, Truncated
 
 RAW_ID = "_airbyte_raw_id"
 EXTRACTED_AT = "_airbyte_extracted_at"
 META = "_airbyte_meta"
 GENERATION_ID = "_airbyte_generation_id"
 METADATA_COLUMNS = (RAW_ID, EXTRACTED_AT, META, GENERATION_ID)
+
+CDC_LSN = "_ab_cdc_lsn"
+CDC_UPDATED_AT = "_ab_cdc_updated_at"
+CDC_DELETED_AT = "_ab_cdc_deleted_at"
+CDC_COLUMNS = (CDC_LSN, CDC_UPDATED_AT, CDC_DELETED_AT)  # of a captured stream, before the others
 
 INTERNAL_SCHEMA = "airbyte_internal"
 
@@ -38,16 +44,25 @@ class Target:
     `create`: made anew. `add`, `retype`: columns to add, and those that become wider, with their new types. `types`: the
     table's type of each of the plan's columns, afterwards. `gone`: columns of the table that the plan does not have;
     rows written now have null there. `from_start`: the saved position does not count, because the table was not there,
-    or has rows that lack a column's values.
+    or has rows that lack a column's values. `rewrite`: equal rows are written again, too.
     """
 
     create: bool
     write: Write
     from_start: bool
     types: dict[str, str]
-    add: tuple[Column, ...] = ()
+    add: tuple[tuple[str, str], ...] = ()
     retype: tuple[tuple[str, str], ...] = ()
     gone: tuple[str, ...] = ()
+    rewrite: bool = False
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When captured rows are as of: the position in the source's log, and the time in ISO 8601."""
+
+    lsn: int
+    at: str
 
 
 @dataclass(frozen=True)
@@ -71,7 +86,20 @@ class Session(Protocol):
 
     def prepare(self, plan: StreamPlan, target: Target) -> None: ...
 
-    def load(self, plan: StreamPlan, target: Target, batches: Batches, state: StreamState) -> int: ...
+    def load(
+        self,
+        plan: StreamPlan,
+        target: Target,
+        batches: Batches,
+        state: StreamState,
+        moment: Moment | None = None,
+    ) -> int: ...
+
+    def stage(self, change: ChangeBatch | Truncated) -> None: ...
+
+    def apply(self, plan: StreamPlan, target: Target, state: StreamState) -> int: ...
+
+    def other_with_slot(self, connection_id: str, system: str, slot: str) -> str | None: ...
 
     def clear(self, schema: str, table: str) -> int: ...
 

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 from airbyte_local.enums import JobStatus
@@ -69,11 +70,18 @@ class Report:
             )
         self._stream_started = self._logged = time.monotonic()
 
+    def captured(self, position: int, at: datetime) -> None:
+        log.info(
+            "all streams end at position %X/%X (%s)", position >> 32, position & 0xFFFFFFFF, at.isoformat()
+        )
+        self._stream_started = self._logged = time.monotonic()
+
     def passed(self, plan: StreamPlan, rows: int, bytes_: int) -> None:
         """A batch went by; the figures are the stream's so far."""
         self._streams[plan.key] |= {
             "rowsSynced": rows,
             "bytesSynced": bytes_,
+            "seconds": self._seconds(),
             "status": "running",
         }
         now = time.monotonic()
@@ -87,6 +95,7 @@ class Report:
             "rowsSynced": rows,
             "bytesSynced": bytes_,
             "rowsWritten": written,
+            "seconds": self._seconds(),
             "status": "complete",
         }
         log.info(
@@ -111,6 +120,9 @@ class Report:
     def _rate(self, rows: int) -> str:
         seconds = time.monotonic() - self._stream_started
         return f"{seconds:.2f} s, {rows / max(seconds, 1e-3):,.0f} rows/s"
+
+    def _seconds(self) -> float:
+        return round(time.monotonic() - self._stream_started, 3)
 
     def _sum(self, name: str) -> int:
         return sum(stream[name] for stream in self._streams.values())

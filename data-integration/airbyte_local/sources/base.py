@@ -14,6 +14,8 @@ from elt.errors import EltError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from airbyte_local.failures import Failures
+
 
 @dataclass(frozen=True)
 class ReadRequest:
@@ -39,6 +41,30 @@ class StreamBatch:
     batch: pa.RecordBatch
 
 
+@dataclass(frozen=True)
+class ChangeBatch:
+    """Changes of a stream in their order, a row each: `pgoutput.change_schema` says of what columns."""
+
+    plan: StreamPlan
+    batch: pa.RecordBatch
+
+
+@dataclass(frozen=True)
+class Truncated:
+    """Every row of the stream went, at this position and time; what came before of its changes does not matter."""
+
+    plan: StreamPlan
+    lsn: int
+    at: str
+
+
+@dataclass(frozen=True)
+class Apply:
+    """The stream's changes so far have to be in its table before the next ones are looked at."""
+
+    plan: StreamPlan
+
+
 class Watermark(Protocol):
     """How far this sync may claim to have read, and what holds it back."""
 
@@ -54,6 +80,32 @@ class Snapshot(Protocol):
     def cancel(self) -> None: ...
 
 
+class Changes(Protocol):
+    """What happened to some streams between two positions."""
+
+    def read(self) -> Iterator[ChangeBatch | Truncated | Apply]: ...
+
+    def cancel(self) -> None: ...
+
+
+class Capture(Protocol):
+    """Change data capture from an open source. Positions are integers that only grow."""
+
+    slot: str
+
+    def check_tables(self, plans: Iterable[StreamPlan], failures: Failures) -> None: ...
+
+    def ready(self, since: int | None, anew: bool) -> None: ...
+
+    def end(self) -> tuple[int, datetime]: ...
+
+    def snapshot(self) -> AbstractContextManager[tuple[Snapshot, int, datetime]]: ...
+
+    def changes(self, plans: Iterable[StreamPlan], since: int, until: int) -> Changes: ...
+
+    def advance(self, position: int) -> None: ...
+
+
 class Source(Protocol):
     """An open source."""
 
@@ -62,6 +114,7 @@ class Source(Protocol):
     def why_missing(self, namespace: str, name: str) -> EltError: ...
 
     position: dict[str, Any]
+    capture: Capture | None  # None: the source is read by cursor
 
     def check_position(self, saved: dict[str, Any] | None) -> None: ...
 

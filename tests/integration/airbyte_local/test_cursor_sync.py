@@ -274,7 +274,7 @@ def test_metadata_columns_say_which_sync_wrote_a_row(engine: Engine) -> None:
     engine.write(TEN)
     engine.sync()
     engine.sync()
-    row = "select distinct _airbyte_meta::varchar, _airbyte_generation_id, length(_airbyte_raw_id) from raw_shop.orders"
+    row = "select distinct _airbyte_meta::varchar, _airbyte_generation_id, length(_airbyte_raw_id::varchar) from raw_shop.orders"
     assert engine.raw(row) == [('{"sync_id": 1, "changes": []}', 0, 36)]
     assert engine.raw("select count(distinct _airbyte_raw_id) from raw_shop.orders") == [(10,)]
 

@@ -6,8 +6,14 @@ from collections.abc import Iterable
 
 import duckdb
 
-from airbyte_local.destinations.base import METADATA_COLUMNS, Target, Write
-from airbyte_local.destinations.duckdb.types import METADATA_TYPES, column_type, common_type, quoted
+from airbyte_local.destinations.base import METADATA_COLUMNS, RAW_ID, Target, Write
+from airbyte_local.destinations.duckdb.types import (
+    CDC_TYPES,
+    METADATA_TYPES,
+    column_type,
+    common_type,
+    quoted,
+)
 from airbyte_local.enums import SyncMode
 from airbyte_local.schema import StreamPlan, StreamState
 from airbyte_local.states import REFRESH
@@ -44,18 +50,23 @@ def create_schema(name: str) -> str:
 def create_table(plan: StreamPlan) -> str:
     """The table with the source's columns, then the four of Airbyte."""
     columns = [f"{quoted(column.name)} {column_type(column.type)}" for column in plan.columns]
-    columns += [f"{quoted(name)} {METADATA_TYPES[name]}" for name in METADATA_COLUMNS]
+    columns += [f"{quoted(name)} {type_}" for name, type_ in extra_types(plan).items()]
     return f"create or replace table {table_name(plan)} ({', '.join(columns)})"
 
 
 def alterations(plan: StreamPlan, target: Target) -> list[str]:
     """The statements that make a table fit which is there."""
-    table, types = table_name(plan), target.types
-    added = [f"alter table {table} add column {quoted(one.name)} {types[one.name]}" for one in target.add]
+    table = table_name(plan)
+    added = [f"alter table {table} add column {quoted(name)} {type_}" for name, type_ in target.add]
     return added + [
         f"alter table {table} alter column {quoted(name)} set data type {type_}"
         for name, type_ in target.retype
     ]
+
+
+def extra_types(plan: StreamPlan) -> dict[str, str]:
+    """The columns that the table has besides the source's, with their types."""
+    return (CDC_TYPES if plan.captured else {}) | METADATA_TYPES
 
 
 def fitting(plan: StreamPlan, present: dict[str, str] | None, state: StreamState, anew: bool) -> Target:
@@ -75,27 +86,43 @@ def fitting(plan: StreamPlan, present: dict[str, str] | None, state: StreamState
                 f"stream {plan.label}: the source has no column {name} that the user may read",
                 f"correct the connection; there are: {', '.join(column.name for column in plan.columns)}",
             )
-    if present is None or anew or plan.mode == SyncMode.FULL_REFRESH_OVERWRITE:
+    if (
+        present is None
+        or plan.mode == SyncMode.FULL_REFRESH_OVERWRITE
+        or (anew and not _keeps(plan, present, state))
+    ):
         types = {column.name: column_type(column.type) for column in plan.columns}
         return Target(create=True, write=Write.INSERT, from_start=True, types=types)
     types = _types(plan, present, state)
-    retype = tuple(
-        (name, type_) for name, type_ in types.items() if present.get(name.casefold(), type_) != type_
-    )
-    names = {column.name.casefold() for column in plan.columns}
-    add = tuple(column for column in plan.columns if column.name.casefold() not in present)
+    extra = extra_types(plan)
+    wanted = {name.casefold(): (name, type_) for name, type_ in (types | extra).items()}
+    retype = tuple(pair for folded, pair in wanted.items() if present.get(folded, pair[1]) != pair[1])
+    add = tuple(pair for folded, pair in wanted.items() if folded not in present)
     # old rows lack the values of a column that is new or was away, and may have another form since a change of type
     source_types = {column.name: column.source_type for column in plan.columns}
-    stale = bool(add or retype) or not source_types.items() <= (state.columns or source_types).items()
+    stale = not source_types.items() <= (state.columns or source_types).items()
+    stale = stale or any(name != RAW_ID for name, _ in (*add, *retype))
     return Target(
         create=False,
         write=WRITES[plan.mode],
-        from_start=stale and plan.mode == SyncMode.INCREMENTAL_DEDUPED_HISTORY,
+        from_start=anew or (stale and plan.mode == SyncMode.INCREMENTAL_DEDUPED_HISTORY),
         types=types,
         add=add,
         retype=retype,
-        gone=tuple(name for name in present if name not in names and name not in METADATA_TYPES),
+        gone=tuple(name for name in present if name not in wanted),
+        rewrite=anew,
     )
+
+
+def _keeps(plan: StreamPlan, present: dict[str, str], state: StreamState) -> bool:
+    """Whether a refresh goes into the table that is there, because deleted rows are remembered in it."""
+    if not (plan.captured and CDC_TYPES.items() <= present.items()):
+        return False
+    try:
+        _types(plan, present, state)
+    except EltError:
+        return False
+    return True
 
 
 WRITES = {
@@ -106,8 +133,8 @@ WRITES = {
 
 
 def is_ours(present: dict[str, str]) -> bool:
-    """Whether a table has Airbyte's metadata columns."""
-    return METADATA_TYPES.items() <= present.items()
+    """Whether a table has Airbyte's metadata columns (the row's id was text in older versions)."""
+    return METADATA_TYPES.items() <= {**present, RAW_ID: METADATA_TYPES[RAW_ID]}.items() and RAW_ID in present
 
 
 def _types(plan: StreamPlan, present: dict[str, str], state: StreamState) -> dict[str, str]:

@@ -8,7 +8,7 @@ was delivered at the boundary before is left out.
 
 from __future__ import annotations
 
-from airbyte_local.destinations.base import METADATA_COLUMNS, Target
+from airbyte_local.destinations.base import CDC_DELETED_AT, CDC_LSN, CDC_UPDATED_AT, METADATA_COLUMNS, Target
 from airbyte_local.destinations.duckdb.ddl import table_name
 from airbyte_local.destinations.duckdb.types import arrived, literal, quoted
 from airbyte_local.schema import StreamPlan
@@ -17,7 +17,15 @@ ARRIVING = "arriving"  # the registered Arrow stream
 STAGED = "temp.staged"
 
 # the row's own id, when it was read, by which sync, of which generation; bound as ($extracted_at, $meta, $generation)
-METADATA_VALUES = ("uuid()::varchar", "$extracted_at::timestamptz", "$meta::json", "$generation::bigint")
+METADATA_VALUES = ("uuid()", "$extracted_at::timestamptz", "$meta::json", "$generation::bigint")
+METADATA = dict(zip(METADATA_COLUMNS, METADATA_VALUES, strict=True))
+# of a row in a snapshot; bound as ($lsn, $at)
+SNAPSHOT = {CDC_LSN: "$lsn::bigint", CDC_UPDATED_AT: "$at::varchar", CDC_DELETED_AT: "null"}
+
+
+def extra_values(plan: StreamPlan) -> dict[str, str]:
+    """What is written into the columns besides the source's, when rows are loaded as a whole."""
+    return (SNAPSHOT if plan.captured else {}) | METADATA
 
 
 def _names(plan: StreamPlan) -> list[str]:
@@ -37,8 +45,9 @@ def _arriving(plan: StreamPlan, target: Target) -> str:
 
 def _insert(plan: StreamPlan, rows: str) -> str:
     names = _names(plan)
-    columns = ", ".join([*names, *METADATA_COLUMNS])
-    return f"insert into {table_name(plan)} ({columns}) select {', '.join([*names, *METADATA_VALUES])} from ({rows})"
+    extra = extra_values(plan)
+    columns, values = ", ".join([*names, *extra]), ", ".join([*names, *extra.values()])
+    return f"insert into {table_name(plan)} ({columns}) select {values} from ({rows})"
 
 
 def insert(plan: StreamPlan, target: Target) -> str:
@@ -57,7 +66,7 @@ def append(plan: StreamPlan, target: Target, cursor: str | None) -> str:
     new in this sync are left out of the comparison: what is there has no value for them.
     """
     field = quoted(plan.cursor.name)
-    new = {column.name for column in target.add}
+    new = {name for name, _ in target.add}
     names = [quoted(column.name) for column in plan.columns if column.name not in new]
     numbered = f"row_number() over (partition by {', '.join(names)}) as \"#\""
     bound = literal(cursor)
@@ -76,20 +85,45 @@ def append(plan: StreamPlan, target: Target, cursor: str | None) -> str:
 
 def merge(plan: StreamPlan, target: Target) -> str:
     """The staged rows into the table, by key."""
+    names, extra = _names(plan), extra_values(plan)
+    statement = f"merge into {table_name(plan)} as t using {STAGED} as s on {same_key(plan)}"
+    values = value_names(plan)
+    changed = [f"t.{name} is distinct from s.{name}" for name in values]
+    if plan.captured:
+        changed.append(f"t.{CDC_DELETED_AT} is not null")
+    if changed or target.rewrite:
+        new = [f"{name} = s.{name}" for name in values] + [
+            f"{name} = {value}" for name, value in extra.items()
+        ]
+        new += [f"{quoted(name)} = null" for name in target.gone]
+        condition = "" if target.rewrite else f" and ({' or '.join(changed)})"
+        statement += f" when matched{condition} then update set {', '.join(new)}"
+    columns = ", ".join([*names, *extra])
+    rows = ", ".join([f"s.{name}" for name in names] + list(extra.values()))
+    return f"{statement} when not matched then insert ({columns}) values ({rows})"
+
+
+def sweep(plan: StreamPlan, target: Target) -> str:
+    """After a whole table was merged: what was not in it is deleted in the source."""
+    cleared = [f"{name} = null" for name in (*value_names(plan), *map(quoted, target.gone))]
+    stamped = [
+        f"{name} = {value}" for name, value in (extra_values(plan) | {CDC_DELETED_AT: "$at::varchar"}).items()
+    ]
+    return (
+        f"update {table_name(plan)} as t set {', '.join([*cleared, *stamped])} where {CDC_DELETED_AT} is null"
+        f" and not exists (select 1 from {STAGED} as s where {same_key(plan)})"
+    )
+
+
+def same_key(plan: StreamPlan) -> str:
+    """The condition that a row t of the table and a row s are of one key."""
     nullable = {column.name for column in plan.columns if column.nullable}
-    names = _names(plan)
-    key = [
+    return " and ".join(
         f"t.{quoted(name)} {'is not distinct from' if name in nullable else '='} s.{quoted(name)}"
         for name in plan.primary_key
-    ]
-    values = [quoted(column.name) for column in plan.columns if column.name not in plan.primary_key]
-    statement = f"merge into {table_name(plan)} as t using {STAGED} as s on {' and '.join(key)}"
-    if values:
-        changed = " or ".join(f"t.{name} is distinct from s.{name}" for name in values)
-        metadata = zip(METADATA_COLUMNS, METADATA_VALUES, strict=True)
-        new = [f"{name} = s.{name}" for name in values] + [f"{name} = {value}" for name, value in metadata]
-        new += [f"{quoted(name)} = null" for name in target.gone]
-        statement += f" when matched and ({changed}) then update set {', '.join(new)}"
-    columns = ", ".join([*names, *METADATA_COLUMNS])
-    rows = ", ".join([f"s.{name}" for name in names] + list(METADATA_VALUES))
-    return f"{statement} when not matched then insert ({columns}) values ({rows})"
+    )
+
+
+def value_names(plan: StreamPlan) -> list[str]:
+    """The quoted names of the columns outside the key."""
+    return [quoted(column.name) for column in plan.columns if column.name not in plan.primary_key]

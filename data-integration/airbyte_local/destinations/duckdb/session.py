@@ -14,11 +14,12 @@ from typing import Any
 import duckdb
 
 from airbyte_local.batches import Batches
-from airbyte_local.destinations.base import SyncRecord, Target, Write
-from airbyte_local.destinations.duckdb import ddl, merge, state
+from airbyte_local.destinations.base import Moment, SyncRecord, Target, Write
+from airbyte_local.destinations.duckdb import changes, ddl, merge, state
 from airbyte_local.destinations.duckdb.errors import explained, is_locked
 from airbyte_local.destinations.duckdb.types import quoted
 from airbyte_local.schema import ConnectionState, StreamPlan, StreamState
+from airbyte_local.sources.base import ChangeBatch, Truncated
 from elt.lease import holder, lease
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ LEASE_WAIT_SECONDS = 300.0
 CONFIG = {
     "memory_limit": "640MB",
     "preserve_insertion_order": "false",  # parallel, and less to hold back
+    "storage_compatibility_version": "latest",  # of a new file: what reads it has the same version by the lock file
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
 }
@@ -84,6 +86,11 @@ class DuckdbSession:
                 connection.execute(state.SCHEMA)
             self._extracted_at = state.next_moment(connection)
         self._schemas = {schema for schema, _ in self._catalogue}
+        self._stages: dict[tuple[str, str], str] = {}  # the staging table of each captured stream
+        self._staged: dict[tuple[str, str], set[int]] = (
+            {}
+        )  # with rows in it: the columns that some left unchanged
+        self._truncated: dict[tuple[str, str], Truncated] = {}
 
     def state(self, connection_id: str) -> ConnectionState:
         """Where the connection and each of its streams stand."""
@@ -94,7 +101,8 @@ class DuckdbSession:
         """What is to be done to the stream's table; with `anew` it is replaced. Raises EltError when it cannot fit."""
         with self._explaining(f"stream {plan.label}"):
             present = self._catalogue.get(ddl.key_of(plan))
-            if present is not None and saved.cursor is None and ddl.is_ours(present) and self._is_empty(plan):
+            unused = saved.cursor is None and (saved.columns is None or not plan.captured)
+            if present is not None and unused and ddl.is_ours(present) and self._is_empty(plan):
                 present = None
             return ddl.fitting(plan, present, saved, anew)
 
@@ -111,23 +119,28 @@ class DuckdbSession:
                 log.info("%s: %s", plan.label, statement)
                 self._connection.execute(statement)
 
-    def load(self, plan: StreamPlan, target: Target, batches: Batches, saved: StreamState) -> int:
-        """Write a stream's rows; returns how many were new or changed."""
-        values = {
-            "extracted_at": self._extracted_at,
-            "meta": json.dumps({"sync_id": self._job_id, "changes": []}),
-            "generation": saved.generation_id,
-        }
+    def load(
+        self,
+        plan: StreamPlan,
+        target: Target,
+        batches: Batches,
+        saved: StreamState,
+        moment: Moment | None = None,
+    ) -> int:
+        """Write a stream's rows; returns how many were new or changed. `moment`: of a captured stream, which is whole."""
+        values = self._metadata(saved)
+        whole = values | ({"lsn": moment.lsn, "at": moment.at} if moment and plan.captured else {})
         try:
             self._connection.register(merge.ARRIVING, batches.reader())
             if target.write == Write.INSERT:
-                return self._connection.execute(merge.insert(plan, target), values).fetchone()[0]
+                return self._count(merge.insert(plan, target), whole)
             self._connection.execute(merge.stage(plan, target))
             if target.write == Write.APPEND:
-                statement = merge.append(plan, target, saved.cursor)
+                written = self._count(merge.append(plan, target, saved.cursor), values)
             else:
-                statement = merge.merge(plan, target)
-            written = self._connection.execute(statement, values).fetchone()[0]
+                written = self._count(merge.merge(plan, target), whole)
+            if plan.captured:
+                written += self._count(merge.sweep(plan, target), whole)
             self._connection.execute(f"drop table {merge.STAGED}")
         except (duckdb.Error, OSError) as error:
             if batches.error is not None:
@@ -136,6 +149,58 @@ class DuckdbSession:
         finally:
             self._connection.unregister(merge.ARRIVING)
         return written
+
+    def stage(self, change: ChangeBatch | Truncated) -> None:
+        """Keep changes of a stream until they are applied."""
+        plan = change.plan
+        with self._explaining(f"stream {plan.label}"):
+            if isinstance(change, Truncated):
+                self._staged.pop(plan.key, None)
+                self._connection.execute(f"drop table if exists temp.{self._stage_name(plan)}")
+                self._truncated[plan.key] = change
+                return
+            stage = self._stage_name(plan)
+            first = plan.key not in self._staged
+            self._connection.register(changes.CHANGES, change.batch)
+            self._connection.execute(changes.create_stage(stage) if first else changes.add_to_stage(stage))
+            self._connection.unregister(changes.CHANGES)
+            unchanged = self._staged.setdefault(plan.key, set())
+            for flags in change.batch.column("unchanged").unique().drop_null().to_pylist():
+                unchanged.update(index for index, flag in enumerate(flags) if flag == "1")
+
+    def apply(self, plan: StreamPlan, target: Target, saved: StreamState) -> int:
+        """Bring the staged changes of a stream into its table; returns how many rows were written."""
+        values, written = self._metadata(saved), 0
+        with self._explaining(f"stream {plan.label}"):
+            if truncated := self._truncated.pop(plan.key, None):
+                moment = {"lsn": truncated.lsn, "at": truncated.at}
+                written += self._count(changes.truncate(plan, target), values | moment)
+            unchanged = self._staged.pop(plan.key, None)
+            if unchanged is not None:
+                stage = self._stage_name(plan)
+                self._connection.execute(changes.resolve(plan, target, stage, sorted(unchanged)))
+                self._connection.execute(f"drop table temp.{stage}")
+                written += self._count(changes.merge(plan, target), values)
+                self._connection.execute(f"drop table {changes.RESOLVED}")
+        return written
+
+    def other_with_slot(self, connection_id: str, system: str, slot: str) -> str | None:
+        """Another connection that captures through the same slot of the same server, if this warehouse knows one."""
+        with self._explaining("reading the state"):
+            return state.other_with_slot(self._connection, connection_id, system, slot)
+
+    def _metadata(self, saved: StreamState) -> dict[str, Any]:
+        return {
+            "extracted_at": self._extracted_at,
+            "meta": json.dumps({"sync_id": self._job_id, "changes": []}),
+            "generation": saved.generation_id,
+        }
+
+    def _count(self, statement: str, values: dict[str, Any]) -> int:
+        return self._connection.execute(statement, values).fetchone()[0]
+
+    def _stage_name(self, plan: StreamPlan) -> str:
+        return self._stages.setdefault(plan.key, f"changes_{len(self._stages)}")
 
     def clear(self, schema: str, table: str) -> int:
         """Take all rows out of a table; returns how many there were. A table that is not there has none."""

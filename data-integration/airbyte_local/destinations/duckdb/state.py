@@ -39,6 +39,18 @@ def read(connection: duckdb.DuckDBPyConnection, connection_id: str) -> Connectio
     return saved
 
 
+def other_with_slot(
+    connection: duckdb.DuckDBPyConnection, connection_id: str, system: str, slot: str
+) -> str | None:
+    """The id of another connection whose saved position names this slot of this server."""
+    found = connection.execute(
+        f"select connection_id from {INTERNAL_SCHEMA}.state where stream_name is null and connection_id <> $1"
+        " and (state ->> 'system') = $2 and (state ->> 'slot') = $3 limit 1",
+        [connection_id, system, slot],
+    ).fetchone()
+    return found[0] if found else None
+
+
 def next_moment(connection: duckdb.DuckDBPyConnection) -> datetime:
     """Now, and in any case later than every earlier sync: what is built on `_airbyte_extracted_at` misses none."""
     last = connection.execute(f"select epoch_us(max(extracted_at)) from {INTERNAL_SCHEMA}.syncs").fetchone()[

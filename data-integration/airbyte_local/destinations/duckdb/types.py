@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import re
 
-from airbyte_local.destinations.base import EXTRACTED_AT, GENERATION_ID, META, RAW_ID
+from airbyte_local.destinations.base import (
+    CDC_DELETED_AT,
+    CDC_LSN,
+    CDC_UPDATED_AT,
+    EXTRACTED_AT,
+    GENERATION_ID,
+    META,
+    RAW_ID,
+)
 from airbyte_local.schema import Column, DataType, Kind
 
 # spelled as DuckDB's catalogue spells them, so that the two can be compared
@@ -26,11 +34,13 @@ TYPES = {
 }
 
 METADATA_TYPES = {
-    RAW_ID: "VARCHAR",
+    RAW_ID: "UUID",
     EXTRACTED_AT: "TIMESTAMP WITH TIME ZONE",
     META: "JSON",
     GENERATION_ID: "BIGINT",
 }
+
+CDC_TYPES = {CDC_LSN: "BIGINT", CDC_UPDATED_AT: "VARCHAR", CDC_DELETED_AT: "VARCHAR"}
 
 
 def column_type(type_: DataType) -> str:
@@ -93,6 +103,20 @@ def quoted(name: str) -> str:
 def literal(text: str | None) -> str:
     """A text as a constant."""
     return "null" if text is None else "'" + text.replace("'", "''") + "'"
+
+
+def from_text(name: str, type_: str) -> str:
+    """A value in PostgreSQL's own form as an expression of the table's type."""
+    if type_ == TYPES[Kind.TEXT]:
+        return name
+    if type_ == TYPES[Kind.BINARY]:
+        return f"unhex(substr({name}, 3))"
+    if type_ in BEFORE_CHRIST:  # "0044-03-15 12:00:00 BC" is "0044-03-15 (BC) 12:00:00" here
+        name = f"regexp_replace({name}, '^(\\S+)(.*) BC$', '\\1 (BC)\\2')"
+    return f"cast({name} as {type_})"
+
+
+BEFORE_CHRIST = frozenset(TYPES[kind] for kind in (Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ))
 
 
 def arrived(column: Column, type_: str) -> str:

@@ -9,8 +9,8 @@ from airbyte_local.sources.postgres.connect import Address
 from elt.errors import EltError
 
 
-def check(connection: psycopg.Connection, address: Address) -> None:
-    """Raises EltError on a standby, or when other sessions' transactions cannot be seen.
+def check(connection: psycopg.Connection, address: Address, by_cursor: bool) -> None:
+    """Raises EltError on a standby, or when other sessions' transactions cannot be seen and the cursor method needs it.
 
     Both would make the cursor rule unsound: a standby shows none of the primary's sessions, and without
     `pg_read_all_stats` the start of another user's transaction reads as null.
@@ -23,7 +23,7 @@ def check(connection: psycopg.Connection, address: Address) -> None:
             f"{address}: this server is a standby, which cannot show the transactions open on its primary",
             "point the source at the primary",
         )
-    if not sees_all:
+    if by_cursor and not sees_all:
         grant = sql.SQL("grant pg_read_all_stats to {}").format(sql.Identifier(address.username))
         raise EltError(
             f"{address}: the user may not see other sessions' transactions, so rows committed late could be missed",

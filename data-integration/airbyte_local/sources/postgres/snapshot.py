@@ -6,6 +6,7 @@ The exporting transaction stays open until the last stream has been read: a chil
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 import psycopg
 import pyarrow as pa
@@ -35,52 +36,46 @@ _WRAPPED = {
 _CAN_BE_INFINITE = {Kind.TIMESTAMP: 64, Kind.TIMESTAMPTZ: 64, Kind.DATE: 32}
 
 
-class Snapshot:
-    """An open, exported snapshot. Use it as a context; `read` may be called in another thread, once."""
+@contextmanager
+def exported(connection: psycopg.Connection, address: Address) -> Iterator[Snapshot]:
+    """A snapshot of this moment; the transaction that exports it stays open until the block ends."""
+    connection.execute("begin isolation level repeatable read read only")
+    try:
+        yield Snapshot(connection.execute("select pg_export_snapshot()").fetchone()[0], address)
+    finally:
+        if not connection.closed:
+            connection.close()
 
-    def __init__(self, connection: psycopg.Connection, address: Address) -> None:
-        self._connection, self._address = connection, address
+
+class Reading:
+    """One ADBC connection at work in another thread, which can be made to stop."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
         self._cancel: Callable[[], None] | None = None
 
-    def __enter__(self) -> Snapshot:
-        self._connection.execute("begin isolation level repeatable read read only")
-        self._id = self._connection.execute("select pg_export_snapshot()").fetchone()[0]
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if not self._connection.closed:
-            self._connection.close()
-
     def cancel(self) -> None:
-        """Make a `read` in another thread end soon."""
+        """Make the reading end soon."""
         if self._cancel is not None:
             self._cancel()
 
-    def read(self, requests: Iterable[ReadRequest]) -> Iterator[StreamStart | StreamBatch]:
-        """Each stream's start, then its batches, in the order of the requests. Raises EltError."""
-        plan: StreamPlan | None = None
+    @contextmanager
+    def _cursor(self) -> Iterator[adbc.Cursor]:
         options = f"{READER_OPTIONS} -c TimeZone=UTC"
-        try:
-            with adbc.connect(self._address.conninfo(options), autocommit=True) as connection:
-                with connection.cursor() as cursor:
-                    hint = StatementOptions.BATCH_SIZE_HINT_BYTES.value
-                    cursor.adbc_statement.set_options(**{hint: str(BATCH_BYTES)})
-                    self._cancel = cursor.adbc_cancel
-                    cursor.execute("begin isolation level repeatable read read only")
-                    cursor.execute(f"set transaction snapshot '{self._id}'")
-                    for request in requests:
-                        plan = request.plan
-                        cursor.execute(query(request).as_string())
-                        reader = cursor.fetch_record_batch()
-                        schema = pa.schema([field.remove_metadata() for field in reader.schema])
-                        yield StreamStart(plan, schema)
-                        for batch in reader:
-                            yield StreamBatch(mended(batch, plan))
+        with (
+            adbc.connect(self._address.conninfo(options), autocommit=True) as connection,
+            connection.cursor() as cursor,
+        ):
+            hint = StatementOptions.BATCH_SIZE_HINT_BYTES.value
+            cursor.adbc_statement.set_options(**{hint: str(BATCH_BYTES)})
+            self._cancel = cursor.adbc_cancel
+            try:
+                yield cursor
+            finally:
                 self._cancel = None
-        except AdbcError as error:
-            raise self._failed(plan, error) from None
 
-    def _failed(self, plan: StreamPlan | None, error: AdbcError) -> EltError:
+    def _failed(self, error: AdbcError, what: str | None) -> EltError:
+        """The user's words for an error; `what` was being read, if anything."""
         message = str(error).partition("\nQuery was:")[0]
         reason = message.rpartition("ERROR:")[2].strip().partition("\n")[0]
         lost = (
@@ -89,9 +84,35 @@ class Snapshot:
             "Connection refused",
             "no connection",
         )
-        if plan is None or any(sign in message for sign in lost):
+        if what is None or any(sign in message for sign in lost):
             return unreachable(self._address, reason)
-        return EltError(f"stream {plan.label}: {reason} ({self._address})", "see the database's log")
+        return EltError(f"{what}: {reason} ({self._address})", "see the database's log")
+
+
+class Snapshot(Reading):
+    """An exported snapshot that can be read. `read` may be called in another thread, once."""
+
+    def __init__(self, id_: str, address: Address) -> None:
+        super().__init__(address)
+        self._id = id_
+
+    def read(self, requests: Iterable[ReadRequest]) -> Iterator[StreamStart | StreamBatch]:
+        """Each stream's start, then its batches, in the order of the requests. Raises EltError."""
+        plan: StreamPlan | None = None
+        try:
+            with self._cursor() as cursor:
+                cursor.execute("begin isolation level repeatable read read only")
+                cursor.execute(f"set transaction snapshot '{self._id}'")
+                for request in requests:
+                    plan = request.plan
+                    cursor.execute(query(request).as_string())
+                    reader = cursor.fetch_record_batch()
+                    schema = pa.schema([field.remove_metadata() for field in reader.schema])
+                    yield StreamStart(plan, schema)
+                    for batch in reader:
+                        yield StreamBatch(mended(batch, plan))
+        except AdbcError as error:
+            raise self._failed(error, f"stream {plan.label}" if plan else None) from None
 
 
 def query(request: ReadRequest) -> sql.Composed:

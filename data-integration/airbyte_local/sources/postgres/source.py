@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from airbyte_local.schema import Column, SourceStream
+from airbyte_local.sources.postgres.cdc import Capture
 from airbyte_local.sources.postgres.check import check
 from airbyte_local.sources.postgres.connect import Address, connect, unreachable
 from airbyte_local.sources.postgres.cursor import (
@@ -31,13 +32,17 @@ class PostgresSource:
 
     def __init__(self, configuration: dict[str, Any]) -> None:
         self.address = Address.of(configuration)
+        self._configuration = configuration
         self._schemas = tuple(configuration.get("schemas", ["public"]))
         self._streams: dict[tuple[str, str], SourceStream] = {}
 
     def __enter__(self) -> PostgresSource:
         self._connection = connect(self.address)
         try:
-            check(self._connection, self.address)
+            method = self._configuration.get("replication_method") or {}
+            captured = method.get("method") == "CDC"
+            check(self._connection, self.address, by_cursor=not captured)
+            self.capture = Capture(self._connection, self.address, method) if captured else None
             self._clock = read_clock(self._connection)
             self.position = read_position(self._connection)
         except BaseException:
@@ -69,12 +74,12 @@ class PostgresSource:
     def snapshot(self) -> Iterator[tuple[Snapshot, Watermark]]:
         """The watermark, then the snapshot that all streams are read in."""
         from airbyte_local.sources.postgres.snapshot import (
-            Snapshot,
-        )  # Arrow and ADBC, in the job process only
+            exported,  # Arrow and ADBC, in the job process only
+        )
 
         try:
             watermark = read_watermark(self._connection, self._clock)
-            with Snapshot(self._connection, self.address) as snapshot:
+            with exported(self._connection, self.address) as snapshot:
                 yield snapshot, watermark
         except psycopg.OperationalError as error:
             raise unreachable(self.address, str(error)) from None

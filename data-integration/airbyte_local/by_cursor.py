@@ -1,0 +1,34 @@
+"""Reading by cursor: every stream in one exported snapshot, from its saved position on."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from airbyte_local.batches import ReadAhead, by_stream
+from airbyte_local.schema import ConnectionState
+from airbyte_local.sources.base import ReadRequest
+from airbyte_local.work import Work
+
+
+def load(work: Work) -> tuple[ConnectionState, datetime]:
+    """Load the streams; returns what is reached, and the moment up to which the source was read for certain."""
+    with work.source.snapshot() as (snapshot, watermark):
+        work.report.watermark(watermark)
+        requests = [
+            ReadRequest(plan, None if work.tables[plan.key].from_start else work.states[plan.key].cursor)
+            for plan in work.plans
+        ]
+        with ReadAhead(snapshot.read(requests), snapshot.cancel) as items:
+            for batches in by_stream(iter(items), work.report.passed):
+                plan = batches.plan
+                state = work.begin(plan)
+                written = 0
+                if not batches.is_empty:
+                    written = work.warehouse.load(plan, work.tables[plan.key], batches, state)
+                if plan.cursor is not None:
+                    state.cursor = work.source.next_cursor(
+                        plan.cursor, state.cursor, batches.greatest, watermark
+                    )
+                work.report.loaded(plan, batches.rows, batches.bytes, written)
+    loaded = {plan.key: work.states[plan.key] for plan in work.plans}
+    return ConnectionState(work.saved.streams | loaded, work.source.position), watermark.at

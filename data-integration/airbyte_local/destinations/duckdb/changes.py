@@ -1,0 +1,101 @@
+"""Captured changes into tables: staged as text in their order, then the last of each key merged.
+
+A column of an update that the source did not send again, because it is large and was not touched, keeps its value: the one
+that an earlier staged change of the key gave, else the table's. Deleted rows stay with their key and `_ab_cdc_deleted_at`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from airbyte_local.destinations.base import CDC_DELETED_AT, CDC_LSN, CDC_UPDATED_AT, Target
+from airbyte_local.destinations.duckdb.ddl import table_name
+from airbyte_local.destinations.duckdb.merge import METADATA, same_key, value_names
+from airbyte_local.destinations.duckdb.types import from_text, quoted
+from airbyte_local.schema import StreamPlan
+
+CHANGES = "arriving_changes"  # the registered Arrow batch
+RESOLVED = "temp.resolved"
+
+
+def create_stage(stage: str) -> str:
+    """The stream's staging table, in the shape of the first batch."""
+    return f"create temp table {stage} as from {CHANGES}"
+
+
+def add_to_stage(stage: str) -> str:
+    return f"insert into temp.{stage} from {CHANGES}"
+
+
+def resolve(plan: StreamPlan, target: Target, stage: str, unchanged: Iterable[int]) -> str:
+    """The last change of each key, typed. `unchanged`: the columns, by number, that some change left as they were."""
+    numbers = {column.name: index for index, column in enumerate(plan.columns)}
+    keys = [f"c{numbers[name]}" for name in plan.primary_key]
+    kept = set(unchanged)
+    columns = []
+    for index, column in enumerate(plan.columns):
+        type_ = target.types[column.name]
+        value = from_text(f"l.c{index}", type_)
+        if index in kept:
+            known = from_text(f"n.v{index}", type_)
+            value = (
+                f"case when substr(l.unchanged, {index + 1}, 1) <> '1' or l.unchanged is null then {value}"
+                f" when n.h{index} then {known} else t.{quoted(column.name)} end"
+            )
+        columns.append(f"{value} as {quoted(column.name)}")
+    last = f"select * from temp.{stage} qualify row_number() over (partition by {', '.join(keys)} order by seq desc) = 1"
+    query = f"create or replace temp table resolved as select l.op, l.lsn, l.at, {', '.join(columns)} from ({last}) as l"
+    if kept:
+        given = {
+            index: f"op = 0 and coalesce(substr(unchanged, {index + 1}, 1), '0') <> '1'" for index in kept
+        }
+        news = ", ".join(
+            f"arg_max_null(c{index}, seq) filter (where {one}) as v{index}, count(*) filter (where {one}) > 0 as h{index}"
+            for index, one in given.items()
+        )
+        query += f" left join (select {', '.join(keys)}, {news} from temp.{stage} group by {', '.join(keys)}) as n using ({', '.join(keys)})"
+        old_key = " and ".join(
+            f"t.{quoted(name)} = {from_text(f'coalesce(l.k{place}, l.{key})', target.types[name])}"
+            for place, (name, key) in enumerate(zip(plan.primary_key, keys, strict=True))
+        )
+        query += f" left join {table_name(plan)} as t on {old_key}"
+    return query
+
+
+def merge(plan: StreamPlan, target: Target) -> str:
+    """The resolved changes into the table."""
+    values, gone = value_names(plan), [quoted(name) for name in target.gone]
+    stamps = {CDC_LSN: "s.lsn", CDC_UPDATED_AT: "s.at"} | METADATA
+    written = (
+        {name: f"s.{name}" for name in values}
+        | dict.fromkeys(gone, "null")
+        | {CDC_DELETED_AT: "null"}
+        | stamps
+    )
+    deleted = dict.fromkeys((*values, *gone), "null") | {CDC_DELETED_AT: "s.at"} | stamps
+    keys = {quoted(name): f"s.{quoted(name)}" for name in plan.primary_key}
+    inserted = keys | {name: value for name, value in written.items() if name not in gone}
+    return (
+        f"merge into {table_name(plan)} as t using {RESOLVED} as s on {same_key(plan)}"
+        f" when matched and s.op = 1 then update set {assignments(deleted)}"
+        f" when matched then update set {assignments(written)}"
+        f" when not matched and s.op = 0 then insert ({', '.join(inserted)}) values ({', '.join(inserted.values())})"
+    )
+
+
+def truncate(plan: StreamPlan, target: Target) -> str:
+    """Every row that the table has is deleted in the source; bound as ($lsn, $at) and the metadata."""
+    values = (*value_names(plan), *map(quoted, target.gone))
+    stamps = {
+        CDC_LSN: "$lsn::bigint",
+        CDC_UPDATED_AT: "$at::varchar",
+        CDC_DELETED_AT: "$at::varchar",
+    } | METADATA
+    return (
+        f"update {table_name(plan)} set {assignments(dict.fromkeys(values, 'null') | stamps)}"
+        f" where {CDC_DELETED_AT} is null"
+    )
+
+
+def assignments(values: dict[str, str]) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in values.items())

@@ -1,0 +1,96 @@
+"""The slot and its messages as the sync sees them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from airbyte_local.failures import Failures
+from airbyte_local.schema import StreamPlan
+from airbyte_local.sources.postgres.cdc import slot as slots
+from airbyte_local.sources.postgres.cdc.check import check_server, check_tables
+from airbyte_local.sources.postgres.connect import Address
+
+if TYPE_CHECKING:
+    from airbyte_local.sources.postgres.cdc.changes import Changes
+
+log = logging.getLogger(__name__)
+
+RETAINED_WARNING = 1 << 30  # bytes of WAL that wait for this slot
+
+
+class Capture:
+    """Change data capture from one source. Entering the source has checked server and publication."""
+
+    def __init__(self, connection: psycopg.Connection, address: Address, method: dict[str, Any]) -> None:
+        self._connection, self._address = connection, address
+        self.slot, self._publication = method["replication_slot"], method["publication"]
+        check_server(connection, address, self._publication)
+
+    def check_tables(self, plans: Iterable[StreamPlan], failures: Failures) -> None:
+        """Streams whose changes would not come whole go to `failures`."""
+        check_tables(self._connection, self._publication, plans, failures)
+
+    def ready(self, since: int | None, anew: bool) -> None:
+        """See that the slot is there and goes on at the saved position `since` (None: nothing was captured yet).
+
+        With `anew` a slot that is gone or lost is made again. Raises EltError when changes were missed.
+        """
+        name, found = self.slot, slots.read_slot(self._connection, self.slot)
+        if found is not None:
+            if found.lost and not anew:
+                raise slots.gap(
+                    name, self._address, f"was invalidated ({found.invalidation or found.wal_status})"
+                )
+            if found.lost:
+                slots.drop_slot(self._connection, name)
+                found = None
+            else:
+                slots.check_slot(found, name, self._address)
+                self._warn(found)
+        if found is None:
+            if since is not None and not anew:
+                raise slots.gap(name, self._address, "is gone")
+            slots.create_slot(self._connection, name, self._address)
+        elif since is not None and not anew and found.confirmed > since:
+            raise slots.gap(name, self._address, "was moved on by somebody else")
+
+    def end(self) -> tuple[int, datetime]:
+        """The position that this sync goes up to, and the time."""
+        return slots.current_end(self._connection), datetime.now(UTC)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[tuple[Any, int, datetime]]:
+        """A snapshot of the source, its position, and the time."""
+        from airbyte_local.sources.postgres.snapshot import Snapshot
+
+        with slots.positioned_snapshot(self._address) as (snapshot, position):
+            yield Snapshot(snapshot, self._address), position, datetime.now(UTC)
+
+    def changes(self, plans: Iterable[StreamPlan], since: int, until: int) -> Changes:
+        """What happened to these streams from one position to the other."""
+        from airbyte_local.sources.postgres.cdc.changes import Changes
+
+        return Changes(self._address, self.slot, self._publication, plans, since, until)
+
+    def advance(self, position: int) -> None:
+        """Let the server forget what is committed in the warehouse. A failure is no harm: the next sync passes over it."""
+        try:
+            slots.advance_slot(self._connection, self.slot, position)
+        except psycopg.Error as error:
+            log.warning("the slot %s was not moved on: %s", self.slot, str(error).strip())
+
+    def _warn(self, found: slots.Slot) -> None:
+        if found.retained is not None and found.retained > RETAINED_WARNING:
+            left = "" if found.safe is None else f"; {found.safe / 2**20:,.0f} MB more and it is lost"
+            log.warning(
+                "the slot %s holds back %s MB of the server's log (pg_wal)%s: sync more often, or drop a slot that is not used",
+                self.slot,
+                f"{found.retained / 2**20:,.0f}",
+                left,
+            )

@@ -1,0 +1,88 @@
+"""What must hold before changes can be captured, each with its remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import psycopg
+from psycopg import sql
+
+from airbyte_local.failures import Failures
+from airbyte_local.schema import StreamPlan
+from airbyte_local.sources.postgres.connect import Address
+from elt.errors import EltError
+
+SERVER = """
+select current_setting('wal_level'), (select rolreplication or rolsuper from pg_roles where rolname = current_user)
+"""
+PUBLICATION = (
+    "select pubinsert and pubupdate and pubdelete and pubtruncate from pg_publication where pubname = %s"
+)
+TABLES = """
+select c.schemaname, c.tablename, c.attnames::text[], t.relreplident::text,
+    coalesce(array(
+        select a.attname::text from pg_index i
+        join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any(i.indkey)
+        where i.indrelid = t.oid
+            and case t.relreplident when 'd' then i.indisprimary when 'i' then i.indisreplident else false end
+    ), '{}')
+from pg_publication_tables c
+join pg_namespace n on n.nspname = c.schemaname
+join pg_class t on t.relname = c.tablename and t.relnamespace = n.oid
+where c.pubname = %s
+"""
+
+
+def check_server(connection: psycopg.Connection, address: Address, publication: str) -> None:
+    """Raises EltError when the server or the role does not allow logical replication, or the publication is not there."""
+    wal_level, may = connection.execute(SERVER).fetchone()
+    if wal_level != "logical":
+        raise EltError(
+            f"{address}: wal_level is {wal_level}, and change data capture needs logical",
+            "run as a superuser: alter system set wal_level = logical; then restart the server",
+        )
+    if not may:
+        grant = sql.SQL("alter role {} replication").format(sql.Identifier(address.username))
+        raise EltError(f"{address}: the user may not replicate", f"run as a superuser: {grant.as_string()}")
+    found = connection.execute(PUBLICATION, [publication]).fetchone()
+    name = sql.Identifier(publication).as_string()
+    if found is None:
+        raise EltError(
+            f"{address}: there is no publication {publication}",
+            f"run as the owner of the tables: create publication {name} for table …",
+        )
+    if not found[0]:
+        raise EltError(
+            f"{address}: the publication {publication} leaves out some kinds of change",
+            f"run as its owner: alter publication {name} set (publish = 'insert, update, delete, truncate')",
+        )
+
+
+def check_tables(
+    connection: psycopg.Connection, publication: str, plans: Iterable[StreamPlan], failures: Failures
+) -> None:
+    """Streams whose changes would not come whole go to `failures`: not published, or their key does not come with deletes."""
+    published = {
+        (schema, table): (columns, identity, set(key))
+        for schema, table, columns, identity, key in connection.execute(TABLES, [publication])
+    }
+    name = sql.Identifier(publication).as_string()
+    for plan in plans:
+        table = sql.Identifier(plan.namespace, plan.name).as_string()
+        with failures.of(plan.key):
+            if plan.key not in published:
+                raise EltError(
+                    f"stream {plan.label}: it is not in the publication {publication}",
+                    f"run as its owner: alter publication {name} add table {table}",
+                )
+            columns, identity, key = published[plan.key]
+            if left_out := [column.name for column in plan.columns if column.name not in columns]:
+                raise EltError(
+                    f"stream {plan.label}: the publication {publication} leaves out {', '.join(left_out)}",
+                    "publish those columns too, or leave them out with selectedFields",
+                )
+            if identity != "f" and not set(plan.primary_key) <= key:
+                raise EltError(
+                    f"stream {plan.label}: deletes do not tell its key ({', '.join(plan.primary_key)})",
+                    f"run as its owner: alter table {table} replica identity full; or give it a primary key",
+                )

@@ -1,0 +1,149 @@
+"""The replication slot: what it is like, making it, moving it, and a temporary one for a snapshot with its position."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import pq, sql
+
+from airbyte_local.sources.postgres.connect import READER_OPTIONS, Address, unreachable
+from airbyte_local.sources.postgres.position import number
+from airbyte_local.states import REFRESH
+from elt.errors import EltError
+
+PLUGIN = "pgoutput"
+OPEN_SECONDS = 600  # a slot waits for the transactions that are open when it is made
+FLUSH_WAIT_SECONDS = (
+    1.0  # a commit that did not wait for the disk is there within three turns of the WAL writer
+)
+
+STATE = """
+select plugin, coalesce(database, ''), active_pid, wal_status, invalidation_reason,
+    (confirmed_flush_lsn - '0/0')::bigint, pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::bigint, safe_wal_size
+from pg_replication_slots where slot_name = %s
+"""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A slot as the server tells of it. Positions and sizes are in bytes; `safe` is None where WAL has no limit."""
+
+    plugin: str
+    database: str
+    active_pid: int | None
+    wal_status: str | None
+    invalidation: str | None
+    confirmed: int | None
+    retained: int | None
+    safe: int | None
+
+    @property
+    def lost(self) -> bool:
+        """Whether the server has thrown away what the slot would need."""
+        return self.wal_status == "lost" or self.invalidation is not None
+
+
+def read_slot(connection: psycopg.Connection, name: str) -> Slot | None:
+    """The slot, or None when there is none of that name."""
+    row = connection.execute(STATE, [name]).fetchone()
+    return Slot(*row) if row else None
+
+
+def check_slot(slot: Slot, name: str, address: Address) -> None:
+    """Raises EltError when the slot is not one that this source can read."""
+    if slot.plugin != PLUGIN or slot.database != address.database:
+        raise EltError(
+            f"{address}: the replication slot {name} is of plugin {slot.plugin}, database {slot.database or 'none'}",
+            f"give the source another replication_slot, or drop that one: select pg_drop_replication_slot('{name}')",
+        )
+    if slot.active_pid is not None:
+        raise EltError(
+            f"{address}: the replication slot {name} is in use by the server's process {slot.active_pid}",
+            "give each connection a replication_slot of its own, or wait until the other reader ends",
+        )
+
+
+def create_slot(connection: psycopg.Connection, name: str, address: Address) -> None:
+    """Make the slot that stays. Raises EltError when the server has no room for one, or transactions stay open for long."""
+    try:
+        with connection.transaction():
+            connection.execute(sql.SQL("set local lock_timeout = {}").format(f"{OPEN_SECONDS}s"))
+            connection.execute("select pg_create_logical_replication_slot(%s, %s)", [name, PLUGIN])
+    except psycopg.errors.LockNotAvailable:
+        raise still_open(address) from None
+    except psycopg.Error as error:
+        raise no_slot(address, error.diag.message_primary or str(error)) from None
+
+
+def drop_slot(connection: psycopg.Connection, name: str) -> None:
+    connection.execute("select pg_drop_replication_slot(%s)", [name])
+
+
+def advance_slot(connection: psycopg.Connection, name: str, position: int) -> None:
+    """Let the server forget what lies before the position."""
+    connection.execute(
+        "select pg_replication_slot_advance(%s, '0/0'::pg_lsn + %s::numeric)", [name, position]
+    )
+
+
+def current_end(connection: psycopg.Connection) -> int:
+    """The position up to which all that is committed now can be read."""
+    query = (
+        "select (pg_current_wal_insert_lsn() - '0/0')::bigint, (pg_current_wal_flush_lsn() - '0/0')::bigint"
+    )
+    wanted, flushed = connection.execute(query).fetchone()
+    deadline = time.monotonic() + FLUSH_WAIT_SECONDS
+    while flushed < wanted and time.monotonic() < deadline:
+        time.sleep(0.02)
+        flushed = connection.execute(query).fetchone()[1]
+    return flushed
+
+
+@contextmanager
+def positioned_snapshot(address: Address) -> Iterator[tuple[str, int]]:
+    """The id of an exported snapshot and its position: what was committed before is in it, nothing else is.
+
+    A temporary slot makes it; both end with the block. Raises EltError when transactions stay open for too long.
+    """
+    options = f"{READER_OPTIONS} -c lock_timeout={OPEN_SECONDS}s"
+    try:
+        connection = psycopg.connect(f"{address.conninfo(options)} replication=database", autocommit=True)
+    except psycopg.OperationalError as error:
+        raise unreachable(address, str(error)) from None
+    try:
+        name = f"elt_snapshot_{uuid.uuid4().hex}"
+        # psycopg's own calls do not speak the replication protocol
+        result = connection.pgconn.exec_(
+            f"CREATE_REPLICATION_SLOT {name} TEMPORARY LOGICAL {PLUGIN} (SNAPSHOT 'export')".encode()
+        )
+        if result.status != pq.ExecStatus.TUPLES_OK:
+            reason = result.error_message.decode(errors="replace").strip().partition("\n")[0]
+            raise still_open(address) if "lock timeout" in reason else no_slot(address, reason)
+        _, position, snapshot, _ = (result.get_value(0, column).decode() for column in range(4))
+        yield snapshot, number(position)
+    finally:
+        connection.close()
+
+
+def still_open(address: Address) -> EltError:
+    return EltError(
+        f"{address}: a snapshot with a position waits for open transactions, and some are open for over {OPEN_SECONDS} s",
+        "end them (select pid, xact_start, query from pg_stat_activity order by xact_start), then sync again",
+    )
+
+
+def no_slot(address: Address, reason: str) -> EltError:
+    return EltError(
+        f"{address}: no replication slot can be made: {reason.removeprefix('ERROR:').strip()}",
+        "drop slots that are not used any more, or raise max_replication_slots and max_wal_senders",
+    )
+
+
+def gap(name: str, address: Address, found: str) -> EltError:
+    """The slot does not go on where the warehouse stands."""
+    return EltError(f"{address}: the replication slot {name} {found}: changes were missed", REFRESH)

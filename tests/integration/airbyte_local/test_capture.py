@@ -1,0 +1,565 @@
+"""Change data capture: from a real slot of a real PostgreSQL into a real DuckDB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from elt.errors import EltError
+from tests.fixtures.source import SourceDatabase, SourceServer
+from tests.fixtures.waiting import wait_until
+from tests.integration.airbyte_local.conftest import Engine, source_configuration, stream
+from tests.integration.airbyte_local.test_tables import EVERY_TYPE
+
+ORDERS, LINES = stream("shop.orders"), stream("shop.lines")
+
+
+class CapturingEngine(Engine):
+    """An engine whose source has a publication and is read through a slot."""
+
+    slot = "elt_test"
+
+    def configuration(self, **changes: Any) -> dict[str, Any]:
+        method = {"method": "CDC", "replication_slot": self.slot, "publication": "shop_publication"}
+        return source_configuration(self.source, replication_method=method | changes)
+
+    def task(
+        self, *streams: dict[str, Any], source: dict[str, Any] | None = None, **changes: Any
+    ) -> dict[str, Any]:
+        return super().task(*streams, source=source or self.configuration(), **changes)
+
+    def superuser(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        with self.source.connect("superuser", autocommit=True) as connection:
+            cursor = connection.execute(statement, values)
+            return cursor.fetchall() if cursor.description else []
+
+    def live(self, columns: str = "id") -> list[tuple[Any, ...]]:
+        """The rows of orders that are not deleted."""
+        return self.raw(f"select {columns} from raw_shop.orders where _ab_cdc_deleted_at is null order by id")
+
+
+@pytest.fixture
+def capturing(shop: SourceDatabase, tmp_path: Path) -> Iterator[CapturingEngine]:
+    engine = CapturingEngine(shop, tmp_path / "warehouse.duckdb")
+    engine.superuser("create publication shop_publication for all tables")
+    yield engine
+    for (slot,) in engine.superuser(
+        "select slot_name from pg_replication_slots where database = current_database()"
+    ):
+        engine.superuser("select pg_drop_replication_slot(%s)", slot)
+
+
+def confirmed(engine: CapturingEngine) -> int:
+    query = "select (confirmed_flush_lsn - '0/0')::bigint from pg_replication_slots where slot_name = %s"
+    return engine.superuser(query, engine.slot)[0][0]
+
+
+# -- what arrives
+
+
+def test_inserts_updates_and_deletes_arrive(capturing: CapturingEngine) -> None:
+    engine = capturing
+    engine.write("insert into shop.orders (id, total) values (1, 1), (2, 2), (3, 3)")
+    assert engine.sync()["orders"] == (3, 3)
+    engine.write(
+        "insert into shop.orders (id, total) values (4, 4)",
+        "update shop.orders set total = 20 where id = 2",
+        "delete from shop.orders where id = 3",
+    )
+    assert engine.sync()["orders"] == (3, 3)
+    assert engine.live("id, total") == [(1, 1), (2, 20), (4, 4)]
+    assert engine.sync()["orders"] == (0, 0)
+
+
+def test_a_deleted_row_stays_with_its_key_and_the_time(capturing: CapturingEngine) -> None:
+    engine = capturing
+    engine.write("insert into shop.orders (id, customer) values (1, 'somebody')")
+    engine.sync()
+    engine.write("delete from shop.orders where id = 1")
+    engine.sync()
+    query = "select id, customer, _ab_cdc_deleted_at = _ab_cdc_updated_at, _ab_cdc_lsn > 0, _airbyte_generation_id from raw_shop.orders"
+    assert engine.raw(query) == [(1, None, True, True, 0)]
+    engine.write("insert into shop.orders (id, customer) values (1, 'again')")
+    engine.sync()
+    assert engine.live("id, customer") == [(1, "again")]
+
+
+def test_many_changes_of_one_key_come_down_to_the_last(capturing: CapturingEngine) -> None:
+    engine = capturing
+    engine.write("insert into shop.orders (id) values (1), (2)")
+    engine.sync()
+    engine.write(
+        "update shop.orders set total = 1 where id = 1",
+        "delete from shop.orders where id = 1",
+        "insert into shop.orders (id, total) values (1, 2), (9, 9)",
+        "update shop.orders set total = 3 where id = 1",
+        "delete from shop.orders where id in (2, 9)",
+    )
+    engine.sync()
+    assert engine.live("id, total") == [(1, 3)]
+    assert engine.raw("select count(*) from raw_shop.orders where id = 9") == [
+        (0,)
+    ]  # it never was there for us
+
+
+def test_a_rolled_back_transaction_leaves_nothing(capturing: CapturingEngine) -> None:
+    engine = capturing
+    engine.sync()
+    with engine.source.connect() as connection:
+        connection.execute("insert into shop.orders (id) values (1)")
+        connection.rollback()
+        connection.execute("savepoint one")
+    engine.write("insert into shop.orders (id) values (2)")
+    engine.sync()
+    assert engine.live() == [(2,)]
+
+
+def test_a_transaction_that_is_open_over_several_syncs_arrives_when_it_commits(
+    capturing: CapturingEngine,
+) -> None:
+    engine = capturing
+    engine.sync()
+    with engine.source.connect(autocommit=False) as late:
+        late.execute("insert into shop.orders (id, updated) values (1, '2000-01-01')")
+        for number in (2, 3):
+            engine.write(f"insert into shop.orders (id) values ({number})")
+            engine.sync()
+        assert engine.live() == [(2,), (3,)]
+        late.commit()
+    engine.sync()
+    assert engine.live() == [(1,), (2,), (3,)]
+
+
+def test_a_key_that_changes_is_one_row_deleted_and_one_written(capturing: CapturingEngine) -> None:
+    engine = capturing
+    engine.write("insert into shop.orders (id, customer) values (1, 'a'), (2, 'b')")
+    engine.sync()
+    engine.write("update shop.orders set id = id + 10", "update shop.orders set id = 20 where id = 12")
+    engine.sync()
+    assert engine.live("id, customer") == [(11, "a"), (20, "b")]
+    assert engine.raw("select id from raw_shop.orders where _ab_cdc_deleted_at is not null order by id") == [
+        (1,),
+        (2,),
+    ]
+
+
+def test_a_truncated_table_is_empty_and_fills_again(capturing: CapturingEngine) -> None:
+    engine = capturing
+    engine.write(
+        "insert into shop.orders (id) values (1), (2)", "insert into shop.lines values (1, 1, 1, now())"
+    )
+    engine.sync()
+    engine.write(
+        "update shop.orders set total = 5",
+        "insert into shop.orders (id) values (3)",
+        "truncate shop.orders cascade",
+        "insert into shop.orders (id, total) values (2, 7)",
+    )
+    engine.sync()
+    assert engine.live("id, total") == [(2, 7)]
+    assert engine.raw("select count(*) from raw_shop.lines where _ab_cdc_deleted_at is null") == [(0,)]
+
+
+BIG = "(select string_agg(md5(i::text), '') from generate_series(1, 5000) i)"
+
+
+@pytest.fixture
+def large(capturing: CapturingEngine) -> CapturingEngine:
+    """With a value in `note` that is stored apart, so that an update which leaves it alone does not send it."""
+    capturing.write(
+        "alter table shop.orders add column note text",
+        f"insert into shop.orders (id, total, note) values (1, 1, {BIG}), (2, 2, {BIG}), (3, 3, 'small')",
+    )
+    capturing.sync()
+    return capturing
+
+
+def notes(engine: CapturingEngine) -> list[tuple[Any, ...]]:
+    with engine.source.connect() as connection:
+        expected = connection.execute("select id, total, md5(note) from shop.orders order by id").fetchall()
+    found = engine.live("id, total, md5(note)")
+    assert found == [(id_, total, digest) for id_, total, digest in expected]
+    return found
+
+
+def test_a_large_value_that_an_update_leaves_alone_keeps_its_value(large: CapturingEngine) -> None:
+    large.write("update shop.orders set total = total + 1")
+    large.sync()
+    assert [row[1] for row in notes(large)] == [2, 3, 4]
+
+
+def test_a_large_value_that_was_changed_before_in_the_same_sync_is_the_one_that_stays(
+    large: CapturingEngine,
+) -> None:
+    large.write(
+        f"update shop.orders set note = reverse({BIG}) where id = 1",
+        "update shop.orders set total = 50 where id = 1",
+        "update shop.orders set note = null where id = 2",
+        "update shop.orders set total = 60 where id = 2",
+        "delete from shop.orders where id = 3",
+        f"insert into shop.orders (id, note) values (3, {BIG})",
+        "update shop.orders set total = 70 where id = 3",
+    )
+    large.sync()
+    assert [row[1] for row in notes(large)] == [50, 60, 70]
+
+
+def test_a_large_value_moves_with_its_row_to_another_key(large: CapturingEngine) -> None:
+    large.write(
+        "update shop.orders set id = id + 100",
+        "update shop.orders set id = id + 100 where id = 101",
+        "update shop.orders set total = 5 where id = 201",
+        f"insert into shop.orders (id, note) values (1, {BIG} || 'x')",
+        "update shop.orders set id = 7 where id = 1",
+        "update shop.orders set id = 1 where id = 102",
+    )
+    large.sync()
+    assert [row[0] for row in notes(large)] == [1, 7, 103, 201]
+
+
+def test_many_rows_move_with_their_large_values(large: CapturingEngine) -> None:
+    large.write(
+        f"insert into shop.orders (id, note) select i, {BIG} || i from generate_series(10, 400) i",
+        "update shop.orders set id = id + 1000",
+    )
+    large.sync()
+    assert len(notes(large)) == 394
+
+
+def test_every_type_is_the_same_from_the_log_as_from_the_table(capturing: CapturingEngine) -> None:
+    engine = capturing
+    engine.write(
+        "create type shop.mood as enum ('so so')",
+        "create domain shop.price as numeric(10,2)",
+        "create domain shop.sale_price as shop.price",
+        "create table shop.wide (id integer primary key, "
+        + ", ".join(f"c{index} {type_}" for index, type_ in enumerate(EVERY_TYPE))
+        + ")",
+    )
+    values = ", ".join(value for _, value, _ in EVERY_TYPE.values())
+    extremes = {
+        "real": "'-Infinity'", "double precision": "'1e-310'", "timestamp": "'infinity'", "timestamptz": "'-infinity'",
+        "date": "'0044-03-15 BC'", "bytea": "''", "text": "''",
+    }  # fmt: skip
+    others = ", ".join(extremes.get(type_, "null") for type_ in EVERY_TYPE)
+    christ = {
+        "timestamp": "'0044-03-15 12:00:00.5 BC'",
+        "timestamptz": "'0044-03-15 12:00:00 BC'",
+        "date": "'infinity'",
+    }
+    before = ", ".join(christ.get(type_, "null") for type_ in EVERY_TYPE)
+    wide = stream("shop.wide")
+    rows = (values, others, before)
+    engine.write(
+        "insert into shop.wide values " + ", ".join(f"({index}, {row})" for index, row in enumerate(rows))
+    )
+    engine.sync(wide)
+    engine.write(
+        "insert into shop.wide values " + ", ".join(f"({index + 3}, {row})" for index, row in enumerate(rows))
+    )
+    assert engine.sync(wide)["wide"] == (3, 3)
+    columns = ", ".join(f"c{index}" for index in range(len(EVERY_TYPE)))
+    for index in range(3):
+        (from_table,) = engine.raw(f"select {columns} from raw_shop.wide where id = {index}::integer")
+        (from_log,) = engine.raw(f"select {columns} from raw_shop.wide where id = {index + 3}::integer")
+        assert [str(value) for value in from_log] == [str(value) for value in from_table]
+
+
+# -- where it goes on
+
+
+def test_the_slot_moves_on_only_after_the_commit(
+    capturing: CapturingEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airbyte_local.destinations.duckdb.session import DuckdbSession
+
+    engine = capturing
+    engine.sync()
+    before = confirmed(engine)
+    engine.write("insert into shop.orders (id) values (1)")
+    with monkeypatch.context() as patch:
+        patch.setattr(DuckdbSession, "commit", lambda *_: (_ for _ in ()).throw(EltError("killed")))
+        with pytest.raises(EltError, match="killed"):
+            engine.sync()
+    assert confirmed(engine) == before
+    assert engine.sync()["orders"] == (1, 1)
+    assert confirmed(engine) > before
+
+
+def test_what_was_committed_but_not_confirmed_is_not_taken_twice(
+    capturing: CapturingEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airbyte_local.sources.postgres.cdc import Capture
+
+    engine = capturing
+    engine.sync()
+    engine.write("insert into shop.orders (id) values (1)")
+    with monkeypatch.context() as patch:
+        patch.setattr(Capture, "advance", lambda *_: None)
+        assert engine.sync()["orders"] == (1, 1)
+    engine.write("insert into shop.orders (id) values (2)")
+    assert engine.sync()["orders"] == (1, 1)
+    assert engine.live() == [(1,), (2,)]
+
+
+def test_a_stream_that_is_added_is_read_as_a_whole_and_the_others_go_on(capturing: CapturingEngine) -> None:
+    engine = capturing
+    engine.write(
+        "insert into shop.orders (id) values (1), (2)", "insert into shop.lines values (1, 1, 1, now())"
+    )
+    engine.sync(ORDERS)
+    engine.write("delete from shop.orders where id = 2", "insert into shop.lines values (1, 2, 1, now())")
+    assert engine.sync(ORDERS, LINES) == {"orders": (1, 1), "lines": (2, 2)}
+    assert engine.live() == [(1,)]
+    engine.write("delete from shop.lines where line = 1")
+    assert engine.sync(ORDERS, LINES) == {"orders": (0, 0), "lines": (1, 1)}
+
+
+def test_a_stream_that_was_away_comes_back_whole(capturing: CapturingEngine) -> None:
+    engine = capturing
+    engine.write("insert into shop.orders (id) values (1), (2)")
+    engine.sync(ORDERS, LINES)
+    engine.write("delete from shop.orders where id = 2", "insert into shop.orders (id) values (3)")
+    engine.sync(LINES)
+    engine.sync(ORDERS, LINES)
+    assert engine.live() == [(1,), (3,)]
+    assert engine.raw("select id from raw_shop.orders where _ab_cdc_deleted_at is not null") == [(2,)]
+
+
+def test_from_cursor_to_capture_finds_the_deletes_of_before(capturing: CapturingEngine) -> None:
+    engine = capturing
+    engine.write("insert into shop.orders (id, updated) values (1, now()), (2, now())")
+    engine.sync(source=source_configuration(engine.source))
+    engine.write("delete from shop.orders where id = 2")
+    assert engine.sync()["orders"][0] == 1
+    assert engine.live() == [(1,)]
+    assert engine.raw("select count(*) from raw_shop.orders where _ab_cdc_deleted_at is not null") == [(1,)]
+    engine.write("insert into shop.orders (id, updated) values (3, now())")
+    assert engine.sync(source=source_configuration(engine.source))["orders"] == (2, 1)
+
+
+def test_an_added_column_has_the_values_of_old_rows_and_remembers_the_deleted(
+    capturing: CapturingEngine,
+) -> None:
+    engine = capturing
+    engine.write("insert into shop.orders (id) values (1), (2), (3)")
+    engine.sync()
+    engine.write("delete from shop.orders where id = 3")
+    engine.sync()
+    engine.write(
+        "alter table shop.orders add column channel text default 'web'",
+        "delete from shop.orders where id = 2",
+    )
+    engine.sync()
+    assert engine.live("id, channel") == [(1, "web")]
+    assert engine.raw("select id from raw_shop.orders where _ab_cdc_deleted_at is not null order by id") == [
+        (2,),
+        (3,),
+    ]
+
+
+def test_a_column_that_is_dropped_between_changes_does_no_harm(capturing: CapturingEngine) -> None:
+    engine = capturing
+    engine.write("insert into shop.orders (id, customer) values (1, 'a')")
+    engine.sync()
+    engine.write(
+        "insert into shop.orders (id, customer) values (2, 'b')",
+        "alter table shop.orders drop column customer",
+        "insert into shop.orders (id, total) values (3, 3)",
+    )
+    engine.sync()
+    assert engine.live("id, total, customer") == [(1, None, "a"), (2, None, None), (3, 3, None)]
+
+
+def test_full_refresh_streams_end_at_the_same_position(capturing: CapturingEngine) -> None:
+    engine = capturing
+    lines = stream("shop.lines", "full_refresh_overwrite")
+    engine.write("insert into shop.orders (id) values (1)", "insert into shop.lines values (1, 1, 1, now())")
+    engine.sync(ORDERS, lines)
+    engine.write("insert into shop.orders (id) values (2)", "insert into shop.lines values (2, 1, 1, now())")
+    assert engine.sync(ORDERS, lines) == {"orders": (1, 1), "lines": (2, 2)}
+
+
+def test_a_refresh_reads_all_and_remembers_the_deleted(capturing: CapturingEngine) -> None:
+    engine = capturing
+    engine.write("insert into shop.orders (id) values (1), (2)")
+    engine.sync()
+    engine.write("delete from shop.orders where id = 2")
+    assert engine.sync(jobType="refresh")["orders"] == (1, 2)
+    assert engine.raw(
+        "select id, _airbyte_generation_id, _ab_cdc_deleted_at is null from raw_shop.orders order by id"
+    ) == [
+        (1, 1, True),
+        (2, 1, False),
+    ]
+    engine.write("insert into shop.orders (id) values (3)")
+    assert engine.sync()["orders"] == (1, 1)
+
+
+# -- what is refused, and what puts it right
+
+
+def slot_is_dropped(engine: CapturingEngine) -> None:
+    engine.superuser("select pg_drop_replication_slot(%s)", engine.slot)
+
+
+def slot_is_dropped_and_made_again(engine: CapturingEngine) -> None:
+    slot_is_dropped(engine)
+    engine.write("insert into shop.orders (id) values (100)")
+    engine.superuser("select pg_create_logical_replication_slot(%s, 'pgoutput')", engine.slot)
+
+
+def slot_is_moved_on(engine: CapturingEngine) -> None:
+    engine.superuser("checkpoint")
+    engine.superuser("select pg_replication_slot_advance(%s, pg_current_wal_flush_lsn())", engine.slot)
+
+
+@pytest.mark.parametrize(
+    ("break_it", "found"),
+    [
+        (slot_is_dropped, "is gone: changes were missed"),
+        (slot_is_dropped_and_made_again, "was moved on by somebody else: changes were missed"),
+        (slot_is_moved_on, "was moved on by somebody else: changes were missed"),
+    ],
+)
+def test_a_slot_that_was_tampered_with_fails_clearly_and_a_refresh_puts_it_right(
+    capturing: CapturingEngine, break_it: Any, found: str
+) -> None:
+    engine = capturing
+    engine.write("insert into shop.orders (id) values (1), (2)")
+    engine.sync()
+    engine.write("delete from shop.orders where id = 2", "insert into shop.orders (id) values (3)")
+    break_it(engine)
+    with pytest.raises(EltError, match=f"{found}.* refresh the connection"):
+        engine.sync()
+    engine.sync(jobType="refresh")
+    with engine.source.connect() as connection:
+        expected = connection.execute("select id from shop.orders order by id").fetchall()
+    assert engine.live() == expected
+    assert engine.raw("select id from raw_shop.orders where _ab_cdc_deleted_at is not null") == [(2,)]
+    engine.write("insert into shop.orders (id) values (4)")
+    assert engine.sync()["orders"] == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "statement", "found"),
+    [
+        (
+            {"publication": "nope"},
+            "select 1",
+            r"there is no publication nope — run as the owner .* create publication",
+        ),
+        (
+            {},
+            "alter publication shop_publication set (publish = 'insert')",
+            "leaves out some kinds of change",
+        ),
+        ({}, "alter role airbyte_reader noreplication", r"the user may not replicate — .* alter role"),
+    ],
+)
+def test_a_source_that_cannot_be_captured_says_why(
+    capturing: CapturingEngine, changes: dict, statement: str, found: str
+) -> None:
+    try:
+        capturing.superuser(statement)
+        with pytest.raises(EltError, match=found):
+            capturing.sync(source=capturing.configuration(**changes))
+    finally:
+        capturing.superuser("alter role airbyte_reader replication")
+
+
+def test_a_stream_that_is_not_published_or_has_no_key_is_named_and_the_others_are_loaded(
+    capturing: CapturingEngine,
+) -> None:
+    engine = capturing
+    engine.superuser("drop publication shop_publication")
+    engine.superuser("create publication shop_publication for table shop.orders")
+    engine.write(
+        "insert into shop.orders (id) values (1)",
+        "create table shop.keyless (a integer not null, b integer, unique (a))",
+        "alter table shop.orders replica identity default",
+    )
+    with pytest.raises(
+        EltError, match=r"shop\.lines: it is not in the publication .* add table \"shop\"\.\"lines\""
+    ):
+        engine.sync()
+    assert engine.live() == [(1,)]
+    engine.superuser("alter publication shop_publication add table shop.keyless")
+    with pytest.raises(
+        EltError, match=r"shop\.keyless: deletes do not tell its key \(a\); .* replica identity full"
+    ):
+        engine.sync(ORDERS, stream("shop.keyless", primaryKey=[["a"]]))
+    engine.write(
+        "alter table shop.keyless replica identity full", "insert into shop.keyless values (1, 1), (2, 2)"
+    )
+    keyless = stream("shop.keyless", primaryKey=[["a"]])
+    engine.sync(ORDERS, keyless)
+    engine.write("delete from shop.keyless where a = 1", "update shop.keyless set a = 5 where a = 2")
+    engine.sync(ORDERS, keyless)
+    assert engine.raw("select a from raw_shop.keyless where _ab_cdc_deleted_at is null") == [(5,)]
+
+
+def test_a_slot_that_another_connection_uses_is_refused(capturing: CapturingEngine) -> None:
+    engine = capturing
+    engine.sync()
+    with pytest.raises(EltError, match="the replication slot elt_test belongs to the connection connection"):
+        engine.sync(connectionId="another")
+    with pytest.raises(EltError, match="captured through the slot elt_test, and its source names other now"):
+        engine.sync(source=engine.configuration(replication_slot="other"))
+
+
+def test_a_slot_of_another_database_is_refused(
+    capturing: CapturingEngine, source_server: SourceServer
+) -> None:
+    other = source_server.create()
+    try:
+        with other.connect("superuser", autocommit=True) as connection:
+            connection.execute("select pg_create_logical_replication_slot('elt_test', 'pgoutput')")
+            with pytest.raises(EltError, match=f"elt_test is of plugin pgoutput, database {other.database}"):
+                capturing.sync()
+            connection.execute("select pg_drop_replication_slot('elt_test')")
+    finally:
+        source_server.drop(other)
+
+
+def test_a_slot_in_use_names_the_process(capturing: CapturingEngine) -> None:
+    engine = capturing
+    engine.sync()
+    reader = psycopg.connect(**engine.source.dsn("superuser"), autocommit=True, replication="database")
+    try:
+        start = f"START_REPLICATION SLOT {engine.slot} LOGICAL 0/0 (proto_version '1', publication_names 'shop_publication')"
+        reader.pgconn.send_query(start.encode())
+        busy = "select 1 from pg_replication_slots where active_pid is not null and slot_name = %s"
+        wait_until(lambda: engine.superuser(busy, engine.slot))
+        with pytest.raises(
+            EltError, match=r"is in use by the server's process [0-9]+ — give each connection"
+        ):
+            engine.sync()
+    finally:
+        reader.close()
+    wait_until(lambda: not engine.superuser(busy, engine.slot))
+
+
+def test_a_stream_that_failed_is_read_as_a_whole_when_it_is_mended(capturing: CapturingEngine) -> None:
+    engine = capturing
+    engine.write(
+        "insert into shop.orders (id, total) values (1, 1)", "insert into shop.lines values (1, 1, 1, now())"
+    )
+    engine.sync()
+    engine.write(
+        "alter table shop.lines alter column quantity type text", "insert into shop.orders (id) values (2)"
+    )
+    with pytest.raises(EltError, match="quantity is text in the source now"):
+        engine.sync()
+    assert engine.live() == [(1,), (2,)]
+    engine.write("delete from shop.lines", "insert into shop.lines values (2, 1, '4', now())")
+    with pytest.raises(EltError, match="quantity is text"):
+        engine.sync()
+    engine.write("alter table shop.lines alter column quantity type integer using quantity::integer")
+    engine.sync()
+    rows = "select order_id, quantity from raw_shop.lines where _ab_cdc_deleted_at is null"
+    assert engine.raw(rows) == [(2, 4)]
