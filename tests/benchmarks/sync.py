@@ -24,9 +24,8 @@ from rich.console import Console
 from rich.table import Table
 
 from elt.errors import EltError
-from elt.settings import ROOT
 
-sys.path.insert(0, str(ROOT))  # for `tests`, when this file is run as a script
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # for `tests`, when this file is run as a script
 
 from tests.benchmarks import single
 from tests.benchmarks.contestants import CONTESTANTS, Field, Load, Peer, PeerError
@@ -34,7 +33,7 @@ from tests.benchmarks.engine import engine
 from tests.benchmarks.environments import NotInstallable
 from tests.benchmarks.order_lines import order_lines
 
-CACHE = ROOT / ".local" / "benchmarks"
+CACHE = Path(__file__).resolve().parents[2] / ".local" / "benchmarks"
 MIB = 1 << 20
 YES_NO = {True: "yes", False: "NO", None: ""}
 console = Console(stderr=True, width=None if sys.stderr.isatty() else 120, highlight=False)
