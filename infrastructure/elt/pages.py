@@ -1,0 +1,161 @@
+"""Pages of docs/ that are made from the dbt project: the bus matrix and the data dictionary.
+
+`python -m elt.pages` writes them anew; a test fails when a model changed and its page did not. Only the project's files are
+read: no dbt, no warehouse.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from elt.settings import ROOT
+
+PROJECT = ROOT / "data-transformation"
+DOCS = ROOT / "docs"
+PROCESSES = ("Sales", "Purchasing", "Production", "People")
+REF = re.compile(r"ref\('(\w+)'\)")
+
+
+@dataclass(frozen=True)
+class Mart:
+    """A mart as its YAML and the first line of its SQL describe it."""
+
+    name: str
+    grain: str
+    description: str
+    meta: dict[str, str]
+    columns: list[dict[str, Any]]
+    restricted: bool
+    # dimension → the columns that refer to it, in the model's order
+    dimensions: dict[str, list[str]] = field(default_factory=dict)
+
+
+def marts() -> list[Mart]:
+    """Every mart of the project, by name."""
+    found = []
+    for path in sorted((PROJECT / "models" / "marts").glob("*.yml")):
+        for model in yaml.safe_load(path.read_text()).get("models", []):
+            sql = path.with_suffix(".sql").read_text()
+            dimensions: dict[str, list[str]] = {}
+            for column in model["columns"]:
+                for target in _targets(column):
+                    dimensions.setdefault(target, []).append(column["name"])
+            found.append(
+                Mart(
+                    name=model["name"],
+                    grain=sql.splitlines()[0].removeprefix("-- grain: "),
+                    description=" ".join(model["description"].split()),
+                    meta=model.get("config", {}).get("meta", {}),
+                    columns=model["columns"],
+                    restricted="schema='marts_restricted'" in sql,
+                    dimensions=dimensions,
+                )
+            )
+    return found
+
+
+def _targets(column: dict[str, Any]) -> list[str]:
+    """The models to which the column's relationships tests say that it refers."""
+    tests = [
+        test["relationships"]
+        for test in column.get("data_tests", [])
+        if isinstance(test, dict) and "relationships" in test
+    ]
+    return [REF.search(test["arguments"]["to"])[1] for test in tests]  # type: ignore[index]
+
+
+def bus_matrix() -> str:
+    """Facts by process against the dimensions that they share."""
+    all_marts = marts()
+    facts = [mart for mart in all_marts if mart.name.startswith("fct_")]
+    facts.sort(key=lambda fact: (PROCESSES.index(fact.meta["process"]), fact.name))
+    dimensions = [mart.name for mart in all_marts if mart.name.startswith("dim_")]
+    used = {name: sum(name in fact.dimensions for fact in facts) for name in dimensions}
+    dimensions.sort(key=lambda name: (-used[name], name))
+    lines = [
+        "# Bus matrix",
+        "",
+        "Which fact is described by which conformed dimension. Made from the dbt project by `python -m elt.pages`; a test",
+        "compares. A number says how often a fact refers to the dimension (a date in several roles, say).",
+        "",
+        "| process | fact | "
+        + " | ".join(name.removeprefix("dim_").replace("_", " ") for name in dimensions)
+        + " |",
+        "|---|---|" + ":-:|" * len(dimensions),
+    ]
+    for fact in facts:
+        cells = [_mark(len(fact.dimensions.get(name, []))) for name in dimensions]
+        lines.append(f"| {fact.meta['process']} | `{fact.name}` | {' | '.join(cells)} |")
+    lines += [
+        "",
+        "## Facts",
+        "",
+        "| fact | grain | type | keys and the dimensions that they play |",
+        "|---|---|---|---|",
+    ]
+    for fact in facts:
+        roles = [
+            f"`{column}` → {target}" for target, columns in fact.dimensions.items() for column in columns
+        ]
+        lines.append(f"| `{fact.name}` | {fact.grain} | {fact.meta['fact_type']} | {', '.join(roles)} |")
+    lines += ["", "## Dimensions", "", "| dimension | grain | facts |", "|---|---|---|"]
+    for mart in all_marts:
+        if mart.name in dimensions:
+            users = [f"`{fact.name}`" for fact in facts if mart.name in fact.dimensions]
+            lines.append(f"| `{mart.name}` | {mart.grain} | {', '.join(users) or '—'} |")
+    return "\n".join(lines) + "\n"
+
+
+def _mark(count: int) -> str:
+    return {0: "", 1: "●"}.get(count, f"●{count}")
+
+
+def dictionary() -> str:
+    """Every column of every mart: type, meaning, what it refers to."""
+    lines = [
+        "# Data dictionary",
+        "",
+        "Every column of every mart, as the models' contracts and descriptions say. Made from the dbt project by",
+        "`python -m elt.pages`; a test compares. The columns of staging and intermediate are described beside their models",
+        "(`data-transformation/models`), and all of them with their lineage by `dbt docs generate`.",
+    ]
+    for mart in marts():
+        schema = "marts_restricted" if mart.restricted else "marts"
+        lines += [
+            "",
+            f"## {mart.name}",
+            "",
+            f"Grain: {mart.grain}. Schema `{schema}`.",
+            "",
+            _text(mart.description),
+            "",
+        ]
+        lines += ["| column | type | meaning |", "|---|---|---|"]
+        for column in mart.columns:
+            refers = "".join(f" → `{target}`" for target in _targets(column))
+            lines.append(
+                f"| `{column['name']}` | {column['data_type']} | {_text(column['description'])}{refers} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def _text(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+PAGES = {"bus-matrix.md": bus_matrix, "data-dictionary.md": dictionary}
+
+
+def write(folder: Path = DOCS) -> None:
+    """Make every page anew."""
+    for name, page in PAGES.items():
+        (folder / name).write_text(page())
+
+
+if __name__ == "__main__":
+    write()

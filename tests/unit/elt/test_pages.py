@@ -1,0 +1,37 @@
+"""The pages that are made from the dbt project."""
+
+from __future__ import annotations
+
+import pytest
+
+from elt.pages import DOCS, PAGES, PROJECT, bus_matrix, dictionary, marts
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_is_what_the_project_says(name: str) -> None:
+    assert (DOCS / name).read_text() == PAGES[name](), "run `python -m elt.pages`"
+
+
+def test_every_mart_is_in_the_dictionary_with_all_its_columns() -> None:
+    models = {path.stem for path in (PROJECT / "models" / "marts").glob("*.sql")}
+    assert {mart.name for mart in marts()} == models
+    page = dictionary()
+    for mart in marts():
+        assert f"## {mart.name}\n" in page
+        assert all(column["description"] for column in mart.columns)
+    assert page.count("\n| `") == sum(len(mart.columns) for mart in marts())
+
+
+def test_the_matrix_shows_facts_on_shared_dimensions() -> None:
+    matrix = bus_matrix().partition("## Facts")[0]
+    table = [line.split("|")[1:-1] for line in matrix.splitlines() if line.startswith("|")]
+    names, _, *rows = [[cell.strip(" `") for cell in line] for line in table]
+    cells = {row[1]: dict(zip(names, row, strict=True)) for row in rows}
+    assert cells["fct_sales"]["date"] == "●3"
+    assert cells["fct_sales"]["ship method"] == cells["fct_purchases"]["ship method"] == "●"
+    assert cells["fct_purchases"]["vendor"] == "●"
+    assert cells["fct_sales"]["vendor"] == ""
+
+
+def test_pay_is_marked_as_restricted() -> None:
+    assert [mart.name for mart in marts() if mart.restricted] == ["fct_employee_pay"]
