@@ -135,14 +135,18 @@ class Connection:
     destination_id: str
     warehouse: Path
 
-    def start(self) -> int:
-        """Start a sync; returns the job's id."""
-        body = {"connectionId": self.id, "jobType": "sync"}
+    def start(self, job_type: str = "sync") -> int:
+        """Start a job; returns its id."""
+        body = {"connectionId": self.id, "jobType": job_type}
         return self.server.http.post("/jobs", json=body).raise_for_status().json()["jobId"]
+
+    def run(self, job_type: str) -> dict[str, Any]:
+        """Start a job and wait for its end."""
+        return self.server.wait(self.start(job_type))
 
     def sync(self) -> dict[str, Any]:
         """Start a sync and wait for its end."""
-        return self.server.wait(self.start())
+        return self.run("sync")
 
     def raw(self, query: str) -> list[tuple[Any, ...]]:
         with duckdb.connect(self.warehouse, read_only=True) as connection:

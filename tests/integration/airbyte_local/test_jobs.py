@@ -131,6 +131,54 @@ def test_a_second_sync_of_a_running_connection_is_refused(made: Connection, shop
     assert made.server.wait(job_id)["status"] == "succeeded"
 
 
+def test_jobs_of_every_type_do_their_work(made: Connection, shop: SourceDatabase) -> None:
+    write(shop, TWO)
+    orders = "select count(*), max(_airbyte_generation_id) from raw_shop.orders"
+    assert made.sync()["status"] == "succeeded"
+    ((_, generation),) = made.raw(orders)
+    assert made.run("refresh")["rowsSynced"] == 2
+    assert made.raw(orders) == [(2, generation + 1)]
+    for emptying in ("clear", "reset"):
+        assert made.run(emptying)["status"] == "succeeded"
+        assert made.raw("select count(*) from raw_shop.orders") == [(0,)]
+        assert made.sync()["rowsSynced"] == 2  # the position is forgotten, too
+        assert made.raw("select count(*) from raw_shop.orders") == [(2,)]
+
+
+def test_jobs_of_every_type_end_with_their_process_and_with_the_server(
+    own_airbyte: AirbyteServer, shop: SourceDatabase, tmp_path: Path
+) -> None:
+    made = connect(own_airbyte, source_configuration(shop), tmp_path / "warehouse.duckdb", STREAMS)
+    write(shop, TWO)
+    made.sync()
+
+    def waiting(job_type: str) -> int:
+        """A job that waits for the warehouse."""
+        job_id = made.start(job_type)
+        wait_until(lambda: "in use by dbt build" in own_airbyte.log(job_id))
+        refusal = own_airbyte.http.post("/jobs", json={"connectionId": made.id, "jobType": "sync"})
+        assert (refusal.status_code, refusal.json()["data"]) == (409, {"jobId": job_id})
+        return job_id
+
+    with lease(made.warehouse, "dbt build"):
+        for job_type in ("refresh", "clear", "reset"):
+            job_id = waiting(job_type)
+            (process,) = job_processes(own_airbyte)
+            os.kill(process, signal.SIGKILL)
+            job = own_airbyte.wait(job_id)
+            assert (job["jobType"], job["status"]) == (job_type, "failed")
+            assert "SIGKILL" in job["failureReason"]
+        job_id = waiting("clear")
+        assert own_airbyte.http.delete(f"/jobs/{job_id}").json()["status"] == "cancelled"
+        job_id = waiting("refresh")
+        own_airbyte.restart(signal.SIGKILL)
+        job = own_airbyte.job(job_id)
+        assert (job["jobType"], job["status"]) == ("refresh", "failed")
+        assert "the server was stopped" in job["failureReason"]
+    assert made.raw("select count(*) from raw_shop.orders") == [(2,)]
+    assert made.run("refresh")["status"] == "succeeded"
+
+
 def test_cancel_ends_the_process_and_leaves_the_old_state(made: Connection, shop: SourceDatabase) -> None:
     write(shop, TWO)
     assert made.sync()["status"] == "succeeded"
