@@ -45,13 +45,15 @@ class DataType:
 @dataclass(frozen=True)
 class Column:
     """A column of the source: its type there in words, the type it travels as, whether it may be null, and whether
-    the source has to hand it over in its text form."""
+    the source has to hand it over in its text form. Two columns that had one name after another differ in `identity`.
+    """
 
     name: str
     source_type: str
     type: DataType
     nullable: bool
     as_text: bool
+    identity: str = ""
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,8 @@ class StreamPlan:
 class StreamState:
     """Where a stream stands: the cursor's text form, and what that position and the table depend on.
 
-    `columns`: the columns of the last sync with their types in the source; None in a state that an older version left.
+    `columns`, `identities`: the columns of the last sync with their types in the source, and which columns they were;
+    None in a state that an older version left.
     """
 
     cursor: str | None = None
@@ -118,6 +121,7 @@ class StreamState:
     generation_id: int = 0
     mode: SyncMode | None = None
     columns: dict[str, str] | None = None
+    identities: dict[str, str] | None = None
     captured: bool = False
 
 

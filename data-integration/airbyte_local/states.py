@@ -50,7 +50,7 @@ def usable(plan: StreamPlan, saved: StreamState | None) -> StreamState:
         )
     if saved.cursor_field == state.cursor_field:
         state.cursor = saved.cursor
-    state.columns = saved.columns
+    state.columns, state.identities = saved.columns, saved.identities
     return state
 
 

@@ -39,4 +39,5 @@ class Work:
         if self.refresh or plan.mode in FULL_REFRESH_MODES:
             state.generation_id += 1
         state.columns = {column.name: column.source_type for column in plan.columns}
+        state.identities = {column.name: column.identity for column in plan.columns}
         return state

@@ -98,9 +98,12 @@ def fitting(plan: StreamPlan, present: dict[str, str] | None, state: StreamState
     wanted = {name.casefold(): (name, type_) for name, type_ in (types | extra).items()}
     retype = tuple(pair for folded, pair in wanted.items() if present.get(folded, pair[1]) != pair[1])
     add = tuple(pair for folded, pair in wanted.items() if folded not in present)
-    # old rows lack the values of a column that is new or was away, and may have another form since a change of type
+    # old rows lack the values of a column that is new, was away or took another's name, and may have another form since a
+    # change of type
     source_types = {column.name: column.source_type for column in plan.columns}
+    identities = {column.name: column.identity for column in plan.columns}
     stale = not source_types.items() <= (state.columns or source_types).items()
+    stale = stale or not identities.items() <= (state.identities or identities).items()
     stale = stale or any(name != RAW_ID for name, _ in (*add, *retype))
     return Target(
         create=False,

@@ -18,6 +18,7 @@ where values are committed in their order.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -57,12 +58,18 @@ class Watermark:
     offset: timedelta
     prepared: str | None
 
-    def bound(self, kind: Kind) -> int:
-        """W in the Arrow unit of a cursor: microseconds or days since 1970, local for types without zone."""
-        if kind == Kind.TIMESTAMPTZ:
-            return _microseconds(self.at.astimezone(UTC).replace(tzinfo=None))
-        local = self.at.astimezone(UTC).replace(tzinfo=None) + self.offset
-        return (local - EPOCH).days if kind == Kind.DATE else _microseconds(local)
+    def bound(self, column: Column) -> int:
+        """W in the Arrow unit of a cursor: microseconds or days since 1970, local for types without zone.
+
+        It is rounded down as far as the column rounds what is written at W.
+        """
+        kind, moment = column.type.kind, self.at.astimezone(UTC).replace(tzinfo=None)
+        if kind != Kind.TIMESTAMPTZ:
+            moment += self.offset
+        if kind == Kind.DATE:
+            return (moment - EPOCH).days
+        reached = _microseconds(moment)
+        return reached - reached % _step(column)
 
 
 def read_clock(connection: psycopg.Connection) -> Clock:
@@ -87,7 +94,7 @@ def next_cursor(column: Column, saved: str | None, greatest: int | None, waterma
         return saved if greatest is None else str(greatest)
     if greatest is None or watermark.prepared:
         return saved
-    reached = min(greatest, watermark.bound(kind))
+    reached = min(greatest, watermark.bound(column))
     return _text(kind, reached) or saved
 
 
@@ -119,6 +126,14 @@ def check_cursor(label: str, column: Column) -> None:
             f"stream {label}: {column.name} is {column.source_type}, which cannot be a cursor",
             "choose a column of a timestamp, date or integer type, or sync the stream in full",
         )
+
+
+def _step(column: Column) -> int:
+    """The microseconds that a time stamp is a multiple of; those of a domain may be whole seconds."""
+    if not column.source_type.startswith("timestamp"):
+        return 10**6
+    digits = re.search(r"\((\d)\)", column.source_type)
+    return 10 ** (6 - int(digits[1])) if digits else 1
 
 
 def _microseconds(moment: datetime) -> int:
