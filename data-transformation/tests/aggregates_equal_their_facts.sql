@@ -10,6 +10,15 @@ revenue_lines as (
 
 ),
 
+revenue_orders as (
+
+    select orders.*
+    from {{ ref('fct_orders') }} as orders
+    inner join {{ ref('dim_order_status') }} as statuses on orders.order_status_key = statuses.order_status_key
+    where statuses.counts_as_revenue
+
+),
+
 totals as (
 
     select
@@ -38,7 +47,7 @@ totals as (
 
     select
         'mart_order_status_daily' as mart,
-        (select coalesce(sum(revenue_lines.line_total), 0) from revenue_lines) as expected_revenue,
+        (select coalesce(sum(revenue_orders.line_total), 0) from revenue_orders) as expected_revenue,
         (
             select coalesce(sum(by_day.line_total), 0) from {{ ref('mart_order_status_daily') }} as by_day
             where by_day.counts_as_revenue
