@@ -6,6 +6,7 @@ pytest_plugins = [
     "tests.fixtures.source",
     "tests.fixtures.airbyte",
     "tests.fixtures.sink",
+    "tests.fixtures.snowflake",
     "tests.fixtures.stack",
 ]
 

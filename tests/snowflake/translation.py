@@ -1,0 +1,118 @@
+"""Replacements for transforms of fakesnow: what makes DuckDB's SQL of Snowflake's, one node of the tree at a time."""
+
+from __future__ import annotations
+
+from fakesnow import transforms
+from sqlglot import exp
+
+DATE_UNITS = {"DAY", "WEEK", "MONTH", "QUARTER", "YEAR"}
+
+
+def functions(node: exp.Expr) -> exp.Expr:
+    """Functions that fakesnow lacks, or whose type it gets wrong."""
+    if (
+        isinstance(node, (exp.DateTrunc, exp.TimestampTrunc))
+        and not node.args.get("zone")
+        and (unit := node.args["unit"].name.upper()) in DATE_UNITS
+    ):
+        return exp.Anonymous(this="_fs_date_trunc", expressions=[exp.Literal.string(unit), node.this])
+    if (
+        isinstance(node, exp.DateAdd)
+        and node.unit
+        and (unit := node.unit.name.upper()) in DATE_UNITS
+        and not isinstance(node.this, (exp.Literal, exp.Cast))  # fakesnow sees to these
+    ):
+        interval = exp.Interval(this=exp.paren(node.expression), unit=exp.var(unit))
+        return exp.Anonymous(this="_fs_date_add", expressions=[node.this, interval])
+    if (
+        isinstance(node, exp.Window)
+        and isinstance(node.this, exp.Anonymous)
+        and node.this.name.upper() == "RATIO_TO_REPORT"
+    ):
+        value = node.this.expressions[0]
+        node.set("this", exp.Sum(this=value.copy()))
+        return exp.paren(
+            exp.Div(this=value, expression=exp.func("NULLIF", node.copy(), exp.Literal.number(0)))
+        )
+    if type(node) is exp.JSONExtract and (
+        isinstance(node.parent, (exp.DPipe, exp.Concat, exp.Like, exp.ILike))
+        or (isinstance(node.parent, (exp.EQ, exp.NEQ, exp.In)) and _has_text(node.parent))
+    ):
+        # A VARIANT as text, without its quotes.
+        return exp.JSONExtractScalar(this=node.this, expression=node.expression)
+    return node
+
+
+def _has_text(node: exp.Expr) -> bool:
+    operands = (node.this, node.args.get("expression"), *node.expressions)
+    return any(isinstance(operand, exp.Literal) and operand.is_string for operand in operands)
+
+
+def trim(node: exp.Expr) -> exp.Expr:
+    """fakesnow forgets the side and the characters: LTRIM(x, '0') would be TRIM(x)."""
+    if isinstance(node, exp.Trim) and not isinstance(node.this, exp.Cast):
+        node.set("this", exp.cast(node.this, "VARCHAR"))
+    return node
+
+
+def numeric_agg(node: exp.Expr, _original=transforms.numeric_agg_implicit_cast) -> exp.Expr:
+    """fakesnow makes the argument of every SUM and AVG a float, for those that are text.
+
+    SUM(NUMBER(19,4)) has to stay exact; only what comes out of a VARIANT still gets the cast.
+    """
+    json = isinstance(node, exp.AggFunc) and isinstance(node.this, exp.Expr) and node.this.unnest()
+    return _original(node) if isinstance(json, (exp.JSONExtract, exp.JSONExtractScalar)) else node
+
+
+def flatten(node: exp.Expr, _original=transforms.flatten) -> exp.Expr:
+    """fakesnow takes the first argument of FLATTEN for its input, and ignores the others."""
+    if not (isinstance(node, (exp.Lateral, exp.TableFromRows)) and isinstance(node.this, exp.Explode)):
+        return node
+    explode = node.this
+    args = {a.this.name.upper(): a for a in (explode.this, *explode.expressions) if isinstance(a, exp.Kwarg)}
+    for name, arg in args.items():
+        if name not in {"INPUT", "OUTER", "MODE"} or (
+            name == "MODE" and arg.expression.name.upper() != "BOTH"
+        ):
+            raise NotImplementedError(f"FLATTEN with {arg.sql(dialect='snowflake')}")
+    if "INPUT" in args:
+        explode.set("this", args["INPUT"])
+    table = _original(node)
+    if (outer := args.get("OUTER")) and outer.expression.sql().upper() == "TRUE":
+        table.this.set("this", "_fs_flatten_outer")
+    return table
+
+
+def to_timestamp(node: exp.Expr, _original=transforms.to_timestamp) -> exp.Expr:
+    """TryCast is a subclass of Cast: fakesnow would make it one that raises."""
+    return node if isinstance(node, exp.TryCast) else _original(node)
+
+
+def show_objects(node: exp.Expr, database, schema, _original=transforms.show_tables_etc) -> exp.Expr:
+    """fakesnow ignores STARTS WITH."""
+    prefix = node.args.get("starts_with") if isinstance(node, exp.Show) else None
+    query = _original(node, database, schema)
+    return (
+        query.where(f"starts_with(name, {prefix.sql()})", copy=False)
+        if prefix and query is not node
+        else query
+    )
+
+
+def information_schema(node: exp.Expr, _original=transforms.information_schema_fs) -> exp.Expr:
+    """DuckDB has one information schema, not one in each database."""
+    if (
+        isinstance(node, exp.Table)
+        and node.db == "INFORMATION_SCHEMA"
+        and node.name == "SCHEMATA"
+        and node.catalog
+    ):
+        rows = (
+            exp.select("*")
+            .from_("system.information_schema.schemata")
+            .where(f"catalog_name = '{node.catalog}'")
+        )
+        return rows.where("schema_name NOT IN ('main', '_fs_information_schema')").subquery(
+            node.alias or None
+        )
+    return _original(node)
