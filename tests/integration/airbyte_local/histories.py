@@ -27,8 +27,9 @@ from airbyte_local.enums import SyncMode
 from elt.errors import EltError
 from tests.fixtures.airbyte import AirbyteServer
 from tests.fixtures.source import SourceServer
+from tests.fixtures.waiting import wait_until
 from tests.integration.airbyte_local.conftest import Engine, connect, source_configuration, stream
-from tests.integration.airbyte_local.test_jobs import job_processes, runs, wait_until
+from tests.integration.airbyte_local.test_jobs import job_processes, runs
 
 # Every table has a `number` that is its key or ends it, a `label`, and all but one a cursor `updated`, each of another
 # type. `pieces` is the sum of the quantities of an order's lines: whoever writes lines moves it in the same transaction.
@@ -97,26 +98,33 @@ ADDED_TYPES = tuple(chain[0] for chain in WIDENINGS)
 class Method:
     """A way to read the source: its replication method, the sync mode of each stream, and what it can see.
 
-    `live`: the condition on the rows of the warehouse that are not deleted in the source.
+    `live`: the condition on the rows of the warehouse that are not deleted in the source. `served`: whether the API offers
+    it, so that its jobs can run in processes of the server, to be cancelled and killed.
     """
 
     name: str
-    replication: dict[str, Any]
-    sees_deletes: bool
     modes: dict[str, SyncMode]
+    sees_deletes: bool
+    captures: bool = False
     live: str = "true"
+    served: bool = True
+
+    def replication(self, slot: str) -> dict[str, str]:
+        """The source's `replication_method`."""
+        if self.captures:
+            return {"method": "CDC", "replication_slot": slot, "publication": "shop_publication"}
+        return {"method": "Standard"}
 
 
-STANDARD = {"method": "Standard"}
+DEDUPED = dict.fromkeys(TABLES, SyncMode.INCREMENTAL_DEDUPED_HISTORY)
 CURSOR = Method(
     "cursor",
-    STANDARD,
+    DEDUPED | {"regions": SyncMode.FULL_REFRESH_OVERWRITE, "events": SyncMode.INCREMENTAL_APPEND},
     sees_deletes=False,
-    modes=dict.fromkeys(TABLES, SyncMode.INCREMENTAL_DEDUPED_HISTORY)
-    | {"regions": SyncMode.FULL_REFRESH_OVERWRITE, "events": SyncMode.INCREMENTAL_APPEND},
 )
-IN_FULL = Method(
-    "in full", STANDARD, sees_deletes=True, modes=dict.fromkeys(TABLES, SyncMode.FULL_REFRESH_OVERWRITE)
+IN_FULL = Method("in full", dict.fromkeys(TABLES, SyncMode.FULL_REFRESH_OVERWRITE), sees_deletes=True)
+CAPTURE = Method(
+    "capture", DEDUPED, sees_deletes=True, captures=True, live="_ab_cdc_deleted_at is null", served=False
 )
 
 
@@ -146,11 +154,16 @@ class History:
         self.database = place.source.create()
         with self.database.connect("superuser") as connection:
             connection.execute(SHOP)
+            if method.captures:
+                connection.execute("reset role; create publication shop_publication for all tables")
         self.streams = list(order)
-        self.configuration = source_configuration(self.database, replication_method=method.replication)
+        self.configuration = source_configuration(
+            self.database, replication_method=method.replication(self.database.database)
+        )
         warehouse = place.folder / f"{next(place.numbers)}.duckdb"
         self.engine = Engine(self.database, warehouse, _jobs=count(1_000_000))
-        self.connection = connect(self.server, self.configuration, warehouse, self._configured())
+        served = self.configuration if method.served else source_configuration(self.database)
+        self.connection = connect(self.server, served, warehouse, self._configured())
         self.sessions = {name: self.database.connect(autocommit=True) for name in (*SESSIONS, CLERK)}
         for session in self.sessions.values():
             session.execute("set lock_timeout = '10s'")  # a history that waits for itself is wrong
@@ -159,6 +172,7 @@ class History:
         self.prepared: dict[str, set[str]] = {}  # by name of the transaction
         self.added: dict[tuple[str, str], str] = {}  # columns that a history has added: their type
         self.held: dict[str, Content] = {}  # what the warehouse is known to hold
+        self.whole_due = True  # whether the next job has to read some stream as a whole
         self.ids = count(1)
 
     def _configured(self) -> list[dict[str, Any]]:
@@ -170,6 +184,9 @@ class History:
             session.close()
         for name in self.prepared:
             self.observer.execute(f"rollback prepared '{name}'")
+        slots = "pg_replication_slots where database = current_database()"
+        wait_until(lambda: not self.observer.execute(f"select from {slots} and active").fetchone())
+        self.observer.execute(f"select pg_drop_replication_slot(slot_name) from {slots}")
         self.observer.close()
         self.database.server.drop(self.database)
 
@@ -296,6 +313,15 @@ class History:
         del self.prepared[name]
 
     @property
+    def may_sync(self) -> bool:
+        """Whether a sync need not wait: a captured stream is read as a whole only when no transaction is open."""
+        return not (self.method.captures and self.whole_due) or self.may_refresh
+
+    @property
+    def may_refresh(self) -> bool:
+        return not (self.method.captures and (self.open or self.prepared))
+
+    @property
     def free(self) -> list[str]:
         """The tables that no open transaction has touched: their definition can be changed, and all of them locked."""
         taken = set().union(*self.open.values(), *self.prepared.values())
@@ -305,6 +331,7 @@ class History:
 
     def add_column(self, table: str, type_: str, value: int | None) -> None:
         """A column with this value in all rows, or without."""
+        self.whole_due = True
         default = "" if value is None else f" default {literal(type_, value)}"
         name = f"added_{next(self.ids)}"
         self.sessions[CLERK].execute(f"alter table shop.{table} add column {name} {type_}{default}")
@@ -316,17 +343,20 @@ class History:
 
     def replace_column(self, table: str, name: str) -> None:
         """A column is dropped and another takes its name and type, with other values."""
+        self.whole_due = True
         type_ = self.added[table, name]
         new = f"add column {name} {type_} default {literal(type_, 77)}"
         self.sessions[CLERK].execute(f"alter table shop.{table} drop column {name}, {new}")
 
     def widen_column(self, table: str, name: str) -> None:
+        self.whole_due = True
         type_ = wider(self.added[table, name])
         self.sessions[CLERK].execute(f"alter table shop.{table} alter column {name} type {type_}")
         self.added[table, name] = type_
 
     def add_stream(self, table: str) -> None:
         """The connection reads one table more."""
+        self.whole_due = True
         self.streams.append(table)
         body = {"configurations": {"streams": self._configured()}}
         self.server.http.patch(f"/connections/{self.connection.id}", json=body).raise_for_status()
@@ -354,6 +384,7 @@ class History:
         self.run("clear")
         empty = {name: Content(content.columns, Counter()) for name, content in self.held.items()}
         self.check_equal(empty, append=False)
+        self.whole_due = True
 
     def sync_under_writes(self) -> None:
         """Others trade all the time."""
@@ -507,6 +538,7 @@ class History:
         differences = self._differences(expected, current)
         assert not differences, "; ".join(differences)
         self.held = found
+        self.whole_due = False
         self.check_positions()
 
     def check_held(self) -> None:
@@ -522,6 +554,7 @@ class History:
         )
         assert not torn, f"orders that do not fit their lines (number, pieces, quantities): {torn[:5]}"
         self.held = self.warehouse(self.source())
+        self.whole_due = False
         self.check_positions()
 
     def check_positions(self) -> None:

@@ -21,14 +21,10 @@ from elt.errors import EltError
 from local.postgres import Cluster
 from tests.fixtures.airbyte import AirbyteServer
 from tests.fixtures.source import SourceDatabase
+from tests.fixtures.waiting import wait_until
 from tests.integration.airbyte_local.conftest import Connection, Engine, connect, source_configuration, stream
 from tests.integration.airbyte_local.histories import kill
-from tests.integration.airbyte_local.test_jobs import (
-    job_processes,
-    runs,
-    wait_until,
-    waits_for_lines,
-)
+from tests.integration.airbyte_local.test_jobs import job_processes, runs, waits_for_lines
 from tests.integration.airbyte_local.test_restored_source import own
 
 __all__ = ["own"]  # a fixture: an engine whose source server may be stopped
