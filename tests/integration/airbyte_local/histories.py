@@ -13,6 +13,7 @@ import os
 import signal
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import psycopg
 
 from airbyte_local.enums import SyncMode
 from elt.errors import EltError
@@ -417,7 +419,7 @@ class History:
         self.check_held()
 
     @contextmanager
-    def _held(self, table: str):
+    def _held(self, table: str) -> Iterator[tuple[psycopg.Connection, int, Future[Any]]]:
         """A sync that waits for a table: the session that holds it back, the reader's process id, the sync's future."""
         with self.database.connect(autocommit=True) as blocker, ThreadPoolExecutor(1) as threads:
             blocker.execute("begin")
@@ -650,7 +652,7 @@ def canonical(type_: str, text: str | None) -> str | None:
     """A number without the zeros that only its type shows; anything else as it is."""
     if text is None or not type_.startswith(("smallint", "integer", "bigint", "numeric", "real", "double")):
         return text
-    return str(Decimal(text).normalize())
+    return f"{Decimal(text).normalize():f}"
 
 
 def kill(pid: int) -> None:
