@@ -26,6 +26,11 @@ FIRST_INDIVIDUAL, FIRST_BUYER = 11_000, 29_484  # numbers as in the original; st
 CARDED_BUYERS = 634
 
 
+def first_buyer(individuals: int) -> int:
+    """The first number of those who buy for stores: the original's, or after so many individuals."""
+    return max(FIRST_BUYER, FIRST_INDIVIDUAL + individuals)
+
+
 def customers(plan: Plan, book: Book, who: People) -> list[Frame]:
     """Customers, stores, and cards with their owners."""
     return [_stores(plan, book, who), _customers(plan, book, who), *_cards(plan, book, who)]
@@ -46,7 +51,7 @@ def _customers(plan: Plan, book: Book, who: People) -> Frame:
                 [
                     np.arange(1, stores + 1),
                     FIRST_INDIVIDUAL + np.arange(individuals),
-                    FIRST_BUYER + np.arange(buyers),
+                    first_buyer(individuals) + np.arange(buyers),
                 ]
             ),
             "personid": nullable(person, person == 0),

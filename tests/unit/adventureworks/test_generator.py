@@ -142,6 +142,13 @@ def test_every_table_has_rows_parents_first(scale: float) -> None:
         assert sum(batch.num_rows for batch in reader) > 0, name
 
 
+def test_customers_have_numbers_of_their_own_where_the_originals_ranges_would_meet() -> None:
+    made = generate(2.0, as_of=AS_OF)
+    numbers = made["sales.customer"].read_all()["customerid"].to_pylist()
+    assert len(numbers) == len(set(numbers)) > 2 * 19_820 - 10
+    assert set(made["sales.salesorderheader"].read_all()["customerid"].to_pylist()) < set(numbers)
+
+
 @pytest.mark.parametrize("scale", [SMALLEST, SMALL])
 @pytest.mark.parametrize("table", tables().values(), ids=lambda table: table.qualified)
 def test_keys_are_unique_and_values_fit(
