@@ -114,9 +114,10 @@ def timing_report(results: Iterable[Any]) -> str:
     seconds: dict[str, float] = {}
     tests = 0.0
     for result in results:
-        if result.node.resource_type in ("test", "unit_test"):
+        kind = result.node.resource_type
+        if kind in ("test", "unit_test"):
             tests += result.execution_time
-        else:
+        elif kind in ("model", "seed", "snapshot"):
             seconds[result.node.name] = result.execution_time
     slowest_first = sorted(seconds.items(), key=lambda item: (-item[1], item[0]))
     lines = [f"{taken:8.2f} s  {name}" for name, taken in slowest_first]

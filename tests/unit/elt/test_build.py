@@ -85,6 +85,7 @@ def test_timing_lists_the_slowest_model_first_and_leaves_tests_out() -> None:
         ("test", "unique_dim_date", 3.0),
         ("snapshot", "history", 1.25),
         ("unit_test", "x", 1.0),
+        ("exposure", "dashboard", 0.0),
     ]
     results = [
         SimpleNamespace(node=SimpleNamespace(resource_type=kind, name=name), execution_time=seconds)
