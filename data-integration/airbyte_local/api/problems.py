@@ -69,7 +69,10 @@ def install(app: FastAPI) -> None:
         found = error.errors()
         if any(item["type"] == "json_invalid" for item in found):
             return answer(400, f"the body is not JSON: {found[0]['ctx']['error']}", {})
-        errors = [{"field": field_path(item["loc"]), "message": item["msg"]} for item in found]
+        errors = [
+            {"field": field_path(item["loc"]), "message": item["msg"].removeprefix("Value error, ")}
+            for item in found
+        ]
         return answer(
             422, "; ".join(f"{item['field']}: {item['message']}" for item in errors), {"errors": errors}
         )
