@@ -53,6 +53,7 @@ def column_type(type_: DataType) -> str:
 INTEGER_DIGITS = {"SMALLINT": 5, "INTEGER": 10, "BIGINT": 19}
 WIDER = (("FLOAT", "DOUBLE"), ("DATE", "TIMESTAMP"))
 MAX_DECIMAL_DIGITS = 38
+FAST_DIGITS = 18
 
 
 def common_type(present: str, was: str | None, column: Column) -> str | None:
@@ -113,6 +114,14 @@ def from_text(name: str, type_: str) -> str:
         return f"unhex(substr({name}, 3))"
     if type_ in BEFORE_CHRIST:  # "0044-03-15 12:00:00 BC" is "0044-03-15 (BC) 12:00:00" here
         name = f"regexp_replace({name}, '^(\\S+)(.*) BC$', '\\1 (BC)\\2')"
+    return cast(name, type_)
+
+
+def cast(name: str, type_: str) -> str:
+    """A text as a type. DuckDB reads decimals of up to 18 digits 200 times faster than larger ones: most values are."""
+    digits = _digits(type_)
+    if digits is not None and type_ not in INTEGER_DIGITS and sum(digits) > FAST_DIGITS >= digits[1]:
+        return f"coalesce(cast(try_cast({name} as decimal({FAST_DIGITS},{digits[1]})) as {type_}), cast({name} as {type_}))"
     return f"cast({name} as {type_})"
 
 
@@ -123,5 +132,5 @@ def arrived(column: Column, type_: str) -> str:
     """The travelling column as an expression of the table's type."""
     name = quoted(column.name)
     if column.type.kind in (Kind.DECIMAL, Kind.JSON) or type_ != column_type(column.type):
-        return f"cast({name} as {type_}) as {name}"
+        return f"{cast(name, type_)} as {name}"
     return name
