@@ -40,8 +40,8 @@ class Engine:
         self.server = server
         self.workspace_id = self._post("workspaces", name="benchmark")["workspaceId"]
 
-    def connect(self, lines: OrderLines, warehouse: Path) -> str:
-        """A connection of the order lines with the file `warehouse`; returns its id."""
+    def connect(self, lines: OrderLines, warehouse: Path, method: dict[str, str] | None = None) -> str:
+        """A connection of the order lines with the file `warehouse`; returns its id. `method`: how changes are found."""
         dsn = lines.database.dsn("reader")
         source = {
             "sourceType": "postgres",
@@ -52,7 +52,7 @@ class Engine:
             "password": dsn["password"],
             "schemas": [TABLE.schema],
             "ssl_mode": {"mode": "disable"},
-            "replication_method": {"method": "Standard"},
+            "replication_method": method or {"method": "Standard"},
         }
         destination = {"destinationType": "duckdb", "destination_path": str(warehouse)}
         stream = {
@@ -72,9 +72,9 @@ class Engine:
             configurations={"streams": [stream]},
         )["connectionId"]
 
-    def sync(self, connection_id: str) -> Run:
-        """One sync from beginning to end. Raises RuntimeError with the reason when it fails."""
-        time.sleep(PAUSE_SECONDS)
+    def sync(self, connection_id: str, pause: float = PAUSE_SECONDS) -> Run:
+        """One sync from beginning to end, after a pause. Raises RuntimeError with the reason when it fails."""
+        time.sleep(pause)
         started = time.monotonic()
         job = self._post("jobs", connectionId=connection_id, jobType="sync")
         with memory_of_job(self.server.process.pid) as peak:
