@@ -75,7 +75,13 @@ def _plan(
             f"sync it with {SyncMode.INCREMENTAL_DEDUPED_HISTORY}, or give the source the replication method Standard",
         )
     key = [path[0] for path in configured.get("primaryKey") or []] or list(stream.primary_key)
-    cursor_name = configured["cursorField"][0] if mode in INCREMENTAL_MODES and not captures else None
+    cursor_name = None
+    if mode in INCREMENTAL_MODES and not captures:
+        if not configured.get("cursorField"):  # the source was read otherwise when the connection was made
+            raise EltError(
+                f"stream {label}: {mode} needs a cursorField when the source is read by cursor", "add one"
+            )
+        cursor_name = configured["cursorField"][0]
     cursor = _column(stream, cursor_name) if cursor_name else None
     selected = [field["fieldPath"][0] for field in configured.get("selectedFields") or []]
     columns = tuple(column for column in stream.columns if not selected or column.name in selected)

@@ -8,9 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from airbyte_local.api.problems import Problem, field_path, invalid
 from airbyte_local.enums import ActorKind
@@ -21,11 +29,61 @@ class Configuration(BaseModel):
 
 
 class SslMode(Configuration):
-    mode: Literal["disable", "allow", "prefer", "require"]
+    mode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
+
+
+class VerifiedSsl(SslMode):
+    """The server's certificate must be signed by this authority; for verify-full its name must be the host, too."""
+
+    mode: Literal["verify-ca", "verify-full"]
+    ca_certificate: str = Field(min_length=1)
+    client_certificate: str = ""
+    client_key: str = ""
+    client_key_password: str = ""
+
+    @model_validator(mode="after")
+    def pair(self) -> VerifiedSsl:
+        if bool(self.client_certificate) != bool(self.client_key):
+            raise ValueError("client_certificate and client_key go together")
+        return self
 
 
 class ReplicationMethod(Configuration):
-    method: Literal["Standard"]
+    """By cursor, unless it is a `ChangeDataCapture`."""
+
+    method: Literal["Standard", "CDC"]
+
+
+class ChangeDataCapture(ReplicationMethod):
+    """Airbyte's options. Those about waiting and buffers are accepted and mean nothing here: a sync ends at the position
+    that the source has when it begins. Of the others, only what this server does anyway is accepted.
+    """
+
+    method: Literal["CDC"]
+    replication_slot: str = Field(pattern=r"^[a-z0-9_]{1,63}$")
+    publication: str = Field(min_length=1, max_length=63)
+    plugin: Literal["pgoutput"] = "pgoutput"
+    initial_waiting_seconds: int = Field(1200, ge=120, le=2400)
+    initial_load_timeout_hours: int = Field(8, ge=4, le=24)
+    queue_size: int = Field(10_000, ge=1_000, le=10_000)
+    lsn_commit_behaviour: Literal["After loading Data in the destination"] = (
+        "After loading Data in the destination"
+    )
+    invalid_cdc_cursor_position_behavior: Literal["Fail sync"] = "Fail sync"
+    heartbeat_action_query: Literal[""] = ""  # the slot moves on with each sync, also when nothing changes
+
+
+def _variant(field: str, variants: dict[str, type[Configuration]]) -> BeforeValidator:
+    """Of a nested configuration: the class that the value of its `field` asks for; the declared one for other values.
+
+    Unlike a union's, the errors name the fields as they are written.
+    """
+
+    def chosen(value: Any) -> Any:
+        variant = variants.get(value.get(field)) if isinstance(value, dict) else None
+        return variant.model_validate(value) if variant else value
+
+    return BeforeValidator(chosen)
 
 
 class TunnelMethod(Configuration):
@@ -40,8 +98,12 @@ class SourcePostgres(Configuration):
     schemas: list[str] = Field(["public"], min_length=1)
     username: str = Field(min_length=1)
     password: str | None = None
-    ssl_mode: SslMode = SslMode(mode="prefer")
-    replication_method: ReplicationMethod = ReplicationMethod(method="Standard")
+    ssl_mode: Annotated[SslMode, _variant("mode", {"verify-ca": VerifiedSsl, "verify-full": VerifiedSsl})] = (
+        SslMode(mode="prefer")
+    )
+    replication_method: Annotated[ReplicationMethod, _variant("method", {"CDC": ChangeDataCapture})] = (
+        ReplicationMethod(method="Standard")
+    )
     tunnel_method: TunnelMethod = TunnelMethod(tunnel_method="NO_TUNNEL")
     entra_service_principal_auth: Literal[False] = False
 
@@ -78,6 +140,11 @@ DEFINITIONS = (
         ActorKind.DESTINATION, "94bd199c-2ff0-4aa2-b98e-17f0acb72610", "duckdb", "DuckDB", DestinationDuckdb
     ),
 )
+
+
+def captures(configuration: dict[str, Any]) -> bool:
+    """Whether a source reads changes, not by cursor."""
+    return (configuration.get("replication_method") or {}).get("method") == "CDC"
 
 
 def definition_of(kind: ActorKind, type_: str) -> Definition:

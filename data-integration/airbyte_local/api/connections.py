@@ -16,6 +16,7 @@ from airbyte_local.api.common import (
     WorkspaceIds,
     page,
 )
+from airbyte_local.api.configurations import captures
 from airbyte_local.api.problems import Problem, invalid, not_found
 from airbyte_local.api.schemas import ConnectionCreate, ConnectionPatch, StreamConfiguration
 from airbyte_local.api.schemas import Request as Body
@@ -70,7 +71,7 @@ def create_connection(body: ConnectionCreate, store: StoreOf, scheduler: Schedul
     if not given.get("configurations", {}).get("streams"):
         given["configurations"] = {"streams": _every_stream(source)}
     complete = {"name": f"{source['name']} → {destination['name']}", **DEFAULTS, **given}
-    _check(complete)
+    _check(complete, captures(source["configuration"]))
     due = _due(complete)
     ends = source["workspace_id"], source["id"], destination["id"]
     row = store.add_connection(*ends, complete, tag_ids, due)
@@ -103,7 +104,8 @@ def patch_connection(
 ) -> dict[str, Any]:
     row = get_connection(store, connection_id)
     complete = row["body"] | _given(body)
-    _check(complete)
+    source = get_actor(store, ActorKind.SOURCE, row["source_id"])
+    _check(complete, captures(source["configuration"]))
     same = all(complete[field] == row["body"][field] for field in ("schedule", "status"))
     due = row["next_run"] if same else _due(complete)
     row = store.update_connection(connection_id, complete, _tag_ids(store, row["workspace_id"], body), due)
@@ -148,7 +150,7 @@ def _every_stream(source: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _check(body: dict[str, Any]) -> None:
+def _check(body: dict[str, Any], captured: bool) -> None:
     """What one field says about another. Raises a 422 that names the field."""
     seen = set()
     for index, stream in enumerate(body["configurations"]["streams"]):
@@ -157,7 +159,11 @@ def _check(body: dict[str, Any]) -> None:
         if key in seen:
             raise invalid(f"{at}.name", f"the stream {'.'.join(filter(None, key))} is listed twice")
         seen.add(key)
-        if stream["syncMode"] in INCREMENTAL_MODES and not stream.get("cursorField"):
+        if captured and stream["syncMode"] == SyncMode.INCREMENTAL_APPEND:
+            raise invalid(
+                f"{at}.syncMode", "incremental_append is not available with change data capture here"
+            )
+        if not captured and stream["syncMode"] in INCREMENTAL_MODES and not stream.get("cursorField"):
             raise invalid(f"{at}.cursorField", f"is required for {stream['syncMode']}")
         selected = [field["fieldPath"][0] for field in stream.get("selectedFields", [])]
         needed = {

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 
 from airbyte_local.api.actors import get_actor
 from airbyte_local.api.common import StoreOf
+from airbyte_local.api.configurations import captures
 from airbyte_local.api.problems import Problem
 from airbyte_local.enums import ActorKind, SyncMode
 from airbyte_local.schema import SourceStream
@@ -38,19 +39,22 @@ def list_streams(
     source = get_actor(store, ActorKind.SOURCE, source_id)
     if destination_id is not None:
         get_actor(store, ActorKind.DESTINATION, destination_id)
-    return [shown(stream) for stream in discovered(source)]
+    captured = captures(source["configuration"])
+    return [shown(stream, captured) for stream in discovered(source)]
 
 
-def shown(stream: SourceStream) -> dict[str, Any]:
-    modes = [SyncMode.FULL_REFRESH_OVERWRITE]
-    if stream.cursor_candidates:
+def shown(stream: SourceStream, captured: bool) -> dict[str, Any]:
+    modes = [SyncMode.FULL_REFRESH_OVERWRITE, SyncMode.FULL_REFRESH_APPEND]
+    if stream.primary_key if captured else stream.cursor_candidates:
         modes.append(SyncMode.INCREMENTAL_DEDUPED_HISTORY)
+    if stream.cursor_candidates and not captured:
+        modes.append(SyncMode.INCREMENTAL_APPEND)
     return {
         "streamName": stream.name,
         "streamnamespace": stream.namespace,
         "syncModes": modes,
-        "defaultCursorField": list(stream.cursor_candidates[:1]),
-        "sourceDefinedCursorField": False,
+        "defaultCursorField": [] if captured else list(stream.cursor_candidates[:1]),
+        "sourceDefinedCursorField": captured,
         "sourceDefinedPrimaryKey": [[column] for column in stream.primary_key],
         "propertyFields": [[column.name] for column in stream.columns],
     }

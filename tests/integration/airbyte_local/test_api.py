@@ -26,6 +26,7 @@ POSTGRES = {
     "password": "hush",
 }
 STREAM = {"streams": [{"name": "t"}]}
+CDC = {"method": "CDC", "replication_slot": "s", "publication": "p"}
 NOWHERE = "00000000-0000-0000-0000-000000000000"
 
 
@@ -302,7 +303,14 @@ def test_lists_come_in_pages(airbyte: AirbyteServer, workspace: str) -> None:
         ("/sources", {"name": "s", "workspaceId": "W", "definitionId": NOWHERE, "configuration": {}}, "definitionId"),
         ("/sources", {"name": "s", "workspaceId": "W", "configuration": POSTGRES | {"port": 0}}, "configuration.port"),
         ("/sources", {"name": "s", "workspaceId": "W", "configuration": POSTGRES | {"hots": "x"}}, "configuration.hots"),
-        ("/sources", {"name": "s", "workspaceId": "W", "configuration": POSTGRES | {"replication_method": {"method": "CDC"}}}, "configuration.replication_method.method"),
+        ("/sources", {"name": "s", "workspaceId": "W", "configuration": POSTGRES | {"replication_method": {"method": "Xmin"}}}, "configuration.replication_method.method"),
+        ("/sources", {"name": "s", "workspaceId": "W", "configuration": POSTGRES | {"replication_method": {"method": "CDC", "publication": "p"}}}, "configuration.replication_method.replication_slot"),
+        ("/sources", {"name": "s", "workspaceId": "W", "configuration": POSTGRES | {"replication_method": CDC | {"replication_slot": "Not-A-Slot"}}}, "configuration.replication_method.replication_slot"),
+        ("/sources", {"name": "s", "workspaceId": "W", "configuration": POSTGRES | {"replication_method": CDC | {"lsn_commit_behaviour": "While reading Data"}}}, "configuration.replication_method.lsn_commit_behaviour"),
+        ("/sources", {"name": "s", "workspaceId": "W", "configuration": POSTGRES | {"replication_method": CDC | {"heartbeat_action_query": "insert"}}}, "configuration.replication_method.heartbeat_action_query"),
+        ("/sources", {"name": "s", "workspaceId": "W", "configuration": POSTGRES | {"replication_method": CDC | {"invalid_cdc_cursor_position_behavior": "Re-sync data"}}}, "configuration.replication_method.invalid_cdc_cursor_position_behavior"),
+        ("/sources", {"name": "s", "workspaceId": "W", "configuration": POSTGRES | {"replication_method": {"method": "Standard", "replication_slot": "s"}}}, "configuration.replication_method.replication_slot"),
+        ("/sources", {"name": "s", "workspaceId": "W", "configuration": POSTGRES | {"ssl_mode": {"mode": "verify-full"}}}, "configuration.ssl_mode.ca_certificate"),
         ("/destinations", {"name": "d", "workspaceId": "W", "configuration": {"destinationType": "duckdb", "destination_path": "x.duckdb"}}, "configuration.destination_path"),
         ("/destinations", {"name": "d", "workspaceId": "W", "configuration": {"destinationType": "snowflake"}}, "configuration.destinationType"),
         ("/connections", {"sourceId": NOWHERE, "destinationId": NOWHERE}, "sourceId"),

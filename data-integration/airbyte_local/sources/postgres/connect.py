@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psycopg
@@ -28,11 +33,19 @@ REMEDIES = (
     ("no password supplied", "give the source a password"),
     ("does not exist", "create it, or correct the source's configuration"),
     ("does not support SSL", "set ssl_mode to disable or prefer"),
+    ("certificate verify failed", "correct the ca_certificate of the source, or the server's certificate"),
+    ("does not match host name", "correct the host of the source, or set ssl_mode to verify-ca"),
+    ("certificate", "correct the certificates of the source (ssl_mode)"),
+    ("private key", "correct client_key and client_key_password of the source (ssl_mode)"),
     ("no pg_hba.conf entry", "allow this user, database and TLS mode in the server's pg_hba.conf"),
     ("starting up", "wait until it has started, then sync again"),
     ("shutting down", "start the database, then sync again"),
     ("too many clients", "wait, or raise max_connections of the database"),
 )
+
+
+# Airbyte's field → libpq's parameter, which wants a file
+CERTIFICATES = {"ca_certificate": "sslrootcert", "client_certificate": "sslcert", "client_key": "sslkey"}
 
 
 @dataclass(frozen=True)
@@ -45,41 +58,61 @@ class Address:
     username: str
     password: str = field(repr=False)
     ssl_mode: str
+    certificates: Mapping[str, str] = field(default_factory=dict, repr=False)  # PEM, by libpq's parameter
+    key_password: str = field(default="", repr=False)
 
     @classmethod
     def of(cls, configuration: dict[str, Any]) -> Address:
         """From the keys of Airbyte's source-postgres, with its defaults."""
+        ssl = configuration.get("ssl_mode") or {}
         return cls(
             host=configuration["host"],
             port=int(configuration.get("port", 5432)),
             database=configuration["database"],
             username=configuration["username"],
             password=configuration.get("password") or "",
-            ssl_mode=configuration.get("ssl_mode", {}).get("mode", "prefer"),
+            ssl_mode=ssl.get("mode", "prefer"),
+            certificates={parameter: ssl[name] for name, parameter in CERTIFICATES.items() if ssl.get(name)},
+            key_password=ssl.get("client_key_password") or "",
         )
 
     def __str__(self) -> str:
         return f"PostgreSQL at {self.host}:{self.port}, database {self.database}, user {self.username}"
 
-    def conninfo(self, options: str) -> str:
-        """libpq's connection string; `options` are session settings as `-c name=value`."""
-        return make_conninfo(
-            host=self.host,
-            port=self.port,
-            dbname=self.database,
-            user=self.username,
-            password=self.password,
-            sslmode=self.ssl_mode,
-            connect_timeout=CONNECT_SECONDS,
-            application_name="airbyte_local",
-            options=options,
-        )
+    @contextmanager
+    def conninfo(self, options: str, application: str = "airbyte_local") -> Iterator[str]:
+        """libpq's connection string, to be used inside the block; `options` are session settings as `-c name=value`.
+
+        libpq reads certificates from files: they are there, for nobody else, until the block ends.
+        """
+        with TemporaryDirectory(prefix="elt-tls-") as folder:  # 0700
+            files = {name: _written(Path(folder) / name, pem) for name, pem in self.certificates.items()}
+            yield make_conninfo(
+                host=self.host,
+                port=self.port,
+                dbname=self.database,
+                user=self.username,
+                password=self.password,
+                sslmode=self.ssl_mode,
+                connect_timeout=CONNECT_SECONDS,
+                application_name=application,
+                options=options,
+                **files,
+                **({"sslpassword": self.key_password} if self.key_password else {}),
+            )
+
+
+def _written(path: Path, content: str) -> str:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(content)
+    return str(path)
 
 
 def connect(address: Address) -> psycopg.Connection:
     """A connection in autocommit. Raises EltError with server, user and reason."""
     try:
-        return psycopg.connect(address.conninfo(READER_OPTIONS), autocommit=True)
+        with address.conninfo(READER_OPTIONS) as conninfo:
+            return psycopg.connect(conninfo, autocommit=True)
     except psycopg.OperationalError as error:
         raise unreachable(address, str(error)) from None
 

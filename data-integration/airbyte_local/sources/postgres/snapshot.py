@@ -62,10 +62,9 @@ class Reading:
     @contextmanager
     def _cursor(self) -> Iterator[adbc.Cursor]:
         options = f"{READER_OPTIONS} -c TimeZone=UTC"
-        with (
-            adbc.connect(self._address.conninfo(options), autocommit=True) as connection,
-            connection.cursor() as cursor,
-        ):
+        with self._address.conninfo(options) as conninfo:
+            connection = adbc.connect(conninfo, autocommit=True)
+        with connection, connection.cursor() as cursor:
             hint = StatementOptions.BATCH_SIZE_HINT_BYTES.value
             cursor.adbc_statement.set_options(**{hint: str(BATCH_BYTES)})
             self._cancel = cursor.adbc_cancel

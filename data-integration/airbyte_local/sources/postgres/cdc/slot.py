@@ -112,7 +112,8 @@ def positioned_snapshot(address: Address) -> Iterator[tuple[str, int]]:
     """
     options = f"{READER_OPTIONS} -c lock_timeout={OPEN_SECONDS}s"
     try:
-        connection = psycopg.connect(f"{address.conninfo(options)} replication=database", autocommit=True)
+        with address.conninfo(options) as conninfo:
+            connection = psycopg.connect(f"{conninfo} replication=database", autocommit=True)
     except psycopg.OperationalError as error:
         raise unreachable(address, str(error)) from None
     try:

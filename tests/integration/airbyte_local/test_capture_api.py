@@ -1,0 +1,102 @@
+"""Change data capture as the API's users configure it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airbyte_api import models
+
+from tests.fixtures.airbyte import AirbyteServer
+from tests.fixtures.source import SourceDatabase
+from tests.integration.airbyte_local.conftest import Connection, connect, source_configuration, stream
+
+METHOD = {"method": "CDC", "replication_slot": "elt_test_api", "publication": "shop_publication"}
+DEDUPED = {"namespace": "shop", "name": "orders", "syncMode": "incremental_deduped_history"}
+
+
+@pytest.fixture
+def published(shop: SourceDatabase) -> Iterator[SourceDatabase]:
+    with shop.connect() as owner:
+        owner.execute("create publication shop_publication for table shop.orders, shop.lines")
+    yield shop
+    with shop.connect("superuser", autocommit=True) as superuser:
+        superuser.execute("select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = current_database()")  # fmt: skip
+
+
+def made(airbyte: AirbyteServer, source: SourceDatabase, folder: Path, **changes: Any) -> Connection:
+    configuration = source_configuration(source, replication_method=METHOD | changes)
+    return connect(airbyte, configuration, folder / "warehouse.duckdb", [DEDUPED])
+
+
+def test_a_stream_without_cursor_field_is_synced_with_its_deletes(
+    airbyte: AirbyteServer, published: SourceDatabase, tmp_path: Path
+) -> None:
+    connection = made(airbyte, published, tmp_path)
+    with published.connect() as owner:
+        owner.execute("insert into shop.orders (id) values (1), (2)")
+    assert connection.sync()["status"] == "succeeded"
+    with published.connect() as owner:
+        owner.execute("delete from shop.orders where id = 1")
+    assert connection.sync()["rowsSynced"] == 1
+    query = "select id, _ab_cdc_deleted_at is null from raw_shop.orders order by id"
+    assert connection.raw(query) == [(1, False), (2, True)]
+
+
+def test_what_airbyte_sends_for_a_source_of_its_own_is_accepted(
+    airbyte: AirbyteServer, published: SourceDatabase, tmp_path: Path
+) -> None:
+    defaults = models.ReadChangesUsingWriteAheadLogCDC(
+        replication_slot="elt_test_api", publication="shop_publication"
+    ).model_dump(mode="json", by_alias=True)
+    assert {"queue_size", "heartbeat_action_query", "lsn_commit_behaviour"} <= set(defaults)
+    assert made(airbyte, published, tmp_path, **defaults).sync()["status"] == "succeeded"
+
+
+def test_a_captured_source_defines_the_cursor_itself(
+    airbyte: AirbyteServer, published: SourceDatabase, tmp_path: Path
+) -> None:
+    with published.connect() as owner:
+        owner.execute("create table shop.keyless (note text)")
+    connection = made(airbyte, published, tmp_path)
+
+    def streams() -> dict[str, tuple[bool, list[str]]]:
+        answer = airbyte.http.get("/streams", params={"sourceId": connection.source_id}).raise_for_status()
+        return {
+            item["streamName"]: (item["sourceDefinedCursorField"], item["syncModes"])
+            for item in answer.json()
+        }
+
+    full = ["full_refresh_overwrite", "full_refresh_append"]
+    assert streams()["orders"] == (True, [*full, "incremental_deduped_history"])
+    assert streams()["keyless"] == (True, full)
+    by_cursor = source_configuration(published)
+    airbyte.http.patch(
+        f"/sources/{connection.source_id}", json={"configuration": by_cursor}
+    ).raise_for_status()
+    assert streams()["orders"] == (False, [*full, "incremental_deduped_history", "incremental_append"])
+    # and the stream that has no cursor can't be read by one
+    job = connection.sync()
+    assert job["status"] == "failed"
+    assert "needs a cursorField when the source is read by cursor" in airbyte.log(job["jobId"])
+
+
+def test_incremental_append_is_refused_for_a_captured_source(
+    airbyte: AirbyteServer, published: SourceDatabase, tmp_path: Path
+) -> None:
+    connection = made(airbyte, published, tmp_path)
+    body = {"configurations": {"streams": [stream("shop.orders", "incremental_append")]}}
+    answer = airbyte.http.patch(f"/connections/{connection.id}", json=body)
+    assert answer.status_code == 422
+    assert answer.json()["data"]["errors"][0]["field"] == "configurations.streams[0].syncMode"
+
+
+def test_a_source_without_its_publication_says_so_when_it_is_looked_into(
+    airbyte: AirbyteServer, published: SourceDatabase, tmp_path: Path
+) -> None:
+    connection = made(airbyte, published, tmp_path, publication="nowhere")
+    answer = airbyte.http.get("/streams", params={"sourceId": connection.source_id})
+    assert answer.status_code == 400
+    assert "there is no publication nowhere" in answer.json()["detail"]
