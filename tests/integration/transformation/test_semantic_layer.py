@@ -83,9 +83,7 @@ class Metrics:
 
     def query(self, *metrics: str, by: tuple[str, ...] = ()) -> list[tuple]:
         """Rows: what was grouped by, then the metrics."""
-        request = MetricFlowQueryRequest.create(
-            metric_names=list(metrics), group_by_names=list(by)
-        )
+        request = MetricFlowQueryRequest.create(metric_names=list(metrics), group_by_names=list(by))
         return self.warehouse.rows(self.engine.explain(request).sql_statement.sql)
 
 
