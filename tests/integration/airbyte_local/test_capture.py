@@ -10,9 +10,9 @@ import psycopg
 import pytest
 
 from elt.errors import EltError
-from tests.fixtures.source import SourceDatabase, SourceServer
+from tests.fixtures.source import FAST, SourceDatabase, SourceServer, make_server
 from tests.fixtures.waiting import wait_until
-from tests.integration.airbyte_local.conftest import Engine, source_configuration, stream
+from tests.integration.airbyte_local.conftest import SHOP, Engine, source_configuration, stream
 from tests.integration.airbyte_local.test_tables import EVERY_TYPE
 
 ORDERS, LINES = stream("shop.orders"), stream("shop.lines")
@@ -563,3 +563,186 @@ def test_a_stream_that_failed_is_read_as_a_whole_when_it_is_mended(capturing: Ca
     engine.sync()
     rows = "select order_id, quantity from raw_shop.lines where _ab_cdc_deleted_at is null"
     assert engine.raw(rows) == [(2, 4)]
+
+
+# -- tables that are not plain
+
+
+def rows_of(engine: CapturingEngine, table: str, columns: str) -> list[tuple[Any, ...]]:
+    return engine.raw(f"select {columns} from raw_shop.{table} where _ab_cdc_deleted_at is null order by 1")
+
+
+def test_columns_may_be_called_as_the_engine_calls_its_own(capturing: CapturingEngine) -> None:
+    names = ("op", "lsn", "at", "seq", "c0", "k0", "v0", "unchanged")
+    columns = ", ".join(f"{name} text" for name in names[1:])
+    capturing.write(
+        f"create table shop.odd (op integer primary key, {columns})",
+        f"insert into shop.odd values (1, 'a', 'b', 'c', 'd', 'e', 'f', {BIG})",
+    )
+    odd = stream("shop.odd")
+    capturing.sync(odd)
+    capturing.write(
+        "insert into shop.odd values (3, 'g', 'h')",
+        "update shop.odd set at = 'new', lsn = 'new' where op = 1",
+    )
+    capturing.sync(odd)
+    columns = 'op, lsn, "at", seq, c0, k0, v0, length(unchanged)'
+    assert rows_of(capturing, "odd", columns) == [
+        (1, "new", "new", "c", "d", "e", "f", 160_000),
+        (3, "g", "h", None, None, None, None, None),
+    ]
+
+
+def test_a_table_that_had_another_name_for_a_while_loses_nothing(capturing: CapturingEngine) -> None:
+    capturing.write("insert into shop.orders (id, customer) values (1, 'a'), (2, 'b')")
+    capturing.sync(ORDERS)
+    capturing.write(
+        "alter table shop.orders rename to away",
+        "create table shop.orders (like shop.away including all)",
+        "insert into shop.orders (id) values (9)",
+        "drop table shop.orders",
+        "update shop.away set customer = 'z' where id = 1",
+        "alter table shop.away rename to orders",
+    )
+    capturing.sync(ORDERS)
+    assert capturing.live("id, customer") == [(1, "z"), (2, "b")]
+
+
+@pytest.mark.parametrize(
+    ("statements", "found"),
+    [
+        (
+            (
+                "alter table shop.orders rename customer to away",
+                "update shop.orders set away = 'z'",
+                "alter table shop.orders rename away to customer",
+            ),
+            "without the column customer",
+        ),
+        (
+            (
+                "alter table shop.orders add column code integer not null unique default 7",
+                "alter table shop.orders replica identity using index orders_code_key",
+                "delete from shop.orders",
+                "alter table shop.orders replica identity default",
+                "alter table shop.orders drop column code",
+            ),
+            r"deletes did not tell its key \(id\)",
+        ),
+    ],
+    ids=["column", "identity"],
+)
+def test_changes_that_do_not_tell_all_fail_clearly_and_a_refresh_puts_it_right(
+    capturing: CapturingEngine, statements: tuple[str, ...], found: str
+) -> None:
+    capturing.write("insert into shop.orders (id, customer) values (1, 'a')")
+    capturing.sync(ORDERS)
+    capturing.write(*statements)
+    with pytest.raises(EltError, match=f"{found}.* refresh the connection"):
+        capturing.sync(ORDERS)
+    capturing.sync(ORDERS, jobType="refresh")
+    with capturing.source.connect() as connection:
+        expected = connection.execute("select id, customer from shop.orders").fetchall()
+    assert capturing.live("id, customer") == expected
+
+
+def test_a_column_that_was_new_before_the_slot_could_move_does_no_harm(
+    capturing: CapturingEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The slot still holds rows from before the table had its columns, and they do not count any more."""
+    from airbyte_local.sources.postgres.cdc import Capture
+
+    engine = capturing
+    engine.sync(ORDERS)
+    engine.write("insert into shop.orders (id) values (1)")
+    engine.write("alter table shop.orders add column note text default 'n'")
+    with monkeypatch.context() as patch:
+        patch.setattr(Capture, "advance", lambda *_: None)
+        engine.sync(ORDERS)
+    engine.write("insert into shop.orders (id) values (2)")
+    assert engine.sync(ORDERS)["orders"] == (1, 1)
+    assert engine.live("id, note") == [(1, "n"), (2, "n")]
+
+
+@pytest.mark.parametrize(
+    ("statements", "found"),
+    [
+        (["create table shop.kid () inherits (shop.orders)"], "those of the tables that inherit from it"),
+        (
+            [
+                "drop publication shop_publication",
+                "create publication shop_publication for table shop.orders where (id < 10)",
+            ],
+            r"leaves out some of its rows \(where …\)",
+        ),
+        (
+            [
+                "alter table shop.orders drop constraint orders_pkey cascade",
+                "alter table shop.orders add primary key (id) deferrable",
+                "alter table shop.orders replica identity full",
+            ],
+            r"its key \(id\) is not unique at every moment",
+        ),
+    ],
+    ids=["inherited", "filtered", "deferrable"],
+)
+def test_a_table_whose_changes_would_not_come_whole_is_refused(
+    capturing: CapturingEngine, statements: list[str], found: str
+) -> None:
+    for statement in statements:
+        capturing.superuser(statement)
+    with pytest.raises(EltError, match=found):
+        capturing.sync(ORDERS)
+
+
+def test_a_partitioned_table_is_captured_through_its_root(capturing: CapturingEngine) -> None:
+    engine, parts = capturing, stream("shop.parts")
+    engine.write(
+        "create table shop.parts (id integer primary key, note text) partition by range (id)",
+        "create table shop.low partition of shop.parts for values from (0) to (10)",
+        "create table shop.high (note text, id integer not null)",  # another order of columns
+        "alter table shop.parts attach partition shop.high for values from (10) to (20)",
+        f"insert into shop.parts values (1, {BIG}), (2, 'b'), (11, 'c')",
+    )
+    with pytest.raises(EltError, match="publish_via_partition_root = true"):
+        engine.sync(parts)
+    engine.superuser("alter publication shop_publication set (publish_via_partition_root = true)")
+    engine.sync(parts)
+    engine.write(
+        "update shop.parts set id = 12 where id = 1", "update shop.parts set note = 'd' where id = 11"
+    )
+    engine.sync(parts)
+    assert rows_of(engine, "parts", "id, length(note)") == [(2, 1), (11, 1), (12, 160_000)]
+
+
+def test_a_slot_whose_log_is_gone_fails_clearly_and_a_refresh_puts_it_right(tmp_path: Path) -> None:
+    server = make_server(tmp_path / "own", **FAST, max_slot_wal_keep_size="1MB", min_wal_size="32MB")
+    server.cluster.start()
+    try:
+        source = server.create()
+        with source.connect("superuser") as connection:
+            connection.execute(SHOP)
+        engine = CapturingEngine(source, tmp_path / "warehouse.duckdb")
+        engine.superuser("create publication shop_publication for all tables")
+        engine.write("insert into shop.orders (id) values (1), (2)")
+        engine.sync()
+        engine.write("delete from shop.orders where id = 2", "insert into shop.orders (id) values (3)")
+        for _ in range(3):
+            engine.superuser(
+                "select pg_logical_emit_message(false, 'fill', repeat('x', 1000000)), pg_switch_wal()"
+            )
+        engine.superuser("checkpoint")
+        status = "select wal_status from pg_replication_slots where slot_name = %s"
+        assert engine.superuser(status, engine.slot) == [("lost",)]
+        for _ in range(2):
+            with pytest.raises(
+                EltError, match=r"was invalidated .*: changes were missed — refresh the connection"
+            ):
+                engine.sync()
+        engine.sync(jobType="refresh")
+        assert engine.live() == [(1,), (3,)]
+        assert engine.raw("select id from raw_shop.orders where _ab_cdc_deleted_at is not null") == [(2,)]
+        engine.write("insert into shop.orders (id) values (4)")
+        assert engine.sync()["orders"] == (1, 1)
+    finally:
+        server.cluster.stop()

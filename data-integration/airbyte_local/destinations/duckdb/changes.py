@@ -16,6 +16,7 @@ from airbyte_local.schema import StreamPlan
 
 CHANGES = "arriving_changes"  # the registered Arrow batch
 RESOLVED = "temp.resolved"
+OP, LSN, AT = '"#op"', '"#lsn"', '"#at"'  # beside the source's columns, which may be called anything
 
 
 def create_stage(stage: str) -> str:
@@ -44,7 +45,7 @@ def resolve(plan: StreamPlan, target: Target, stage: str, unchanged: Iterable[in
             )
         columns.append(f"{value} as {quoted(column.name)}")
     last = f"select * from temp.{stage} qualify row_number() over (partition by {', '.join(keys)} order by seq desc) = 1"
-    query = f"create or replace temp table resolved as select l.op, l.lsn, l.at, {', '.join(columns)} from ({last}) as l"
+    query = f"create or replace temp table resolved as select l.op as {OP}, l.lsn as {LSN}, l.at as {AT}, {', '.join(columns)} from ({last}) as l"
     if kept:
         given = {
             index: f"op = 0 and coalesce(substr(unchanged, {index + 1}, 1), '0') <> '1'" for index in kept
@@ -65,21 +66,21 @@ def resolve(plan: StreamPlan, target: Target, stage: str, unchanged: Iterable[in
 def merge(plan: StreamPlan, target: Target) -> str:
     """The resolved changes into the table."""
     values, gone = value_names(plan), [quoted(name) for name in target.gone]
-    stamps = {CDC_LSN: "s.lsn", CDC_UPDATED_AT: "s.at"} | METADATA
+    stamps = {CDC_LSN: f"s.{LSN}", CDC_UPDATED_AT: f"s.{AT}"} | METADATA
     written = (
         {name: f"s.{name}" for name in values}
         | dict.fromkeys(gone, "null")
         | {CDC_DELETED_AT: "null"}
         | stamps
     )
-    deleted = dict.fromkeys((*values, *gone), "null") | {CDC_DELETED_AT: "s.at"} | stamps
+    deleted = dict.fromkeys((*values, *gone), "null") | {CDC_DELETED_AT: f"s.{AT}"} | stamps
     keys = {quoted(name): f"s.{quoted(name)}" for name in plan.primary_key}
     inserted = keys | {name: value for name, value in written.items() if name not in gone}
     return (
         f"merge into {table_name(plan)} as t using {RESOLVED} as s on {same_key(plan)}"
-        f" when matched and s.op = 1 then update set {assignments(deleted)}"
+        f" when matched and s.{OP} = 1 then update set {assignments(deleted)}"
         f" when matched then update set {assignments(written)}"
-        f" when not matched and s.op = 0 then insert ({', '.join(inserted)}) values ({', '.join(inserted.values())})"
+        f" when not matched and s.{OP} = 0 then insert ({', '.join(inserted)}) values ({', '.join(inserted.values())})"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
 import psycopg
@@ -25,7 +26,18 @@ select c.schemaname, c.tablename, c.attnames::text[], t.relreplident::text,
         join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any(i.indkey)
         where i.indrelid = t.oid
             and case t.relreplident when 'd' then i.indisprimary when 'i' then i.indisreplident else false end
-    ), '{}')
+    ), '{}'),
+    c.rowfilter is not null,
+    t.relkind = 'r' and exists (select from pg_inherits where inhparent = t.oid),
+    array(
+        select (
+            select json_agg(a.attname) from pg_attribute a
+            where a.attrelid = i.indrelid and a.attnum = any((i.indkey::int2[])[0:i.indnkeyatts - 1])
+        )::text
+        from pg_index i
+        where i.indrelid = t.oid and i.indisunique and i.indimmediate and i.indisvalid and i.indpred is null
+            and i.indexprs is null
+    )
 from pg_publication_tables c
 join pg_namespace n on n.nspname = c.schemaname
 join pg_class t on t.relname = c.tablename and t.relnamespace = n.oid
@@ -63,8 +75,7 @@ def check_tables(
 ) -> None:
     """Streams whose changes would not come whole go to `failures`: not published, or their key does not come with deletes."""
     published = {
-        (schema, table): (columns, identity, set(key))
-        for schema, table, columns, identity, key in connection.execute(TABLES, [publication])
+        (schema, table): found for schema, table, *found in connection.execute(TABLES, [publication])
     }
     name = sql.Identifier(publication).as_string()
     for plan in plans:
@@ -73,16 +84,32 @@ def check_tables(
             if plan.key not in published:
                 raise EltError(
                     f"stream {plan.label}: it is not in the publication {publication}",
-                    f"run as its owner: alter publication {name} add table {table}",
+                    f"run as its owner: alter publication {name} add table {table}; a partitioned table needs also:"
+                    f" alter publication {name} set (publish_via_partition_root = true)",
                 )
-            columns, identity, key = published[plan.key]
+            columns, identity, key, filtered, inherited, unique = published[plan.key]
+            if filtered or inherited:
+                raise EltError(
+                    f"stream {plan.label}: the publication {publication} leaves out some of its rows"
+                    + (" (where …)" if filtered else ", those of the tables that inherit from it"),
+                    (
+                        "publish it as a whole"
+                        if filtered
+                        else "read it with the mode full_refresh_overwrite, or make its tables streams of their own"
+                    ),
+                )
             if left_out := [column.name for column in plan.columns if column.name not in columns]:
                 raise EltError(
                     f"stream {plan.label}: the publication {publication} leaves out {', '.join(left_out)}",
                     "publish those columns too, or leave them out with selectedFields",
                 )
-            if identity != "f" and not set(plan.primary_key) <= key:
+            if identity != "f" and not set(plan.primary_key) <= set(key):
                 raise EltError(
                     f"stream {plan.label}: deletes do not tell its key ({', '.join(plan.primary_key)})",
                     f"run as its owner: alter table {table} replica identity full; or give it a primary key",
+                )
+            if not any(set(plan.primary_key).issuperset(json.loads(index)) for index in unique):
+                raise EltError(
+                    f"stream {plan.label}: its key ({', '.join(plan.primary_key)}) is not unique at every moment",
+                    f"run as its owner: create a unique index on {table} that is not deferrable, or choose another primaryKey",
                 )

@@ -14,6 +14,8 @@ import pyarrow as pa
 
 from airbyte_local.schema import StreamPlan
 from airbyte_local.sources.base import Apply, ChangeBatch, Truncated
+from airbyte_local.states import REFRESH
+from elt.errors import EltError
 
 BATCH_ROWS = 20_000
 BATCH_BYTES = 16 << 20
@@ -36,13 +38,14 @@ Row = list[Value]
 class Relation:
     """A table as the server last described it, and the rows of it that wait for their batch.
 
-    `positions`: where each of the plan's columns is in a row of the server's; None where it has none (any more).
+    `positions`: where each of the plan's columns is in a row of the server's. `fault`: why its rows would not be whole.
     """
 
     plan: StreamPlan
-    positions: list[int | None]
+    positions: list[int]
     key: list[int]
     schema: pa.Schema
+    fault: str | None = None
     rows: list[tuple] = field(default_factory=list)
     bytes: int = 0
     moved: set[tuple] = field(default_factory=set)  # keys of the moves that wait to be applied
@@ -58,6 +61,23 @@ class Relation:
         ]
         self.rows, self.bytes = [], 0
         return ChangeBatch(self.plan, pa.record_batch(columns, self.schema))
+
+
+def table_of(plan: StreamPlan) -> int:
+    """The table's number in the server: its name may have been another's for a while."""
+    return int(plan.columns[0].identity.partition(".")[0])
+
+
+def fault(plan: StreamPlan, names: list[str], identity: set[str]) -> str | None:
+    """Why rows of a table with these columns, of which deletes tell `identity`, cannot be applied."""
+    lacking = [column.name for column in plan.columns if column.name not in names]
+    if lacking:
+        return (
+            f"it was changed without the column {', '.join(lacking)}, which was dropped or had another name"
+        )
+    if not identity.issuperset(plan.primary_key):
+        return f"it was changed while deletes did not tell its key ({', '.join(plan.primary_key)})"
+    return None
 
 
 def change_schema(plan: StreamPlan) -> pa.Schema:
@@ -77,7 +97,7 @@ class Decoder:
     """
 
     def __init__(self, plans: Iterable[StreamPlan], since: int, until: int) -> None:
-        self._plans = {plan.key: plan for plan in plans}
+        self._plans = {table_of(plan): plan for plan in plans}
         self._since, self._until = since, until
         self._relations: dict[int, Relation | None] = {}
         self._seq = 0
@@ -100,6 +120,13 @@ class Decoder:
             elif self._counts and kind in handlers:
                 yield from handlers[kind](lsn, message)
 
+    def _relation_of(self, message: bytes) -> Relation | None:
+        """The table of a row; None where it is of no stream. Raises EltError when its rows would not be whole."""
+        relation = self._relations[_INT32.unpack_from(message, 1)[0]]
+        if relation is not None and relation.fault:
+            raise EltError(f"stream {relation.plan.label}: {relation.fault}", f"sync again, or {REFRESH}")
+        return relation
+
     def finish(self) -> Iterator[ChangeBatch]:
         """What waits."""
         for relation in self._relations.values():
@@ -111,38 +138,41 @@ class Decoder:
         before = self._relations.get(oid)
         if before is not None and (batch := before.batch()):
             yield batch
-        namespace, name, rest = message[5:].split(b"\0", 2)
-        plan = self._plans.get((namespace.decode() or "pg_catalog", name.decode()))
+        plan = self._plans.get(oid)
         if plan is None:
             self._relations[oid] = None
             return
+        _, _, rest = message[5:].split(b"\0", 2)
         (count,) = _INT16.unpack_from(rest, 1)
-        names, at = [], 3
+        names, identity, at = [], set(), 3
         for _ in range(count):
             end = rest.index(b"\0", at + 1)
             names.append(rest[at + 1 : end].decode())
+            if rest[at] & 1:
+                identity.add(names[-1])
             at = end + 9
-        positions = [names.index(column.name) if column.name in names else None for column in plan.columns]
-        key = [names.index(column) for column in plan.primary_key]
-        relation = Relation(plan, positions, key, change_schema(plan))
+        relation = Relation(plan, [], [], change_schema(plan), fault=fault(plan, names, identity))
+        if relation.fault is None:
+            relation.positions = [names.index(column.name) for column in plan.columns]
+            relation.key = [names.index(column) for column in plan.primary_key]
         if before is not None:
             relation.moved, relation.waiting = before.moved, before.waiting
         self._relations[oid] = relation
 
     def _insert(self, lsn: int, message: bytes) -> Iterator[ChangeBatch | Apply]:
-        relation = self._relations[_INT32.unpack_from(message, 1)[0]]
+        relation = self._relation_of(message)
         if relation is not None:
             row, _ = _tuple(message, 6)
             yield from self._add(relation, lsn, UPSERT, row)
 
     def _delete(self, lsn: int, message: bytes) -> Iterator[ChangeBatch | Apply]:
-        relation = self._relations[_INT32.unpack_from(message, 1)[0]]
+        relation = self._relation_of(message)
         if relation is not None:
             row, _ = _tuple(message, 6)
             yield from self._add(relation, lsn, DELETE, row)
 
     def _update(self, lsn: int, message: bytes) -> Iterator[ChangeBatch | Apply]:
-        relation = self._relations[_INT32.unpack_from(message, 1)[0]]
+        relation = self._relation_of(message)
         if relation is None:
             return
         if message[5] == 78:  # the new row alone: the key is what it was
@@ -187,7 +217,7 @@ class Decoder:
     def _put(
         self, relation: Relation, lsn: int, op: int, row: Row, old_key: list[Value] | None = None
     ) -> None:
-        values = [None if index is None else row[index] for index in relation.positions]
+        values = [row[index] for index in relation.positions]
         unchanged = None
         if op == UPSERT and UNCHANGED in values:
             unchanged = "".join("1" if value is UNCHANGED else "0" for value in values)
