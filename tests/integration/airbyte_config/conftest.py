@@ -38,7 +38,6 @@ TYPES = {
     "date": "DATE",
     "time without time zone": "TIME",
     "uuid": "UUID",
-    "numeric(8,2)": "DECIMAL(8,2)",
     "real": "FLOAT",
     "double precision": "DOUBLE",
 }
@@ -69,7 +68,7 @@ def copy_to_raw(
         (
             f"unhex({quoted(name)}[3:]) as {quoted(name)}"
             if type_ == "bytea"
-            else f"{quoted(name)}::{TYPES.get(type_, 'VARCHAR')} as {quoted(name)}"
+            else f"{quoted(name)}::{duckdb_type(type_)} as {quoted(name)}"
         )
         for name, type_ in columns.items()
     )
@@ -82,6 +81,13 @@ def copy_to_raw(
         from read_csv({literal(str(file))}, all_varchar = true, nullstr = '\\N', quote = '"', escape = '"', header = true,
             allow_quoted_nulls = false, delim = ',', max_line_size = 10000000)
     """
+    )
+
+
+def duckdb_type(type_: str) -> str:
+    """The type that raw has for a column of the source."""
+    return (
+        type_.replace("numeric(", "DECIMAL(") if type_.startswith("numeric(") else TYPES.get(type_, "VARCHAR")
     )
 
 

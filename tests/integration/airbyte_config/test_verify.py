@@ -15,7 +15,7 @@ from elt.settings import ROOT, load_settings
 from tests.fixtures.source import free_port
 from tests.integration.airbyte_config.conftest import Pair
 
-STREAMS = 29
+STREAMS = 44
 
 
 def elt(pair: Pair, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
