@@ -100,8 +100,7 @@ ADDED_TYPES = tuple(chain[0] for chain in WIDENINGS)
 class Method:
     """A way to read the source: its replication method, the sync mode of each stream, and what it can see.
 
-    `live`: the condition on the rows of the warehouse that are not deleted in the source. `served`: whether the API offers
-    it, so that its jobs can run in processes of the server, to be cancelled and killed.
+    `live`: the condition on the rows of the warehouse that are not deleted in the source.
     """
 
     name: str
@@ -109,7 +108,6 @@ class Method:
     sees_deletes: bool
     captures: bool = False
     live: str = "true"
-    served: bool = True
 
     def replication(self, slot: str) -> dict[str, str]:
         """The source's `replication_method`."""
@@ -125,9 +123,7 @@ CURSOR = Method(
     sees_deletes=False,
 )
 IN_FULL = Method("in full", dict.fromkeys(TABLES, SyncMode.FULL_REFRESH_OVERWRITE), sees_deletes=True)
-CAPTURE = Method(
-    "capture", DEDUPED, sees_deletes=True, captures=True, live="_ab_cdc_deleted_at is null", served=False
-)
+CAPTURE = Method("capture", DEDUPED, sees_deletes=True, captures=True, live="_ab_cdc_deleted_at is null")
 
 
 @dataclass
@@ -164,8 +160,7 @@ class History:
         )
         warehouse = place.folder / f"{next(place.numbers)}.duckdb"
         self.engine = Engine(self.database, warehouse, _jobs=count(1_000_000))
-        served = self.configuration if method.served else source_configuration(self.database)
-        self.connection = connect(self.server, served, warehouse, self._configured())
+        self.connection = connect(self.server, self.configuration, warehouse, self._configured())
         self.sessions = {name: self.database.connect(autocommit=True) for name in (*SESSIONS, CLERK)}
         for session in self.sessions.values():
             session.execute("set lock_timeout = '10s'")  # a history that waits for itself is wrong

@@ -168,7 +168,7 @@ class Machine(RuleBasedStateMachine):
             "sync_held": lockable,
             "sync_lost": lockable,
             "two_starts": lockable,
-            "job": [(fate,) for fate in FATES] if history.may_sync and self.method.served else [],
+            "job": [(fate,) for fate in FATES] if history.may_sync else [],
         }
 
     def do(self, step: str, *arguments: object) -> None:
