@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from fakesnow import transforms
 from sqlglot import exp
+from sqlglot.dialects import Snowflake
 
 DATE_UNITS = {"DAY", "WEEK", "MONTH", "QUARTER", "YEAR"}
+# letters that stand in a format of dates, never in one of numbers
+DATE_FORMAT = re.compile("YY|MM|MON|DD|DY|HH|MI|SS|FF", re.IGNORECASE)
 
 
 def functions(node: exp.Expr) -> exp.Expr:
@@ -34,6 +39,13 @@ def functions(node: exp.Expr) -> exp.Expr:
         return exp.paren(
             exp.Div(this=value, expression=exp.func("NULLIF", node.copy(), exp.Literal.number(0)))
         )
+    if (
+        isinstance(node, exp.ToChar)
+        and isinstance(form := node.args.get("format"), exp.Literal)
+        and DATE_FORMAT.search(form.name)
+    ):
+        # The parser does not know a column's type, and drops the format.
+        return exp.TimeToStr(this=node.this, format=Snowflake.format_time(form))
     if type(node) is exp.JSONExtract and (
         isinstance(node.parent, (exp.DPipe, exp.Concat, exp.Like, exp.ILike))
         or (isinstance(node.parent, (exp.EQ, exp.NEQ, exp.In)) and _has_text(node.parent))

@@ -113,7 +113,9 @@ class Warehouse:
             )
             return
         fillers = {
-            column.name: FILLERS.get(raw_type(column.type), "0")
+            column.name: (
+                "0" if column.type.startswith("numeric") else FILLERS.get(raw_type(column.type), "0")
+            )
             for column in table.columns
             if not column.nullable and column.name not in row and column.name in streams()[table.qualified]
         }

@@ -42,6 +42,20 @@ def test_date_stays_a_date(session: Session) -> None:
     assert found == [(date(2025, 2, 1), date(2025, 2, 4))]
 
 
+def test_format_of_a_date_counts_when_only_the_table_knows_the_type(session: Session) -> None:
+    session.run(
+        "create table t (seen timestamp_ntz, day date)",
+        "insert into t values ('1969-07-20 13:04:05.12', '2024-01-02'), (null, null)",
+    )
+    found = session.run(
+        "select to_char(seen, 'YYYY-MM-DD HH24:MI:SS.FF6'), to_varchar(seen, 'DD.MM.YY'), to_char(day, 'YYYYMMDD') from t"
+    )
+    assert sorted(found, key=str) == [
+        ("1969-07-20 13:04:05.120000", "20.07.69", "20240102"),
+        (None, None, None),
+    ]
+
+
 def test_merge_counts_rows_and_refuses_to_update_one_twice(session: Session) -> None:
     session.run("create table t (id int, a int)", "insert into t values (1, 1)")
     merge = (

@@ -29,7 +29,7 @@ renamed as (
         -- numerics
         {{ amount('standardcost') }} as standard_cost,
         {{ amount('listprice') }} as list_price,
-        weight,
+        cast(weight as decimal(8, 2)) as weight,
         safetystocklevel as safety_stock_level,
         reorderpoint as reorder_point,
         daystomanufacture as days_to_manufacture,
