@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 
 from airbyte_config.source import Source, Table
+from elt.quoting import literal, quoted
 
 KEYS = 5  # named per stream
 
@@ -55,16 +56,6 @@ class StreamResult:
         said = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
         rows = f"{self.source_rows:,} rows in the source, {self.raw_rows:,} in raw"
         return f"{self.stream}: DIFFERS: {rows}; {said}" + (f": {'; '.join(self.keys)}" if self.keys else "")
-
-
-def quoted(name: str) -> str:
-    """A name as an SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """A text as an SQL literal."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def count(duck: duckdb.DuckDBPyConnection, table: str) -> int:

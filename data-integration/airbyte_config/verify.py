@@ -11,12 +11,13 @@ from pathlib import Path
 
 import duckdb
 
-from airbyte_config.comparison import Comparison, StreamResult, count, quoted
+from airbyte_config.comparison import Comparison, StreamResult, count
 from airbyte_config.definitions import Connection, Definitions, Stream, load
 from airbyte_config.documents import DIRECTORY
 from airbyte_config.raw_types import raw_type
 from airbyte_config.source import Source, Table, open_source
 from elt.errors import EltError
+from elt.quoting import quoted
 from elt.settings import Settings
 from elt.settings import settings as current_settings
 from elt.warehouse import first_line, open_read_only

@@ -26,7 +26,9 @@ def load(work: Work) -> tuple[ConnectionState, datetime]:
     since = None if work.refresh else position_of(work.saved.position, capture.slot)
     refuse_shared_slot(work)
     capture.ready(since, anew=work.refresh)
-    whole = [plan for plan in work.plans if since is None or has_to_be_whole(work, plan)]
+    whole = [
+        plan for plan in work.plans if since is None or has_to_be_whole(work, plan)
+    ]  # a refresh has no `since`
     others = [plan for plan in work.plans if plan not in whole]
     if whole:
         with capture.snapshot() as (snapshot, end, at):
@@ -50,8 +52,7 @@ def has_to_be_whole(work: Work, plan: StreamPlan) -> bool:
     """Whether changes alone would not do: the stream is new here, its table lacks something, or its mode wants all of it."""
     saved = work.saved.streams.get(plan.key)
     return (
-        work.refresh
-        or saved is None
+        saved is None
         or not saved.captured
         or work.tables[plan.key].from_start
         or plan.mode in FULL_REFRESH_MODES

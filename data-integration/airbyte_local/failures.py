@@ -32,12 +32,9 @@ class Failures:
         A child is held back because it would arrive without its parent.
         """
         left = [plan for plan in plans if plan.key not in self.failed]
-        while held := {plan.key: next(iter(plan.references & self.failed), None) for plan in left}:
-            new = {key: parent for key, parent in held.items() if parent is not None}
-            if not new:
-                break
-            self.dependents |= new
-            left = [plan for plan in left if plan.key not in new]
+        while held := {plan.key: min(found) for plan in left if (found := plan.references & self.failed)}:
+            self.dependents |= held
+            left = [plan for plan in left if plan.key not in held]
         return left
 
     @property

@@ -78,12 +78,7 @@ class Report:
 
     def passed(self, plan: StreamPlan, rows: int, bytes_: int) -> None:
         """A batch went by; the figures are the stream's so far."""
-        self._streams[plan.key] |= {
-            "rowsSynced": rows,
-            "bytesSynced": bytes_,
-            "seconds": self._seconds(),
-            "status": "running",
-        }
+        self._figure(plan, rows, bytes_, status="running")
         now = time.monotonic()
         if now - self._logged >= LOG_SECONDS:
             self._logged = now
@@ -91,13 +86,7 @@ class Report:
 
     def loaded(self, plan: StreamPlan, rows: int, bytes_: int, written: int) -> None:
         """A stream is complete."""
-        self._streams[plan.key] |= {
-            "rowsSynced": rows,
-            "bytesSynced": bytes_,
-            "rowsWritten": written,
-            "seconds": self._seconds(),
-            "status": "complete",
-        }
+        self._figure(plan, rows, bytes_, rowsWritten=written, status="complete")
         log.info(
             "%s: %s rows read, %s written, %s", plan.label, f"{rows:,}", f"{written:,}", self._rate(rows)
         )
@@ -121,8 +110,11 @@ class Report:
         seconds = time.monotonic() - self._stream_started
         return f"{seconds:.2f} s, {rows / max(seconds, 1e-3):,.0f} rows/s"
 
-    def _seconds(self) -> float:
-        return round(time.monotonic() - self._stream_started, 3)
+    def _figure(self, plan: StreamPlan, rows: int, bytes_: int, **more: Any) -> None:
+        """A stream's figures so far, in a new dictionary: another thread may be telling the old one."""
+        seconds = round(time.monotonic() - self._stream_started, 3)
+        read = {"rowsSynced": rows, "bytesSynced": bytes_, "seconds": seconds}
+        self._streams[plan.key] = {**self._streams[plan.key], **read, **more}
 
     def _sum(self, name: str) -> int:
         return sum(stream[name] for stream in self._streams.values())

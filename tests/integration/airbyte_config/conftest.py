@@ -19,11 +19,12 @@ from psycopg import sql
 
 from airbyte_config import client
 from airbyte_config.apply import Action, apply
-from airbyte_config.comparison import StreamResult, literal, quoted
+from airbyte_config.comparison import StreamResult
 from airbyte_config.definitions import Stream, load
 from airbyte_config.documents import DIRECTORY
 from airbyte_config.jobs import Job, recent
 from airbyte_config.verify import verify
+from elt.quoting import literal, quoted
 from elt.settings import ROOT, Settings, load_settings
 from tests.fixtures.airbyte import AirbyteServer
 from tests.fixtures.source import SourceDatabase

@@ -6,8 +6,6 @@ import re
 import signal
 import subprocess
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,14 +17,8 @@ from elt.errors import EltError
 from elt.settings import ROOT
 from tests.fixtures.airbyte import AirbyteServer
 from tests.fixtures.source import SourceDatabase
+from tests.fixtures.waiting import wait_until
 from tests.integration.airbyte_config.conftest import Chain, make_site
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.1)
 
 
 def test_after_a_sync_raw_is_the_source_again(chain: Chain) -> None:
@@ -92,7 +84,7 @@ def test_ctrl_c_cancels_the_job(chain: Chain) -> None:
             stderr=subprocess.PIPE,
             text=True,
         )
-        wait_until(lambda: "running" in process.stdout.readline() or process.poll() is not None)
+        wait_until(lambda: "running" in process.stdout.readline() or process.poll() is not None, 30)
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=60)
     assert process.returncode == 130

@@ -746,3 +746,9 @@ def test_a_slot_whose_log_is_gone_fails_clearly_and_a_refresh_puts_it_right(tmp_
         assert engine.sync()["orders"] == (1, 1)
     finally:
         server.cluster.stop()
+
+
+def test_a_column_called_as_one_of_the_capture_is_refused_by_name(capturing: CapturingEngine) -> None:
+    capturing.write("alter table shop.orders add column _ab_cdc_lsn bigint")
+    with pytest.raises(EltError, match=r"stream shop\.orders: the column name _ab_cdc_lsn is used twice"):
+        capturing.sync()

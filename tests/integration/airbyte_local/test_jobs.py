@@ -6,8 +6,7 @@ import os
 import signal
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from airbyte_api import api, models
 from elt.lease import lease
 from tests.fixtures.airbyte import AirbyteServer
 from tests.fixtures.source import SourceDatabase
+from tests.fixtures.waiting import wait_until
 from tests.integration.airbyte_local.conftest import Connection, connect, source_configuration, stream
 
 STREAMS = [stream("shop.orders"), stream("shop.lines")]
@@ -35,13 +35,6 @@ def held_at_lines(source: SourceDatabase) -> Iterator[None]:
     with source.connect() as blocker:
         blocker.execute("lock table shop.lines in access exclusive mode")
         yield
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.02)
 
 
 def waits_for_lines(source: SourceDatabase) -> bool:

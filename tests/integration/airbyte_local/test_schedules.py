@@ -9,8 +9,9 @@ from typing import Any
 
 from tests.fixtures.airbyte import AirbyteServer
 from tests.fixtures.source import SourceDatabase
+from tests.fixtures.waiting import wait_until
 from tests.integration.airbyte_local.conftest import Connection, connect, source_configuration, stream
-from tests.integration.airbyte_local.test_jobs import held_at_lines, wait_until
+from tests.integration.airbyte_local.test_jobs import held_at_lines
 
 STREAMS = [stream("shop.orders"), stream("shop.lines")]
 EVERY_SECOND = {"scheduleType": "cron", "cronExpression": "* * * * * ?"}

@@ -10,11 +10,12 @@ import pytest
 from airbyte_local.api.jobs import iso_duration
 from airbyte_local.api.problems import field_path
 from airbyte_local.destinations.duckdb.errors import explained
-from airbyte_local.destinations.duckdb.types import column_type, quoted
+from airbyte_local.destinations.duckdb.types import column_type
 from airbyte_local.jobs.runner import death
 from airbyte_local.schema import DataType, Kind
 from airbyte_local.sources.postgres.connect import Address, unreachable
 from airbyte_local.sources.postgres.types import travel_type
+from elt.quoting import quoted
 
 
 @pytest.mark.parametrize(

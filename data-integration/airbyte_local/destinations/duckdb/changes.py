@@ -10,9 +10,10 @@ from collections.abc import Iterable
 
 from airbyte_local.destinations.base import CDC_DELETED_AT, CDC_LSN, CDC_UPDATED_AT, Target
 from airbyte_local.destinations.duckdb.ddl import table_name
-from airbyte_local.destinations.duckdb.merge import METADATA, same_key, value_names
-from airbyte_local.destinations.duckdb.types import from_text, quoted
+from airbyte_local.destinations.duckdb.merge import METADATA, assignments, same_key, value_names
+from airbyte_local.destinations.duckdb.types import from_text
 from airbyte_local.schema import StreamPlan
+from elt.quoting import quoted
 
 CHANGES = "arriving_changes"  # the registered Arrow batch
 RESOLVED = "temp.resolved"
@@ -82,21 +83,3 @@ def merge(plan: StreamPlan, target: Target) -> str:
         f" when matched then update set {assignments(written)}"
         f" when not matched and s.{OP} = 0 then insert ({', '.join(inserted)}) values ({', '.join(inserted.values())})"
     )
-
-
-def truncate(plan: StreamPlan, target: Target) -> str:
-    """Every row that the table has is deleted in the source; bound as ($lsn, $at) and the metadata."""
-    values = (*value_names(plan), *map(quoted, target.gone))
-    stamps = {
-        CDC_LSN: "$lsn::bigint",
-        CDC_UPDATED_AT: "$at::varchar",
-        CDC_DELETED_AT: "$at::varchar",
-    } | METADATA
-    return (
-        f"update {table_name(plan)} set {assignments(dict.fromkeys(values, 'null') | stamps)}"
-        f" where {CDC_DELETED_AT} is null"
-    )
-
-
-def assignments(values: dict[str, str]) -> str:
-    return ", ".join(f"{name} = {value}" for name, value in values.items())

@@ -12,12 +12,12 @@ from airbyte_local.destinations.duckdb.types import (
     METADATA_TYPES,
     column_type,
     common_type,
-    quoted,
 )
 from airbyte_local.enums import SyncMode
 from airbyte_local.schema import StreamPlan, StreamState
 from airbyte_local.states import REFRESH
 from elt.errors import EltError
+from elt.quoting import quoted
 
 Catalogue = dict[tuple[str, str], dict[str, str]]
 
@@ -169,7 +169,7 @@ def check_names(plans: Iterable[StreamPlan]) -> None:
             )
         names = [column.name.casefold() for column in plan.columns]
         for name in names:
-            if names.count(name) > 1 or name in METADATA_TYPES:
+            if names.count(name) > 1 or name in extra_types(plan):
                 raise EltError(
                     f"stream {plan.label}: the column name {name} is used twice (upper and lower case are the same)",
                     "leave one of them out with selectedFields",

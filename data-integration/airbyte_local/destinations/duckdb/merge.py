@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from airbyte_local.destinations.base import CDC_DELETED_AT, CDC_LSN, CDC_UPDATED_AT, METADATA_COLUMNS, Target
 from airbyte_local.destinations.duckdb.ddl import table_name
-from airbyte_local.destinations.duckdb.types import arrived, literal, quoted
+from airbyte_local.destinations.duckdb.types import arrived
 from airbyte_local.schema import StreamPlan
+from elt.quoting import literal, quoted
 
 ARRIVING = "arriving"  # the registered Arrow stream
 STAGED = "temp.staged"
@@ -69,11 +70,10 @@ def append(plan: StreamPlan, target: Target, cursor: str | None) -> str:
     new = {name for name, _ in target.add}
     names = [quoted(column.name) for column in plan.columns if column.name not in new]
     numbered = f"row_number() over (partition by {', '.join(names)}) as \"#\""
-    bound = literal(cursor)
     known = (
         ""
         if cursor is None
-        else f" where {field} >= {bound}::{target.types[plan.cursor.name]} or {field} is null"
+        else f" where {field} >= {literal(cursor)}::{target.types[plan.cursor.name]} or {field} is null"
     )
     same = " and ".join(f"t.{name} is not distinct from s.{name}" for name in names)
     return _insert(
@@ -105,14 +105,20 @@ def merge(plan: StreamPlan, target: Target) -> str:
 
 def sweep(plan: StreamPlan, target: Target) -> str:
     """After a whole table was merged: what was not in it is deleted in the source."""
-    cleared = [f"{name} = null" for name in (*value_names(plan), *map(quoted, target.gone))]
-    stamped = [
-        f"{name} = {value}" for name, value in (extra_values(plan) | {CDC_DELETED_AT: "$at::varchar"}).items()
-    ]
+    return f"{delete_all(plan, target)} and not exists (select 1 from {STAGED} as s where {same_key(plan)})"
+
+
+def delete_all(plan: StreamPlan, target: Target) -> str:
+    """Every row of a captured table is deleted in the source: its key stays. Bound as ($lsn, $at) and the metadata."""
+    cleared = dict.fromkeys((*value_names(plan), *map(quoted, target.gone)), "null")
+    stamped = SNAPSHOT | {CDC_DELETED_AT: "$at::varchar"} | METADATA
     return (
-        f"update {table_name(plan)} as t set {', '.join([*cleared, *stamped])} where {CDC_DELETED_AT} is null"
-        f" and not exists (select 1 from {STAGED} as s where {same_key(plan)})"
+        f"update {table_name(plan)} as t set {assignments(cleared | stamped)} where {CDC_DELETED_AT} is null"
     )
+
+
+def assignments(values: dict[str, str]) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in values.items())
 
 
 def same_key(plan: StreamPlan) -> str:

@@ -17,10 +17,10 @@ from airbyte_local.batches import Batches
 from airbyte_local.destinations.base import Moment, SyncRecord, Target, Write
 from airbyte_local.destinations.duckdb import changes, ddl, merge, state
 from airbyte_local.destinations.duckdb.errors import explained, is_locked
-from airbyte_local.destinations.duckdb.types import quoted
 from airbyte_local.schema import ConnectionState, StreamPlan, StreamState
 from airbyte_local.sources.base import ChangeBatch, Truncated
 from elt.lease import holder, lease
+from elt.quoting import quoted
 
 log = logging.getLogger(__name__)
 
@@ -87,9 +87,8 @@ class DuckdbSession:
             self._extracted_at = state.next_moment(connection)
         self._schemas = {schema for schema, _ in self._catalogue}
         self._stages: dict[tuple[str, str], str] = {}  # the staging table of each captured stream
-        self._staged: dict[tuple[str, str], set[int]] = (
-            {}
-        )  # with rows in it: the columns that some left unchanged
+        # of each with rows in it: the columns, by number, that some row left unchanged
+        self._staged: dict[tuple[str, str], set[int]] = {}
         self._truncated: dict[tuple[str, str], Truncated] = {}
 
     def state(self, connection_id: str) -> ConnectionState:
@@ -174,7 +173,7 @@ class DuckdbSession:
         with self._explaining(f"stream {plan.label}"):
             if truncated := self._truncated.pop(plan.key, None):
                 moment = {"lsn": truncated.lsn, "at": truncated.at}
-                written += self._count(changes.truncate(plan, target), values | moment)
+                written += self._count(merge.delete_all(plan, target), values | moment)
             unchanged = self._staged.pop(plan.key, None)
             if unchanged is not None:
                 stage = self._stage_name(plan)

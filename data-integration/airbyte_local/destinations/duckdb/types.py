@@ -14,6 +14,7 @@ from airbyte_local.destinations.base import (
     RAW_ID,
 )
 from airbyte_local.schema import Column, DataType, Kind
+from elt.quoting import quoted
 
 # spelled as DuckDB's catalogue spells them, so that the two can be compared
 TYPES = {
@@ -94,16 +95,6 @@ def _digits(type_: str) -> tuple[int, int] | None:
         return INTEGER_DIGITS[type_], 0
     found = re.fullmatch(r"DECIMAL\((\d+),(\d+)\)", type_)
     return (int(found[1]) - int(found[2]), int(found[2])) if found else None
-
-
-def quoted(name: str) -> str:
-    """An identifier, quoted."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str | None) -> str:
-    """A text as a constant."""
-    return "null" if text is None else "'" + text.replace("'", "''") + "'"
 
 
 def from_text(name: str, type_: str) -> str:

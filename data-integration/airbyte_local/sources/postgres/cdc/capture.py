@@ -37,9 +37,9 @@ class Capture:
         check_tables(self._connection, self._publication, plans, failures)
 
     def ready(self, since: int | None, anew: bool) -> None:
-        """See that the slot is there and goes on at the saved position `since` (None: nothing was captured yet).
+        """See that the slot is there and goes on at the saved position `since` (None: everything is read as a whole).
 
-        With `anew` a slot that is gone or lost is made again. Raises EltError when changes were missed.
+        With `anew` a slot that is lost is made again. Raises EltError when changes were missed.
         """
         name, found = self.slot, slots.read_slot(self._connection, self.slot)
         if found is not None:
@@ -54,10 +54,10 @@ class Capture:
                 slots.check_slot(found, name, self._address)
                 self._warn(found)
         if found is None:
-            if since is not None and not anew:
+            if since is not None:
                 raise slots.gap(name, self._address, "is gone")
             slots.create_slot(self._connection, name, self._address)
-        elif since is not None and not anew and found.confirmed > since:
+        elif since is not None and found.confirmed > since:
             raise slots.gap(name, self._address, "was moved on by somebody else")
 
     def end(self) -> tuple[int, datetime]:

@@ -18,9 +18,8 @@ from elt.errors import EltError
 
 PLUGIN = "pgoutput"
 OPEN_SECONDS = 600  # a slot waits for the transactions that are open when it is made
-FLUSH_WAIT_SECONDS = (
-    1.0  # a commit that did not wait for the disk is there within three turns of the WAL writer
-)
+# a commit that did not wait for the disk is there within three turns of the WAL writer
+FLUSH_WAIT_SECONDS = 1.0
 
 STATE = """
 select plugin, coalesce(database, ''), active_pid, wal_status, invalidation_reason,
