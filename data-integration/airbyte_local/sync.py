@@ -59,6 +59,8 @@ def sync(task: dict[str, Any], report: Report, refresh: bool) -> None:
                 warehouse.prepare(plan, work.tables[plan.key])
             with report.telling():
                 reached, watermark = by_cursor.load(work) if source.capture is None else by_capture.load(work)
+                for key, rows in warehouse.settle().items():
+                    report.written(key, rows)
             record = SyncRecord(
                 job_id=task["jobId"],
                 connection_id=connection_id,

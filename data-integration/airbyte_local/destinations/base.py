@@ -1,4 +1,4 @@
-"""The seam between the sync and a destination: what Snowflake will have to offer, too."""
+"""The seam between the sync and a destination."""
 
 from __future__ import annotations
 
@@ -98,6 +98,11 @@ class Session(Protocol):
     def stage(self, change: ChangeBatch | Truncated) -> None: ...
 
     def apply(self, plan: StreamPlan, target: Target, state: StreamState) -> int: ...
+
+    def settle(self) -> dict[tuple[str, str], int]:
+        """Bring into the tables what `load` and `apply` have only staged; the rows that wrote, by stream, beyond what those
+        told. Once everything is loaded, before each `commit`."""
+        ...
 
     def other_with_slot(self, connection_id: str, system: str, slot: str) -> str | None: ...
 

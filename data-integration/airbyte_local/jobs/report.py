@@ -92,6 +92,12 @@ class Report:
         )
         self._stream_started = self._logged = time.monotonic()
 
+    def written(self, key: tuple[str, str], rows: int) -> None:
+        """Rows of a stream got into its table only now, after all were read."""
+        stream = self._streams[key]
+        self._streams[key] = {**stream, "rowsWritten": stream["rowsWritten"] + rows}
+        log.info("%s: %s rows written", ".".join(key), f"{rows:,}")
+
     def committed(self) -> None:
         rows, written = self._sum("rowsSynced"), self._sum("rowsWritten")
         seconds = time.monotonic() - self._started

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,9 @@ import duckdb
 from airbyte_local.batches import Batches
 from airbyte_local.destinations.base import Moment, SyncRecord, Target, Write
 from airbyte_local.destinations.duckdb import changes, ddl, merge, state
+from airbyte_local.destinations.duckdb.ddl import DIALECT
 from airbyte_local.destinations.duckdb.errors import explained, is_locked
+from airbyte_local.destinations.fitting import check_names, fitting, key_of
 from airbyte_local.schema import ConnectionState, StreamPlan, StreamState
 from airbyte_local.sources.base import ChangeBatch, Truncated
 from elt.lease import holder, lease
@@ -43,7 +45,9 @@ class DuckdbDestination:
         self.path = Path(configuration["destination_path"])
         self.default_schema = configuration.get("schema") or "main"
 
-    check_names = staticmethod(ddl.check_names)
+    def check_names(self, plans: Iterable[StreamPlan]) -> None:
+        """Raises EltError when names would be one in DuckDB."""
+        check_names(DIALECT, plans)
 
     @contextmanager
     def open(self, job_id: int) -> Iterator[DuckdbSession]:
@@ -99,11 +103,11 @@ class DuckdbSession:
     def fitting(self, plan: StreamPlan, saved: StreamState, anew: bool) -> Target:
         """What is to be done to the stream's table; with `anew` it is replaced. Raises EltError when it cannot fit."""
         with self._explaining(f"stream {plan.label}"):
-            present = self._catalogue.get(ddl.key_of(plan))
+            present = self._catalogue.get(key_of(DIALECT, plan))
             unused = saved.cursor is None and (saved.columns is None or not plan.captured)
-            if present is not None and unused and ddl.is_ours(present) and self._is_empty(plan):
+            if present is not None and unused and DIALECT.is_ours(present) and self._is_empty(plan):
                 present = None
-            return ddl.fitting(plan, present, saved, anew)
+            return fitting(DIALECT, plan, present, saved, anew)
 
     def prepare(self, plan: StreamPlan, target: Target) -> None:
         """Create the stream's table, or make the one that is there fit."""
@@ -183,6 +187,10 @@ class DuckdbSession:
                 self._connection.execute(f"drop table {changes.RESOLVED}")
         return written
 
+    def settle(self) -> dict[tuple[str, str], int]:
+        """Nothing is left to do: rows go straight into their tables here."""
+        return {}
+
     def other_with_slot(self, connection_id: str, system: str, slot: str) -> str | None:
         """Another connection that captures through the same slot of the same server, if this warehouse knows one."""
         with self._explaining("reading the state"):
@@ -204,7 +212,7 @@ class DuckdbSession:
     def clear(self, schema: str, table: str) -> int:
         """Take all rows out of a table; returns how many there were. A table that is not there has none."""
         present = self._catalogue.get((schema.casefold(), table.casefold()))
-        if present is None or not ddl.is_ours(present):
+        if present is None or not DIALECT.is_ours(present):
             return 0
         with self._explaining(f"table {schema}.{table}"):
             return self._connection.execute(f"delete from {quoted(schema)}.{quoted(table)}").fetchone()[0]

@@ -13,6 +13,7 @@ from airbyte_local.destinations.base import (
     META,
     RAW_ID,
 )
+from airbyte_local.destinations.fitting import is_numeric
 from airbyte_local.schema import Column, DataType, Kind
 from elt.quoting import quoted
 
@@ -82,11 +83,6 @@ def common_type(present: str, was: str | None, column: Column) -> str | None:
     if (ours and is_numeric(column.source_type)) or (theirs and is_numeric(was)):
         return TYPES[Kind.TEXT]
     return None
-
-
-def is_numeric(source_type: str | None) -> bool:
-    """Whether the source calls it a decimal number."""
-    return source_type is not None and source_type.startswith(("numeric", "decimal"))
 
 
 def _digits(type_: str) -> tuple[int, int] | None:
