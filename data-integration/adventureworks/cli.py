@@ -14,6 +14,7 @@ from adventureworks.database import (
     checksums,
     connect_owner,
     connect_reader,
+    publish,
     readable_errors,
     replace_all,
     row_counts,
@@ -72,6 +73,14 @@ def generate_command(scale: float, seed: int, as_of: datetime | None) -> None:
             origin="generator",
         )
     _summary(rows)
+
+
+@source.command("publish")
+def publish_command() -> None:
+    """Publish the tables for change data capture; `load` and `generate` do it, too. A second time changes nothing."""
+    with connect_owner() as conn, readable_errors():
+        publish(conn)
+    click.echo(f"published: {settings().source_publication}")
 
 
 @source.command("status")

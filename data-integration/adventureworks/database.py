@@ -119,7 +119,7 @@ def readable_errors() -> Iterator[None]:
 
 
 def ensure_schema(conn: psycopg.Connection, reader: str | None = None) -> None:
-    """Create the 68 tables if there is none, and let `reader` (default: the configured role) select from them.
+    """Create the 68 tables if there is none, publish them, and let `reader` (default: the configured role) select from them.
 
     Raises EltError when there are others in their place. Works inside the caller's transaction.
     """
@@ -130,6 +130,27 @@ def ensure_schema(conn: psycopg.Connection, reader: str | None = None) -> None:
     else:
         _refuse_other_tables(found)
     _grant_select(conn, reader or settings().source_reader)
+    publish(conn)
+
+
+def publish(conn: psycopg.Connection, name: str | None = None) -> None:
+    """See that the publication `name` (default: the configured one) tells of every change to the 68 tables.
+
+    Change data capture reads it. Only the tables' owner can publish them.
+    """
+    name = name or settings().source_publication
+    found = {table for (table,) in conn.execute(PUBLISHED, [name]).fetchall()}
+    lacking = [table.identifier for table in tables().values() if table.qualified not in found]
+    if lacking:
+        make = "alter publication {} add table {}" if found else "create publication {} for table {}"
+        conn.execute(sql.SQL(make).format(sql.Identifier(name), sql.SQL(", ").join(lacking)))
+
+
+PUBLISHED = """
+select t.schemaname || '.' || t.tablename
+from pg_publication p left join pg_publication_tables t using (pubname)
+where pubname = %s
+"""
 
 
 def _existing_columns(conn: psycopg.Connection) -> dict[str, dict[str, str]]:

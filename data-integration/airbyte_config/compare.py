@@ -6,6 +6,8 @@ from typing import Any
 
 from airbyte_config.definitions import Actor, ConnectionFile, Stream
 
+CAPTURED_CURSOR = "_ab_cdc_lsn"  # what Airbyte answers for a stream whose source captures changes
+
 
 def actor_differences(actor: Actor, present: dict[str, Any]) -> list[str]:
     """Dotted paths of the fields that the file names and Airbyte holds otherwise; secrets aside (they come masked)."""
@@ -82,9 +84,12 @@ def _stream(stream: Stream) -> dict[str, Any]:
 
 def _held_stream(stream: dict[str, Any]) -> dict[str, Any]:
     selected = [field.get("fieldPath") or [] for field in stream.get("selectedFields") or []]
+    cursor = stream.get("cursorField") or []
+    if cursor[:1] == [CAPTURED_CURSOR]:
+        cursor = []  # the source's own, which a file does not name
     return {
         "syncMode": stream.get("syncMode"),
-        "cursorField": stream.get("cursorField") or [],
+        "cursorField": cursor,
         "primaryKey": sorted(stream.get("primaryKey") or []),
         "selectedFields": sorted(selected),
     }

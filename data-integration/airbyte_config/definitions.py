@@ -110,6 +110,11 @@ class Actor:
     def connector(self) -> str:
         return self.values[f"{self.kind}Type"]
 
+    @property
+    def captures(self) -> bool:
+        """Whether a source's log says what has changed, so that its streams have no cursor of their own."""
+        return (self.values.get("replication_method") or {}).get("method") == "CDC"
+
 
 @dataclass(frozen=True)
 class Connection:
@@ -159,6 +164,7 @@ def load(directory: Path = DIRECTORY, settings: Settings | None = None) -> Defin
     definitions = Definitions(_by_name(sources), destination, _by_name(connections))
     for connection in connections:
         _check_ends(connection, definitions)
+        _check_cursors(connection, definitions.sources[connection.definition.source])
     return definitions
 
 
@@ -215,17 +221,18 @@ def _actor(kind: str, path: Path, settings: Settings) -> Actor:
         configuration = model.model_validate(values)
     except ValidationError as error:
         raise _complaint(document, at, error) from None
-    _refuse_unknown(document, at, values, configuration.model_dump(mode="json", by_alias=True))
+    _refuse_unknown(document, at, values, configuration)
     return Actor(document, file.name, kind, configuration, values, secrets)
 
 
 def _refuse_unknown(document: Document, at: At, given: Any, understood: Any) -> None:
-    """The SDK's models drop fields that they do not know: a misspelt one would vanish without a word."""
-    if isinstance(given, dict) and isinstance(understood, dict):
+    """The SDK's models drop fields that they do not know, or send them on: a misspelt one would pass without a word."""
+    if isinstance(given, dict) and isinstance(understood, BaseModel):
+        fields = {field.alias or name: name for name, field in type(understood).model_fields.items()}
         for key, value in given.items():
-            if key not in understood:
+            if key not in fields:
                 raise document.error((*at, key), f"unknown field {key}", "see the connector's documentation")
-            _refuse_unknown(document, (*at, key), value, understood[key])
+            _refuse_unknown(document, (*at, key), value, getattr(understood, fields[key]))
 
 
 def _connection(path: Path) -> Connection:
@@ -261,12 +268,11 @@ def _check_stream(document: Document, at: At, stream: Stream) -> None:
         raise document.error(
             at, f"stream {stream.label} has no syncMode", "add one, here or in streamDefaults"
         )
-    if mode in INCREMENTAL and not stream.cursor_field:
-        raise document.error(at, f"stream {stream.label}: {mode} needs a cursorField", "add one")
     if mode in DEDUPLICATED and not stream.primary_key:
         raise document.error(at, f"stream {stream.label}: {mode} needs a primaryKey", "add one")
     if stream.selected_fields:
-        wanted = [*stream.primary_key, *([stream.cursor_field] if mode in INCREMENTAL else [])]
+        cursor = stream.cursor_field if mode in INCREMENTAL else None
+        wanted = [*stream.primary_key, *([cursor] if cursor else [])]
         for field in wanted:
             if field not in stream.selected_fields:
                 raise document.error(
@@ -287,3 +293,19 @@ def _check_ends(connection: Connection, definitions: Definitions) -> None:
         raise document.error(
             ("destination",), f"{chosen} defines {named}, not {file.destination}", "use one name"
         )
+
+
+def _check_cursors(connection: Connection, source: Actor) -> None:
+    """Incremental streams of a source that is read by cursor name one, those of one that captures changes do not."""
+    for stream in connection.definition.streams:
+        at, mode = connection.at_stream(stream), stream.sync_mode.value
+        if source.captures and stream.cursor_field:
+            raise connection.document.error(
+                at,
+                f"stream {stream.label}: a cursorField, but the source {source.name} captures changes (method: CDC)",
+                "remove it, here or in streamDefaults",
+            )
+        if mode in INCREMENTAL and not source.captures and not stream.cursor_field:
+            raise connection.document.error(
+                at, f"stream {stream.label}: {mode} needs a cursorField", "add one, here or in streamDefaults"
+            )

@@ -81,7 +81,7 @@ def _compare(
     default_schema = definitions.destination.values.get("schema", "main")
     schema, name = connection.definition.table_of(stream, default_schema)
     held = _raw_columns(duck, schema, name)
-    raw_table = f"{quoted(schema)}.{quoted(name)}"
+    raw_table = _live(f"{quoted(schema)}.{quoted(name)}", held)
     if reason := _unlike(columns, table, held, f"{schema}.{name}"):
         raw_rows = count(duck, raw_table) if held else None
         return StreamResult(stream.label, source.count(table), raw_rows, reason=reason)
@@ -92,6 +92,14 @@ def _compare(
         raise EltError(
             f"{stream.label} can't be compared: {first_line(error)}", "sync it again, then verify"
         ) from None
+
+
+DELETED_AT = "_ab_cdc_deleted_at"
+
+
+def _live(table: str, held: dict[str, str]) -> str:
+    """The table without the rows that are kept as deleted ones (change data capture), as SQL."""
+    return f"(from {table} where {DELETED_AT} is null)" if DELETED_AT in held else table
 
 
 def _selected(connection: Connection, stream: Stream, table: Table) -> dict[str, str]:

@@ -25,7 +25,7 @@ def load(work: Work) -> tuple[ConnectionState, datetime]:
     capture = work.source.capture
     since = None if work.refresh else position_of(work.saved.position, capture.slot)
     refuse_shared_slot(work)
-    capture.ready(since, anew=work.refresh)
+    capture.ready(since)
     whole = [
         plan for plan in work.plans if since is None or has_to_be_whole(work, plan)
     ]  # a refresh has no `since`

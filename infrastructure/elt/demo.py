@@ -53,7 +53,7 @@ def _fill_source(steps: Steps, original: Path | None) -> None:
     When the source holds other data than the asked-for CSVs, these replace it, and the warehouse that was synced from the
     old data is moved aside: its cursors say nothing about the new rows.
     """
-    from adventureworks.database import connect_owner, origin
+    from adventureworks.database import connect_owner, origin, publish
     from adventureworks.loader import ORIGIN
 
     with connect_owner() as connection:
@@ -66,6 +66,8 @@ def _fill_source(steps: Steps, original: Path | None) -> None:
         with _warehouse_aside(steps):
             _run_elt("source", *command)
     else:
+        with connect_owner() as connection:
+            publish(connection)  # a source that an older version filled is not yet
         steps.say(f"  the source is filled already ({held}): kept")
 
 

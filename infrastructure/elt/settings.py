@@ -51,6 +51,8 @@ class Settings(BaseSettings):
     source_reader: str = "airbyte_reader"
     source_reader_password: SecretStr
     source_ssl_mode: str = "disable"  # how Airbyte reaches the source: disable … verify-full
+    source_publication: str = "adventureworks"
+    source_slot: str = "elt_adventureworks"  # a name of its own for each warehouse that reads the source
 
     metadata_port: int = 54321
     metadata_password: SecretStr

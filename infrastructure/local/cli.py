@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 
 import click
@@ -33,10 +34,11 @@ def down(part: tuple[str, ...]) -> None:
 
 @click.command()
 def status() -> None:
-    """What runs, where, and how it feels; who writes the warehouse. Exit code 1 when a program is not healthy."""
+    """What runs, where, and how it feels; who writes the warehouse; what the source's log waits for. Exit code 1 when a program is not healthy."""
     from rich.console import Console
     from rich.table import Table
 
+    from elt.doctor import capture_health
     from elt.lease import holder
 
     table = Table(box=None, pad_edge=False)
@@ -60,6 +62,10 @@ def status() -> None:
     console.print(table)
     if owner := holder(settings().warehouse_path):
         console.print(f"the warehouse is written by {owner}")
+    with contextlib.suppress(EltError):  # a source that is down has its line above
+        for found, remedy in capture_health(settings()):
+            if remedy:
+                console.print(f"the source: {found} — {remedy}", soft_wrap=True)
     if not all(line.healthy for line in lines):
         raise click.exceptions.Exit(1)
 

@@ -422,6 +422,7 @@ def source_cluster(config: Settings) -> Cluster:
             "wal_level": "logical",
             "max_wal_senders": "16",
             "max_replication_slots": "16",
+            "max_slot_wal_keep_size": "8GB",  # then a slot that nobody reads is given up, before the disk is full
             "max_connections": "100",
             "shared_buffers": "256MB",
             "maintenance_work_mem": "128MB",

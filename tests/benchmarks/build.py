@@ -82,9 +82,11 @@ def load(warehouse: Warehouse, scale: float) -> int:
         for name, columns in streams().items():
             types = {column.name: raw_type(column.type) for column in tables()[name].columns}
             values = ", ".join(f'cast("{column}" as {types[column]})' for column in columns)
+            names = ", ".join(f'"{column}"' for column in columns)
             generated = content[name]  # DuckDB finds it by its name
             connection.execute(
-                f"insert into {raw_name(tables()[name])}"
+                f"insert into {raw_name(tables()[name])} ({names}, _airbyte_raw_id, _airbyte_extracted_at,"
+                " _airbyte_meta, _airbyte_generation_id)"
                 f" select {values}, cast(uuid() as varchar), {EXTRACTED}, null, 0 from generated"
             )
             rows += connection.fetchone()[0]

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from adventureworks.database import checksums, ensure_schema, replace_all, row_counts
+from adventureworks.database import checksums, ensure_schema, publish, replace_all, row_counts
 from adventureworks.loader import find_files, load, read_chunks
 from adventureworks.schema import tables
 from elt.errors import EltError
@@ -311,9 +311,25 @@ def test_the_reader_reads_all_and_writes_nothing(empty_source: SourceDatabase) -
                 conn.execute(statement)
 
 
-def test_the_owner_may_publish_the_tables(empty_source: SourceDatabase) -> None:
+def test_the_owner_publishes_every_table_and_what_is_not_published_is_added(
+    empty_source: SourceDatabase,
+) -> None:
+    def published(name: str) -> set[str]:
+        query = "select schemaname || '.' || tablename from pg_publication_tables where pubname = %s"
+        return {table for (table,) in conn.execute(query, [name])}
+
     with empty_source.connect() as conn:
-        conn.execute("create publication everything for table sales.salesorderheader, person.person")
+        assert published("adventureworks") == set(tables())
+        owner = "select pubowner::regrole::text from pg_publication"
+        assert conn.execute(owner).fetchall() == [("adventureworks_owner",)]
+        conn.execute("alter publication adventureworks drop table sales.store")
+        conn.execute("create table public.more (id int)")
+        conn.execute("alter publication adventureworks add table public.more")
+        for _ in range(2):
+            publish(conn, "adventureworks")
+            assert published("adventureworks") == {*tables(), "public.more"}
+        publish(conn, "another")
+        assert published("another") == set(tables())
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a small disk")

@@ -228,7 +228,7 @@ def test_a_connection_with_another_source_is_refused(site: Site) -> None:
             CONNECTION,
             "name: address\n",
             "name: address\n    syncMode: full_refresh_soft_delete\n",
-            "line 39: connection adventureworks can't be created: Airbyte says: .*syncMode",
+            "line 38: connection adventureworks can't be created: Airbyte says: .*syncMode",
         ),
         (
             CONNECTION,
@@ -238,9 +238,9 @@ def test_a_connection_with_another_source_is_refused(site: Site) -> None:
         ),
         (
             "sources/adventureworks.yaml",
-            "method: Standard # by cursor",
-            "method: Xmin",
-            "line 14: source adventureworks can't be created: Airbyte says: configuration.replication_method.method",
+            "{setting: SOURCE_SLOT}",
+            "Not-A-Slot",
+            "line 16: source adventureworks can't be created: Airbyte says: .*replication_slot",
         ),
         (
             "destinations/duckdb.yaml",

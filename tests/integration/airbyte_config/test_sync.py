@@ -8,38 +8,75 @@ import subprocess
 import threading
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from airbyte_config.definitions import load
+from airbyte_config.documents import DIRECTORY
 from airbyte_config.jobs import Job, JobFailedError, sync
 from airbyte_config.verify import verify
 from elt.errors import EltError
 from elt.settings import ROOT
 from tests.fixtures.airbyte import AirbyteServer
+from tests.fixtures.connections import by_cursor
 from tests.fixtures.source import SourceDatabase
 from tests.fixtures.waiting import wait_until
 from tests.integration.airbyte_config.conftest import Chain, make_site
 
 
 def test_after_a_sync_raw_is_the_source_again(chain: Chain) -> None:
+    raw_follows_the_source(chain, DIRECTORY)
+    with chain.source.connect() as source:
+        source.execute("delete from sales.salesorderdetail where salesorderid = 43659")
+        source.execute("delete from sales.currency where currencycode = 'XAU'")
+    found = {item.stream: item for item in verify(settings=chain.settings) if not item.equal}
+    assert found["sales.currency"].keys == ("currencycode=XAU is only in raw",)
+    assert set(found) == {"sales.salesorderdetail", "sales.currency"}
+    sync(settings=chain.settings)
+    assert all(item.equal for item in verify(settings=chain.settings))
+    with duckdb.connect(chain.settings.warehouse_path, read_only=True) as raw:
+        kept = "select name, _ab_cdc_deleted_at is null from adventureworks_sales.currency where currencycode = 'XAU'"
+        assert raw.execute(kept).fetchall() == [(None, False)]
+
+
+def test_by_cursor_raw_is_the_source_again_and_a_change_of_the_method_goes_on_from_there(
+    chain: Chain, tmp_path: Path
+) -> None:
+    files = by_cursor(tmp_path / "by cursor")
+    chain.site.apply(files)
+    raw_follows_the_source(chain, files)
+    chain.site.apply()
+    with chain.source.connect() as source:
+        source.execute("delete from sales.currency where currencycode = 'XAU'")
+    sync(settings=chain.settings)
+    assert all(item.equal for item in verify(settings=chain.settings))
+    chain.site.apply(files)
+    with chain.source.connect() as source:
+        source.execute("update sales.currency set name = 'Dollar' where currencycode = 'USD'")
+    sync(settings=chain.settings)
+    assert all(item.equal for item in verify(directory=files, settings=chain.settings))
+
+
+def raw_follows_the_source(chain: Chain, files: Path) -> None:
+    """The first sync, then one with an update and an insert; `verify` sees what is missing before."""
     result = chain.site.elt("sync")
     assert result.returncode == 0, result.stderr
     last = result.stdout.splitlines()[-1]
     assert re.fullmatch(r"sync job \d+ of adventureworks: succeeded, [\d,]+ rows, [\d.]+ MB, \d+ s", last)
-    results = verify(settings=chain.settings)
+    results = verify(directory=files, settings=chain.settings)
     assert [item.line() for item in results if not item.equal] == []
-    defined = load(settings=chain.settings).connection("adventureworks").definition.streams
+    defined = load(files, chain.settings).connection("adventureworks").definition.streams
     assert {item.stream for item in results} == {stream.label for stream in defined}
     with chain.source.connect() as source:
         source.execute("update sales.salesorderheader set status = 3 where salesorderid = 43659")
         source.execute("insert into sales.currency (currencycode, name) values ('XAU', 'Gold')")
-    found = {item.stream: item for item in verify(settings=chain.settings) if not item.equal}
+    found = {item.stream: item for item in verify(directory=files, settings=chain.settings) if not item.equal}
     assert found["sales.salesorderheader"].keys == ("salesorderid=43659 differs in status, modifieddate",)
     assert found["sales.currency"].keys == ("currencycode=XAU is missing in raw",)
     assert len(found) == 2
     job = sync(settings=chain.settings)
     assert job.rows >= 2
-    assert all(item.equal for item in verify(settings=chain.settings))
+    assert all(item.equal for item in verify(directory=files, settings=chain.settings))
     jobs = chain.site.elt("airbyte", "jobs", "--limit", "5")
     assert jobs.returncode == 0
     listed = [line.split() for line in jobs.stdout.splitlines()[1:]]

@@ -248,11 +248,11 @@ def test_snowflake_is_said_to_be_out_of_reach(pair: Pair) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("name: addresstype", "name: adresstype", "line 41: the source has no table person.adresstype"),
+        ("name: addresstype", "name: adresstype", "line 40: the source has no table person.adresstype"),
         (
             "    - loginid",
             "    - login",
-            "line 24: humanresources.employee has no column login in the source",
+            "line 23: humanresources.employee has no column login in the source",
         ),
     ],
 )

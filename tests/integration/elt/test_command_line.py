@@ -108,6 +108,22 @@ def test_doctor_finds_nothing_missing_here_and_names_a_taken_port(stack):
     assert "AIRBYTE_PORT" in line and f"process {os.getpid()}" in line and "set AIRBYTE_PORT in .env" in line
 
 
+def test_doctor_and_status_tell_what_the_capture_of_the_source_lacks(stack, generated_source):
+    place = {name: value for name, value in generated_source.environ.items() if name.startswith("SOURCE_")}
+    lines = stack.elt("doctor", **place).stdout.splitlines()
+    [capture, slot] = [line for line in lines if line.split()[1] == "source"]
+    assert capture.startswith("ok") and capture.endswith("wal_level logical, publication adventureworks")
+    assert slot.startswith("ok") and f"slot {place['SOURCE_SLOT']}" in slot
+    ill = place | {"SOURCE_PUBLICATION": "nowhere"}
+    [line] = [line for line in stack.elt("doctor", **ill).stdout.splitlines() if "nowhere" in line]
+    assert (
+        line.startswith("warning  source") and "— run as the owner of the tables: create publication" in line
+    )
+    status = stack.elt("status", **ill).stdout
+    assert "the source: PostgreSQL at" in status and "there is no publication nowhere" in status
+    assert "the source:" not in stack.elt("status", **place).stdout
+
+
 def test_doctor_reports_settings_that_it_cannot_read(stack):
     ill = stack.elt("doctor", SINK_PORT="x")
     assert ill.returncode == 1

@@ -33,6 +33,7 @@ FILLERS = {
     "TIME": "time '07:00'",
 }
 METADATA = "_airbyte_raw_id varchar, _airbyte_extracted_at timestamptz, _airbyte_meta json, _airbyte_generation_id bigint"
+CAPTURED = "_ab_cdc_lsn bigint, _ab_cdc_updated_at varchar, _ab_cdc_deleted_at varchar"
 
 
 @cache
@@ -79,15 +80,16 @@ class Warehouse:
         mine = {name: value for name, value in os.environ.items() if not name.startswith(("DBT_", "ELT_"))}
         return mine | {"ELT_HOME": str(self.home), "ELT_LEASE_WAIT_SECONDS": "0.2"}
 
-    def create_raw(self) -> None:
-        """All streams, empty."""
+    def create_raw(self, captured: bool = True) -> None:
+        """All streams, empty; as change data capture leaves them, or as a sync by cursor does."""
+        extra = f"{METADATA}, {CAPTURED}" if captured else METADATA
         with duckdb.connect(self.path) as connection:
             for name, columns in streams().items():
                 table = tables()[name]
                 connection.execute(f"create schema if not exists adventureworks_{table.schema}")
                 types = {column.name: raw_type(column.type) for column in table.columns}
                 declared = ", ".join(f'"{column}" {types[column]}' for column in columns)
-                connection.execute(f"create table {raw_name(table)} ({declared}, {METADATA})")
+                connection.execute(f"create table {raw_name(table)} ({declared}, {extra})")
 
     def sync(self, extracted_at: str, changes: dict[str, list[dict[str, Any]]]) -> None:
         """Rows as a deduplicating sync would bring them: new keys added, known ones replaced.
@@ -124,13 +126,18 @@ class Warehouse:
         connection.execute(f"insert into {target} ({columns}) values ({marks})", list(values.values()))
 
     def delete(self, name: str, condition: str) -> None:
-        """Rows gone from raw, as after a full refresh."""
+        """Rows deleted in the source, as change data capture leaves them: the key, and when."""
+        table = tables()[name]
+        values = [column for column in streams()[name] if column not in table.primary_key]
+        gone = ", ".join(f'"{column}" = null' for column in values)
         with duckdb.connect(self.path) as connection:
-            connection.execute(f"delete from {raw_name(tables()[name])} where {condition}")
+            connection.execute(
+                f"update {raw_name(table)} set {gone}, _ab_cdc_deleted_at = '2025-06-01T12:00:00Z' where {condition}"
+            )
 
     def load_original(self, folder: Path) -> None:
-        """The streams from the original's CSV files."""
-        self.create_raw()
+        """The streams from the original's CSV files, as a sync by cursor leaves them."""
+        self.create_raw(captured=False)
         with duckdb.connect(self.path) as connection:
             for name, columns in streams().items():
                 table = tables()[name]

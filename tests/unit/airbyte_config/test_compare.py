@@ -26,7 +26,7 @@ def held(definitions: Definitions) -> dict[str, Any]:
             "name": stream.name,
             "namespace": stream.namespace,
             "syncMode": stream.sync_mode.value,
-            "cursorField": [stream.cursor_field],
+            "cursorField": ["_ab_cdc_lsn"],
             "primaryKey": [[column] for column in reversed(stream.primary_key)],
             "selectedFields": [{"fieldPath": [column]} for column in reversed(stream.selected_fields)],
             "mappers": [],

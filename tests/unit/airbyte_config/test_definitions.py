@@ -14,6 +14,7 @@ from airbyte_config.definitions import Definitions, Stream, load
 from airbyte_config.documents import DIRECTORY
 from elt.errors import EltError
 from elt.settings import Settings, load_settings
+from tests.fixtures.connections import by_cursor
 
 CONNECTION = "connections/adventureworks.yaml"
 SOURCE = "sources/adventureworks.yaml"
@@ -54,7 +55,13 @@ def test_the_files_of_the_repository_are_right(settings_of) -> None:
     assert definitions.destination.values["destination_path"] == str(settings.warehouse_path)
     connection = definitions.connection("adventureworks").definition
     assert len(connection.streams) == 44
-    assert {stream.cursor_field for stream in connection.streams} == {"modifieddate"}
+    assert source.captures
+    assert source.values["replication_method"] == {
+        "method": "CDC",
+        "publication": settings.source_publication,
+        "replication_slot": settings.source_slot,
+    }
+    assert {stream.cursor_field for stream in connection.streams} == {None}
     order_line = next(stream for stream in connection.streams if stream.name == "salesorderdetail")
     assert connection.table_of(order_line, "main") == ("adventureworks_sales", "salesorderdetail")
 
@@ -101,7 +108,7 @@ def test_an_unknown_destination_is_answered_with_those_that_there_are(settings_o
         (SOURCE, "{setting: SOURCE_PORT}", "{secret: SOURCE_PORT}", "line 6: SOURCE_PORT is no secret"),
         (SOURCE, "host:", "hots:", "line 3: host is missing"),
         (SOURCE, "  database:", "  databse: x\n  database:", "line 7: unknown field databse"),
-        (SOURCE, "method: Standard", "methode: x\n    method: Standard", "line 14: unknown field methode"),
+        (SOURCE, "    method: CDC", "    publicaton: x\n    method: CDC", "line 14: unknown field publicaton"),
         (SOURCE, "mode: {setting: SOURCE_SSL_MODE}", "mode: sometimes", "line 11: ssl_mode: "),
         (SOURCE, "sourceType: postgres", "sourceType: postgresql",
          "line 4: sourceType: Airbyte's SDK knows no source “postgresql”"),
@@ -120,17 +127,17 @@ def test_an_unknown_destination_is_answered_with_those_that_there_are(settings_o
         (CONNECTION, "namespaceFormat: adventureworks_${SOURCE_NAMESPACE}\n", "",
          "line 8: custom_format needs a namespaceFormat"),
         (CONNECTION, "scheduleType: manual", "scheduleType: cron", "line 6: a cron schedule needs a cronExpression"),
-        (CONNECTION, "name: address\n", "name: address\n    cursor: x\n", "line 39: unknown field cursor"),
-        (CONNECTION, "name: addresstype", "name: address", "line 40: stream person.address stands in line 37 too"),
+        (CONNECTION, "name: address\n", "name: address\n    cursor: x\n", "line 38: unknown field cursor"),
+        (CONNECTION, "name: addresstype", "name: address", "line 39: stream person.address stands in line 36 too"),
         (CONNECTION, "primaryKey: [addressid]", "primaryKey: []",
-         "line 37: stream person.address: incremental_deduped_history needs a primaryKey"),
-        (CONNECTION, "  cursorField: modifieddate\n", "",
-         "line 17: stream humanresources.employee: incremental_deduped_history needs a cursorField"),
-        (CONNECTION, "  syncMode: incremental_deduped_history\n", "",
+         "line 36: stream person.address: incremental_deduped_history needs a primaryKey"),
+        (CONNECTION, "name: address\n", "name: address\n    cursorField: modifieddate\n",
+         "line 36: stream person.address: a cursorField, but the source adventureworks captures changes"),
+        (CONNECTION, "  syncMode: incremental_deduped_history\n", "  {}\n",
          "line 17: stream humanresources.employee has no syncMode"),
-        (CONNECTION, "      - modifieddate\n", "",
-         "line 22: stream humanresources.employee: selectedFields lacks modifieddate, its key or cursor"),
-        (CONNECTION, "primaryKey: [addressid]", "primaryKey: addressid", "line 39: primaryKey: Input should be a valid list"),
+        (CONNECTION, "      - businessentityid\n", "",
+         "line 21: stream humanresources.employee: selectedFields lacks businessentityid, its key or cursor"),
+        (CONNECTION, "primaryKey: [addressid]", "primaryKey: addressid", "line 38: primaryKey: Input should be a valid list"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_with_file_line_and_remedy(
@@ -141,6 +148,17 @@ def test_a_mistake_is_told_with_file_line_and_remedy(
     assert f"{file}, {message}" in str(caught.value)
     assert caught.value.remedy
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_source_that_is_read_by_cursor_needs_cursors(tmp_path: Path, settings_of) -> None:
+    folder = by_cursor(tmp_path / "files")
+    definitions = load(folder, settings_of())
+    assert not definitions.sources["adventureworks"].captures
+    streams = definitions.connection("adventureworks").definition.streams
+    assert {stream.cursor_field for stream in streams} == {"modifieddate"}
+    shutil.copy(DIRECTORY / CONNECTION, folder / CONNECTION)
+    with pytest.raises(EltError, match=r"line 17: stream humanresources\.employee: .* needs a cursorField"):
+        load(folder, settings_of())
 
 
 def test_two_sources_of_one_name_are_refused(tmp_path: Path, settings_of) -> None:

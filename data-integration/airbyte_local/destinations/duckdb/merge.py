@@ -89,7 +89,7 @@ def merge(plan: StreamPlan, target: Target) -> str:
     statement = f"merge into {table_name(plan)} as t using {STAGED} as s on {same_key(plan)}"
     values = value_names(plan)
     changed = [f"t.{name} is distinct from s.{name}" for name in values]
-    if plan.captured:
+    if plan.captured or CDC_DELETED_AT in target.gone:  # a deleted row whose key has come back
         changed.append(f"t.{CDC_DELETED_AT} is not null")
     if changed or target.rewrite:
         new = [f"{name} = s.{name}" for name in values] + [

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-RETAINED_WARNING = 1 << 30  # bytes of WAL that wait for this slot
-
 
 class Capture:
     """Change data capture from one source. Entering the source has checked server and publication."""
@@ -36,23 +34,23 @@ class Capture:
         """Streams whose changes would not come whole go to `failures`."""
         check_tables(self._connection, self._publication, plans, failures)
 
-    def ready(self, since: int | None, anew: bool) -> None:
-        """See that the slot is there and goes on at the saved position `since` (None: everything is read as a whole).
+    def ready(self, since: int | None) -> None:
+        """See that the slot is there and goes on at the saved position `since`.
 
-        With `anew` a slot that is lost is made again. Raises EltError when changes were missed.
+        When everything is read as a whole (None), a slot that is lost is made again. Raises EltError when changes were missed.
         """
-        name, found = self.slot, slots.read_slot(self._connection, self.slot)
-        if found is not None:
-            if found.lost and not anew:
+        name, found = self.slot, slots.idle_slot(self._connection, self.slot)
+        if found is not None and found.lost:
+            if since is not None:
                 raise slots.gap(
                     name, self._address, f"was invalidated ({found.invalidation or found.wal_status})"
                 )
-            if found.lost:
-                slots.drop_slot(self._connection, name)
-                found = None
-            else:
-                slots.check_slot(found, name, self._address)
-                self._warn(found)
+            slots.drop_slot(self._connection, name)
+            found = None
+        if found is not None:
+            slots.check_slot(found, name, self._address)
+            if found.holds_back_much:
+                log.warning("the slot %s %s: %s", name, found.holds_back(), slots.SYNC_OFTEN)
         if found is None:
             if since is not None:
                 raise slots.gap(name, self._address, "is gone")
@@ -84,13 +82,3 @@ class Capture:
             slots.advance_slot(self._connection, self.slot, position)
         except psycopg.Error as error:
             log.warning("the slot %s was not moved on: %s", self.slot, str(error).strip())
-
-    def _warn(self, found: slots.Slot) -> None:
-        if found.retained is not None and found.retained > RETAINED_WARNING:
-            left = "" if found.safe is None else f"; {found.safe / 2**20:,.0f} MB more and it is lost"
-            log.warning(
-                "the slot %s holds back %s MB of the server's log (pg_wal)%s: sync more often, or drop a slot that is not used",
-                self.slot,
-                f"{found.retained / 2**20:,.0f}",
-                left,
-            )

@@ -17,14 +17,19 @@ from airbyte_local.states import REFRESH
 from elt.errors import EltError
 
 PLUGIN = "pgoutput"
+SYNC_OFTEN = "sync more often, or drop a slot that is not used"
 OPEN_SECONDS = 600  # a slot waits for the transactions that are open when it is made
+# a job that was killed may still hold the slot until the server notices
+BUSY_SECONDS = 30.0
 # a commit that did not wait for the disk is there within three turns of the WAL writer
 FLUSH_WAIT_SECONDS = 1.0
 
+RETAINED_WARNING = 1 << 30  # bytes of the server's log that wait for one slot
+
 STATE = """
-select plugin, coalesce(database, ''), active_pid, wal_status, invalidation_reason,
+select slot_name::text, plugin, coalesce(database, ''), active_pid, wal_status, invalidation_reason,
     (confirmed_flush_lsn - '0/0')::bigint, pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::bigint, safe_wal_size
-from pg_replication_slots where slot_name = %s
+from pg_replication_slots
 """
 
 
@@ -46,11 +51,37 @@ class Slot:
         """Whether the server has thrown away what the slot would need."""
         return self.wal_status == "lost" or self.invalidation is not None
 
+    @property
+    def holds_back_much(self) -> bool:
+        """Whether somebody should look after it, before the disk is full or the server gives the slot up."""
+        if self.retained is None:
+            return False
+        return self.retained > RETAINED_WARNING or (self.safe is not None and self.safe < self.retained)
+
+    def holds_back(self) -> str:
+        """How much of the server's log waits for it, in words."""
+        left = "" if self.safe is None else f"; {self.safe / 2**20:,.0f} MB more and it is lost"
+        return f"holds back {(self.retained or 0) / 2**20:,.0f} MB of the server's log (pg_wal){left}"
+
+
+def read_slots(connection: psycopg.Connection) -> dict[str, Slot]:
+    """Every slot of the server, by name."""
+    return {name: Slot(*row) for name, *row in connection.execute(STATE).fetchall()}
+
 
 def read_slot(connection: psycopg.Connection, name: str) -> Slot | None:
     """The slot, or None when there is none of that name."""
-    row = connection.execute(STATE, [name]).fetchone()
-    return Slot(*row) if row else None
+    return read_slots(connection).get(name)
+
+
+def idle_slot(connection: psycopg.Connection, name: str) -> Slot | None:
+    """The slot as soon as nobody reads it any more, or as it is when that takes too long; None when there is none."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while (slot := read_slot(connection, name)) and slot.active_pid is not None:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.1)
+    return slot
 
 
 def check_slot(slot: Slot, name: str, address: Address) -> None:
