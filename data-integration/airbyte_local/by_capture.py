@@ -26,6 +26,8 @@ def load(work: Work) -> tuple[ConnectionState, datetime]:
     since = None if work.refresh else position_of(work.saved.position, capture.slot)
     refuse_shared_slot(work)
     capture.ready(since)
+    for plan in work.plans:
+        work.prepare(plan)
     whole = [
         plan for plan in work.plans if since is None or has_to_be_whole(work, plan)
     ]  # a refresh has no `since`

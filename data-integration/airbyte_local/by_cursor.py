@@ -12,6 +12,8 @@ from airbyte_local.work import Work
 
 def load(work: Work) -> tuple[ConnectionState, datetime]:
     """Load the streams; returns what is reached, and the moment up to which the source was read for certain."""
+    for plan in work.plans:
+        work.prepare(plan)
     with work.source.snapshot() as (snapshot, watermark):
         work.report.watermark(watermark)
         requests = [

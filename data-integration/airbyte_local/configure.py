@@ -9,7 +9,8 @@ from airbyte_local.destinations.base import Destination
 from airbyte_local.enums import INCREMENTAL_MODES, NamespaceDefinition, SyncMode
 from airbyte_local.failures import Failures
 from airbyte_local.schema import Column, SourceStream, StreamPlan
-from airbyte_local.sources.base import Source
+from airbyte_local.schema import label as label_of
+from airbyte_local.sources.base import Reading, Source
 from elt.errors import EltError
 
 
@@ -28,7 +29,7 @@ def plans(
             stream = found.get(key)
             if stream is None:
                 raise source.why_missing(*key)
-            plan = _plan(task, configured, stream, destination.default_schema, source.capture is not None)
+            plan = _plan(task, configured, stream, destination.default_schema, source.reading)
             if plan.cursor is not None:
                 source.check_cursor(plan.label, plan.cursor)
             planned.append(plan)
@@ -64,9 +65,10 @@ def _plan(
     configured: dict[str, Any],
     stream: SourceStream,
     default_schema: str,
-    captures: bool,
+    reading: Reading,
 ) -> StreamPlan:
-    label = f"{stream.namespace}.{stream.name}"
+    label = label_of(stream.namespace, stream.name)
+    captures, emitted = reading == Reading.CAPTURE, reading == Reading.MESSAGES
     mode = SyncMode(configured["syncMode"])
     deduped = mode == SyncMode.INCREMENTAL_DEDUPED_HISTORY
     if captures and mode == SyncMode.INCREMENTAL_APPEND:
@@ -77,11 +79,7 @@ def _plan(
     key = [path[0] for path in configured.get("primaryKey") or []] or list(stream.primary_key)
     cursor_name = None
     if mode in INCREMENTAL_MODES and not captures:
-        if not configured.get("cursorField"):  # the source was read otherwise when the connection was made
-            raise EltError(
-                f"stream {label}: {mode} needs a cursorField when the source is read by cursor", "add one"
-            )
-        cursor_name = configured["cursorField"][0]
+        cursor_name = _cursor_name(label, configured, stream, mode, emitted)
     cursor = _column(stream, cursor_name) if cursor_name else None
     selected = [field["fieldPath"][0] for field in configured.get("selectedFields") or []]
     columns = tuple(column for column in stream.columns if not selected or column.name in selected)
@@ -104,20 +102,38 @@ def _plan(
         columns=columns,
         missing=tuple(name for name in selected if stream.column(name) is None),
         primary_key=tuple(key) if deduped else (),
-        key_is_unique=bool(stream.primary_key) and set(stream.primary_key) <= set(key),
+        key_is_unique=not emitted and bool(stream.primary_key) and set(stream.primary_key) <= set(key),
         cursor=cursor,
         target_schema=target_schema(task, stream.namespace, default_schema),
         target_table=target_table(task, stream.name),
         references=stream.references,
         captured=captures and deduped,
+        emitted=emitted,
     )
+
+
+def _cursor_name(
+    label: str, configured: dict[str, Any], stream: SourceStream, mode: SyncMode, emitted: bool
+) -> str | None:
+    """The cursor of an incremental stream; None when the connector has one that is no field. Raises EltError."""
+    if emitted and not stream.incremental:
+        raise EltError(
+            f"stream {label}: the connector cannot read it incrementally", "give it a full_refresh sync mode"
+        )
+    given = [] if stream.own_cursor else configured.get("cursorField")
+    found = given or stream.cursors
+    if not found and not stream.own_cursor:  # or the source was read otherwise when the connection was made
+        raise EltError(
+            f"stream {label}: {mode} needs a cursorField when the source is read by cursor", "add one"
+        )
+    return found[0] if found and (given or stream.column(found[0])) else None
 
 
 def _column(stream: SourceStream, name: str) -> Column:
     column = stream.column(name)
     if column is None:
         raise EltError(
-            f"stream {stream.namespace}.{stream.name}: the source has no column {name} that the user may read",
+            f"stream {label_of(stream.namespace, stream.name)}: the source has no column {name} that the user may read",
             f"correct the connection; there are: {', '.join(column.name for column in stream.columns)}",
         )
     return column
@@ -132,7 +148,7 @@ def target_schema(task: dict[str, Any], namespace: str, default: str) -> str:
     """The schema of a stream's table in the destination."""
     definition = NamespaceDefinition(task["namespaceDefinition"])
     if definition == NamespaceDefinition.SOURCE:
-        return namespace
+        return namespace or default
     if definition == NamespaceDefinition.CUSTOM_FORMAT:
         return task["namespaceFormat"].replace("${SOURCE_NAMESPACE}", namespace) or default
     return default

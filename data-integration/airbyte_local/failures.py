@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from airbyte_local.schema import StreamPlan
+from airbyte_local.schema import StreamPlan, label
 from elt.errors import EltError
 
 Key = tuple[str, str]
@@ -44,8 +44,7 @@ class Failures:
     def reasons(self) -> dict[Key, str]:
         """Why each stream was not loaded."""
         held = {
-            key: f"refers to {'.'.join(parent)}, which is not loaded"
-            for key, parent in self.dependents.items()
+            key: f"refers to {label(*parent)}, which is not loaded" for key, parent in self.dependents.items()
         }
         return {key: str(error) for key, error in self.roots.items()} | held
 
@@ -55,7 +54,7 @@ class Failures:
             return
         message = "; ".join(error.message for error in self.roots.values())
         if self.dependents:
-            held = ", ".join(".".join(key) for key in sorted(self.dependents))
+            held = ", ".join(label(*key) for key in sorted(self.dependents))
             message += f"; held back with it, by foreign key: {held}"
         rest = f"the other {loaded} streams are loaded" if loaded else "nothing was loaded"
         remedies = list(dict.fromkeys(error.remedy for error in self.roots.values() if error.remedy))

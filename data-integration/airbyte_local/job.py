@@ -12,6 +12,7 @@ import importlib
 import json
 import logging
 import os
+import signal
 import sys
 import threading
 from typing import Any, NoReturn
@@ -20,7 +21,7 @@ from setproctitle import setproctitle
 
 from airbyte_local.enums import JobStatus
 from airbyte_local.jobs.report import Report, log_to_stderr, redacted
-from airbyte_local.masking import secret_values
+from airbyte_local.masking import SECRET_FIELDS, secret_values
 from elt.errors import EltError
 
 log = logging.getLogger(__name__)
@@ -60,6 +61,9 @@ def end_with_server() -> None:
     """Wait for the end of standard input, then end the process, whatever it does."""
     while os.read(STDIN, 1):
         pass
+    with contextlib.suppress(OSError):
+        if os.getpgid(0) == os.getpid():  # what this job has started ends with it
+            os.killpg(0, signal.SIGKILL)
     os._exit(SERVER_GONE)
 
 
@@ -76,7 +80,7 @@ def main() -> NoReturn:
     task = read_task()
     setproctitle(f"airbyte_local.job {task['jobId']}: {task['jobType']} of {task['connectionName']}")
     threading.Thread(target=end_with_server, daemon=True).start()
-    secrets = secret_values([task["source"], task["destination"]])
+    secrets = secret_values([task["source"], task["destination"]], SECRET_FIELDS | set(task["secretFields"]))
     report = Report(STDOUT)
     try:
         log_to(task["logPath"])

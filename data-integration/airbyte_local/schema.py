@@ -58,13 +58,18 @@ class Column:
 
 @dataclass(frozen=True)
 class SourceStream:
-    """A table that can be read."""
+    """A table that can be read, or what a connector offers as a stream: then it says itself which cursor it has, whether it
+    chooses that (`own_cursor`), and whether it can be read incrementally.
+    """
 
     namespace: str
     name: str
     columns: tuple[Column, ...]
     primary_key: tuple[str, ...]
     references: frozenset[tuple[str, str]] = frozenset()  # the tables that its foreign keys point to
+    cursors: tuple[str, ...] | None = None  # of a connector's stream: its default cursor, if it has one
+    own_cursor: bool = False
+    incremental: bool | None = None
 
     def column(self, name: str) -> Column | None:
         return next((column for column in self.columns if column.name == name), None)
@@ -72,6 +77,8 @@ class SourceStream:
     @property
     def cursor_candidates(self) -> tuple[str, ...]:
         """Columns whose order can say what is new; time stamps first, the last one defined before the others."""
+        if self.cursors is not None:
+            return self.cursors
         able = [column for column in self.columns if column.type.kind in CURSOR_KINDS]
         able.sort(key=lambda column: column.type.kind in TIME_CURSOR_KINDS)
         return tuple(column.name for column in reversed(able))
@@ -97,6 +104,9 @@ class StreamPlan:
     target_table: str
     references: frozenset[tuple[str, str]] = frozenset()
     captured: bool = False  # its changes come from the source's log
+    emitted: bool = (
+        False  # its rows come one by one from a connector, in an order, and may have been changed on the way
+    )
 
     @property
     def key(self) -> tuple[str, str]:
@@ -104,12 +114,17 @@ class StreamPlan:
 
     @property
     def label(self) -> str:
-        return f"{self.namespace}.{self.name}"
+        return label(self.namespace, self.name)
+
+
+def label(namespace: str, name: str) -> str:
+    """A stream's name for people; a connector's stream need not have a namespace."""
+    return f"{namespace}.{name}" if namespace else name
 
 
 @dataclass
 class StreamState:
-    """Where a stream stands: the cursor's text form, and what that position and the table depend on.
+    """Where a stream stands: the cursor's text form (of a connector: its `blob`), and what position and table depend on.
 
     `columns`, `identities`: the columns of the last sync with their types in the source, and which columns they were;
     None in a state that an older version left.
@@ -123,6 +138,7 @@ class StreamState:
     columns: dict[str, str] | None = None
     identities: dict[str, str] | None = None
     captured: bool = False
+    blob: Any = None  # what a connector wants back to go on from here
 
 
 @dataclass

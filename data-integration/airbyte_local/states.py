@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airbyte_local.enums import APPEND_MODES, SyncMode
+from airbyte_local.enums import APPEND_MODES, INCREMENTAL_MODES, SyncMode
 from airbyte_local.schema import StreamPlan, StreamState
 from elt.errors import EltError
 
@@ -50,6 +50,7 @@ def usable(plan: StreamPlan, saved: StreamState | None) -> StreamState:
         )
     if saved.cursor_field == state.cursor_field:
         state.cursor = saved.cursor
+        state.blob = saved.blob if plan.mode in INCREMENTAL_MODES else None
     state.columns, state.identities = saved.columns, saved.identities
     return state
 

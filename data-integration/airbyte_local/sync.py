@@ -6,19 +6,22 @@ import logging
 from datetime import UTC, datetime
 from typing import Any
 
-from airbyte_local import by_capture, by_cursor
+from airbyte_local import by_capture, by_cursor, by_messages
 from airbyte_local.configure import plans, targets
 from airbyte_local.destinations import open_destination
 from airbyte_local.destinations.base import SyncRecord
 from airbyte_local.enums import JobType
 from airbyte_local.failures import Failures
 from airbyte_local.jobs.report import Report
-from airbyte_local.schema import ConnectionState
+from airbyte_local.schema import ConnectionState, label
 from airbyte_local.sources import open_source
+from airbyte_local.sources.base import Reading
 from airbyte_local.states import emptied
 from airbyte_local.work import Work
 
 log = logging.getLogger(__name__)
+
+LOADS = {Reading.CURSOR: by_cursor.load, Reading.CAPTURE: by_capture.load, Reading.MESSAGES: by_messages.load}
 
 
 def run(task: dict[str, Any], report: Report) -> None:
@@ -45,7 +48,8 @@ def sync(task: dict[str, Any], report: Report, refresh: bool) -> None:
         if not failures.remaining(planned):
             failures.end(0)
         with destination.open(task["jobId"]) as warehouse:
-            work = Work(source, warehouse, report, refresh, connection_id, warehouse.state(connection_id))
+            saved = warehouse.state(connection_id)
+            work = Work(source, warehouse, report, refresh, connection_id, task["jobId"], saved)
             if not refresh:
                 source.check_position(work.saved.position)
             for plan in failures.remaining(planned):
@@ -55,10 +59,8 @@ def sync(task: dict[str, Any], report: Report, refresh: bool) -> None:
             report.begin(work.plans, failures.reasons())
             if not work.plans:
                 failures.end(0)
-            for plan in work.plans:
-                warehouse.prepare(plan, work.tables[plan.key])
             with report.telling():
-                reached, watermark = by_cursor.load(work) if source.capture is None else by_capture.load(work)
+                reached, watermark = LOADS[source.reading](work)
                 for key, rows in warehouse.settle().items():
                     report.written(key, rows)
             record = SyncRecord(
@@ -82,7 +84,7 @@ def clear(task: dict[str, Any], report: Report) -> None:
     with destination.open(task["jobId"]) as warehouse:
         saved = warehouse.state(task["connectionId"])
         for key, table in targets(task, saved.streams, destination).items():
-            log.info("%s: %s rows cleared", ".".join(key), f"{warehouse.clear(*table):,}")
+            log.info("%s: %s rows cleared", label(*key), f"{warehouse.clear(*table):,}")
             saved.streams[key] = emptied(saved.streams.get(key))
         warehouse.commit(task["connectionId"], ConnectionState(saved.streams))
     report.committed()

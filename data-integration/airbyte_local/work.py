@@ -22,6 +22,7 @@ class Work:
     report: Report
     refresh: bool
     connection_id: str
+    job_id: int
     saved: ConnectionState
     plans: list[StreamPlan] = field(default_factory=list)
     states: dict[Key, StreamState] = field(default_factory=dict)
@@ -32,6 +33,10 @@ class Work:
         saved = self.saved.streams.get(plan.key)
         self.states[plan.key] = fresh(plan, saved) if self.refresh else usable(plan, saved)
         self.tables[plan.key] = self.warehouse.fitting(plan, self.states[plan.key], anew=self.refresh)
+
+    def prepare(self, plan: StreamPlan) -> None:
+        """Make the stream's table, or make it fit."""
+        self.warehouse.prepare(plan, self.tables[plan.key])
 
     def begin(self, plan: StreamPlan) -> StreamState:
         """The stream's state, while its rows are loaded."""

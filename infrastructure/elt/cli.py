@@ -20,6 +20,7 @@ COMMANDS = {
     "source": ("adventureworks.cli:source", "Fill the source database: load, generate."),
     "shop": ("adventureworks.cli:shop", "Let the shop trade: a day, or live."),
     "airbyte": ("airbyte_config.cli:airbyte", "Connections as code, and their jobs."),
+    "connectors": ("airbyte_local.connectors:connectors", "Airbyte connectors beside the built-in ones."),
     "sync": ("airbyte_config.cli:sync", "Run one sync job and wait for it."),
     "run": ("elt.dagrun:run", "Trigger the DAG and watch its run."),
     "build": ("elt.build:build", "dbt build on the configured target."),

@@ -64,6 +64,8 @@ class Settings(BaseSettings):
     airbyte_encryption_key: SecretStr
     airbyte_destination: str = "duckdb"
     airbyte_workspace: str = ""  # its name or id; empty: the first one
+    airbyte_connectors: str = ""  # further folders of connectors, with `:` between
+    airbyte_connector_silence_seconds: float = 3600  # after so long without a word a connector has failed
 
     snowflake_host: str = ""  # ACCOUNT.snowflakecomputing.com; empty: not used
     snowflake_loader_user: str = "AIRBYTE"

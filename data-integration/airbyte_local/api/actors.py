@@ -25,13 +25,14 @@ def get_actor(store: Store, kind: ActorKind, key: str) -> dict[str, Any]:
 
 def shown(row: dict[str, Any]) -> dict[str, Any]:
     kind = ActorKind(row["kind"])
+    definition = definition_of(kind, row["type"])
     return {
         f"{kind}Id": row["id"],
         "name": row["name"],
         f"{kind}Type": row["type"],
-        "definitionId": definition_of(kind, row["type"]).id,
+        "definitionId": definition.id,
         "workspaceId": row["workspace_id"],
-        "configuration": masked(row["configuration"]),
+        "configuration": masked(row["configuration"], definition.secret_fields),
         "createdAt": row["created_at"],
     }
 
@@ -43,7 +44,8 @@ def actor_router(kind: ActorKind) -> APIRouter:
     def changed(store: Store, key: str, name: str, configuration: dict[str, Any]) -> dict[str, Any]:
         row = get_actor(store, kind, key)
         definition = definition_of(kind, row["type"])
-        complete = {f"{kind}Type": row["type"]} | unmasked(configuration, row["configuration"])
+        given = unmasked(configuration, row["configuration"], definition.secret_fields)
+        complete = {f"{kind}Type": row["type"]} | given
         validate(definition, complete)
         return shown(store.update_actor(kind, key, name, complete))
 

@@ -22,6 +22,9 @@ from pydantic import (
 
 from airbyte_local.api.problems import Problem, field_path, invalid
 from airbyte_local.enums import ActorKind
+from airbyte_local.masking import SECRET_FIELDS
+from airbyte_local.sources.connector.registry import Connector, connectors
+from airbyte_local.sources.connector.specification import marked_secret, wrong_fields
 
 
 class Configuration(BaseModel):
@@ -123,13 +126,23 @@ class DestinationDuckdb(Configuration):
 
 @dataclass(frozen=True)
 class Definition:
-    """A connector type: its id in Airbyte's registry, its type and name, the shape of its configuration."""
+    """A connector type: its id in Airbyte's registry, its type and name, the shape of its configuration.
+
+    `model`: of what is built in; else it is a `connector`, whose own specification holds.
+    """
 
     kind: ActorKind
     id: str
     type: str
     name: str
-    model: type[Configuration]
+    model: type[Configuration] | None = None
+    connector: Connector | None = None
+
+    @property
+    def secret_fields(self) -> frozenset[str]:
+        return SECRET_FIELDS | (
+            marked_secret(self.connector.specification) if self.connector else frozenset()
+        )
 
 
 DEFINITIONS = (
@@ -142,19 +155,39 @@ DEFINITIONS = (
 )
 
 
+def definitions() -> list[Definition]:
+    """What is built in, then every connector that is there now. Raises EltError that names a connector's faulty file."""
+    found = connectors().values()
+    return [
+        *DEFINITIONS,
+        *(
+            Definition(ActorKind.SOURCE, one.definition_id, one.type, one.name, connector=one)
+            for one in found
+        ),
+    ]
+
+
+def cursor_needed(source: dict[str, Any]) -> bool:
+    """Whether an incremental stream of this source needs a cursorField; a connector says that itself, when it is asked."""
+    return definition_of(ActorKind.SOURCE, source["type"]).model is not None and not captures(
+        source["configuration"]
+    )
+
+
 def captures(configuration: dict[str, Any]) -> bool:
     """Whether a source reads changes, not by cursor."""
     return (configuration.get("replication_method") or {}).get("method") == "CDC"
 
 
 def definition_of(kind: ActorKind, type_: str) -> Definition:
-    """The definition of a stored actor."""
-    return next(one for one in DEFINITIONS if (one.kind, one.type) == (kind, type_))
+    """The definition of a stored actor; without a name or id of its own when its connector is there no more."""
+    known = (one for one in definitions() if (one.kind, one.type) == (kind, type_))
+    return next(known, Definition(kind, "", type_, type_))
 
 
 def find_definition(kind: ActorKind, configuration: dict[str, Any], definition_id: str | None) -> Definition:
     """By `configuration.sourceType` (or destinationType), else by definition id. Raises a 422 that names the field."""
-    known = [one for one in DEFINITIONS if one.kind == kind]
+    known = [one for one in definitions() if one.kind == kind]
     types = ", ".join(one.type for one in known)
     type_field = f"{kind}Type"
     wanted = configuration.get(type_field)
@@ -170,16 +203,27 @@ def find_definition(kind: ActorKind, configuration: dict[str, Any], definition_i
 
 def validate(definition: Definition, configuration: dict[str, Any]) -> None:
     """Raises a 422 problem that names each wrong field."""
+    if definition.connector is not None:
+        found = list(wrong_fields(definition.connector.specification, configuration))
+        _refuse(found)
+        return
     try:
         definition.model.model_validate(configuration)
     except ValidationError as error:
         # the value itself is never repeated: it may be a secret
+        found = error.errors(include_input=False, include_url=False)
+        _refuse([(item["loc"], _message(item)) for item in found])
+
+
+def _refuse(wrong: list[tuple[tuple[Any, ...], str]]) -> None:
+    """Raises the 422 for wrong fields, each with its path within the configuration, if there are any."""
+    if wrong:
         errors = [
-            {"field": field_path(("configuration", *item["loc"])), "message": _message(item)}
-            for item in error.errors(include_input=False, include_url=False)
+            {"field": field_path(("configuration", *path)), "message": message} for path, message in wrong
         ]
-        detail = "; ".join(f"{item['field']}: {item['message']}" for item in errors)
-        raise Problem(422, detail, errors=errors) from None
+        raise Problem(
+            422, "; ".join(f"{item['field']}: {item['message']}" for item in errors), errors=errors
+        ) from None
 
 
 def _message(item: dict[str, Any]) -> str:

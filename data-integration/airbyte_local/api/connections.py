@@ -16,7 +16,7 @@ from airbyte_local.api.common import (
     WorkspaceIds,
     page,
 )
-from airbyte_local.api.configurations import captures
+from airbyte_local.api.configurations import captures, cursor_needed
 from airbyte_local.api.problems import Problem, invalid, not_found
 from airbyte_local.api.schemas import ConnectionCreate, ConnectionPatch, StreamConfiguration
 from airbyte_local.api.schemas import Request as Body
@@ -71,7 +71,7 @@ def create_connection(body: ConnectionCreate, store: StoreOf, scheduler: Schedul
     if not given.get("configurations", {}).get("streams"):
         given["configurations"] = {"streams": _every_stream(source)}
     complete = {"name": f"{source['name']} → {destination['name']}", **DEFAULTS, **given}
-    _check(complete, captures(source["configuration"]))
+    _check(complete, source)
     due = _due(complete)
     ends = source["workspace_id"], source["id"], destination["id"]
     row = store.add_connection(*ends, complete, tag_ids, due)
@@ -105,7 +105,7 @@ def patch_connection(
     row = get_connection(store, connection_id)
     complete = row["body"] | _given(body)
     source = get_actor(store, ActorKind.SOURCE, row["source_id"])
-    _check(complete, captures(source["configuration"]))
+    _check(complete, source)
     same = all(complete[field] == row["body"][field] for field in ("schedule", "status"))
     due = row["next_run"] if same else _due(complete)
     row = store.update_connection(connection_id, complete, _tag_ids(store, row["workspace_id"], body), due)
@@ -144,14 +144,15 @@ def _every_stream(source: dict[str, Any]) -> list[dict[str, Any]]:
     """Airbyte's default for a connection without a list: every stream, refreshed in full."""
     return [
         StreamConfiguration(
-            name=stream.name, namespace=stream.namespace, sync_mode=SyncMode.FULL_REFRESH_OVERWRITE
+            name=stream.name, namespace=stream.namespace or None, sync_mode=SyncMode.FULL_REFRESH_OVERWRITE
         ).model_dump(mode="json", by_alias=True, exclude_none=True)
         for stream in discovered(source)
     ]
 
 
-def _check(body: dict[str, Any], captured: bool) -> None:
+def _check(body: dict[str, Any], source: dict[str, Any]) -> None:
     """What one field says about another. Raises a 422 that names the field."""
+    captured, cursor = captures(source["configuration"]), cursor_needed(source)
     seen = set()
     for index, stream in enumerate(body["configurations"]["streams"]):
         at = f"configurations.streams[{index}]"
@@ -163,7 +164,7 @@ def _check(body: dict[str, Any], captured: bool) -> None:
             raise invalid(
                 f"{at}.syncMode", "incremental_append is not available with change data capture here"
             )
-        if not captured and stream["syncMode"] in INCREMENTAL_MODES and not stream.get("cursorField"):
+        if cursor and stream["syncMode"] in INCREMENTAL_MODES and not stream.get("cursorField"):
             raise invalid(f"{at}.cursorField", f"is required for {stream['syncMode']}")
         selected = [field["fieldPath"][0] for field in stream.get("selectedFields", [])]
         needed = {

@@ -1,4 +1,5 @@
-"""Connector definitions of a workspace: the ones built in, the same in every workspace. None can be added."""
+"""Connector definitions of a workspace: those built in and the connectors' folders, the same in every workspace. None can be
+added through the API."""
 
 from __future__ import annotations
 
@@ -7,12 +8,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 
 from airbyte_local.api.common import StoreOf
-from airbyte_local.api.configurations import DEFINITIONS, Definition
+from airbyte_local.api.configurations import Definition, definitions
 from airbyte_local.api.problems import Problem, not_found
 from airbyte_local.api.workspaces import get_workspace
 from airbyte_local.enums import ActorKind
 
-FIXED = "this server's connectors are built in: it runs no images, and definitions cannot be added or changed"
+FIXED = (
+    "this server runs no images: its connectors are built in or folders, and cannot be added or changed here"
+)
 
 
 def existing_workspace(workspace_id: str, store: StoreOf) -> str:
@@ -24,28 +27,33 @@ WorkspaceOf = Annotated[str, Depends(existing_workspace)]
 
 
 def shown(definition: Definition) -> dict[str, Any]:
+    connector = definition.connector
     return {
         "id": definition.id,
         "name": definition.name,
         "dockerRepository": f"airbyte/{definition.kind}-{definition.type}",
-        "dockerImageTag": "built-in",
-        "documentationUrl": f"https://docs.airbyte.com/integrations/{definition.kind}s/{definition.type}",
+        "dockerImageTag": connector.version if connector else "built-in",
+        "documentationUrl": (connector and connector.documentation)
+        or f"https://docs.airbyte.com/integrations/{definition.kind}s/{definition.type}",
     }
 
 
 def definition_router(kind: ActorKind) -> APIRouter:
     """The routes of `/workspaces/{workspaceId}/definitions/sources` or `…/destinations`."""
     router = APIRouter(prefix=f"/workspaces/{{workspace_id}}/definitions/{kind}s", tags=["definitions"])
-    known = {one.id: one for one in DEFINITIONS if one.kind == kind}
+
+    def known() -> dict[str, Definition]:
+        return {one.id: one for one in definitions() if one.kind == kind}
 
     def found(definition_id: str) -> Definition:
-        if definition_id not in known:
+        there = known()
+        if definition_id not in there:
             raise not_found(f"{kind} definition", definition_id)
-        return known[definition_id]
+        return there[definition_id]
 
     @router.get("", name=f"list {kind} definitions")
     def list_(_: WorkspaceOf) -> dict[str, Any]:
-        return {"data": [shown(one) for one in known.values()]}
+        return {"data": [shown(one) for one in known().values()]}
 
     @router.get("/{definition_id}", name=f"get {kind} definition")
     def read(_: WorkspaceOf, definition_id: str) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from elt.errors import EltError
+
 TITLES = {
     400: "bad-request",
     401: "unauthorized",
@@ -76,6 +78,10 @@ def install(app: FastAPI) -> None:
         return answer(
             422, "; ".join(f"{item['field']}: {item['message']}" for item in errors), {"errors": errors}
         )
+
+    @app.exception_handler(EltError)
+    async def faulty(_: Request, error: EltError) -> JSONResponse:
+        return answer(500, str(error), {})  # something on the server's machine, which its owner can mend
 
     @app.exception_handler(Exception)
     async def unforeseen(_: Request, error: Exception) -> JSONResponse:

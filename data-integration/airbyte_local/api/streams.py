@@ -12,6 +12,7 @@ from airbyte_local.api.configurations import captures
 from airbyte_local.api.problems import Problem
 from airbyte_local.enums import ActorKind, SyncMode
 from airbyte_local.schema import SourceStream
+from airbyte_local.sources import open_source
 from elt.errors import EltError
 
 router = APIRouter(prefix="/streams", tags=["streams"])
@@ -19,10 +20,8 @@ router = APIRouter(prefix="/streams", tags=["streams"])
 
 def discovered(source: dict[str, Any]) -> list[SourceStream]:
     """The streams of a source row. Raises a 400 with the exact reason when the source cannot be read."""
-    from airbyte_local.sources.postgres import PostgresSource  # drivers are loaded when they are needed
-
     try:
-        with PostgresSource(source["configuration"]) as opened:
+        with open_source(source, own_group=True) as opened:  # drivers are loaded when they are needed
             return list(opened.discover())
     except EltError as error:
         raise Problem(400, str(error), sourceId=source["id"]) from None
@@ -45,16 +44,17 @@ def list_streams(
 
 def shown(stream: SourceStream, captured: bool) -> dict[str, Any]:
     modes = [SyncMode.FULL_REFRESH_OVERWRITE, SyncMode.FULL_REFRESH_APPEND]
-    if stream.primary_key if captured else stream.cursor_candidates:
+    by_cursor = bool(stream.cursor_candidates) if stream.incremental is None else stream.incremental
+    if stream.primary_key if captured else by_cursor:
         modes.append(SyncMode.INCREMENTAL_DEDUPED_HISTORY)
-    if stream.cursor_candidates and not captured:
+    if by_cursor and not captured:
         modes.append(SyncMode.INCREMENTAL_APPEND)
     return {
         "streamName": stream.name,
-        "streamnamespace": stream.namespace,
+        "streamnamespace": stream.namespace or None,
         "syncModes": modes,
         "defaultCursorField": [] if captured else list(stream.cursor_candidates[:1]),
-        "sourceDefinedCursorField": captured,
+        "sourceDefinedCursorField": captured or stream.own_cursor,
         "sourceDefinedPrimaryKey": [[column] for column in stream.primary_key],
         "propertyFields": [[column.name] for column in stream.columns],
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
@@ -30,7 +30,9 @@ INTERNAL_SCHEMA = "airbyte_internal"
 
 
 class Write(StrEnum):
-    """How a stream's rows get into its table."""
+    """How a stream's rows get into its table. Merged rows of an emitted stream replace one only if their cursor is not less
+    (a missing one is the least): the connector sends them in any order, and may send some again.
+    """
 
     INSERT = "insert"  # as they come
     MERGE = "merge"  # by primary key
@@ -56,6 +58,11 @@ class Target:
     gone: tuple[str, ...] = ()
     rewrite: bool = False
 
+    def following(self, plan: StreamPlan) -> Target:
+        """The same table, when rows of this sync are in it already."""
+        write = Write.MERGE if plan.primary_key else Write.INSERT
+        return replace(self, create=False, write=write, add=(), retype=())
+
 
 @dataclass(frozen=True)
 class Moment:
@@ -78,7 +85,12 @@ class SyncRecord:
 
 
 class Session(Protocol):
-    """An open warehouse in one transaction; what is not committed is as if it had never been."""
+    """An open warehouse in a transaction; what is not committed is as if it had never been.
+
+    `commit` begins the next transaction: a connector's rows are committed with each of its states that is saved, and only
+    the last commit has a record. A stream may be loaded many times, then; its table is prepared before its first load, and
+    directly after opening or a commit, since preparing may commit by itself.
+    """
 
     def state(self, connection_id: str) -> ConnectionState: ...
 

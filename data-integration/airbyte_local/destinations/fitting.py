@@ -93,7 +93,7 @@ def fitting(
     stale = stale or any(name != RAW_ID for name, _ in (*add, *retype))
     return Target(
         create=False,
-        write=WRITES[plan.mode],
+        write=_write(plan),
         from_start=anew or (stale and plan.mode == SyncMode.INCREMENTAL_DEDUPED_HISTORY),
         types=types,
         add=add,
@@ -114,11 +114,11 @@ def _keeps(dialect: Dialect, plan: StreamPlan, present: dict[str, str], state: S
     return True
 
 
-WRITES = {
-    SyncMode.FULL_REFRESH_APPEND: Write.INSERT,
-    SyncMode.INCREMENTAL_APPEND: Write.APPEND,
-    SyncMode.INCREMENTAL_DEDUPED_HISTORY: Write.MERGE,
-}
+def _write(plan: StreamPlan) -> Write:
+    """How rows get into a table that is there. A connector's rows are appended as it sends them."""
+    if plan.mode == SyncMode.INCREMENTAL_DEDUPED_HISTORY:
+        return Write.MERGE
+    return Write.APPEND if plan.mode == SyncMode.INCREMENTAL_APPEND and not plan.emitted else Write.INSERT
 
 
 def _types(dialect: Dialect, plan: StreamPlan, present: dict[str, str], state: StreamState) -> dict[str, str]:

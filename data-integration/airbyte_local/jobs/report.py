@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from airbyte_local.enums import JobStatus
-from airbyte_local.schema import StreamPlan
+from airbyte_local.schema import StreamPlan, label
 from airbyte_local.sources.base import Watermark
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Report:
             self._streams[plan.key] = figures(plan.key, "pending")
         for key, reason in failed.items():
             self._streams[key] = figures(key, "failed") | {"reason": reason}
-            log.error("%s is not loaded: %s", ".".join(key), reason)
+            log.error("%s is not loaded: %s", label(*key), reason)
         log.info("%d streams", len(self._streams) - len(failed))
         self._tell_progress()
 
@@ -60,6 +60,7 @@ class Report:
         finally:
             ended.set()
             teller.join()
+            self._tell_progress()
 
     def watermark(self, watermark: Watermark) -> None:
         log.info("cursors are saved up to %s", watermark.at.isoformat())
@@ -96,7 +97,20 @@ class Report:
         """Rows of a stream got into its table only now, after all were read."""
         stream = self._streams[key]
         self._streams[key] = {**stream, "rowsWritten": stream["rowsWritten"] + rows}
-        log.info("%s: %s rows written", ".".join(key), f"{rows:,}")
+        log.info("%s: %s rows written", label(*key), f"{rows:,}")
+
+    def wrote(self, plan: StreamPlan, rows: int, bytes_: int, written: int) -> None:
+        """Some of a stream's rows are committed, while more may come."""
+        self._figure(plan, rows, bytes_, rowsWritten=written)
+
+    def failed(self, plan: StreamPlan, rows: int, bytes_: int, written: int, reason: str) -> None:
+        """A stream broke off; what was written of it stays."""
+        self._figure(plan, rows, bytes_, rowsWritten=written, status="failed", reason=reason)
+
+    def configuration(self, configuration: dict[str, Any]) -> None:
+        """The connector wants this configuration to be kept: the server does that."""
+        log.info("the connector has changed its configuration")
+        self._tell({"event": "configuration", "configuration": configuration})
 
     def committed(self) -> None:
         rows, written = self._sum("rowsSynced"), self._sum("rowsWritten")

@@ -7,8 +7,10 @@ tells its progress and its result as JSON lines on standard output; its standard
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import os
 import signal
 import sqlite3
 import subprocess
@@ -19,6 +21,7 @@ from typing import Any
 
 from airbyte_local.enums import ActorKind, JobStatus, JobType
 from airbyte_local.jobs.processes import Processes
+from airbyte_local.sources.connector.registry import secret_fields
 from airbyte_local.store import Store
 
 log = logging.getLogger(__name__)
@@ -129,6 +132,7 @@ class JobRunner:
             "connectionName": body["name"],
             "source": {"type": source["type"], "configuration": source["configuration"]},
             "destination": {"type": destination["type"], "configuration": destination["configuration"]},
+            "secretFields": sorted(secret_fields(source["type"])),
             "streams": body["configurations"]["streams"],
             "namespaceDefinition": body["namespaceDefinition"],
             "namespaceFormat": body["namespaceFormat"],
@@ -149,6 +153,7 @@ class JobRunner:
         except (OSError, ValueError, sqlite3.Error):
             log.exception("job %s: lost its process's words", job_id)
         process.stdout.close()
+        end_group(process)
         code = process.wait()
         process.stdin.close()
         with self._lock:
@@ -167,11 +172,21 @@ class JobRunner:
         """Store a progress event; return a result event."""
         if event["event"] == "result":
             return JobStatus(event["status"]), event.get("reason")
+        if event["event"] == "configuration":
+            self._keep(job_id, event["configuration"])
+            return None
         try:
             self._store.progress(job_id, event["rows"], event["bytes"], event["streams"])
         except sqlite3.Error:  # a full disk, say: the sync itself may still succeed
             log.exception("job %s: its progress cannot be stored", job_id)
         return None
+
+    def _keep(self, job_id: int, configuration: dict[str, Any]) -> None:
+        """A connector's new configuration into the store: the next job starts with it."""
+        connection = self._store.connection(self._store.job(job_id)["connection_id"])
+        source = self._store.actor(ActorKind.SOURCE, connection["source_id"])
+        complete = {"sourceType": source["type"]} | configuration
+        self._store.update_actor(ActorKind.SOURCE, source["id"], source["name"], complete)
 
     def _last_word(self, job_id: int, status: JobStatus, reason: str | None) -> None:
         """Store the end of a job; with the disk full, try until there is room (a job must not stay `running`)."""
@@ -185,6 +200,16 @@ class JobRunner:
                 time.sleep(1)
             else:
                 return
+
+
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """Wait for the end of a job, then end what it has started and left: a connector, when the job was killed.
+
+    The job is not reaped before that, so that its id, which is its group's, is not another's yet.
+    """
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def death(code: int) -> str:

@@ -1,4 +1,4 @@
-"""Where data comes from: a folder per source type."""
+"""Where data comes from: a folder per source type, and one for all connectors."""
 
 from __future__ import annotations
 
@@ -8,8 +8,14 @@ from typing import Any
 from airbyte_local.sources.base import Source
 
 
-def open_source(actor: dict[str, Any]) -> AbstractContextManager[Source]:
-    """The source of a task: `{"type": …, "configuration": …}`."""
-    from airbyte_local.sources.postgres import PostgresSource
+def open_source(actor: dict[str, Any], *, own_group: bool = False) -> AbstractContextManager[Source]:
+    """The source of a task: `{"type": …, "configuration": …}`. What is not built in is a connector; a caller that is no job
+    process has its processes end as a group of their own.
+    """
+    if actor["type"] == "postgres":
+        from airbyte_local.sources.postgres import PostgresSource
 
-    return {"postgres": PostgresSource}[actor["type"]](actor["configuration"])
+        return PostgresSource(actor["configuration"])
+    from airbyte_local.sources.connector.source import ConnectorSource
+
+    return ConnectorSource(actor["type"], actor["configuration"], own_group=own_group)

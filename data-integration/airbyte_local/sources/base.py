@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airbyte_local.schema import Column, SourceStream, StreamPlan
@@ -36,9 +37,17 @@ class StreamStart:
 @dataclass(frozen=True)
 class StreamBatch:
     """Rows. Columns are the plan's, in its order; decimals and JSON travel as text, infinite moments as the greatest
-    integer of their type and its negative."""
+    integer of their type and its negative. Of an emitted stream two more follow: SEQUENCE and CHANGES."""
 
     batch: pa.RecordBatch
+
+
+SEQUENCE = (
+    "#sequence"  # an integer that grows with every row of the sync: the later of two rows has the greater one
+)
+CHANGES = (
+    "#changes"  # what `_airbyte_meta.changes` is to hold, a JSON list as text; null: nothing was changed
+)
 
 
 @dataclass(frozen=True)
@@ -106,15 +115,25 @@ class Capture(Protocol):
     def advance(self, position: int) -> None: ...
 
 
+class Reading(StrEnum):
+    """The ways to read a source, each a module of the sync."""
+
+    CURSOR = "by cursor"
+    CAPTURE = "by capture"
+    MESSAGES = "by messages"
+
+
 class Source(Protocol):
-    """An open source."""
+    """An open source. One that is read by messages is a connector: of what follows after `check_cursor` it has nothing."""
+
+    reading: Reading
 
     def discover(self) -> Iterable[SourceStream]: ...
 
     def why_missing(self, namespace: str, name: str) -> EltError: ...
 
     position: dict[str, Any]
-    capture: Capture | None  # None: the source is read by cursor
+    capture: Capture | None
 
     def check_position(self, saved: dict[str, Any] | None) -> None: ...
 

@@ -299,7 +299,7 @@ def test_lists_come_in_pages(airbyte: AirbyteServer, workspace: str) -> None:
         ("/sources", {"name": "s", "configuration": POSTGRES}, "workspaceId"),
         ("/sources", {"name": "s", "workspaceId": NOWHERE, "configuration": POSTGRES}, "workspaceId"),
         ("/sources", {"name": "s", "workspaceId": "W", "configuration": {}}, "configuration.sourceType"),
-        ("/sources", {"name": "s", "workspaceId": "W", "configuration": {"sourceType": "faker"}}, "configuration.sourceType"),
+        ("/sources", {"name": "s", "workspaceId": "W", "configuration": {"sourceType": "unheard-of"}}, "configuration.sourceType"),
         ("/sources", {"name": "s", "workspaceId": "W", "definitionId": NOWHERE, "configuration": {}}, "definitionId"),
         ("/sources", {"name": "s", "workspaceId": "W", "configuration": POSTGRES | {"port": 0}}, "configuration.port"),
         ("/sources", {"name": "s", "workspaceId": "W", "configuration": POSTGRES | {"hots": "x"}}, "configuration.hots"),

@@ -153,7 +153,7 @@ def walk_definitions(walk: Walk, workspace: str) -> None:
     update = models.UpdateDefinitionRequest(docker_image_tag="1", name="own")
     for kind in ("source", "destination"):
         group, word = f"{kind}_definitions", kind.title()
-        (listed,) = walk(f"{group}.list_{kind}_definitions", workspace_id=workspace).data
+        listed, *_ = walk(f"{group}.list_{kind}_definitions", workspace_id=workspace).data
         ids = {"workspace_id": workspace, "definition_id": listed.id}
         assert walk(f"{group}.get_{kind}_definition", **ids) == listed
         create = getattr(api, f"Create{word}DefinitionRequest")

@@ -8,10 +8,18 @@ was delivered at the boundary before is left out.
 
 from __future__ import annotations
 
-from airbyte_local.destinations.base import CDC_DELETED_AT, CDC_LSN, CDC_UPDATED_AT, METADATA_COLUMNS, Target
+from airbyte_local.destinations.base import (
+    CDC_DELETED_AT,
+    CDC_LSN,
+    CDC_UPDATED_AT,
+    META,
+    METADATA_COLUMNS,
+    Target,
+)
 from airbyte_local.destinations.duckdb.ddl import table_name
 from airbyte_local.destinations.duckdb.types import arrived
 from airbyte_local.schema import StreamPlan
+from airbyte_local.sources.base import CHANGES, SEQUENCE
 from elt.quoting import literal, quoted
 
 ARRIVING = "arriving"  # the registered Arrow stream
@@ -20,13 +28,18 @@ STAGED = "temp.staged"
 # the row's own id, when it was read, by which sync, of which generation; bound as ($extracted_at, $meta, $generation)
 METADATA_VALUES = ("uuid()", "$extracted_at::timestamptz", "$meta::json", "$generation::bigint")
 METADATA = dict(zip(METADATA_COLUMNS, METADATA_VALUES, strict=True))
+# of an emitted row; its list of changes completes the meta of all
+EMITTED = {
+    META: f"case when {quoted(CHANGES)} is null then $meta::json"
+    f" else json_merge_patch($meta::json, json_object('changes', {quoted(CHANGES)}::json)) end"
+}
 # of a row in a snapshot; bound as ($lsn, $at)
 SNAPSHOT = {CDC_LSN: "$lsn::bigint", CDC_UPDATED_AT: "$at::varchar", CDC_DELETED_AT: "null"}
 
 
 def extra_values(plan: StreamPlan) -> dict[str, str]:
     """What is written into the columns besides the source's, when rows are loaded as a whole."""
-    return (SNAPSHOT if plan.captured else {}) | METADATA
+    return (SNAPSHOT if plan.captured else {}) | METADATA | (EMITTED if plan.emitted else {})
 
 
 def _names(plan: StreamPlan) -> list[str]:
@@ -35,12 +48,16 @@ def _names(plan: StreamPlan) -> list[str]:
 
 def _arriving(plan: StreamPlan, target: Target) -> str:
     """The rows as they come, typed; one per key where the source does not promise that already."""
-    columns = ", ".join(arrived(column, target.types[column.name]) for column in plan.columns)
-    query = f"select {columns} from {ARRIVING}"
+    columns = [arrived(column, target.types[column.name]) for column in plan.columns]
+    order = [f"{quoted(plan.cursor.name)} desc nulls last"] if plan.cursor else []
+    if plan.emitted:
+        columns.append(quoted(CHANGES))
+        order.append(f"{quoted(SEQUENCE)} desc")
+    query = f"select {', '.join(columns)} from {ARRIVING}"
     if plan.primary_key and not plan.key_is_unique:
         key = ", ".join(map(quoted, plan.primary_key))
-        order = f" order by {quoted(plan.cursor.name)} desc nulls last" if plan.cursor else ""
-        query += f" qualify row_number() over (partition by {key}{order}) = 1"
+        by = f" order by {', '.join(order)}" if order else ""
+        query += f" qualify row_number() over (partition by {key}{by}) = 1"
     return query
 
 
@@ -97,6 +114,9 @@ def merge(plan: StreamPlan, target: Target) -> str:
         ]
         new += [f"{quoted(name)} = null" for name in target.gone]
         condition = "" if target.rewrite else f" and ({' or '.join(changed)})"
+        if plan.emitted and plan.cursor:
+            cursor = quoted(plan.cursor.name)
+            condition += f" and (t.{cursor} is null or s.{cursor} >= t.{cursor})"
         statement += f" when matched{condition} then update set {', '.join(new)}"
     columns = ", ".join([*names, *extra])
     rows = ", ".join([f"s.{name}" for name in names] + list(extra.values()))

@@ -79,7 +79,7 @@ class DuckdbDestination:
 
 
 class DuckdbSession:
-    """One transaction; without `commit` nothing of it remains."""
+    """Without `commit` nothing remains."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path, job_id: int) -> None:
         self._connection, self._path, self._job_id = connection, path, job_id
@@ -218,12 +218,12 @@ class DuckdbSession:
             return self._connection.execute(f"delete from {quoted(schema)}.{quoted(table)}").fetchone()[0]
 
     def commit(self, connection_id: str, reached: ConnectionState, record: SyncRecord | None = None) -> None:
-        """Data, state and, of a sync, its record, all at once."""
+        """Data, state and, of a sync, its record, all at once; then the next transaction begins."""
         with self._explaining("committing"):
             state.write(self._connection, connection_id, reached, self._job_id)
             if record is not None:
                 state.add_record(self._connection, record, self._extracted_at)
-            self._connection.execute("commit")
+            self._connection.execute("commit; begin")
 
     def _is_empty(self, plan: StreamPlan) -> bool:
         query = f"select not exists (select 1 from {ddl.table_name(plan)})"

@@ -52,10 +52,13 @@ def other_with_slot(
 
 
 def next_moment(connection: duckdb.DuckDBPyConnection) -> datetime:
-    """Now, and in any case later than every earlier sync: what is built on `_airbyte_extracted_at` misses none."""
-    last = connection.execute(f"select epoch_us(max(extracted_at)) from {INTERNAL_SCHEMA}.syncs").fetchone()[
-        0
-    ]
+    """Now, and in any case later than every earlier sync, one that failed after a commit included: what is built on
+    `_airbyte_extracted_at` misses none.
+    """
+    last = connection.execute(
+        f"select epoch_us(greatest((select max(extracted_at) from {INTERNAL_SCHEMA}.syncs),"
+        f" (select max(committed_at) from {INTERNAL_SCHEMA}.state)))"
+    ).fetchone()[0]
     now = datetime.now(UTC)
     return (
         now if last is None else max(now, datetime.fromtimestamp(last / 1e6, UTC) + timedelta(microseconds=2))

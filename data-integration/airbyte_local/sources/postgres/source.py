@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from airbyte_local.schema import Column, SourceStream
+from airbyte_local.sources.base import Reading
 from airbyte_local.sources.postgres.cdc import Capture
 from airbyte_local.sources.postgres.check import check
 from airbyte_local.sources.postgres.connect import Address, connect, unreachable
@@ -43,6 +44,7 @@ class PostgresSource:
             captured = method.get("method") == "CDC"
             check(self._connection, self.address, by_cursor=not captured)
             self.capture = Capture(self._connection, self.address, method) if captured else None
+            self.reading = Reading.CAPTURE if captured else Reading.CURSOR
             self._clock = read_clock(self._connection)
             self.position = read_position(self._connection)
         except BaseException:

@@ -1,0 +1,231 @@
+"""Reading a connector: what it says, as it says it, committed with its states.
+
+Rows of an incremental stream wait until a state follows them. Rows and state are committed together: at once if there is
+time, and never so often that commits take more than a share of it; states that come faster share a commit. When the
+connector dies, all that its last states cover is committed, and the next sync goes on from there. A stream that is read as
+a whole takes its table's place when it is complete, with one commit; until then the table stays as it was.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from airbyte_local.batches import Batches, ReadAhead
+from airbyte_local.destinations.base import Target
+from airbyte_local.enums import INCREMENTAL_MODES
+from airbyte_local.failures import Key
+from airbyte_local.held import Held
+from airbyte_local.schema import ConnectionState, StreamPlan, StreamState
+from airbyte_local.sources.base import StreamBatch, StreamStart
+from airbyte_local.sources.connector.messages import Control, Item, Rows, State, Status
+from airbyte_local.sources.connector.rows import Typed
+from airbyte_local.work import Work
+from elt.errors import EltError
+
+log = logging.getLogger(__name__)
+
+COMMIT_SHARE = 0.1  # of the time, at most, goes into commits while the connector sends
+HELD_BYTES = 48 << 20  # of records as text, in all streams together
+
+
+def load(work: Work) -> tuple[ConnectionState, datetime]:
+    """Load the streams; returns what is reached, and when reading began. Raises EltError when the connector fails; what it
+    had vouched for is committed then.
+    """
+    began = datetime.now(UTC)
+    states = {plan.key: work.begin(plan) for plan in work.plans}
+    for plan in work.plans:
+        if work.tables[plan.key].from_start:
+            states[plan.key].blob = None
+    position = None if work.refresh else work.saved.position
+    with (
+        work.source.messages(work.plans, states, position, work.job_id) as (process, messages),
+        closing(Loading(work, process.scratch, position)) as loading,
+    ):
+        with ReadAhead(messages.blocks(), process.end) as blocks:
+            try:
+                for items in blocks:
+                    for item in items:
+                        loading.take(item)
+                    loading.commit_if_due()
+                loading.complete()
+            except EltError as error:
+                loading.stop(error)
+                raise
+        return loading.reached(), began
+
+
+@dataclass
+class Stream:
+    """A stream on its way. `fresh`: rows that no state covers yet. `held`: those to be committed with the next commit."""
+
+    plan: StreamPlan
+    state: StreamState
+    target: Target
+    whole: bool
+    typed: Typed
+    fresh: Held
+    held: Held
+    blob: Any = None
+    prepared: bool = False
+    complete: bool = False
+    incomplete: bool = False  # the connector says that it could not complete it
+    rows: int = 0
+    bytes: int = 0
+    written: int = 0
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there is something to commit: rows, a state, or that it is complete without any."""
+        return self.held.rows > 0 or self.blob is not self.state.blob or (self.complete and not self.prepared)
+
+    def batches(self) -> Batches:
+        rows = map(StreamBatch, self.held.batches())
+        return Batches(StreamStart(self.plan, self.typed.schema), rows, lambda *_: None)
+
+    def close(self) -> None:
+        self.fresh.clear()
+        self.held.clear()
+        self.typed.close()
+
+
+class Loading:
+    """From messages to commits."""
+
+    def __init__(self, work: Work, scratch: Path, position: dict[str, Any] | None) -> None:
+        self._work, self._warehouse, self._report = work, work.warehouse, work.report
+        self._position = position
+        self._streams: dict[Key, Stream] = {}
+        for plan in work.plans:
+            typed = Typed(plan, work.source.connector.label)
+            self._streams[plan.key] = Stream(
+                plan,
+                work.states[plan.key],
+                work.tables[plan.key],
+                whole=work.refresh or plan.mode not in INCREMENTAL_MODES,
+                typed=typed,
+                fresh=Held(typed, scratch),
+                held=Held(typed, scratch),
+                blob=work.states[plan.key].blob,
+            )
+        self._due = 0.0  # when the next commit may be
+        self._covered = False  # there is something to commit
+        self._held_bytes = 0
+
+    def take(self, item: Item) -> None:
+        """One message, or a run of records."""
+        if isinstance(item, Rows):
+            self._add(self._streams[item.key], item)
+        elif isinstance(item, State):
+            self._cover(item)
+        elif isinstance(item, Status) and item.key in self._streams:
+            stream = self._streams[item.key]
+            if item.status == "COMPLETE":
+                self._finish(stream)
+            stream.incomplete = item.status == "INCOMPLETE"
+        elif isinstance(item, Control):
+            self._report.configuration(item.configuration)
+
+    def commit_if_due(self) -> None:
+        if self._covered and time.monotonic() >= self._due:
+            self.commit()
+
+    def complete(self) -> None:
+        """The connector has ended well. Raises EltError when it could not complete some stream all the same."""
+        for stream in self._streams.values():
+            if not stream.complete and not stream.incomplete:
+                self._finish(stream)
+        if broken := [stream.plan.label for stream in self._streams.values() if stream.incomplete]:
+            raise EltError(
+                f"{self._work.source.connector.label}: stream {', '.join(broken)}: the connector could not complete it",
+                "see the job's log",
+            )
+
+    def stop(self, error: EltError) -> None:
+        """The connector has failed: keep what its states cover."""
+        with suppress(EltError):  # the first error is the one to tell
+            self.commit()
+        for stream in self._streams.values():
+            if not stream.complete:
+                self._report.failed(stream.plan, stream.rows, stream.bytes, stream.written, str(error))
+
+    def close(self) -> None:
+        for stream in self._streams.values():
+            stream.close()
+
+    def reached(self) -> ConnectionState:
+        """Where the connection stands after the last commit."""
+        begun = {key: stream.state for key, stream in self._streams.items() if stream.prepared}
+        return ConnectionState(self._work.saved.streams | begun, self._position)
+
+    def commit(self) -> None:
+        """Bring what is covered into the tables, with the states."""
+        started = time.monotonic()
+        ready = [stream for stream in self._streams.values() if stream.has_news]
+        for stream in ready:  # before anything is loaded into any
+            if not stream.prepared:
+                self._work.prepare(stream.plan)
+                stream.prepared = True
+        for stream in ready:
+            if stream.held.rows:
+                stream.written += self._warehouse.load(
+                    stream.plan, stream.target, stream.batches(), stream.state
+                )
+                stream.target = stream.target.following(stream.plan)
+                stream.held.clear()
+            stream.state.blob = stream.blob
+        for key, rows in self._warehouse.settle().items():
+            self._streams[key].written += rows
+        for stream in ready:
+            self._report.wrote(stream.plan, stream.rows, stream.bytes, stream.written)
+        self._warehouse.commit(self._work.connection_id, self.reached())
+        self._covered = False
+        now = time.monotonic()
+        self._due = now + (now - started) * (1 / COMMIT_SHARE - 1)
+
+    def _add(self, stream: Stream, run: Rows) -> None:
+        if stream.complete:
+            raise EltError(
+                f"{self._work.source.connector.label}: it sent records of {stream.plan.label} after it had said that the"
+                " stream is complete",
+                "report it to the connector's maintainer",
+            )
+        stream.fresh.add(run.lines, run.count)
+        stream.rows += run.count
+        stream.bytes += len(run.lines)
+        self._report.passed(stream.plan, stream.rows, stream.bytes)
+        self._held_bytes += len(run.lines)
+        if self._held_bytes > HELD_BYTES:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Commit what may be; what may not yet goes to disk."""
+        if any(stream.held.rows for stream in self._streams.values()):
+            self.commit()
+        for stream in self._streams.values():
+            stream.fresh.settle()
+        self._held_bytes = 0
+
+    def _cover(self, state: State) -> None:
+        """The rows so far belong to this state. The states of streams that are read as a whole are not kept."""
+        self._covered = True
+        if state.position is not None:
+            self._position = state.position
+        for key in self._streams if state.position is not None else state.blobs:
+            stream = self._streams.get(key)
+            if stream is not None and not stream.whole:
+                stream.held.take(stream.fresh)
+                stream.blob = state.blobs.get(key, stream.blob)
+
+    def _finish(self, stream: Stream) -> None:
+        """The stream is complete: all its rows count, also those after its last state."""
+        stream.held.take(stream.fresh)
+        stream.complete = True
+        self.commit()
+        self._report.loaded(stream.plan, stream.rows, stream.bytes, stream.written)

@@ -1,0 +1,273 @@
+"""What a connector says, told apart: runs of records, which stay text, and the few messages that mean something to us.
+
+Almost every line is a record of the stream of the line before, and begins like it: such a line is only looked at by its
+first bytes. All others are read as JSON. Text that is no JSON at all is logged, as Airbyte does (libraries print such things);
+a line that was meant to be a message and is not whole is an error, since data would be lost.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from airbyte_local.failures import Key
+from airbyte_local.schema import label
+from airbyte_local.sources.connector.process import Process, how_it_ended
+from elt.errors import EltError
+
+log = logging.getLogger(__name__)
+
+LEVELS = {"FATAL": 50, "ERROR": 40, "WARN": 30, "INFO": 20, "DEBUG": 10, "TRACE": 5}
+EXCERPT = 100
+HEAD = re.compile(
+    rb'\s*\{\s*"type"\s*:\s*"RECORD"\s*,\s*"record"\s*:\s*\{'
+    rb'((?:\s*"(?:stream|namespace)"\s*:\s*(?:"(?:[^"\\]|\\.)*"|null)\s*,)+)\s*"data"\s*:\s*\{'
+)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Records of one stream: their messages as lines of JSON."""
+
+    key: Key
+    lines: bytes
+    count: int
+
+
+@dataclass(frozen=True)
+class State:
+    """How far the connector has come; every record before it in its stream (or, without one, at all) belongs to it.
+
+    `blobs`: what each of these streams is to get back. `position`: what all share, in the form it is stored in.
+    """
+
+    blobs: dict[Key, Any]
+    position: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Status:
+    """A stream has STARTED, is RUNNING, COMPLETE or INCOMPLETE."""
+
+    key: Key
+    status: str
+
+
+@dataclass(frozen=True)
+class Control:
+    """The connector wants this configuration from now on: a token was renewed, say."""
+
+    configuration: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command was asked for: SPEC, CONNECTION_STATUS or CATALOG."""
+
+    type: str
+    content: dict[str, Any]
+
+
+Item = Rows | State | Status | Control | Answer
+
+_RECORD = object()
+NEVER = b"\n"  # no line begins so
+
+
+class Messages:
+    """Reads a process to its end. `streams`: those whose records are wanted."""
+
+    def __init__(self, process: Process, streams: Iterable[Key] = ()) -> None:
+        self.errors: dict[Key | None, str] = {}  # what it said went wrong, by stream
+        self.at: Key | None = None  # the stream that it spoke of last
+        self._process, self._label = process, process.connector.label
+        self._keys = set(streams)
+        self._by_name: dict[str, list[Key]] = {}
+        for key in self._keys:
+            self._by_name.setdefault(key[1], []).append(key)
+        self._key: Key | None = None  # the stream of the last record; None: one that is not wanted
+        self._head = NEVER  # how its next record begins
+        self._number = 0
+        self._last_log = self._last_error = ""
+        self._unwanted: set[str] = set()
+
+    def __iter__(self) -> Iterator[Item]:
+        """Raises EltError: a broken line, silence, an error that it reported, an exit code other than 0."""
+        for items in self.blocks():
+            yield from items
+
+    def blocks(self) -> Iterator[list[Item]]:
+        """The same, as much at a time as was read at once; an empty list while nothing comes."""
+        for block in self._process.blocks():
+            yield list(self._told_apart(block)) if block else []
+        code = self._process.exit_code()
+        if code == 0 and self._process.rest:
+            yield list(self._told_apart(self._process.rest + b"\n"))
+        if code or self.errors:
+            raise self.failure(code)
+
+    def failure(self, code: int = 0) -> EltError:
+        """What went wrong, in one line: the connector, the stream, its own reason or else its last useful words."""
+        doing = f"stream {label(*self.at)}" if self.at else self._process.command
+        found = [f"{f'stream {label(*key)}' if key else doing}: {text}" for key, text in self.errors.items()]
+        if code and not self.errors:
+            last = self._last_error or self._process.last_words or self._last_log
+            said = f"; the last it said: {shortened(last, 300)}" if last else ""
+            found = [f"{doing}: {how_it_ended(code)}{said}"]
+        return EltError(f"{self._label}: {'; '.join(found)}", "see the job's log" if self._keys else "")
+
+    def _told_apart(self, block: bytes) -> Iterator[Item]:
+        run: list[bytes] = []
+        for line in block[:-1].split(b"\n"):
+            self._number += 1
+            if line.startswith(self._head) and line[-1:] == b"}":
+                run.append(line)
+                continue
+            if not line or line.isspace():
+                continue
+            key = self._key
+            item = self._understood(line)
+            if run and (item is not _RECORD or self._key != key):
+                yield from self._rows(key, run)
+                run = []
+            if item is _RECORD:
+                run.append(line)
+            elif item is not None:
+                yield item
+        if run:
+            yield from self._rows(self._key, run)
+
+    def _rows(self, key: Key | None, run: list[bytes]) -> Iterator[Rows]:
+        if key is not None:
+            self.at = key
+            yield Rows(key, b"\n".join(run) + b"\n", len(run))
+
+    def _understood(self, line: bytes) -> Any:
+        """The item that a line is, `_RECORD`, or None for one that needs no more attention."""
+        head = HEAD.match(line)
+        if head and line[-1:] == b"}":
+            names = json.loads(b"{" + head[1].rstrip().removesuffix(b",") + b"}")
+            if "namespace" in names or len(self._by_name.get(names["stream"], ())) < 2:
+                self._key, self._head = self._key_of(names), head[0]
+                return _RECORD
+        message = self._parsed(line)
+        if message is None:
+            return None
+        try:
+            kind = message["type"]
+            if kind == "RECORD":
+                self._key, self._head = self._key_of(message["record"]), NEVER
+                message["record"]["data"].keys()
+                return _RECORD
+            return self._meaning(kind, message)
+        except (KeyError, TypeError, AttributeError):
+            raise self._broken(line) from None
+
+    def _parsed(self, line: bytes) -> dict[str, Any] | None:
+        """The line as a message; None when it is text that was not meant to be one."""
+        try:
+            message = json.loads(line)
+        except ValueError:
+            if re.search(rb'\{\s*"type"\s*:', line):
+                raise self._broken(line) from None
+            message = None
+        if isinstance(message, dict) and "type" in message:
+            return message
+        self._last_log = line.decode(errors="replace")
+        log.info("%s: %s", self._process.connector.type, self._last_log)
+        return None
+
+    def _broken(self, line: bytes) -> EltError:
+        where = f", stream {label(*self.at)}" if self.at else ""
+        return EltError(
+            f"{self._label}{where}: line {self._number} of its output is no whole Airbyte message:"
+            f" {shortened(line.decode(errors='replace'), EXCERPT)}",
+            "report it to the connector's maintainer; what was committed before stays",
+        )
+
+    def _key_of(self, record: dict[str, Any]) -> Key | None:
+        """The stream of a record, if it is wanted."""
+        name, namespace = record["stream"], record.get("namespace") or ""
+        candidates = self._by_name.get(name, ())
+        if (namespace, name) in candidates:
+            return namespace, name
+        if not namespace and len(candidates) == 1:
+            return candidates[0]
+        if name not in self._unwanted:
+            self._unwanted.add(name)
+            log.warning("%s sends records of %s, which nobody asked for", self._label, label(namespace, name))
+        return None
+
+    def _meaning(self, kind: str, message: dict[str, Any]) -> Any:
+        if kind == "STATE":
+            return self._state(message["state"])
+        if kind == "LOG":
+            said = message["log"]
+            self._last_log = str(said["message"])
+            level = LEVELS.get(said["level"], logging.INFO)
+            if level >= logging.ERROR:
+                self._last_error = self._last_log
+            log.log(level, "%s: %s", self._process.connector.type, self._last_log)
+        elif kind == "TRACE":
+            return self._trace(message["trace"])
+        elif kind == "CONTROL":
+            return Control(message["control"]["connectorConfig"]["config"])
+        elif kind in ("SPEC", "CATALOG"):
+            return Answer(kind, message[kind.lower()])
+        elif kind == "CONNECTION_STATUS":
+            return Answer(kind, message["connectionStatus"])
+        return None
+
+    def _state(self, state: dict[str, Any]) -> State:
+        kind = state.get("type") or "LEGACY"
+        if kind == "STREAM":
+            key = self._described(state["stream"]["stream_descriptor"])
+            self.at = key
+            return State({key: state["stream"].get("stream_state") or {}})
+        if kind == "GLOBAL":
+            blobs = {
+                self._described(one["stream_descriptor"]): one.get("stream_state") or {}
+                for one in state["global"]["stream_states"]
+            }
+            return State(blobs, {"type": kind, "shared_state": state["global"].get("shared_state")})
+        return State({}, {"type": "LEGACY", "data": state["data"]})
+
+    def _trace(self, trace: dict[str, Any]) -> Status | None:
+        if trace["type"] == "STREAM_STATUS":
+            status = trace["stream_status"]
+            key = self._described(status["stream_descriptor"])
+            self.at = key
+            log.info("%s: %s", label(*key), status["status"])
+            return Status(key, status["status"])
+        if trace["type"] == "ESTIMATE":
+            estimate = trace["estimate"]
+            name = label(estimate.get("namespace") or "", estimate["name"]) if estimate.get("name") else "all"
+            rows, size = estimate.get("row_estimate"), estimate.get("byte_estimate")
+            log.info("%s: the connector expects %s rows, %s bytes", name, rows or "?", size or "?")
+        elif trace["type"] == "ERROR":
+            error = trace["error"]
+            descriptor = error.get("stream_descriptor")
+            key = self._described(descriptor) if descriptor else None
+            text = error["message"]
+            log.error("%s: %s (%s)", self._label, text, error.get("failure_type"))
+            for more in ("internal_message", "stack_trace"):
+                if error.get(more):
+                    log.error("%s", error[more])
+            if key not in self.errors:  # the first is the cause, what follows is its echo
+                self.errors[key] = shortened(text, 300)
+        return None
+
+    def _described(self, descriptor: dict[str, Any]) -> Key:
+        name, namespace = descriptor["name"], descriptor.get("namespace") or ""
+        candidates = self._by_name.get(name, ())
+        return candidates[0] if not namespace and len(candidates) == 1 else (namespace, name)
+
+
+def shortened(text: str, most: int) -> str:
+    """One line of it, at most so long."""
+    text = " ".join(text.split())
+    return text if len(text) <= most else f"{text[:most]} …"

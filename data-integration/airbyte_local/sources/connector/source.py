@@ -1,0 +1,166 @@
+"""The source as the sync sees it: a connector's commands, each a process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+from airbyte_local.enums import INCREMENTAL_MODES, SyncMode
+from airbyte_local.schema import Column, ConnectionState, SourceStream, StreamPlan, StreamState, label
+from airbyte_local.sources.base import Reading
+from airbyte_local.sources.connector.environment import ensure
+from airbyte_local.sources.connector.messages import Messages
+from airbyte_local.sources.connector.process import Process
+from airbyte_local.sources.connector.registry import Connector, connector_of
+from airbyte_local.sources.connector.specification import own
+from airbyte_local.sources.connector.types import travel_type
+from elt.errors import EltError
+
+Key = tuple[str, str]
+DESTINATION_MODES = {
+    SyncMode.FULL_REFRESH_OVERWRITE: "overwrite",
+    SyncMode.FULL_REFRESH_APPEND: "append",
+    SyncMode.INCREMENTAL_APPEND: "append",
+    SyncMode.INCREMENTAL_DEDUPED_HISTORY: "append_dedup",
+}
+
+
+class ConnectorSource:
+    """A configured connector. `own_group`: see Process."""
+
+    reading = Reading.MESSAGES
+    capture = None
+    position: dict[str, Any] | None = None
+
+    def __init__(self, type_: str, configuration: dict[str, Any], *, own_group: bool = False) -> None:
+        self.connector: Connector = connector_of(type_)
+        self.configuration = own(configuration)
+        self._own_group = own_group
+        self._catalog: dict[Key, dict[str, Any]] = {}
+        self._streams: dict[Key, SourceStream] = {}
+
+    def __enter__(self) -> ConnectorSource:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Each command has ended with its use."""
+
+    def discover(self) -> Iterable[SourceStream]:
+        """Every stream that it offers. Raises EltError when its check fails: with its reason."""
+        ensure(self.connector)
+        with ThreadPoolExecutor(2) as pool:  # each takes as long as the connector needs to start
+            checked, catalog = pool.submit(self._check), pool.submit(self._answer, "discover", "CATALOG")
+            checked.result()
+            streams = catalog.result()["streams"]
+        self._catalog = {(one.get("namespace") or "", one["name"]): one for one in streams}
+        self._streams = {key: stream_of(key, one) for key, one in self._catalog.items()}
+        return self._streams.values()
+
+    def why_missing(self, namespace: str, name: str) -> EltError:
+        """Why a stream is not among the discovered ones."""
+        there = ", ".join(label(*key) for key in sorted(self._streams))
+        return EltError(
+            f"stream {label(namespace, name)}: {self.connector.label} has no such stream",
+            f"take it out of the connection; there are: {there}",
+        )
+
+    def check_position(self, saved: dict[str, Any] | None) -> None:
+        """What a state is worth, only the connector knows."""
+
+    def check_cursor(self, stream: str, column: Column) -> None:
+        """Which fields can be cursors, only the connector knows."""
+
+    @contextmanager
+    def messages(
+        self,
+        plans: Iterable[StreamPlan],
+        states: dict[Key, StreamState],
+        position: dict[str, Any] | None,
+        job_id: int,
+    ) -> Iterator[tuple[Process, Messages]]:
+        """Read these streams, from their states on."""
+        plans = list(plans)
+        catalog = {"streams": [self._configured(plan, states[plan.key], job_id) for plan in plans]}
+        files = {"config": self.configuration, "catalog": catalog}
+        if (state := as_given(ConnectionState(states, position))) is not None:
+            files["state"] = state
+        with Process(self.connector, "read", files, own_group=self._own_group) as process:
+            yield process, Messages(process, [plan.key for plan in plans])
+
+    def _configured(self, plan: StreamPlan, state: StreamState, job_id: int) -> dict[str, Any]:
+        return {
+            "stream": self._catalog[plan.key],
+            "sync_mode": "incremental" if plan.mode in INCREMENTAL_MODES else "full_refresh",
+            "destination_sync_mode": DESTINATION_MODES[plan.mode],
+            "cursor_field": [plan.cursor.name] if plan.cursor else [],
+            "primary_key": [[name] for name in plan.primary_key],
+            "generation_id": state.generation_id,
+            "minimum_generation_id": (
+                state.generation_id if plan.mode == SyncMode.FULL_REFRESH_OVERWRITE else 0
+            ),
+            "sync_id": job_id,
+        }
+
+    def _check(self) -> None:
+        answer = self._answer("check", "CONNECTION_STATUS")
+        if answer["status"] != "SUCCEEDED":
+            raise EltError(
+                f"{self.connector.label}: its check failed: {answer.get('message') or 'without a reason'}",
+                "correct the source's configuration",
+            )
+
+    def _answer(self, command: str, wanted: str) -> dict[str, Any]:
+        return ask(self.connector, command, wanted, {"config": self.configuration}, own_group=self._own_group)
+
+
+def ask(
+    connector: Connector, command: str, wanted: str, files: dict[str, Any] | None = None, *, own_group: bool
+) -> dict[str, Any]:
+    """What the connector answers to a command. Raises EltError when it fails or answers nothing."""
+    found = None
+    with Process(connector, command, files, own_group=own_group) as process:
+        for item in Messages(process):
+            if getattr(item, "type", None) == wanted:
+                found = item.content
+    if found is None:
+        raise EltError(f"{connector.label}: {command} gave no {wanted} message", "see what it logs")
+    return found
+
+
+def stream_of(key: Key, described: dict[str, Any]) -> SourceStream:
+    """A stream of the connector's catalogue."""
+    columns = []
+    for name, schema in (described["json_schema"].get("properties") or {}).items():
+        type_, word = travel_type(schema)
+        columns.append(Column(name, word, type_, nullable=True, as_text=False))
+    default = described.get("default_cursor_field") or []
+    return SourceStream(
+        namespace=key[0],
+        name=key[1],
+        columns=tuple(columns),
+        primary_key=tuple(path[0] for path in described.get("source_defined_primary_key") or []),
+        cursors=tuple(default[:1]),
+        own_cursor=bool(described.get("source_defined_cursor")),
+        incremental="incremental" in described.get("supported_sync_modes", ()),
+    )
+
+
+def as_given(saved: ConnectionState) -> Any:
+    """A saved state in the form that the connector gave it; None when there is none."""
+    position = saved.position or {}
+    if position.get("type") == "LEGACY":
+        return position["data"]
+    streams = [
+        {
+            "stream_descriptor": {"name": name} | ({"namespace": namespace} if namespace else {}),
+            "stream_state": state.blob,
+        }
+        for (namespace, name), state in saved.streams.items()
+        if state.blob is not None
+    ]
+    if position.get("type") == "GLOBAL":
+        whole = {"shared_state": position.get("shared_state"), "stream_states": streams}
+        return [{"type": "GLOBAL", "global": whole}]
+    return [{"type": "STREAM", "stream": stream} for stream in streams] or None

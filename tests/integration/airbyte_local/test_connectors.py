@@ -1,0 +1,549 @@
+"""Connectors that speak the Airbyte protocol, through the server and Airbyte's unmodified client."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from airbyte_api import api, models
+from airbyte_api.errors import AirbyteAPIError
+
+from tests.fixtures.airbyte import AirbyteServer
+from tests.fixtures.source import free_port
+from tests.fixtures.waiting import wait_until
+from tests.integration.airbyte_local.scripted import (
+    MINUTE,
+    connect,
+    error,
+    record,
+    scripted,
+    state,
+    status,
+    stream,
+    workspace,
+)
+
+FOLDERS = Path(__file__).parents[2] / "connectors"
+OVERWRITE, APPEND = "full_refresh_overwrite", "full_refresh_append"
+INCREMENTAL, DEDUPED = "incremental_append", "incremental_deduped_history"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirbyteServer]:
+    """A server that has the connectors of the tests, too, and little patience with a silent one."""
+    extra = {"AIRBYTE_CONNECTORS": str(FOLDERS), "AIRBYTE_CONNECTOR_SILENCE_SECONDS": "5"}
+    port = free_port()
+    made = AirbyteServer(
+        tmp_path_factory.mktemp("connectors"), port, client_id=f"connectors {port}", extra=extra
+    )
+    made.start()
+    yield made
+    made.stop()
+
+
+def group_of(command: str) -> tuple[int, int]:
+    """The process group, and the process, that runs a command."""
+    answer = subprocess.run(["ps", "-eo", "pgid=,pid=,args="], capture_output=True, text=True, check=True)
+    ((group, pid, _),) = [line.split(None, 2) for line in answer.stdout.splitlines() if command in line]
+    return int(group), int(pid)
+
+
+def runs(pid: int) -> bool:
+    return subprocess.run(["ps", "-p", str(pid)], capture_output=True).returncode == 0
+
+
+def test_faker_from_the_package_index_is_installed_and_synced(server: AirbyteServer, tmp_path: Path) -> None:
+    request = models.SourceCreateRequest(
+        name="faker",
+        workspace_id=workspace(server),
+        configuration=models.SourceFaker(count=300, seed=7, parallelism=1),
+    )
+    source = server.sdk.sources.create_source(request=request).source_response
+    assert source.source_type == "faker"
+    modes = {"users": OVERWRITE, "products": OVERWRITE, "purchases": OVERWRITE}
+    connection = connect(server, source.source_id, tmp_path / "w.duckdb", modes)
+    job = connection.sync()
+    assert job["status"] == "succeeded", server.log(job["jobId"])
+    assert "making its environment (once)" in server.log(job["jobId"])
+    assert {one["streamName"]: one["rowsSynced"] for one in job["streams"]} == {
+        "users": 300,
+        "products": 100,
+        "purchases": 300,
+    }
+    assert connection.raw("select count(*), count(distinct id), min(id), max(id) from users") == [
+        (300, 300, 1, 300)
+    ]
+    ((street, at, meta),) = connection.raw(
+        "select typeof(address ->> 'street_name'), typeof(created_at), _airbyte_meta::varchar from users where id = 1"
+    )
+    assert (street, at) == ("VARCHAR", "TIMESTAMP WITH TIME ZONE")
+    assert json.loads(meta) == {"sync_id": job["jobId"], "changes": []}
+    found = server.sdk.streams.get_stream_properties(
+        request=api.GetStreamPropertiesRequest(source_id=source.source_id), timeout_ms=MINUTE
+    ).stream_properties_response
+    assert {one.stream_name: one.source_defined_primary_key for one in found} == {
+        name: [["id"]] for name in modes
+    }
+    assert all(
+        one.default_cursor_field == ["updated_at"] and one.source_defined_cursor_field for one in found
+    )
+    assert {str(mode.value) for mode in found[0].sync_modes} == {OVERWRITE, APPEND, INCREMENTAL, DEDUPED}
+
+
+# sync modes, states
+
+
+def test_each_state_is_committed_with_its_rows_and_the_next_sync_goes_on_from_the_last(
+    server: AirbyteServer, tmp_path: Path
+) -> None:
+    made = scripted(server, tmp_path, {"numbers": INCREMENTAL})
+    made.script([stream("numbers")], [{"count": {"stream": "numbers", "to": 100, "die": 37}}])
+    job = made.run()
+    assert job["status"] == "failed"
+    assert "connector scripted 0.1.0: stream numbers: it ended with exit code 3" in job["failureReason"]
+    assert "the wheel came off" in job["failureReason"]
+    assert made.ids("numbers") == list(range(1, 31))  # 31 … 37 have no state
+    assert made.saved("numbers") == {"n": 30}
+    assert [(one["status"], one["rowsSynced"], one["rowsWritten"]) for one in job["streams"]] == [
+        ("failed", 37, 30)
+    ]
+    made.script([stream("numbers")], [{"count": {"stream": "numbers", "to": 45}}])
+    assert made.run()["status"] == "succeeded"
+    assert made.given()["state"][0]["stream"]["stream_state"] == {"n": 30}
+    assert made.ids("numbers") == list(range(1, 46))  # each once
+    assert made.saved("numbers") == {"n": 40}  # and what came after the last state is there, too
+
+
+def test_a_job_that_is_killed_keeps_what_was_committed_and_takes_its_connector_along(
+    server: AirbyteServer, tmp_path: Path
+) -> None:
+    made = scripted(server, tmp_path, {"numbers": INCREMENTAL})
+    made.script([stream("numbers")], [{"count": {"stream": "numbers", "to": 20}}, {"hang": 1}])
+    job_id = made.connection.start()
+    wait_until(lambda: [one.get("rowsWritten") for one in server.job(job_id)["streams"]] == [20])
+    job, connector = group_of("source_scripted.py read")
+    os.kill(job, signal.SIGKILL)
+    assert server.wait(job_id)["status"] == "failed"
+    wait_until(lambda: not runs(connector))
+    assert made.ids("numbers") == list(range(1, 21))
+    assert made.saved("numbers") == {"n": 20}
+    made.script([stream("numbers")], [{"count": {"stream": "numbers", "to": 30}}])
+    assert made.run()["status"] == "succeeded"
+    assert made.ids("numbers") == list(range(1, 31))
+    assert not list((server.home / "connectors" / "scratch").iterdir())  # no configuration is left behind
+
+
+def test_deduplicated_rows_are_the_newest_by_cursor_then_by_arrival(
+    server: AirbyteServer, tmp_path: Path
+) -> None:
+    fields = {"id": {"type": "integer"}, "at": {"type": "string", "format": "date"}, "v": {"type": "string"}}
+    offered = stream("things", fields, default_cursor_field=["at"])
+    made = scripted(server, tmp_path, {"things": DEDUPED})
+    rows = [
+        {"id": 1, "at": "2024-01-02", "v": "newer"},
+        {"id": 1, "at": "2024-01-01", "v": "older, sent later"},
+        {"id": 2, "at": "2024-01-01", "v": "first"},
+        {"id": 2, "at": "2024-01-01", "v": "same cursor, later"},
+        {"id": 3, "v": "no cursor"},
+        {"id": 4, "at": "2024-01-01", "v": "stays"},
+    ]
+    made.script([offered], [*(record("things", row) for row in rows), state("things", {"s": 1})])
+    assert made.run()["status"] == "succeeded"
+    query = "select id, v from things order by id"
+    assert made.rows(query) == [(1, "newer"), (2, "same cursor, later"), (3, "no cursor"), (4, "stays")]
+    rows = [
+        {"id": 1, "at": "2024-01-01", "v": "older"},
+        {"id": 2, "at": "2024-01-01", "v": "same cursor, next sync"},
+        {"id": 3, "at": "2020-01-01", "v": "any cursor"},
+        {"id": 4, "v": "none"},
+    ]
+    made.script([offered], [*(record("things", row) for row in rows), state("things", {"s": 2})])
+    assert made.run()["status"] == "succeeded"
+    assert made.rows(query) == [(1, "newer"), (2, "same cursor, next sync"), (3, "any cursor"), (4, "stays")]
+
+
+def test_append_keeps_every_row_as_it_was_sent(server: AirbyteServer, tmp_path: Path) -> None:
+    made = scripted(server, tmp_path, {"a": INCREMENTAL, "b": APPEND})
+    rows = [record("a", {"id": 1}), record("a", {"id": 1}), state("a", {"s": 1}), record("b", {"id": 1})]
+    made.script([stream("a"), stream("b")], rows)
+    assert made.run()["status"] == made.run()["status"] == "succeeded"
+    assert made.ids("a") == [1, 1, 1, 1]
+    assert made.ids("b") == [1, 1]
+    generations = made.rows("select distinct _airbyte_generation_id from b order by 1")
+    assert generations == [(1,), (2,)]
+    assert made.saved("b") is None  # a stream that is read as a whole starts anew each time
+
+
+def test_a_full_refresh_takes_the_tables_place_only_when_it_is_complete(
+    server: AirbyteServer, tmp_path: Path
+) -> None:
+    made = scripted(server, tmp_path, {"a": OVERWRITE, "b": OVERWRITE})
+    offered = [stream("a"), stream("b")]
+    made.script(offered, [record("a", {"id": 1}), record("b", {"id": 1})])
+    assert made.run()["status"] == "succeeded"
+    made.script(
+        offered,
+        [
+            record("a", {"id": 2}),
+            status("a", "COMPLETE"),
+            record("b", {"id": 2}),
+            state("b", {"half": 1}),
+            {"exit": 1},
+        ],
+    )
+    job = made.run()
+    assert job["status"] == "failed"
+    assert made.ids("a") == [2]  # complete before the end
+    assert made.ids("b") == [1]  # as it was
+    assert {one["streamName"]: one["status"] for one in job["streams"]} == {"a": "complete", "b": "failed"}
+
+
+def test_global_states_cover_all_streams_and_come_back_as_one(server: AirbyteServer, tmp_path: Path) -> None:
+    made = scripted(server, tmp_path, {"a": INCREMENTAL, "b": INCREMENTAL})
+    both = [{"stream_descriptor": {"name": name}, "stream_state": {"of": name}} for name in ("a", "b")]
+    whole = {"type": "GLOBAL", "global": {"shared_state": {"lsn": 7}, "stream_states": both}}
+    sent = [record("a", {"id": 1}), record("b", {"id": 1}), {"line": {"type": "STATE", "state": whole}}]
+    made.script([stream("a"), stream("b")], [*sent, record("a", {"id": 2}), {"kill": "SIGKILL"}])
+    job = made.run()
+    assert "stream a: it was ended by SIGKILL (by hand, or for lack of memory)" in job["failureReason"]
+    assert (made.ids("a"), made.ids("b")) == ([1], [1])
+    made.script([stream("a"), stream("b")], [])
+    assert made.run()["status"] == "succeeded"
+    assert made.given()["state"] == [whole]
+
+
+def test_a_legacy_state_is_kept_for_the_connector_as_it_gave_it(
+    server: AirbyteServer, tmp_path: Path
+) -> None:
+    made = scripted(server, tmp_path, {"a": INCREMENTAL})
+    blob = {"a": {"updated": "2024-01-01"}}
+    made.script([stream("a")], [record("a", {"id": 1}), {"line": {"type": "STATE", "state": {"data": blob}}}])
+    assert made.run()["status"] == made.run()["status"] == "succeeded"
+    assert made.given()["state"] == blob
+
+
+def test_states_of_interleaved_streams_commit_only_their_own_rows(
+    server: AirbyteServer, tmp_path: Path
+) -> None:
+    made = scripted(server, tmp_path, {"a": INCREMENTAL, "b": INCREMENTAL})
+    sent = [record("a", {"id": 1}), record("b", {"id": 1}), record("a", {"id": 2}), state("b", {"b": 1})]
+    made.script([stream("a"), stream("b")], [*sent, record("b", {"id": 2}), {"exit": 1}])
+    assert made.run()["status"] == "failed"
+    assert made.ids("b") == [1]
+    assert made.rows("select count(*) from duckdb_tables() where table_name = 'a'") == [(0,)]
+    assert made.saved("a") is None
+
+
+def test_refresh_reads_anew_in_one_commit_and_clear_forgets_the_state(
+    server: AirbyteServer, tmp_path: Path
+) -> None:
+    made = scripted(server, tmp_path, {"numbers": DEDUPED})
+    made.script([stream("numbers")], [{"count": {"stream": "numbers", "to": 20}}])
+    assert made.run()["status"] == "succeeded"
+    made.script([stream("numbers")], [{"count": {"stream": "numbers", "to": 30, "die": 15}}])
+    assert made.run("refresh")["status"] == "failed"
+    assert (made.ids("numbers"), made.saved("numbers")) == (list(range(1, 21)), {"n": 20})  # as it was
+    made.script([stream("numbers")], [{"count": {"stream": "numbers", "to": 30}}])
+    assert made.run("refresh")["status"] == "succeeded"
+    assert made.given()["state"] is None
+    assert made.rows("select count(*), min(_airbyte_generation_id) from numbers") == [(30, 1)]
+    assert made.saved("numbers") == {"n": 30}
+    assert made.run("clear")["status"] == "succeeded"
+    assert (made.ids("numbers"), made.saved("numbers")) == ([], None)
+    assert made.run()["status"] == "succeeded"
+    assert made.ids("numbers") == list(range(1, 31))
+
+
+# faults
+
+
+@pytest.mark.parametrize(
+    ("steps", "reason"),
+    [
+        (
+            [
+                record("a", {"id": 1}),
+                state("a", {"n": 1}),
+                {"line": '{"type":"RECORD","record":{"stream":"a","dat'},
+            ],
+            'stream a: line 3 of its output is no whole Airbyte message: {"type":"RECORD"',
+        ),
+        (
+            [
+                record("a", {"id": 1}),
+                state("a", {"n": 1}),
+                {"line": '{"type":"RECORD","record":{"stream":"a","data":{"id":2,},"emitted_at":1}}'},
+            ],
+            "stream a: a record is not valid JSON",
+        ),
+        (
+            [record("a", {"id": 1}), state("a", {"n": 1}), {"hang": 1}],
+            "has written nothing for 5 s (read); it was ended",
+        ),
+        (
+            [record("a", {"id": 1}), state("a", {"n": 1}), error("the quota is used up", "a"), {"exit": 1}],
+            "connector scripted 0.1.0: stream a: the quota is used up",
+        ),
+        (
+            [
+                record("a", {"id": 1}),
+                state("a", {"n": 1}),
+                {"line": '{"type":"STATE","state":{"type":"STREAM"}}'},
+            ],
+            "line 3 of its output is no whole Airbyte message",
+        ),
+        (
+            [record("a", {"id": 1}), state("a", {"n": 1}), status("a", "COMPLETE"), record("a", {"id": 2})],
+            "it sent records of a after it had said that the stream is complete",
+        ),
+        (
+            [record("a", {"id": 1}), state("a", {"n": 1}), status("a", "INCOMPLETE")],
+            "stream a: the connector could not complete it",
+        ),
+    ],
+    ids=[
+        "broken line",
+        "broken record",
+        "silence",
+        "error trace",
+        "broken state",
+        "after the end",
+        "incomplete",
+    ],
+)
+def test_a_fault_fails_the_job_by_name_and_keeps_what_was_vouched_for(
+    server: AirbyteServer, tmp_path: Path, steps: list[dict], reason: str
+) -> None:
+    made = scripted(server, tmp_path, {"a": INCREMENTAL})
+    made.script([stream("a")], steps)
+    job = made.run()
+    assert job["status"] == "failed"
+    assert "connector scripted 0.1.0" in job["failureReason"]
+    assert reason in job["failureReason"]
+    assert (made.ids("a"), made.saved("a")) == ([1], {"n": 1})
+
+
+def test_text_that_is_no_message_is_logged_and_does_no_harm(server: AirbyteServer, tmp_path: Path) -> None:
+    made = scripted(server, tmp_path, {"a": INCREMENTAL})
+    made.script([stream("a")], [{"line": "Downloading the model …"}, record("a", {"id": 1}), {"line": "12"}])
+    job = made.run()
+    assert job["status"] == "succeeded"
+    assert "Downloading the model …" in server.log(job["jobId"])
+    assert made.ids("a") == [1]
+
+
+def test_a_failed_check_and_a_missing_stream_say_so(server: AirbyteServer, tmp_path: Path) -> None:
+    made = scripted(server, tmp_path, {"a": OVERWRITE})
+    made.script([stream("a")], [], check={"status": "FAILED", "message": "the key has expired"})
+    assert "its check failed: the key has expired" in made.run()["failureReason"]
+    made.script([stream("b")], [])
+    assert "has no such stream — take it out of the connection; there are: b" in made.run()["failureReason"]
+
+
+def test_no_secret_reaches_log_reason_or_answer(server: AirbyteServer, tmp_path: Path) -> None:
+    secret = {"api_key": "hush-123", "credentials": {"auth_type": "token", "client_token": "psst-456"}}
+    made = scripted(server, tmp_path, {"a": OVERWRITE}, **secret)
+    leak = "sent hush-123 and psst-456"
+    made.script([stream("a")], [{"stderr": leak}, {"line": leak}, error(leak), {"exit": 1}])
+    job = made.run()
+    assert "sent ****** and ******" in job["failureReason"]
+    assert made.given()["config"] == {"script": str(made.path), **secret}
+    assert not [name for name in made.given()["environ"] if name.startswith(("AIRBYTE_", "SOURCE_", "ELT_"))]
+    shown = server.http.get(f"/sources/{made.connection.source_id}").json()["configuration"]
+    assert shown["api_key"] == shown["credentials"]["client_token"] == "******"
+    texts = [server.log(job["jobId"]), json.dumps(job), json.dumps(shown)]
+    texts += [path.read_text(errors="replace") for path in server.home.rglob("airbyte/*") if path.is_file()]
+    assert not [text for text in texts if "hush-123" in text or "psst-456" in text]
+
+
+def test_a_configuration_that_the_connector_changes_is_kept(server: AirbyteServer, tmp_path: Path) -> None:
+    made = scripted(server, tmp_path, {"a": OVERWRITE}, api_key="old")
+    changed = {"script": str(made.path), "api_key": "renewed"}
+    control = {"type": "CONNECTOR_CONFIG", "emitted_at": 1, "connectorConfig": {"config": changed}}
+    made.script([stream("a")], [{"line": {"type": "CONTROL", "control": control}}])
+    job = made.run()
+    assert job["status"] == "succeeded"
+    made.script([stream("a")], [])
+    assert made.run()["status"] == "succeeded"
+    assert made.given()["config"] == changed
+    assert "renewed" not in server.log(job["jobId"])
+
+
+# configuration
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field", "message"),
+    [
+        ({"script": None}, "configuration.script", "has to be of type string"),
+        ({"rows": 0}, "configuration.rows", "has to be 1 or more"),
+        ({"colour": "red"}, "configuration.colour", "is not a field of this connector"),
+        (
+            {"credentials": {"auth_type": "token"}},
+            "configuration.credentials.client_token",
+            "is required",
+        ),
+        ({"api_key": 12345}, "configuration.api_key", "has to be of type string"),
+    ],
+)
+def test_a_wrong_configuration_is_refused_with_the_fields_name(
+    server: AirbyteServer, wrong: dict, field: str, message: str
+) -> None:
+    configuration = {"sourceType": "scripted", "script": "/nowhere", **wrong}
+    body = {"name": "wrong", "workspaceId": workspace(server), "configuration": configuration}
+    answer = server.http.post("/sources", json=body)
+    assert answer.status_code == 422
+    assert answer.json()["data"]["errors"] == [{"field": field, "message": message}]
+    assert "12345" not in answer.text
+
+
+def test_a_missing_field_is_refused_through_the_client(server: AirbyteServer) -> None:
+    request = models.SourceCreateRequest(
+        name="faker", workspace_id=workspace(server), configuration=models.SourceFaker(count=0)
+    )
+    with pytest.raises(AirbyteAPIError, match=r"configuration\.count: has to be 1 or more"):
+        server.sdk.sources.create_source(request=request)
+
+
+def test_connectors_are_listed_as_definitions(server: AirbyteServer) -> None:
+    request = api.ListSourceDefinitionsRequest(workspace_id=workspace(server))
+    listed = server.sdk.source_definitions.list_source_definitions(request=request).definitions_response.data
+    assert {"Postgres", "Sample Data (Faker)", "Scripted"} <= {one.name for one in listed}
+    faker = next(one for one in listed if one.name.startswith("Sample"))
+    assert (faker.id, faker.docker_image_tag) == ("dfd88b22-b603-4c3d-aad7-3701784586b1", "7.2.1")
+
+
+# types
+
+
+TYPES = {
+    "id": {"type": "integer"},
+    "number": {"type": ["null", "number"]},
+    "flag": {"type": "boolean"},
+    "text": {"type": "string"},
+    "day": {"type": "string", "format": "date"},
+    "local": {"type": "string", "format": "date-time", "airbyte_type": "timestamp_without_timezone"},
+    "moment": {"type": "string", "format": "date-time"},
+    "clock": {"type": "string", "format": "time", "airbyte_type": "time_without_timezone"},
+    "zoned_clock": {"type": "string", "format": "time", "airbyte_type": "time_with_timezone"},
+    "thing": {"type": "object"},
+    "list": {"type": "array"},
+    "mixed": {"type": ["string", "integer"]},
+    "either": {"oneOf": [{"type": "integer"}, {"type": "number"}, {"type": "null"}]},
+    "whole": {"type": "number", "airbyte_type": "integer"},
+}
+
+
+def test_fields_become_typed_columns(server: AirbyteServer, tmp_path: Path) -> None:
+    made = scripted(server, tmp_path, {"types": OVERWRITE})
+    row = {
+        "id": 9007199254740993,
+        "number": 1.5,
+        "flag": False,
+        "text": "a\u0000b'\"\u20ac",
+        "day": "2024-02-29",
+        "local": "2024-02-29T12:00:00.123456",
+        "moment": "2024-02-29T12:00:00+02:00",
+        "clock": "12:34:56.5",
+        "zoned_clock": "12:34:56+01:00",
+        "thing": {"a": [1, None]},
+        "list": [{"b": 1}],
+        "mixed": "7",
+        "either": 3,
+        "whole": 4.0,
+    }
+    made.script([stream("types", TYPES)], [record("types", row), record("types", {"id": 2, "mixed": 7})])
+    assert made.run()["status"] == "succeeded"
+    described = made.rows("select column_name, data_type from duckdb_columns() where table_name = 'types'")
+    assert [pair for pair in described if not pair[0].startswith("_")] == [
+        ("id", "BIGINT"), ("number", "DOUBLE"), ("flag", "BOOLEAN"), ("text", "VARCHAR"), ("day", "DATE"),
+        ("local", "TIMESTAMP"), ("moment", "TIMESTAMP WITH TIME ZONE"), ("clock", "TIME"),
+        ("zoned_clock", "VARCHAR"), ("thing", "JSON"), ("list", "JSON"), ("mixed", "JSON"), ("either", "DOUBLE"),
+        ("whole", "BIGINT"),
+    ]  # fmt: skip
+    ((*values, meta),) = made.rows(
+        "select id, number, flag, text, day::varchar, local::varchar, epoch(moment), clock::varchar, zoned_clock,"
+        " thing::varchar, list::varchar, mixed::varchar, either, whole, _airbyte_meta ->> 'changes' from types where id > 2"
+    )
+    assert values == [
+        9007199254740993, 1.5, False, "a\u0000b'\"\u20ac", "2024-02-29", "2024-02-29 12:00:00.123456", 1709200800.0,
+        "12:34:56.5", "12:34:56+01:00", '{"a":[1,null]}', '[{"b":1}]', '"7"', 3.0, 4,
+    ]  # fmt: skip
+    assert meta == "[]"
+    assert made.rows("select mixed::varchar, number, thing from types where id = 2") == [("7", None, None)]
+
+
+def test_values_that_do_not_fit_are_null_and_said_to_be_in_the_rows_meta(
+    server: AirbyteServer, tmp_path: Path
+) -> None:
+    made = scripted(server, tmp_path, {"types": OVERWRITE})
+    wrong = {
+        "id": "x",
+        "number": "many",
+        "flag": "true",
+        "text": {"kept": 1},
+        "day": "2024-02-30",
+        "local": "noon",
+        "moment": [],
+        "clock": "25:00",
+        "thing": "{}",
+        "list": {},
+        "whole": 1.5,
+    }
+    source_change = {"field": "zoned_clock", "change": "NULLED", "reason": "SOURCE_RETRIEVAL_ERROR"}
+    huge = {"id": 10**30, "number": "1e999", "whole": "12"}
+    steps = [record("types", wrong, meta={"changes": [source_change]}), record("types", huge)]
+    made.script([stream("types", TYPES)], steps)
+    assert made.run()["status"] == "succeeded"
+    first, second = made.rows("select * exclude (_airbyte_raw_id) from types order by text nulls last")
+    assert first[:4] == (None, None, None, '{"kept":1}')
+    assert set(first[4:11]) == {None}
+    changes = json.loads(first[-2])["changes"]
+    nulled = [name for name in wrong if name != "text"]
+    typecast = [
+        {"field": name, "change": "NULLED", "reason": "DESTINATION_TYPECAST_ERROR"} for name in nulled
+    ]
+    assert changes == [source_change, *typecast]
+    assert (second[0], second[1], second[13]) == (None, None, 12)
+    assert json.loads(second[-2])["changes"] == [
+        {"field": name, "change": "NULLED", "reason": "DESTINATION_FIELD_SIZE_LIMITATION"}
+        for name in ("id", "number")
+    ]
+
+
+def test_a_stream_that_changes_is_followed_as_postgres_tables_are(
+    server: AirbyteServer, tmp_path: Path
+) -> None:
+    made = scripted(server, tmp_path, {"numbers": DEDUPED})
+    made.script([stream("numbers", {"id": {"type": "integer"}, "gone": {"type": "string"}})],
+                [{"count": {"stream": "numbers", "to": 10, "data": {"gone": "g"}}}])  # fmt: skip
+    assert made.run()["status"] == "succeeded"
+    fields = {"id": {"type": "integer"}, "new": {"type": "number"}}
+    made.script(
+        [stream("numbers", fields)], [{"count": {"stream": "numbers", "to": 12, "data": {"new": 0.5}}}]
+    )
+    assert made.run()["status"] == "succeeded"
+    assert made.given()["state"] is None  # read from its start, so that old rows have the new field's values
+    assert made.rows("select count(*), count(new), count(gone) from numbers") == [(12, 12, 0)]
+    fields["new"] = {"type": "boolean"}
+    made.script([stream("numbers", fields)], [{"count": {"stream": "numbers", "to": 13}}])
+    job = made.run()
+    assert "stream numbers: the column new is boolean in the source now" in job["failureReason"]
+    assert "refresh the connection" in job["failureReason"]
+
+
+def test_streams_of_one_name_are_told_apart_by_namespace(server: AirbyteServer, tmp_path: Path) -> None:
+    made = scripted(server, tmp_path, {})
+    offered = [stream("a", namespace="one"), stream("a", namespace="two")]
+    streams = [{"name": "a", "namespace": one["namespace"], "syncMode": OVERWRITE} for one in offered]
+    body = {"configurations": {"streams": streams}, "namespaceDefinition": "source"}
+    server.http.patch(f"/connections/{made.connection.id}", json=body).raise_for_status()
+    steps = [record("a", {"id": 1}, namespace="one"), record("a", {"id": 2}, namespace="two")]
+    made.script(offered, steps * 3)
+    assert made.run()["status"] == "succeeded"
+    assert (made.ids("one.a"), made.ids("two.a")) == ([1, 1, 1], [2, 2, 2])
