@@ -72,7 +72,8 @@ class Stream:
     typed: Typed
     fresh: Held
     held: Held
-    blob: Any = None
+    blob: Any = None  # its last state that covers what is held
+    latest: Any = None  # its last state
     prepared: bool = False
     complete: bool = False
     incomplete: bool = False  # the connector says that it could not complete it
@@ -113,6 +114,7 @@ class Loading:
                 fresh=Held(typed, scratch),
                 held=Held(typed, scratch),
                 blob=work.states[plan.key].blob,
+                latest=work.states[plan.key].blob,
             )
         self._due = 0.0  # when the next commit may be
         self._covered = False  # there is something to commit
@@ -213,19 +215,23 @@ class Loading:
         self._held_bytes = 0
 
     def _cover(self, state: State) -> None:
-        """The rows so far belong to this state. The states of streams that are read as a whole are not kept."""
+        """The rows so far belong to this state."""
         self._covered = True
         if state.position is not None:
             self._position = state.position
         for key in self._streams if state.position is not None else state.blobs:
             stream = self._streams.get(key)
-            if stream is not None and not stream.whole:
+            if stream is None or stream.plan.mode not in INCREMENTAL_MODES:
+                continue
+            stream.latest = state.blobs.get(key, stream.latest)
+            if not stream.whole:
                 stream.held.take(stream.fresh)
-                stream.blob = state.blobs.get(key, stream.blob)
+                stream.blob = stream.latest
 
     def _finish(self, stream: Stream) -> None:
         """The stream is complete: all its rows count, also those after its last state."""
         stream.held.take(stream.fresh)
+        stream.blob = stream.latest
         stream.complete = True
         self.commit()
         self._report.loaded(stream.plan, stream.rows, stream.bytes, stream.written)

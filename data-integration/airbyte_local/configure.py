@@ -24,7 +24,10 @@ def plans(
     found = {(stream.namespace, stream.name): stream for stream in source.discover()}
     planned = []
     for configured in task["streams"]:
-        key = (configured.get("namespace") or _only_namespace(found, configured["name"]), configured["name"])
+        key = (
+            configured.get("namespace") or _only_namespace(found, configured["name"], source),
+            configured["name"],
+        )
         with failures.of(key):
             stream = found.get(key)
             if stream is None:
@@ -154,9 +157,11 @@ def target_schema(task: dict[str, Any], namespace: str, default: str) -> str:
     return default
 
 
-def _only_namespace(found: dict[tuple[str, str], SourceStream], name: str) -> str:
+def _only_namespace(found: dict[tuple[str, str], SourceStream], name: str, source: Source) -> str:
     """The namespace of a stream that is configured without one. Raises EltError when that is not clear."""
     namespaces = [namespace for namespace, other in found if other == name]
+    if not namespaces and source.reading == Reading.MESSAGES:
+        return ""  # most connectors have none
     if len(namespaces) != 1:
         where = f"it is in {', '.join(namespaces)}" if namespaces else "the source has no such table"
         raise EltError(f"stream {name} has no namespace, and {where}", "give the stream a namespace")

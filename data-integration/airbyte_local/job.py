@@ -81,7 +81,7 @@ def main() -> NoReturn:
     setproctitle(f"airbyte_local.job {task['jobId']}: {task['jobType']} of {task['connectionName']}")
     threading.Thread(target=end_with_server, daemon=True).start()
     secrets = secret_values([task["source"], task["destination"]], SECRET_FIELDS | set(task["secretFields"]))
-    report = Report(STDOUT)
+    report = Report(STDOUT, secrets)
     try:
         log_to(task["logPath"])
         log_to_stderr(secrets)

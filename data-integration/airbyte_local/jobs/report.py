@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -24,10 +24,10 @@ LOG_SECONDS = 5.0  # progress of one stream in the log
 
 
 class Report:
-    """Counts rows and bytes by stream. `events` is the file descriptor that the server reads."""
+    """Counts rows and bytes by stream. `events` is the file descriptor that the server reads; no reason tells a secret."""
 
-    def __init__(self, events: int) -> None:
-        self._events = events
+    def __init__(self, events: int, secrets: Set[str] = frozenset()) -> None:
+        self._events, self._secrets = events, secrets
         self._streams: dict[tuple[str, str], dict[str, Any]] = {}
         self._started = time.monotonic()
         self._logged = self._stream_started = self._started
@@ -39,7 +39,7 @@ class Report:
         for plan in plans:
             self._streams[plan.key] = figures(plan.key, "pending")
         for key, reason in failed.items():
-            self._streams[key] = figures(key, "failed") | {"reason": reason}
+            self._streams[key] = figures(key, "failed") | {"reason": redacted(reason, self._secrets)}
             log.error("%s is not loaded: %s", label(*key), reason)
         log.info("%d streams", len(self._streams) - len(failed))
         self._tell_progress()
@@ -105,7 +105,9 @@ class Report:
 
     def failed(self, plan: StreamPlan, rows: int, bytes_: int, written: int, reason: str) -> None:
         """A stream broke off; what was written of it stays."""
-        self._figure(plan, rows, bytes_, rowsWritten=written, status="failed", reason=reason)
+        self._figure(
+            plan, rows, bytes_, rowsWritten=written, status="failed", reason=redacted(reason, self._secrets)
+        )
 
     def configuration(self, configuration: dict[str, Any]) -> None:
         """The connector wants this configuration to be kept: the server does that."""
@@ -170,7 +172,7 @@ class Redacted(logging.Formatter):
 
     converter = time.gmtime
 
-    def __init__(self, secrets: set[str]) -> None:
+    def __init__(self, secrets: Set[str]) -> None:
         super().__init__("%(asctime)s.%(msecs)03dZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
         self._secrets = secrets
 
@@ -178,14 +180,14 @@ class Redacted(logging.Formatter):
         return redacted(super().format(record), self._secrets)
 
 
-def redacted(text: str, secrets: set[str]) -> str:
+def redacted(text: str, secrets: Set[str]) -> str:
     """The text without the secrets."""
     for secret in secrets:
         text = text.replace(secret, "******")
     return text
 
 
-def log_to_stderr(secrets: set[str]) -> None:
+def log_to_stderr(secrets: Set[str]) -> None:
     """Everything the job logs goes to its log file, which is its standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Redacted(secrets))

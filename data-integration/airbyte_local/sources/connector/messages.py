@@ -103,10 +103,10 @@ class Messages:
     def blocks(self) -> Iterator[list[Item]]:
         """The same, as much at a time as was read at once; an empty list while nothing comes."""
         for block in self._process.blocks():
-            yield list(self._told_apart(block)) if block else []
+            yield from self._complete(block)
         code = self._process.exit_code()
         if code == 0 and self._process.rest:
-            yield list(self._told_apart(self._process.rest + b"\n"))
+            yield from self._complete(self._process.rest + b"\n")
         if code or self.errors:
             raise self.failure(code)
 
@@ -119,6 +119,17 @@ class Messages:
             said = f"; the last it said: {shortened(last, 300)}" if last else ""
             found = [f"{doing}: {how_it_ended(code)}{said}"]
         return EltError(f"{self._label}: {'; '.join(found)}", "see the job's log" if self._keys else "")
+
+    def _complete(self, block: bytes) -> Iterator[list[Item]]:
+        """What a block holds, up to a broken line, if there is one: what was whole before it counts."""
+        items = []
+        try:
+            for item in self._told_apart(block):
+                items.append(item)
+        except EltError:
+            yield items
+            raise
+        yield items
 
     def _told_apart(self, block: bytes) -> Iterator[Item]:
         run: list[bytes] = []

@@ -47,6 +47,7 @@ class Process:
         self.rest = b""  # what it wrote after its last line's end
         self._files = files or {}
         self._own_group = own_group
+        self._patience = connector.silence_seconds or settings().airbyte_connector_silence_seconds
 
     def __enter__(self) -> Process:
         start = program(self.connector)
@@ -101,15 +102,14 @@ class Process:
         Raises EltError when it is silent for too long.
         """
         output = self._process.stdout.fileno()
-        patience = settings().airbyte_connector_silence_seconds
         parts: list[bytes] = []  # of a line that is not complete yet
         waiting = 0
         heard = time.monotonic()
         while True:
             if not select.select([output], [], [], TICK_SECONDS)[0]:
-                if time.monotonic() - heard > patience:
+                if time.monotonic() - heard > self._patience:
                     raise EltError(
-                        f"{self.connector.label} has written nothing for {patience:g} s ({self.command}); it was ended",
+                        f"{self.connector.label} has written nothing for {self._patience:g} s ({self.command}); it was ended",
                         "see what it waits for in the log, or raise AIRBYTE_CONNECTOR_SILENCE_SECONDS",
                     )
                 yield b""
@@ -138,7 +138,7 @@ class Process:
     def exit_code(self) -> int:
         """Wait for the end, once standard output has ended."""
         try:
-            return self._process.wait(settings().airbyte_connector_silence_seconds)
+            return self._process.wait(self._patience)
         except subprocess.TimeoutExpired:
             raise EltError(
                 f"{self.connector.label} closed its output and does not end ({self.command}); it was ended",

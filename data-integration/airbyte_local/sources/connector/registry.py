@@ -32,6 +32,7 @@ class Connector:
     command: tuple[str, ...]
     version: str
     documentation: str = ""
+    silence_seconds: float | None = None  # its own, instead of AIRBYTE_CONNECTOR_SILENCE_SECONDS
 
     @property
     def label(self) -> str:
@@ -112,4 +113,5 @@ def _read(path: Path) -> Connector | None:
         command=tuple(table["command"]),
         version=project["project"]["version"],
         documentation=table.get("documentation", ""),
+        silence_seconds=table.get("silence-seconds"),
     )
