@@ -48,7 +48,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirbyteServer]:
 
 def group_of(command: str) -> tuple[int, int]:
     """The process group, and the process, that runs a command."""
-    answer = subprocess.run(["ps", "-eo", "pgid=,pid=,args="], capture_output=True, text=True, check=True)
+    answer = subprocess.run(["ps", "-wweo", "pgid=,pid=,args="], capture_output=True, text=True, check=True)
     ((group, pid, _),) = [line.split(None, 2) for line in answer.stdout.splitlines() if command in line]
     return int(group), int(pid)
 
