@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import pyarrow as pa
+
 from airbyte_local.destinations.base import CDC_DELETED_AT, CDC_LSN, CDC_UPDATED_AT, Target
 from airbyte_local.destinations.duckdb.ddl import table_name
 from airbyte_local.destinations.duckdb.merge import METADATA, assignments, same_key, value_names
@@ -15,18 +17,15 @@ from airbyte_local.destinations.duckdb.types import from_text
 from airbyte_local.schema import StreamPlan
 from elt.quoting import quoted
 
-CHANGES = "arriving_changes"  # the registered Arrow batch
+STAGE_TYPES = {"int64": "BIGINT", "int8": "TINYINT", "string": "VARCHAR"}
 RESOLVED = "temp.resolved"
 OP, LSN, AT = '"#op"', '"#lsn"', '"#at"'  # beside the source's columns, which may be called anything
 
 
-def create_stage(stage: str) -> str:
-    """The stream's staging table, in the shape of the first batch."""
-    return f"create temp table {stage} as from {CHANGES}"
-
-
-def add_to_stage(stage: str) -> str:
-    return f"insert into temp.{stage} from {CHANGES}"
+def create_stage(stage: str, schema: pa.Schema) -> str:
+    """The stream's staging table, in the shape of its batches."""
+    columns = [f"{quoted(field.name)} {STAGE_TYPES[str(field.type)]}" for field in schema]
+    return f"create temp table {stage} ({', '.join(columns)})"
 
 
 def resolve(plan: StreamPlan, target: Target, stage: str, unchanged: Iterable[int]) -> str:

@@ -164,9 +164,11 @@ class DuckdbSession:
                 return
             stage = self._stage_name(plan)
             first = plan.key not in self._staged
-            self._connection.register(changes.CHANGES, change.batch)
-            self._connection.execute(changes.create_stage(stage) if first else changes.add_to_stage(stage))
-            self._connection.unregister(changes.CHANGES)
+            # not registered under a name: that would keep each batch in memory until the transaction ends
+            arriving = self._connection.from_arrow(change.batch)
+            if first:
+                self._connection.execute(changes.create_stage(stage, change.batch.schema))
+            arriving.insert_into(stage)
             unchanged = self._staged.setdefault(plan.key, set())
             for flags in change.batch.column("unchanged").unique().drop_null().to_pylist():
                 unchanged.update(index for index, flag in enumerate(flags) if flag == "1")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 
+import pyarrow as pa
 from adbc_driver_manager import Error as AdbcError
 from psycopg import sql
 
@@ -48,13 +49,11 @@ class Changes(Reading):
             yield from self._decoder.decode(self._messages())
         except AdbcError as error:
             raise self._failed(error, f"replication slot {self._slot}") from None
-        yield from self._decoder.finish()
         log.info(
             "%s transactions, %s changes", f"{self._decoder.transactions:,}", f"{self._decoder.changes:,}"
         )
 
-    def _messages(self) -> Iterator[tuple[int, bytes]]:
+    def _messages(self) -> Iterator[pa.RecordBatch]:
         with self._cursor() as cursor:
             cursor.execute(self._query.as_string())
-            for batch in cursor.fetch_record_batch():
-                yield from zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), strict=True)
+            yield from cursor.fetch_record_batch()
