@@ -222,3 +222,9 @@ def test_bytes_that_are_no_text_are_refused_with_the_stream() -> None:
     bad = insert(1, ("1", "a", "x")).replace(b"x", b"\xff")
     with pytest.raises(EltError, match=r"shop\.t1: a value is not valid UTF-8"):
         decoded([relation(1), begin(150), bad])
+
+
+def test_changes_are_numbered_on_from_batch_to_batch() -> None:
+    rows = [insert(1, (str(number), "a", "b")) for number in range(9)]
+    items = decoded([relation(1), begin(150), *rows], [2, 5, 8])
+    assert [row["c1"] for row in rows_of(items, 1)] == [str(number) for number in range(9)]
