@@ -10,15 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from airbyte_config.source import Source, Table
 from elt.quoting import literal, quoted
 
 KEYS = 5  # named per stream
+REMEMBERED = 10_000  # keys that differ, for a second look
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class StreamResult:
     changed: int = 0  # keys whose row differs, or that are not as often in raw as in the source
     keys: tuple[str, ...] = ()  # the first five of all these, each with what is wrong
     reason: str = ""  # why the tables can't be compared row by row
+    differing: pa.Table | None = field(default=None, repr=False, compare=False)  # their keys; None: no key
 
     @property
     def equal(self) -> bool:
@@ -44,7 +47,8 @@ class StreamResult:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "equal": self.equal}
+        told = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "differing"}
+        return {**told, "equal": self.equal}
 
     def line(self) -> str:
         """`sales.customer: equal, 19,820 rows, checksum 4be1…`, or what differs."""
@@ -64,7 +68,11 @@ def count(duck: duckdb.DuckDBPyConnection, table: str) -> int:
 
 
 class Comparison:
-    """Compares `table` of the source with `raw_table` (SQL); `columns` gives the type that both sides have."""
+    """Compares `table` of the source with `raw_table` (SQL); `columns` gives the type that both sides have.
+
+    With `since` (a moment of the source), keys whose row the source has changed since then are left out on both sides;
+    with `among`, all keys but those are.
+    """
 
     def __init__(
         self,
@@ -75,17 +83,39 @@ class Comparison:
         source: Source,
         duck: duckdb.DuckDBPyConnection,
         raw_table: str,
+        since: str | None = None,
+        among: pa.Table | None = None,
     ) -> None:
         self.label, self.table, self.columns, self.key = label, table, columns, key
         self.source, self.duck = source, duck
+        self.since = since if key and table.dated else None
+        raw_table = self._without(raw_table, among)
         names = [quoted(column) for column in columns]
         # each row twice, forwards and backwards: two independent sums of 64 bits
         hashes = f"hash({', '.join(names)}) as _h1, hash({', '.join(reversed(names))}, 'backwards') as _h2"
         typed = ", ".join(
             f"cast({quoted(name)} as {type_}) as {quoted(name)}" for name, type_ in columns.items()
         )
-        self.source_rows = f"(select *, {hashes} from (select {typed} from _batches))"
+        only = f" semi join _among using ({_list(key)})" if among is not None else ""
+        self.source_rows = f"(select *, {hashes} from (select {typed} from _batches){only})"
         self.raw_rows = f"(select {', '.join(names)}, {hashes} from {raw_table})"
+
+    def _without(self, raw_table: str, among: pa.Table | None) -> str:
+        """The raw table without the keys that are left out, as SQL; fetches from the source what changed since."""
+        if among is not None:
+            self.duck.register("_among", among)
+            raw_table = f"(from {raw_table} semi join _among using ({_list(self.key)}))"
+        if self.since:
+            typed = ", ".join(
+                f"cast({quoted(name)} as {self.columns[name]}) as {quoted(name)}" for name in self.key
+            )
+            with self.source.batches(self.table, self.key, since=self.since) as reader:
+                self.duck.register("_reader", reader)
+                self.duck.execute(f"create or replace temp table _changed as select {typed} from _reader")
+                self.duck.unregister("_reader")
+            if count(self.duck, "_changed"):
+                raw_table = f"(from {raw_table} anti join _changed using ({_list(self.key)}))"
+        return raw_table
 
     def result(self) -> StreamResult:
         """Raises duckdb.Error when a value of the source does not fit its type in raw."""
@@ -98,7 +128,7 @@ class Comparison:
     @contextmanager
     def _batches(self) -> Iterator[None]:
         """The source's rows as the relation `_batches`, to be read once."""
-        with self.source.batches(self.table, list(self.columns)) as reader:
+        with self.source.batches(self.table, list(self.columns), until=self.since) as reader:
             self.duck.register("_batches", reader)
             try:
                 yield
@@ -136,9 +166,16 @@ class Comparison:
         """
         ).fetchone()
         keys = self._first_keys() if self.key else ()
+        differing = (
+            self.duck.execute(
+                f"select {_list(self.key)} from _differing order by {_list(self.key)} limit {REMEMBERED}"
+            ).to_arrow_table()
+            if self.key
+            else None
+        )
         self.duck.execute("drop table _source")
         self.duck.execute("drop table _differing")
-        return {"missing": missing, "extra": extra, "changed": changed, "keys": keys}
+        return {"missing": missing, "extra": extra, "changed": changed, "keys": keys, "differing": differing}
 
     def _first_keys(self) -> tuple[str, ...]:
         """Each with what is wrong; the columns that differ by name only, for their values may be personal."""
@@ -161,6 +198,10 @@ class Comparison:
         """
         ).fetchall()
         return tuple(f"{name} {_wrong(*about)}" for name, *about in rows)
+
+
+def _list(names: list[str]) -> str:
+    return ", ".join(quoted(name) for name in names)
 
 
 def _same(key: list[str], left: str, right: str) -> str:

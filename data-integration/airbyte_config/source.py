@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 from adbc_driver_manager import Error as AdbcError
 from adbc_driver_postgresql import dbapi
 from psycopg.conninfo import make_conninfo
-from psycopg.sql import SQL, Composable, Identifier
+from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from airbyte_config.definitions import Actor
 from airbyte_config.raw_types import read_as_text
@@ -29,7 +29,7 @@ select n.nspname, c.relname, a.attname,
            case when t.typtype = 'd' then t.typbasetype else a.atttypid end,
            case when t.typtype = 'd' then t.typtypmod else a.atttypmod end
        ),
-       coalesce(array_position(i.indkey::int2[], a.attnum), 0)
+       coalesce(array_position(i.indkey::int2[], a.attnum), 0), c.relkind in ('r', 'p', 'm')
 from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
@@ -49,6 +49,22 @@ class Table:
     name: str
     columns: dict[str, str] = field(default_factory=dict)
     primary_key: list[str] = field(default_factory=list)
+    dated: bool = True  # a row tells which transaction wrote it; a view's does not
+
+
+# a row version that a moment (text of pg_current_snapshot) does not see: xmin has 32 bits of the transaction's 64
+CHANGED_SINCE = """
+not pg_visible_in_snapshot(
+    (
+        {next} + case
+            when (xmin::text::bigint - {next}) & 4294967295 < 2147483648
+                then (xmin::text::bigint - {next}) & 4294967295
+            else ((xmin::text::bigint - {next}) & 4294967295) - 4294967296
+        end
+    )::text::xid8,
+    {moment}
+)
+"""
 
 
 class Source:
@@ -63,8 +79,8 @@ class Source:
         keys: dict[tuple[str, str], list[tuple[int, str]]] = {}
         with self._connection.cursor() as cursor:
             cursor.execute(COLUMNS)
-            for schema, name, column, type_, key_position in cursor.fetchall():
-                table = tables.setdefault((schema, name), Table(schema, name))
+            for schema, name, column, type_, key_position, dated in cursor.fetchall():
+                table = tables.setdefault((schema, name), Table(schema, name, dated=dated))
                 table.columns[column] = type_
                 if key_position:
                     keys.setdefault((schema, name), []).append((key_position, column))
@@ -78,9 +94,19 @@ class Source:
             cursor.execute(_text(SQL("select count(*) from {}").format(Identifier(table.schema, table.name))))
             return cursor.fetchone()[0]
 
-    @contextmanager
-    def batches(self, table: Table, columns: list[str]) -> Iterator[pa.RecordBatchReader]:
-        """All rows as a stream of Arrow batches; types without an exact Arrow form come as Postgres' text."""
+    def moment(self) -> str:
+        """What this transaction sees, for `changed` and `batches` of a later one: the text of a snapshot."""
+        with self._connection.cursor() as cursor:
+            cursor.execute("select pg_current_snapshot()::text")
+            return cursor.fetchone()[0]
+
+    def batches(
+        self, table: Table, columns: list[str], *, until: str | None = None, since: str | None = None
+    ) -> AbstractContextManager[pa.RecordBatchReader]:
+        """All rows as a stream of Arrow batches; types without an exact Arrow form come as Postgres' text.
+
+        `until` a moment: only the rows that have not changed since; `since`: only those that have.
+        """
         selected = SQL(", ").join(
             SQL("{}::text as {}" if read_as_text(table.columns[column]) else "{} as {}").format(
                 Identifier(column), Identifier(column)
@@ -88,6 +114,15 @@ class Source:
             for column in columns
         )
         query = SQL("select {} from {}").format(selected, Identifier(table.schema, table.name))
+        if moment := until or since:
+            changed = SQL(CHANGED_SINCE).format(
+                next=Literal(int(moment.split(":")[1])), moment=Literal(moment)
+            )
+            query += SQL(" where not (" if until else " where (") + changed + SQL(")")
+        return self._read(query)
+
+    @contextmanager
+    def _read(self, query: Composable) -> Iterator[pa.RecordBatchReader]:
         with self._connection.cursor() as cursor:
             cursor.execute(_text(query))
             yield cursor.fetch_record_batch()

@@ -6,10 +6,11 @@ compares, with the same types on both sides.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from airbyte_config.comparison import Comparison, StreamResult, count
 from airbyte_config.definitions import Connection, Definitions, Stream, load
@@ -31,10 +32,14 @@ def verify(
     directory: Path = DIRECTORY,
     report: Callable[[StreamResult], None] = lambda result: None,
     settings: Settings | None = None,
+    since: str | None = None,
+    among: Mapping[str, pa.Table | None] | None = None,
+    wait_seconds: float | None = None,
 ) -> list[StreamResult]:
     """Compare every stream of `connection` (as the files define it) with its raw table; never changes anything.
 
-    `report` gets each result as soon as it is known. Raises EltError when a side can't be read: source down, wrong
+    `since` (`moment`): keys that the source has changed since then are left out on both sides. `among`: only these streams,
+    and of each only these keys (None: all). `wait_seconds`: how long a writer of the warehouse is waited for. `report` gets each result as soon as it is known. Raises EltError when a side can't be read: source down, wrong
     password, no warehouse, warehouse in use (and by whom), a stream that the source does not have.
     """
     settings = settings or current_settings()
@@ -43,14 +48,27 @@ def verify(
     warehouse = _warehouse(definitions)
     with (
         # first the warehouse, so that no sync can end between the source's snapshot and the look at raw
-        open_read_only(warehouse, "elt airbyte verify", config={"memory_limit": MEMORY}) as duck,
+        open_read_only(
+            warehouse, "elt airbyte verify", config={"memory_limit": MEMORY}, wait_seconds=wait_seconds
+        ) as duck,
         open_source(definitions.sources[chosen.definition.source]) as source,
     ):
         results = []
         for stream in chosen.definition.streams:
-            results.append(_compare(definitions, chosen, stream, source, duck))
-            report(results[-1])
+            if among is None or stream.label in among:
+                keys = among[stream.label] if among else None
+                results.append(_compare(definitions, chosen, stream, source, duck, since, keys))
+                report(results[-1])
         return results
+
+
+def moment(
+    connection: str = "adventureworks", *, directory: Path = DIRECTORY, settings: Settings | None = None
+) -> str:
+    """What the source of `connection` has committed by now; a sync that begins later brings all of it. Raises EltError."""
+    definitions = load(directory, settings or current_settings())
+    with open_source(definitions.sources[definitions.connection(connection).definition.source]) as source:
+        return source.moment()
 
 
 def _warehouse(definitions: Definitions) -> Path:
@@ -69,6 +87,8 @@ def _compare(
     stream: Stream,
     source: Source,
     duck: duckdb.DuckDBPyConnection,
+    since: str | None,
+    among: pa.Table | None,
 ) -> StreamResult:
     table = source.tables.get((stream.namespace, stream.name))
     if table is None:
@@ -87,7 +107,7 @@ def _compare(
         return StreamResult(stream.label, source.count(table), raw_rows, reason=reason)
     key = stream.primary_key or table.primary_key
     try:
-        return Comparison(stream.label, table, columns, key, source, duck, raw_table).result()
+        return Comparison(stream.label, table, columns, key, source, duck, raw_table, since, among).result()
     except duckdb.Error as error:
         raise EltError(
             f"{stream.label} can't be compared: {first_line(error)}", "sync it again, then verify"
