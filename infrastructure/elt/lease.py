@@ -2,6 +2,9 @@
 
 DuckDB lets one process write. The lease is a kernel file lock beside the warehouse (gone with its process, however
 that ends) plus a readable note of its owner; the note alone means nothing, so that a crash leaves nothing to clean up.
+
+A run of the DAG is many processes, one after the other. Between them it keeps the lease by a reservation: a note that names the
+run, which only processes of that run (ELT_RUN) get past. It has to be renewed, and ends by itself when nobody does.
 """
 
 from __future__ import annotations
@@ -18,6 +21,9 @@ from filelock import FileLock, Timeout
 
 from elt.errors import EltError
 
+RUN_VARIABLE = "ELT_RUN"  # in the environment of a run's processes: which run
+RESERVED_SECONDS = 120.0  # that a reservation outlives its last renewal
+
 
 class WarehouseInUseError(EltError):
     """Another writer holds the warehouse."""
@@ -33,18 +39,30 @@ def lease_lock(warehouse: Path) -> FileLock:
     return FileLock(warehouse.with_name(warehouse.name + ".lock"))
 
 
-def acquire(warehouse: Path, owner: str, wait_seconds: float = 60.0) -> FileLock:
+def acquire(warehouse: Path, owner: str, wait_seconds: float = 60.0, run: str | None = None) -> FileLock:
     """Take the lease for `owner` ("sync job 12", "dbt build"); release with `.release()` or by ending the process.
 
-    Raises WarehouseInUseError, naming the present owner, when it is not free within `wait_seconds`.
+    `run`: on whose behalf, when it is a run's; else what ELT_RUN says. Raises WarehouseInUseError, naming the present owner,
+    when it is not free, or is reserved for another run, for `wait_seconds`.
     """
     lock = lease_lock(warehouse)
-    try:
-        lock.acquire(timeout=wait_seconds, poll_interval=0.1)
-    except Timeout:
-        raise in_use(warehouse) from None
-    _sign(warehouse, owner)
-    return lock
+    deadline = time.monotonic() + wait_seconds
+    while True:
+        try:
+            lock.acquire(timeout=max(0.0, deadline - time.monotonic()), poll_interval=0.1)
+        except Timeout:
+            raise in_use(warehouse) from None
+        reserved = _reservation(warehouse)
+        ours = reserved is not None and reserved["run"] == (run or os.environ.get(RUN_VARIABLE))
+        if ours or not _alive(warehouse):
+            if not ours:  # one that nobody renewed is over
+                _reserved(warehouse).unlink(missing_ok=True)
+            _sign(warehouse, owner)
+            return lock
+        lock.release()
+        if time.monotonic() >= deadline:
+            raise in_use(warehouse)
+        time.sleep(0.1)
 
 
 def in_use(warehouse: Path) -> WarehouseInUseError:
@@ -56,20 +74,67 @@ def in_use(warehouse: Path) -> WarehouseInUseError:
 
 
 def _sign(warehouse: Path, owner: str) -> None:
-    note = {"owner": owner, "pid": os.getpid(), "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+    note = {"owner": owner, "pid": os.getpid(), "since": _now()}
     draft = _note(warehouse).with_suffix(f".{os.getpid()}")
     draft.write_text(json.dumps(note))
     draft.replace(_note(warehouse))
 
 
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
 @contextmanager
-def lease(warehouse: Path, owner: str, wait_seconds: float = 60.0) -> Iterator[None]:
+def lease(warehouse: Path, owner: str, wait_seconds: float = 60.0, run: str | None = None) -> Iterator[None]:
     """Hold the lease for the length of a block. Raises as `acquire` does."""
-    lock = acquire(warehouse, owner, wait_seconds)
+    lock = acquire(warehouse, owner, wait_seconds, run)
     try:
         yield
     finally:
         lock.release()
+
+
+def reserve(warehouse: Path, run: str) -> None:
+    """Keep the lease for `run` between its processes; for who holds the lease. Renew it within RESERVED_SECONDS."""
+    note = {"run": run, "pid": os.getpid(), "since": _now()}
+    draft = _reserved(warehouse).with_suffix(f".{os.getpid()}")
+    draft.write_text(json.dumps(note))
+    draft.replace(_reserved(warehouse))
+
+
+def renew(warehouse: Path, run: str) -> bool:
+    """Keep the reservation alive; False when somebody else has had the lease since, because it was not."""
+    reserved = _reservation(warehouse)
+    if reserved is None or reserved["run"] != run:
+        return False
+    os.utime(_reserved(warehouse))
+    return True
+
+
+def give_back(warehouse: Path, run: str) -> None:
+    """End the reservation, if it is this run's."""
+    reserved = _reservation(warehouse)
+    if reserved is not None and reserved["run"] == run:
+        _reserved(warehouse).unlink(missing_ok=True)
+
+
+def _reserved(warehouse: Path) -> Path:
+    return warehouse.with_name(warehouse.name + ".reserved.json")
+
+
+def _reservation(warehouse: Path) -> dict[str, str] | None:
+    """The last reservation, unless it was given back, or somebody took the lease after it was over."""
+    try:
+        return json.loads(_reserved(warehouse).read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _alive(warehouse: Path) -> bool:
+    try:
+        return time.time() - _reserved(warehouse).stat().st_mtime < RESERVED_SECONDS
+    except OSError:
+        return False
 
 
 @contextmanager
@@ -107,4 +172,7 @@ def holder(warehouse: Path) -> str | None:
             return "a writer that has just started"
         return f"{note['owner']} (process {note['pid']}, since {note['since']})"
     lock.release()
+    reserved = _reservation(warehouse)
+    if reserved is not None and _alive(warehouse):
+        return f"the run {reserved['run']}, between two of its tasks (since {reserved['since']})"
     return None

@@ -12,9 +12,17 @@ import duckdb
 import pytest
 
 from elt.errors import EltError
-from elt.lease import WarehouseInUseError, lease
+from elt.lease import RESERVED_SECONDS, WarehouseInUseError, acquire, lease
 from elt.settings import load_settings
-from orchestration.publish import publish, versions
+from orchestration.publish import (
+    give_back,
+    held,
+    prepare,
+    publish,
+    resume,
+    rollback,
+    versions,
+)
 
 ODD = '"dim ""odd"""'  # a quoted identifier, as SQL writes it
 
@@ -116,7 +124,7 @@ def test_readers_always_see_one_whole_version_while_versions_come(config):
     readers = [threading.Thread(target=look) for _ in range(2)]
     for reader in readers:
         reader.start()
-    for generation in range(2, 8):
+    for generation in range(2, 12):
         build(config, generation)
         publish(config, f"run {generation}")
     stop.set()
@@ -219,9 +227,99 @@ def test_a_disk_that_fails_is_one_line_with_a_remedy(config):
 
 
 def test_a_target_without_a_publisher_is_refused(tmp_path):
-    settings = load_settings({"ELT_HOME": str(tmp_path), "DBT_TARGET": "snowflake"})
-    with pytest.raises(EltError, match="snowflake"):
+    settings = load_settings({"ELT_HOME": str(tmp_path), "DBT_TARGET": "dev"})
+    with pytest.raises(EltError, match="nothing is published from the dbt target dev"):
         publish(settings, "run 1")
+
+
+# ---------------------------------------------------------------------------------------------------- a run
+
+
+def marts_of(settings):
+    with duckdb.connect(settings.warehouse_path, read_only=True) as connection:
+        return dict(
+            connection.execute(
+                "select table_name, estimated_size from duckdb_tables() where schema_name = 'marts'"
+            ).fetchall()
+        ), (connection.execute("select max(generation) from marts.fct").fetchone()[0])
+
+
+def test_a_run_that_published_leaves_the_marts_as_they_are_for_the_next(config):
+    assert "nothing is published yet" in prepare(config, "elt run 1")
+    build(config, 1)
+    publish(config, "run 1", prepared="elt run 1")
+    assert prepare(config, "elt run 2") == "the marts are as published"
+    give_back(config, "elt run 2")
+
+
+def test_after_a_run_that_published_nothing_the_next_builds_on_what_is_published(config):
+    publish(config, "run 1")
+    prepare(config, "elt run 2")
+    build(config, 2, rows=50)
+    with duckdb.connect(config.warehouse_path) as connection:
+        connection.execute("create table marts.of_the_failed_run as select 1 as id")
+    give_back(config, "elt run 2")  # a test failed
+    assert "put back 2 published marts" in prepare(config, "elt run 3")
+    tables, generation = marts_of(config)
+    assert tables == {"fct": 1_000, 'dim "odd"': 1} and generation == 1
+
+
+def test_from_prepare_to_publish_nobody_else_gets_the_warehouse(config):
+    prepare(config, "elt run 1")
+    with pytest.raises(WarehouseInUseError, match="the run elt run 1"):
+        acquire(config.warehouse_path, "sync job 12", wait_seconds=0.2)
+    with pytest.raises(WarehouseInUseError, match="the run elt run 1"):
+        prepare(config, "full_refresh run 1", wait_seconds=0.2)
+    with pytest.raises(WarehouseInUseError, match="the run elt run 1"):
+        publish(config, "elt publish", wait_seconds=0.2)
+    publish(config, "run 1", prepared="elt run 1")
+    with lease(config.warehouse_path, "sync job 12", wait_seconds=0):
+        pass
+
+
+def test_a_run_that_lost_the_warehouse_between_test_and_publish_publishes_nothing(config):
+    publish(config, "run 1")
+    prepare(config, "elt run 2")
+    build(config, 2)
+    past = time.time() - RESERVED_SECONDS - 1  # the machine slept; then somebody came
+    os.utime(config.warehouse_path.with_name("warehouse.duckdb.reserved.json"), (past, past))
+    with lease(config.warehouse_path, "dbt build"):
+        pass
+    with pytest.raises(EltError, match="another writer had the warehouse"):
+        publish(config, "run 2", prepared="elt run 2")
+    assert read(config, "select distinct generation from marts.fct") == [(1,)]
+
+
+# ---------------------------------------------------------------------------------------------------- rollback
+
+
+def test_a_rollback_shows_the_version_before_and_holds_it_until_it_is_resumed(config):
+    for generation in (1, 2):
+        build(config, generation)
+        publish(config, f"run {generation}")
+    assert rollback(config).number == 1
+    assert read(config, "select distinct generation from marts.fct") == [(1,)]
+    assert held(config).number == 1
+    build(config, 3)
+    with pytest.raises(EltError, match=r"version 1 is held since .* — `elt publish --resume`"):
+        publish(config, "run 3")
+    assert read(config, "select distinct generation from marts.fct") == [(1,)]
+    resume(config)
+    # what was rolled back is not built upon
+    assert "put back 2 published marts" in prepare(config, "elt run 4")
+    assert marts_of(config)[1] == 1
+    build(config, 4)
+    assert publish(config, "run 4", prepared="elt run 4").number == 3
+    assert read(config, "select distinct generation from marts.fct") == [(4,)]
+
+
+def test_a_rollback_to_what_is_not_kept_is_refused_and_nothing_is_held(config):
+    with pytest.raises(EltError, match="there is no earlier version"):
+        rollback(config)
+    publish(config, "run 1")
+    with pytest.raises(EltError, match="version 7 is not kept — kept are: 1"):
+        rollback(config, 7)
+    assert held(config) is None
 
 
 def test_elt_publish_and_its_list(config):
@@ -239,3 +337,13 @@ def test_elt_publish_and_its_list(config):
     assert done.returncode == 0 and done.stdout.startswith("version 1: 2 tables, 1,001 rows")
     listing = elt("--list").stdout
     assert "v1" in listing and "elt publish" in listing and "← current" in listing
+
+    assert elt().returncode == 0
+    back = elt("--rollback")
+    assert back.returncode == 0 and back.stdout.startswith("version 1 is shown, and held")
+    assert "← current, held" in elt("--list").stdout
+    refused = elt()
+    assert refused.returncode == 2 and "held since" in refused.stderr
+    assert elt("--rollback", "2").stdout.startswith("version 2 is shown")
+    assert elt("--resume").returncode == 0 and elt().stdout.startswith("version 3")
+    assert elt("--resume", "--list").returncode == 2

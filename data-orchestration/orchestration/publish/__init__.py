@@ -1,0 +1,119 @@
+"""Publishing: write, audit, publish. The marts that were built and tested become what analysts see, all at once.
+
+A run calls `prepare` before it builds (from then on the warehouse is its own, and its marts are as published), `publish`
+when all tests have passed, and `give_back` at its end, whatever that was. How it is done stands in one module per warehouse.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+from elt.errors import EltError
+from elt.settings import Settings
+from orchestration.publish.version import Hold, Version
+
+__all__ = [
+    "Hold",
+    "Version",
+    "build_environment",
+    "give_back",
+    "held",
+    "prepare",
+    "publish",
+    "renew",
+    "resume",
+    "rollback",
+    "tidy",
+    "versions",
+]
+
+MODULES = {"duckdb": "on_duckdb", "snowflake": "on_snowflake", "ci": "on_snowflake"}  # by dbt target
+
+
+def _publisher(settings: Settings) -> ModuleType:
+    try:
+        name = MODULES[settings.dbt_target]
+    except KeyError:
+        raise EltError(
+            f"nothing is published from the dbt target {settings.dbt_target}",
+            f"set DBT_TARGET to one of: {', '.join(MODULES)}",
+        ) from None
+    return importlib.import_module(f"orchestration.publish.{name}")
+
+
+def prepare(settings: Settings, run: str, wait_seconds: float = 600.0) -> str:
+    """Take the lease for `run` until `publish` or `give_back`, and see that it builds on the published version.
+
+    Returns what was done, in a line. Raises EltError when another writer keeps the warehouse for `wait_seconds`.
+    """
+    return _publisher(settings).prepare(settings, run, wait_seconds)
+
+
+def publish(
+    settings: Settings, run: str, wait_seconds: float = 600.0, prepared: str | None = None
+) -> Version:
+    """Publish the marts of the configured target; `run` says on whose behalf ("scheduled__…", "elt publish").
+
+    `prepared`: the run that `prepare` was called for. Raises EltError when there is nothing to publish, a rollback holds
+    the version that is shown, the disk is full, another writer keeps the warehouse for `wait_seconds`, or one has had it
+    since `prepare`. Whatever goes wrong, the last version is still shown.
+    """
+    publisher = _publisher(settings)
+    if hold := publisher.held(settings):
+        raise EltError(
+            f"version {hold.number} is held since {hold.since} by a rollback",
+            "`elt publish --resume` ends that",
+        )
+    return publisher.publish(settings, run, wait_seconds, prepared)
+
+
+def give_back(settings: Settings, run: str) -> None:
+    """End the lease that `prepare` took; nothing when it has ended."""
+    _publisher(settings).give_back(settings, run)
+
+
+def renew(settings: Settings, run: str) -> bool:
+    """Keep the lease between the run's tasks alive; False when somebody else has had it."""
+    return _publisher(settings).renew(settings, run)
+
+
+def build_environment(settings: Settings) -> dict[str, str]:
+    """What tells dbt to build where no analyst looks."""
+    return _publisher(settings).BUILD_ENVIRONMENT
+
+
+def versions(settings: Settings) -> list[Version]:
+    """The versions that are kept, oldest first; the one that analysts see is marked `current`."""
+    return _publisher(settings).versions(settings)
+
+
+def held(settings: Settings) -> Hold | None:
+    """The version that a rollback holds; None when the next run publishes."""
+    return _publisher(settings).held(settings)
+
+
+def rollback(settings: Settings, number: int | None = None, wait_seconds: float = 60.0) -> Version:
+    """Show an earlier version again (the one before, when no number is given) and hold it until `resume`.
+
+    Raises EltError when that version is not kept.
+    """
+    kept = versions(settings)
+    current = next((version.number for version in kept if version.current), None)
+    earlier = [v.number for v in kept if current is not None and v.number < current]
+    wanted = number if number is not None else max(earlier, default=None)
+    if wanted not in [version.number for version in kept]:
+        names = ", ".join(str(v.number) for v in kept) or "none"
+        missing = "there is no earlier version" if wanted is None else f"version {wanted} is not kept"
+        raise EltError(missing, f"kept are: {names}")
+    return _publisher(settings).rollback(settings, wanted, wait_seconds)
+
+
+def resume(settings: Settings) -> None:
+    """Let the next run publish again."""
+    _publisher(settings).resume(settings)
+
+
+def tidy(settings: Settings) -> int:
+    """Remove what killed publishes have left; how many drafts."""
+    return _publisher(settings).tidy(settings)

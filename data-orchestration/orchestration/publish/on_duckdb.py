@@ -1,0 +1,279 @@
+"""Publishing on DuckDB: a file for each version, and a link that is switched.
+
+The tables of schema `marts` are copied into a version of their own, `serving/vN/adventureworks.duckdb`, and the link
+`serving/current` is switched to it in one step. A reader that has the old file open finishes on it. A process that is killed
+at any point leaves the old version or the new one, and a draft that the next publish clears away.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import duckdb
+
+from elt import lease
+from elt.errors import EltError
+from elt.quoting import literal, quoted
+from elt.settings import Settings
+from orchestration.publish.version import KEPT, Hold, Version, now
+
+SCHEMA = "marts"
+RECORD = "published.json"
+HELD = "held.json"
+BUILD_ENVIRONMENT: dict[str, str] = {}  # the marts of the warehouse are not what analysts read
+BUILDING = (
+    "building"  # a note: the marts of the warehouse are not (yet, or no longer) the version that is shown
+)
+
+
+def prepare(settings: Settings, run: str, wait_seconds: float) -> str:
+    """Reserve the warehouse; if the last build was not published, put the published marts in its place."""
+    warehouse, serving = _warehouse(settings), _serving(settings)
+    with lease.lease(warehouse, f"prepare ({run})", wait_seconds, run):
+        lease.reserve(warehouse, run)
+        note, done = serving / BUILDING, "the marts are as published"
+        if not settings.serving_path.exists():
+            done = "nothing is published yet: the marts are built on what is there"
+        elif note.exists():
+            try:
+                tables = _restore(warehouse, settings.serving_path)
+            except duckdb.Error as error:
+                raise EltError(
+                    f"the published marts can't be put back: {str(error).splitlines()[0]}",
+                    f"check {settings.serving_path} and the space on its disk",
+                ) from error
+            done = (
+                f"the last build ({note.read_text()}) is not what is shown: put back {tables} published marts"
+            )
+        note.write_text(run)
+    return done
+
+
+def give_back(settings: Settings, run: str) -> None:
+    """End the reservation."""
+    lease.give_back(settings.warehouse_path, run)
+
+
+def renew(settings: Settings, run: str) -> bool:
+    """Keep the reservation alive."""
+    return lease.renew(settings.warehouse_path, run)
+
+
+def versions(settings: Settings) -> list[Version]:
+    """See `orchestration.publish.versions`."""
+    serving = _serving(settings)
+    shown = _target(serving / "current")
+    found = []
+    for _, folder in _numbered(serving):
+        try:
+            record = json.loads((folder / RECORD).read_text())
+        except (OSError, ValueError):
+            continue  # being removed at this moment
+        found.append(Version(**record, current=folder.name == shown))
+    return found
+
+
+def publish(settings: Settings, run: str, wait_seconds: float, prepared: str | None) -> Version:
+    """Copy schema `marts` into the next version and switch to it. See `orchestration.publish.publish`."""
+    warehouse, serving = _warehouse(settings), _serving(settings)
+    started = time.monotonic()
+    with lease.lease(warehouse, f"publish ({run})", wait_seconds, prepared):
+        if prepared and not lease.renew(warehouse, prepared):
+            raise EltError(
+                "another writer had the warehouse since the marts were tested; the last version is still shown",
+                "the next run builds and tests them again",
+            )
+        _remove_drafts(serving)
+        draft = serving / f".draft-{os.getpid()}"
+        try:
+            draft.mkdir()
+            tables = _copy(warehouse, draft / settings.serving_path.name)
+            number = max((number for number, _ in _numbered(serving)), default=0) + 1
+            version = Version(
+                number=number,
+                run=run,
+                published_at=now(),
+                seconds=round(time.monotonic() - started, 2),
+                tables=tables,
+                current=True,
+            )
+            record = {name: value for name, value in asdict(version).items() if name != "current"}
+            (draft / RECORD).write_text(json.dumps(record, indent=1) + "\n")
+            for path in (*draft.iterdir(), draft):
+                _sync(path)
+            draft.rename(serving / f"v{number}")
+            _show(serving, f"v{number}")
+        except (duckdb.Error, OSError) as error:
+            raise EltError(
+                f"publishing failed, the last version is still shown: {str(error).splitlines()[0]}",
+                f"check the space and the permissions of {serving}, then publish again",
+            ) from error
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+        (serving / BUILDING).unlink(missing_ok=True)
+        for _, folder in _numbered(serving)[:-KEPT]:
+            _remove(folder)
+    if prepared:
+        lease.give_back(warehouse, prepared)
+    return version
+
+
+def held(settings: Settings) -> Hold | None:
+    """See `orchestration.publish.held`."""
+    try:
+        return Hold(**json.loads((_serving(settings) / HELD).read_text()))
+    except FileNotFoundError:
+        return None
+
+
+def rollback(settings: Settings, number: int, wait_seconds: float) -> Version:
+    """Hold first, then switch: a publish that waits for the lease finds the hold. See `orchestration.publish.rollback`."""
+    serving = _serving(settings)
+    with lease.lease(_warehouse(settings), "elt publish --rollback", wait_seconds):
+        draft = serving / f".{HELD}"
+        draft.write_text(json.dumps(asdict(Hold(number, now()))))
+        draft.replace(serving / HELD)
+        (serving / BUILDING).write_text("before a rollback")
+        _show(serving, f"v{number}")
+    return next(version for version in versions(settings) if version.current)
+
+
+def resume(settings: Settings) -> None:
+    """See `orchestration.publish.resume`."""
+    (_serving(settings) / HELD).unlink(missing_ok=True)
+
+
+def tidy(settings: Settings) -> int:
+    """See `orchestration.publish.tidy`."""
+    if not settings.warehouse_path.exists():
+        return 0
+    with lease.lease(settings.warehouse_path, "maintenance", 600):
+        return _remove_drafts(_serving(settings))
+
+
+def _remove_drafts(serving: Path) -> int:
+    """Of publishes that were killed; for who holds the lease: no other runs now."""
+    drafts = list(serving.glob(".draft-*"))
+    for leftover in drafts:
+        _remove(leftover)
+    return len(drafts)
+
+
+def _warehouse(settings: Settings) -> Path:
+    if not settings.warehouse_path.exists():
+        raise EltError(
+            f"there is no warehouse at {settings.warehouse_path}", "run a sync and `elt build` first"
+        )
+    return settings.warehouse_path
+
+
+def _serving(settings: Settings) -> Path:
+    serving = settings.serving_path.parent.parent
+    serving.mkdir(parents=True, exist_ok=True)
+    return serving
+
+
+def _tables(duck: duckdb.DuckDBPyConnection, database: str) -> list[tuple[str, str | None]]:
+    """Name and comment of each table in the marts of an attached database."""
+    return duck.execute(
+        "select table_name, comment from duckdb_tables()"
+        " where database_name = ? and schema_name = ? order by table_name",
+        [database, SCHEMA],
+    ).fetchall()
+
+
+def _copy(warehouse: Path, file: Path) -> dict[str, int]:
+    """Every table of the marts, with its comments, into a new database file; returns rows by table."""
+    with duckdb.connect(file) as duck:
+        duck.execute("set memory_limit = '2GB'")
+        duck.execute(f"attach {literal(str(warehouse))} as warehouse (read_only)")
+        tables = _tables(duck, "warehouse")
+        if not tables:
+            raise EltError(f"the warehouse has no tables in schema {SCHEMA}", "run `elt build` first")
+        duck.execute("begin")  # one transaction: each of its own would be written to disk apart
+        duck.execute(f"create schema {quoted(SCHEMA)}")
+        rows: dict[str, int] = {}
+        for table, comment in tables:
+            qualified = f"{quoted(SCHEMA)}.{quoted(table)}"
+            copied = duck.execute(f"create table {qualified} as from warehouse.{qualified}").fetchone()
+            rows[table] = copied[0] if copied else 0
+            if comment:
+                duck.execute(f"comment on table {qualified} is {literal(comment)}")
+        for table, column, comment in duck.execute(
+            "select table_name, column_name, comment from duckdb_columns()"
+            " where database_name = 'warehouse' and schema_name = $1 and comment is not null",
+            [SCHEMA],
+        ).fetchall():
+            if table in rows:
+                duck.execute(
+                    f"comment on column {quoted(SCHEMA)}.{quoted(table)}.{quoted(column)} is {literal(comment)}"
+                )
+        duck.execute("commit")
+        duck.execute("detach warehouse")
+        duck.execute("checkpoint")
+    return rows
+
+
+def _restore(warehouse: Path, published: Path) -> int:
+    """Make the marts of the warehouse those of the published file, in one transaction; how many they are."""
+    with duckdb.connect(warehouse) as duck:
+        duck.execute("set memory_limit = '2GB'")
+        duck.execute(f"attach {literal(str(published))} as published (read_only)")
+        here = {table for table, _ in _tables(duck, warehouse.stem)}
+        shown = [table for table, _ in _tables(duck, "published")]
+        duck.execute("begin")
+        for table in here - set(shown):
+            duck.execute(f"drop table {quoted(SCHEMA)}.{quoted(table)}")
+        for table in shown:
+            qualified = f"{quoted(SCHEMA)}.{quoted(table)}"
+            duck.execute(f"create or replace table {qualified} as from published.{qualified}")
+        duck.execute("commit")
+    return len(shown)
+
+
+def _show(serving: Path, name: str) -> None:
+    """Point `current` to a version, in one step."""
+    link = serving / ".current.new"
+    link.unlink(missing_ok=True)
+    link.symlink_to(name, target_is_directory=True)
+    link.replace(serving / "current")
+    _sync(serving)
+
+
+def _sync(path: Path) -> None:
+    """What was written there is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _remove(folder: Path) -> None:
+    """Out of sight first, so that a kill in mid-way leaves no half version behind."""
+    doomed = folder.with_name(f".draft-removed-{folder.name.lstrip('.')}")
+    shutil.rmtree(doomed, ignore_errors=True)
+    folder.rename(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
+
+
+def _numbered(serving: Path) -> list[tuple[int, Path]]:
+    """The folders `v1`, `v2`, … by number."""
+    return sorted(
+        (int(match[1]), folder)
+        for folder in serving.iterdir()
+        if (match := re.fullmatch(r"v(\d+)", folder.name)) and folder.is_dir()
+    )
+
+
+def _target(link: Path) -> str | None:
+    try:
+        return link.readlink().name
+    except OSError:
+        return None
