@@ -1,75 +1,107 @@
 """
 ### AdventureWorks: from the shop to the published marts
 
-**Purpose.** Every 15 minutes: sync the shop's tables with Airbyte, build and test the marts with dbt, publish them.
-Analysts see a new version only when every test has passed.
+**Purpose.** Every 15 minutes: sync the shop's tables with Airbyte, compare them with the shop, build and test the marts with
+dbt, publish them. Analysts see a new version only when every test has passed.
 
 **Owner.** data-platform, Slack channel of the connection `slack_default`.
 
 **When it fails.** Nothing is published: analysts keep the last good version, which grows old. The failure message names the
-task, the reason and the log.
+task, the reason and the log. The next run starts from the published version and takes up where the last sync ended.
 
 **What to do.**
-- `sync`: Airbyte's reason is in the message. Is the source up, do its credentials work? A sync takes up where the last
-  one ended, so a new run is safe at any time.
+- `plan`: a parameter of the trigger form is wrong; the message says which.
+- `sync`: Airbyte's reason is in the message. Is the source up, do its credentials work? A new run is safe at any time.
+- `reconcile`: raw is not what the shop holds; the message names the first keys. Who wrote into the raw tables? `elt airbyte
+  verify` shows all; `elt airbyte refresh adventureworks` reads everything anew.
+- `freshness`: no sync has succeeded for hours. See the failures before this one.
+- `prepare`: another writer keeps the warehouse; `elt status` names it.
 - `dbt.dbt_producer_watcher` (one `dbt build`; the other tasks of the group show how their part of it went): a model or a
   test failed, by name in the message. Correct the data or the model; a retry without a change fails again.
-- `publish`: most often no space on the disk. The last version stays; run again when there is.
+- `publish`: most often no space on the disk. Run again when there is.
+- A bad version was published: `elt publish --rollback` shows the one before and holds it until `elt publish --resume`.
 - Trigger a run by hand when mended, or wait for the next one; there is no need to clear tasks.
 """
 
 import os
 from datetime import timedelta
 
-from airflow.sdk import DAG, get_current_context, task
+from airflow.sdk import DAG, DeadlineAlert, DeadlineReference, SyncCallback, get_current_context, task
 
 from elt.settings import settings
-from orchestration import notices
-from orchestration.publish import publish as publish_marts
-from orchestration.sync import AirbyteSyncOperator
+from orchestration import notices, parameters, steps
+from orchestration.defaults import DAG_ARGUMENTS, MARTS, NOTICE, RAW, RETRIED
+from orchestration.sync import AirbyteSyncOperator, ReconcileOperator
 from orchestration.transformation import dbt_tasks
 
 SCHEDULE = os.environ.get("ELT_SCHEDULE", "*/15 * * * *")  # "manual": only when triggered
+AIRBYTE = {
+    "connection": "adventureworks",
+    "wait_seconds": 1,
+    "timeout": timedelta(minutes=60).total_seconds(),
+}
 
 with DAG(
     dag_id="adventureworks_elt",
-    description="Airbyte sync, dbt build, publish",
+    description="Airbyte sync, reconcile, dbt build, publish",
     doc_md=__doc__,
     schedule=None if SCHEDULE == "manual" else SCHEDULE,
-    catchup=False,
-    max_active_runs=1,
     dagrun_timeout=timedelta(hours=2),
-    default_args={"owner": "data-platform", "retries": 0, "on_failure_callback": notices.failed},
-    tags=["adventureworks"],
+    deadline=DeadlineAlert(
+        reference=DeadlineReference.DAGRUN_QUEUED_AT,
+        interval=timedelta(minutes=30),
+        callback=SyncCallback(notices.late),
+    ),
+    params=parameters.form(settings()),
+    **DAG_ARGUMENTS,
 ):
 
-    @task(execution_timeout=timedelta(minutes=1), retries=1, retry_delay=timedelta(seconds=5))
+    @task(**NOTICE)
     def notify_start() -> None:
         """Tell that the run has begun."""
         notices.started(get_current_context())
 
+    # a start notice that was lost stops nothing
+    @task.short_circuit(execution_timeout=timedelta(minutes=2), trigger_rule="all_done")
+    def plan() -> bool:
+        """Check the parameters and log what will be built; a dry run ends here."""
+        return steps.plan(get_current_context())
+
     sync = AirbyteSyncOperator(
         task_id="sync",
-        connection="adventureworks",
         doc_md="Airbyte syncs the shop's changes into the raw layer.",
-        wait_seconds=1,
-        timeout=timedelta(minutes=60).total_seconds(),
         execution_timeout=timedelta(minutes=65),
-        retries=2,
-        retry_delay=timedelta(seconds=10),
-        retry_exponential_backoff=True,
-        max_retry_delay=timedelta(minutes=5),
-        trigger_rule="all_done",  # a start notice that was lost stops nothing
+        outlets=[RAW],
+        **AIRBYTE,
+        **RETRIED,
     )
+
+    reconcile = ReconcileOperator(
+        task_id="reconcile",
+        doc_md="Raw holds what the shop had committed when the sync began, row by row.",
+        execution_timeout=timedelta(minutes=65),
+        **AIRBYTE,
+        **RETRIED,
+    )
+
+    @task(execution_timeout=timedelta(minutes=5), **RETRIED)
+    def freshness() -> dict[str, str]:
+        """The last successful sync is recent; old orders only warn."""
+        return steps.check_freshness(get_current_context())
+
+    @task(execution_timeout=timedelta(minutes=20), **RETRIED)
+    def prepare() -> str:
+        """Take the warehouse for this run, its marts as they are published."""
+        return steps.prepare(get_current_context())
 
     dbt = dbt_tasks(settings(), timeout=timedelta(minutes=45))
 
-    @task(execution_timeout=timedelta(minutes=20), retries=1, retry_delay=timedelta(seconds=10))
-    def publish() -> int:
+    @task(execution_timeout=timedelta(minutes=20), outlets=[MARTS], **RETRIED)
+    def publish() -> int | None:
         """Show the marts that were built and tested; the number of the new version."""
-        return publish_marts(settings(), run=get_current_context()["run_id"]).number
+        return steps.publish(get_current_context())
 
-    @task(execution_timeout=timedelta(minutes=1), retries=1, retry_delay=timedelta(seconds=5))
+    @task(**NOTICE)
     def notify_success() -> None:
         """Tell that everything is published."""
         notices.succeeded(get_current_context())
@@ -79,4 +111,23 @@ with DAG(
         """Tell about a task that was killed; a task that fails tells so itself (`notices.failed`)."""
         notices.killed(get_current_context())
 
-    notify_start() >> sync >> dbt >> publish() >> [notify_success(), notify_failure()]
+    @task(execution_timeout=timedelta(minutes=5), **RETRIED)
+    def record() -> dict[str, int]:
+        """Whatever became of the run: give the warehouse back, note the run in the monitoring tables."""
+        return steps.record(get_current_context())
+
+    (
+        notify_start()
+        >> plan()
+        >> sync
+        >> reconcile
+        >> freshness()
+        >> prepare()
+        >> dbt
+        >> publish()
+        >> [
+            notify_success(),
+            notify_failure(),
+        ]
+        >> record().as_teardown()
+    )

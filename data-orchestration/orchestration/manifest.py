@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from elt.errors import EltError
 from elt.settings import ROOT, Settings
@@ -19,9 +22,28 @@ def manifest_path(settings: Settings) -> Path:
     return settings.home / "dbt" / "target" / "manifest.json"
 
 
+def read_manifest(settings: Settings) -> dict[str, Any]:
+    """dbt's manifest; do not change it, it is kept. Raises EltError when there is none."""
+    path = manifest_path(settings)
+    try:
+        return _parsed(path, path.stat().st_mtime_ns)
+    except FileNotFoundError:
+        raise EltError(f"there is no dbt manifest at {path}", "`elt up airflow` writes it") from None
+
+
+@lru_cache(maxsize=1)
+def _parsed(path: Path, changed_at: int) -> dict[str, Any]:
+    return json.loads(path.read_text())
+
+
 def artifacts_path(settings: Settings) -> Path:
     """Where the DAG leaves the artifacts of its last dbt build (run_results.json)."""
     return settings.home / "dbt" / "last"
+
+
+def results_path(settings: Settings) -> Path:
+    """Where each dbt process leaves its results until the monitoring tables have taken them."""
+    return settings.home / "dbt" / "results"
 
 
 def write_manifest(settings: Settings) -> bool:

@@ -1,27 +1,25 @@
-"""Messages to Slack about a run: it started, it succeeded, a task failed.
+"""What is told about a run: it started, succeeded, recovered, a task failed, it is late, the data grows old.
 
-Each is one webhook call through the connection `slack_default`, with a time limit, and never an exception: an outage of
-Slack costs a run a few seconds, and nothing else. Messages name what happened and where to look; they carry no secrets,
-because Airflow's masker and `scrub` have been over the reason.
+A failure is told once, by the task that failed: with its reason, and with the failing dbt tests by name.
 """
 
 from __future__ import annotations
 
 import logging
-import re
-import threading
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowException
+
+from elt.settings import settings
+from orchestration.channels import send
+from orchestration.messages import Message, duration, failing_tests, reason, since
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-CONNECTION = "slack_default"
-LIMIT = 5.0  # seconds that a notice may take, all in all
 SPOKE = "failure_notice"  # XCom of a task whose failure notice was sent: was it delivered?
-LONGEST_REASON = 600  # characters; Slack cuts a section at 3000
+WARN_AT = 0.75  # of the freshness target
 
 log = logging.getLogger(__name__)
 
@@ -32,15 +30,30 @@ class WatchedTaskFailed(AirflowException):
 
 def started(context: Context) -> bool:
     """Tell that the run has begun."""
-    return send(f":arrow_forward: *{context['dag'].dag_id}* started\n{_run(context)}")
+    return send(_message(":arrow_forward:", f"*{context['dag'].dag_id}* started", _run(context)))
 
 
 def succeeded(context: Context) -> bool:
-    """Tell that everything is published."""
-    began = context["dag_run"].start_date
-    return send(
-        f":white_check_mark: *{context['dag'].dag_id}* succeeded after {_since(began)}\n{_run(context)}"
-    )
+    """Tell that everything is published, or that a rollback holds an older version; and that all is well again."""
+    dag_id, ti = context["dag"].dag_id, context["ti"]
+    facts = [_run(context)]
+    if (held := ti.xcom_pull(task_ids="publish", key="held")) is not None:
+        facts.insert(0, ("Not published", f"version {held} is held by a rollback: `elt publish --resume`"))
+    elif (version := ti.xcom_pull(task_ids="publish", key="return_value")) is not None:
+        facts.insert(0, ("Published", f"version {version}"))
+    took = since(context["dag_run"].start_date)
+    failures, first = _failures_before(dag_id, context["run_id"])
+    if failures:
+        facts.insert(
+            0,
+            (
+                "Failed before",
+                f"{failures} time{'s' if failures > 1 else ''}, first at {first:%Y-%m-%d %H:%M} UTC",
+            ),
+        )
+        headline = f"*{dag_id}* recovered: it succeeded after {took}"
+        return send(_message(":large_green_circle:", headline, *facts, urgent=True))
+    return send(_message(":white_check_mark:", f"*{dag_id}* succeeded after {took}", *facts))
 
 
 def failed(context: Context) -> bool:
@@ -53,16 +66,9 @@ def failed(context: Context) -> bool:
     if not isinstance(exception, WatchedTaskFailed):
         # in the DAG processor, which calls this for a worker that was lost, less is known
         tries = (getattr(ti, "max_tries", None) or 0) + 1
-        after = _since(getattr(ti, "start_date", None))
-        delivered = send(
-            _failure(
-                context,
-                ti.task_id,
-                exception,
-                ti.log_url,
-                f"*Try:* {ti.try_number} of {tries}, after {after}",
-            )
-        )
+        after = since(getattr(ti, "start_date", None))
+        attempt = ("Try", f"{ti.try_number} of {tries}, after {after}")
+        delivered = _tell_failure(context, ti.task_id, exception, ti.log_url, attempt)
     try:
         ti.xcom_push(key=SPOKE, value=delivered)
     except Exception as error:  # noqa: BLE001 - `killed` would tell once more, that is all
@@ -83,82 +89,82 @@ def killed(context: Context) -> list[str]:
     ]
     for task_id in lost:
         log_url = ti.log_url.partition("?")[0].removesuffix(ti.task_id) + task_id
-        send(_failure(context, task_id, None, log_url))
+        _tell_failure(context, task_id, None, log_url)
     return lost
 
 
-def _failure(
-    context: Context, task_id: str, exception: BaseException | str | None, log_url: str, *more: str
-) -> str:
-    lines = [f":x: *{context['dag'].dag_id}* failed in `{task_id}`", f"*Reason:* {reason(exception)}", *more]
-    return "\n".join([*lines, f"*Log:* {log_url}", _run(context)])
+def late(context: dict[str, Any]) -> bool:
+    """Tell that a run takes longer than it should: the callback of a DAG's deadline, with Airflow's REST form of the run."""
+    run, deadline = context["dag_run"], context["deadline"]["deadline_time"]
+    if isinstance(deadline, str):
+        deadline = datetime.fromisoformat(deadline)
+    headline = f"*{run['dag_id']}* is late: it should have ended by {deadline:%H:%M} UTC"
+    facts = (_runbook(run["dag_id"]), ("Run", run["dag_run_id"]))
+    return send(_message(":hourglass:", headline, *facts, urgent=True))
 
 
-def send(text: str) -> bool:
-    """Post one message. True when it was taken; False, and a line in the log, when not. Never raises."""
-    outcome: list[str] = []  # empty: still running; [""]: taken; [reason]: not taken
-
-    def attempt() -> None:
-        try:
-            _post(text)
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with Slack, the run goes on
-            outcome.append(scrub(f"{type(error).__name__}: {error}"))
-        else:
-            outcome.append("")
-
-    # a thread, because no timeout of an HTTP client bounds name resolution or a server that drips its answer
-    thread = threading.Thread(target=attempt, name="notice", daemon=True)
-    thread.start()
-    thread.join(LIMIT)
-    problem = outcome[0] if outcome else f"no answer within {LIMIT:g} s"
-    if problem:
-        log.warning("notice not delivered (%s): %s", problem, text.splitlines()[0])
-    return not problem
-
-
-def _post(text: str) -> None:
-    from airflow.providers.slack.hooks.slack_webhook import SlackWebhookHook
-
-    # no retry handlers: the default ones repeat the call on a broken connection
-    hook = SlackWebhookHook(slack_webhook_conn_id=CONNECTION, timeout=int(LIMIT), retry_handlers=[])
-    hook.send(text=text, blocks=[{"type": "section", "text": {"type": "mrkdwn", "text": text}}])
-
-
-def reason(exception: BaseException | str | None) -> str:
-    """The first line that says something, without secrets, in a length that can be read on a telephone."""
-    if exception is None:
-        return "the task's process ended without a word (killed, or out of memory)"
-    if isinstance(exception, str):
-        lines = exception.splitlines()
-    else:
-        lines = str(exception).splitlines() or [type(exception).__name__]
-    useful = [line.strip() for line in lines if line.strip(" :-\t")]
-    return _escape(scrub(" — ".join(useful[:3]) or "no reason was given"))[:LONGEST_REASON]
-
-
-def scrub(text: str) -> str:
-    """Text without passwords: those in URLs, those named so, and those that Airflow knows (its secrets masker)."""
-    from airflow.sdk.log import redact
-
-    text = re.sub(r"(\w+://)[^/\s@:]+:[^/\s@]+@", r"\1***@", text)
-    text = re.sub(
-        r"(?i)(password|passwd|secret|token|api_?key)(['\"]?\s*[=:]\s*['\"]?)[^\s'\",;&]+", r"\1\2***", text
+def growing_old(dag_id: str, age: timedelta, target: timedelta) -> bool:
+    """Warn before the published data is older than it may be, and tell when it is; whether there was something to tell."""
+    if age < target * WARN_AT:
+        return False
+    missed = age >= target
+    headline = f"The marts of *{dag_id}* " + (
+        "are older than they may be" if missed else "are about to be too old"
     )
-    text = re.sub(r"(/services/)T\w+/B\w+/\w+", r"\1***", text)
-    return str(redact(text))
+    now, limit = duration(age.total_seconds()), duration(target.total_seconds())
+    facts = (("Age", f"{now}; the target is {limit}"), _runbook(dag_id))
+    send(_message(":rotating_light:" if missed else ":warning:", headline, *facts, urgent=True))
+    return True
 
 
-def _escape(text: str) -> str:
-    """Slack's three control characters: https://api.slack.com/reference/surfaces/formatting#escaping"""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+def _tell_failure(
+    context: Context,
+    task_id: str,
+    exception: BaseException | str | None,
+    log_url: str,
+    *more: tuple[str, str],
+) -> bool:
+    dag_id = context["dag"].dag_id
+    facts = [("Reason", reason(exception))]
+    if tests := _failed_tests(context["run_id"], task_id):
+        facts.append(("Tests", failing_tests(tests)))
+    facts += [*more, ("Log", log_url), _runbook(dag_id), _run(context)]
+    return send(_message(":x:", f"*{dag_id}* failed in `{task_id}`", *facts, urgent=True))
 
 
-def _run(context: Context) -> str:
-    return f"*Run:* {context['run_id']}"
+def _message(icon: str, headline: str, *facts: tuple[str, str], urgent: bool = False) -> Message:
+    return Message(icon, headline, facts, urgent, settings().elt_environment)
 
 
-def _since(moment: datetime | None) -> str:
-    if moment is None:
-        return "no time"
-    seconds = int((datetime.now(UTC) - moment).total_seconds())
-    return f"{seconds // 60} min {seconds % 60} s" if seconds >= 60 else f"{seconds} s"
+def _run(context: Context) -> tuple[str, str]:
+    return ("Run", context["run_id"])
+
+
+def _runbook(dag_id: str) -> tuple[str, str]:
+    """What to do stands in the DAG's documentation, on its page in Airflow; or where RUNBOOK_URL says."""
+    base = settings().runbook_url
+    return ("Runbook", f"{base}#{dag_id}" if base else f"{settings().airflow_base}/dags/{dag_id}")
+
+
+def _failed_tests(run_id: str, task_id: str) -> list[tuple[str, str, int | None]]:
+    """Name, status and failing rows of each test that failed in the run's dbt build; none for another task."""
+    from orchestration.transformation import PRODUCER, failed_tests
+
+    if not task_id.endswith(PRODUCER):
+        return []
+    try:
+        return failed_tests(settings(), run_id)
+    except Exception as error:  # noqa: BLE001 - the message goes out without them
+        log.warning("dbt's results can't be read: %s", error)
+        return []
+
+
+def _failures_before(dag_id: str, run_id: str) -> tuple[int, datetime | None]:
+    """How often the DAG has failed since it last succeeded, and when first; the monitoring tables know."""
+    from orchestration import monitoring
+
+    try:
+        return monitoring.failures_since_success(settings(), dag_id, run_id)
+    except Exception as error:  # noqa: BLE001 - it is a success all the same
+        log.warning("the runs before are not known: %s", error)
+        return 0, None

@@ -1,4 +1,7 @@
-"""The sync task: Airbyte's own operator, with the connection found by name, a running job adopted, and a reason when it fails."""
+"""The sync task: Airbyte's own operator, with the connection found by name, a running job adopted, and a reason when it fails.
+
+And the task after it, which compares raw with the source, and may sync once more.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,16 @@ from airflow.providers.airbyte.operators.airbyte import AirbyteTriggerSyncOperat
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from airbyte_config.client import connection_id
+from airbyte_config.reconcile import NotReconciledError, reconcile
+from airbyte_config.verify import moment
 from elt.errors import EltError
+from orchestration.monitoring import SYNC_JOB
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 CONFLICT = 409
+MOMENT = "moment"  # XCom of the task `sync`: what the source had committed before
 UNDER_WAY = (JobStatusEnum.RUNNING, JobStatusEnum.PENDING, JobStatusEnum.INCOMPLETE)
 
 
@@ -34,8 +41,11 @@ class AirbyteSyncOperator(AirbyteTriggerSyncOperator):
         super().__init__(connection_id="", **kwargs)
         self.connection = connection
         self.job_id: int | None = None  # the operator's on_kill looks at it
+        self.moment: str | None = None
 
     def execute(self, context: Context) -> int:
+        self.moment = self._moment()
+        context["ti"].xcom_push(key=MOMENT, value=self.moment)
         hook = AirbyteHook(airbyte_conn_id=self.airbyte_conn_id, api_version=self.api_version)
         try:
             self.connection_id = connection_id(hook.airbyte_api, self.connection)
@@ -52,9 +62,20 @@ class AirbyteSyncOperator(AirbyteTriggerSyncOperator):
                 self._adopt(hook, context)
         except AirflowException as error:
             raise AirflowException(self._reason(hook, error)) from error
+        finally:
+            if self.job_id is not None:  # for the monitoring tables, of a job that failed, too
+                context["ti"].xcom_push(key=SYNC_JOB, value=self.job_id)
         job = self._job(hook)
         self.log.info("Job %s: %s rows, %s bytes", self.job_id, job.get("rowsSynced"), job.get("bytesSynced"))
         return self.job_id
+
+    def _moment(self) -> str | None:
+        """What the source has committed by now: `reconcile` leaves out what changes later."""
+        try:
+            return moment(self.connection)
+        except EltError as error:  # the sync will say it better
+            self.log.warning("the source does not tell what it has committed: %s", error)
+            return None
 
     def _adopt(self, hook: AirbyteHook, context: Context) -> None:
         listed = hook.airbyte_api.jobs.list_jobs(
@@ -87,6 +108,25 @@ class AirbyteSyncOperator(AirbyteTriggerSyncOperator):
             told = job.get("failureReason") or "see the job's log in Airbyte"
             return f"Airbyte job {self.job_id} {job['status']}: {told}"
         return " ".join(str(error).split())
+
+
+class ReconcileOperator(AirbyteSyncOperator):
+    """Fails when raw is not what the source had committed before the task `sync`; see `airbyte_config.reconcile`."""
+
+    def execute(self, context: Context) -> dict[str, int]:
+        def sync_again() -> str | None:
+            self.log.info("one more sync, for what the source has deleted meanwhile")
+            super(ReconcileOperator, self).execute(context)
+            return self.moment
+
+        since = context["ti"].xcom_pull(task_ids="sync", key=MOMENT)
+        try:
+            results = reconcile(
+                self.connection, since, sync_again, report=lambda result: self.log.info("%s", result.line())
+            )
+        except NotReconciledError as error:
+            raise AirflowFailException(str(error)) from None
+        return {"streams": len(results), "rows": sum(result.source_rows for result in results)}
 
 
 def _is_conflict(error: AirflowException) -> bool:

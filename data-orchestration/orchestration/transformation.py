@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
@@ -30,10 +30,14 @@ from cosmos.operators._watcher.state import (
 )
 from cosmos.operators.watcher import DbtRunWatcherOperator
 
-from elt.errors import EltError
+from elt.lease import RESERVED_SECONDS, RUN_VARIABLE
 from elt.settings import Settings
-from orchestration.manifest import PROJECT, artifacts_path, manifest_path
+from elt.settings import settings as current_settings
+from orchestration import parameters
+from orchestration.manifest import PROJECT, artifacts_path, manifest_path, read_manifest, results_path
 from orchestration.notices import WatchedTaskFailed
+from orchestration.publish import build_environment, renew
+from orchestration.steps import lease_name
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -96,9 +100,13 @@ class DbtNodesSensor(DbtRunWatcherOperator):
         super().__init__(extra_context={"dbt_node_config": {"unique_id": nodes[0]}}, **kwargs)
         self.nodes = nodes
         self._waiting = list(nodes)
+        self._renewed = 0.0
 
     def poke(self, context: Context) -> bool:
         ti = context["ti"]
+        if time.monotonic() - self._renewed > RESERVED_SECONDS / 4:
+            renew(current_settings(), lease_name(context))
+            self._renewed = time.monotonic()
         state = self._get_producer_task_status(context)  # asked before the results, which may come in between
         if ti.try_number > 1 and is_producer_task_terminated(state):
             names = [DbtNode.get_resource_name_from_unique_id(node) for node in self.nodes]
@@ -125,10 +133,8 @@ def dbt_tasks(settings: Settings, timeout: timedelta) -> DbtTaskGroup:
 
     Parsed from the manifest that `manifest.write_manifest` left. Raises EltError when there is none.
     """
-    manifest = manifest_path(settings)
-    if not manifest.exists():
-        raise EltError(f"there is no dbt manifest at {manifest}", "`elt up airflow` writes it")
-    tests = tests_by_node(json.loads(manifest.read_text()))
+    manifest = read_manifest(settings)
+    tests = tests_by_node(manifest)
     common: dict[str, Any] = {
         "project_dir": PROJECT,
         "profile_config": ProfileConfig(
@@ -136,27 +142,45 @@ def dbt_tasks(settings: Settings, timeout: timedelta) -> DbtTaskGroup:
         ),
         "retries": 0,  # a test that failed fails again; the next run is the retry
     }
+    common["env"] = build_environment(settings)
     sensor = common | {"deferrable": False, "poke_interval": 2, "timeout": timeout.total_seconds()}
 
     def mart(node: DbtNode, task_group: Any, **_: Any) -> DbtNodesSensor | None:
         if layer(node) in LAYERS:
             return None
-        return DbtNodesSensor(task_id=node.name, task_group=task_group, nodes=[node.unique_id], **sensor)
+        about = manifest["nodes"][node.unique_id]["description"]
+        return DbtNodesSensor(
+            task_id=node.name, task_group=task_group, nodes=[node.unique_id], doc_md=about, **sensor
+        )
 
     group = DbtTaskGroup(
         group_id="dbt",
-        project_config=ProjectConfig(manifest_path=manifest, project_name=NAME, install_dbt_deps=False),
+        project_config=ProjectConfig(
+            manifest_path=manifest_path(settings), project_name=NAME, install_dbt_deps=False
+        ),
         profile_config=common["profile_config"],
         execution_config=ExecutionConfig(
             execution_mode=ExecutionMode.WATCHER,
             dbt_project_path=PROJECT,
             setup_operator_args={
                 "pool": "warehouse",
+                "doc_md": "One `dbt build`; the other tasks of the group show how their part of it went.",
                 "execution_timeout": timeout,
+                "env": {
+                    # dbt writes these into its artifacts: which run it was
+                    "DBT_ENV_CUSTOM_ENV_DAG_ID": "{{ dag.dag_id }}",
+                    "DBT_ENV_CUSTOM_ENV_RUN_ID": "{{ run_id }}",
+                    RUN_VARIABLE: "{{ dag.dag_id }} {{ run_id }}",  # as `steps.lease_name`
+                    **parameters.ENVIRONMENT,
+                    **build_environment(settings),
+                },
                 "callback": keep_artifacts,
-                "callback_args": {"keep": str(artifacts_path(settings))},
+                "callback_args": {
+                    "last": str(artifacts_path(settings)),
+                    "results": str(results_path(settings)),
+                },
                 # unit tests are about the code: `make test` and pull requests run them
-                "dbt_cmd_flags": ["--exclude-resource-type", "unit_test"],
+                "dbt_cmd_flags": ["--exclude-resource-type", "unit_test", *parameters.FLAGS],
             },
         ),
         render_config=RenderConfig(
@@ -181,7 +205,8 @@ def dbt_tasks(settings: Settings, timeout: timedelta) -> DbtTaskGroup:
     with group:
         for name in LAYERS:
             if by_layer[name]:
-                task = DbtNodesSensor(task_id=name, nodes=by_layer[name], **sensor)
+                about = f"The models of {name}: {len(by_layer[name])}."
+                task = DbtNodesSensor(task_id=name, nodes=by_layer[name], doc_md=about, **sensor)
                 task.producer_task_id = producer.task_id
                 if before:
                     before >> task
@@ -217,12 +242,35 @@ def tests_by_node(manifest: dict[str, Any]) -> dict[str, list[str]]:
     return tests
 
 
-def keep_artifacts(project_dir: str, keep: str, **_: Any) -> None:
-    """Cosmos runs dbt in a temporary folder; what dbt said about the build is kept from it."""
-    results = Path(project_dir, "target", "run_results.json")
-    if results.exists():
-        folder = Path(keep)
-        folder.mkdir(parents=True, exist_ok=True)
-        draft = folder / ".run_results.json"
-        shutil.copyfile(results, draft)
-        draft.replace(folder / results.name)
+def failed_tests(settings: Settings, run_id: str) -> list[tuple[str, str, int | None]]:
+    """Name, status and failing rows of the tests that failed in a run's build, most rows first; empty: none, or no results."""
+    try:
+        artifact = json.loads((artifacts_path(settings) / "run_results.json").read_text())
+    except FileNotFoundError:
+        return []
+    if artifact["metadata"]["env"].get("RUN_ID") != run_id:
+        return []  # dbt ended before it had any
+    nodes = read_manifest(settings)["nodes"]
+    failed = [
+        (
+            nodes.get(result["unique_id"], {}).get("name") or result["unique_id"].split(".")[2],
+            result["status"],
+            result.get("failures"),
+        )
+        for result in artifact["results"]
+        if result["unique_id"].startswith("test.") and result["status"] in ("fail", "error")
+    ]
+    return sorted(failed, key=lambda test: -(test[2] or 0))
+
+
+def keep_artifacts(project_dir: str, last: str, results: str, **_: Any) -> None:
+    """Cosmos runs dbt in a temporary folder; what dbt said is kept from it: the last build's, and each for monitoring."""
+    artifact = Path(project_dir, "target", "run_results.json")
+    if artifact.exists():
+        content = artifact.read_bytes()
+        invocation = json.loads(content)["metadata"]["invocation_id"]
+        for path in (Path(last, artifact.name), Path(results, f"{invocation}.json")):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draft = path.with_name(f".{path.name}")
+            draft.write_bytes(content)
+            draft.replace(path)

@@ -71,6 +71,15 @@ class Settings(BaseSettings):
     snowflake_loader_user: str = "AIRBYTE"
     snowflake_loader_private_key: SecretStr = SecretStr("")
 
+    elt_environment: str = "local"  # named in each message
+    alert_email_to: str = "oncall@localhost"  # addresses with commas between them; empty: no e-mail
+    alert_email_from: str = "airflow@localhost"
+    runbook_url: str = ""  # empty: the DAG's page in Airflow
+    freshness_minutes: int = 60  # how old published data may be
+    openlineage_url: str = ""  # empty: events go to the file logs/openlineage.jsonl
+    otel_exporter_otlp_endpoint: str = ""  # OpenTelemetry's own variable; empty: no metrics
+    dbt_docs_uri: str = ""  # a folder, as s3://bucket/folder; empty: ELT_HOME/docs
+
     sink_port: int = 8002
     sink_smtp_port: int = 8025
     slack_webhook_token: SecretStr
@@ -79,6 +88,7 @@ class Settings(BaseSettings):
     superset_port: int = 8088
 
     airflow_port: int = 8080
+    airflow_url: str = ""  # empty: the local Airflow on AIRFLOW_PORT
     airflow_admin_user: str = "admin"
     airflow_admin_password: SecretStr
     airflow_fernet_key: SecretStr
@@ -110,6 +120,16 @@ class Settings(BaseSettings):
     def airbyte_api(self) -> str:
         """Base URL of the Airbyte public API, as the SDK's `server_url` and Airflow's `host` want it."""
         return self.airbyte_url or f"http://127.0.0.1:{self.airbyte_port}/api/public/v1"
+
+    @property
+    def docs_uri(self) -> str:
+        """The folder of dbt's documentation."""
+        return self.dbt_docs_uri.rstrip("/") or (self.home / "docs").as_uri()
+
+    @property
+    def airflow_base(self) -> str:
+        """Where Airflow's pages and REST API are."""
+        return self.airflow_url.rstrip("/") or f"http://127.0.0.1:{self.airflow_port}"
 
     @property
     def slack_webhook_host(self) -> str:

@@ -22,6 +22,7 @@ import psycopg
 from elt.errors import EltError
 from elt.settings import ROOT, Settings
 from elt.settings import settings as this_process
+from local import SMTP_USER
 from orchestration.manifest import write_manifest
 
 ORCHESTRATION = ROOT / "data-orchestration"
@@ -97,6 +98,13 @@ def environment(settings: Settings) -> dict[str, str]:
         },
         "fab": {"config_file": home / "webserver_config.py"},
         "usage_data_collection": {"enabled": False},
+        "openlineage": {
+            "namespace": "adventureworks",
+            "transport": json.dumps(_lineage(settings)),
+            # they only watch; each would cost two more processes
+            "disabled_for_operators": "orchestration.transformation.DbtNodesSensor",
+        },
+        "metrics": {"otel_on": bool(settings.otel_exporter_otlp_endpoint)},
         "cosmos": {
             "enable_telemetry": False,
             # imports on demand: each task process is spared the operators of other clouds
@@ -105,6 +113,7 @@ def environment(settings: Settings) -> dict[str, str]:
             "enable_watcher_reliable_retry": False,
             "enable_dag_versioning": False,
             "cache_dir": settings.home / "dbt" / "cosmos",
+            "dbt_docs_dir": settings.dbt_docs_uri or settings.home / "docs",
         },
     }
     connections = {
@@ -116,12 +125,35 @@ def environment(settings: Settings) -> dict[str, str]:
             "schema": f"{settings.airbyte_api}/applications/token",
             "extra": {"timeout": 30},
         },
+        # without TLS, as the recorder speaks none on the loopback interface
+        "smtp_default": {
+            "conn_type": "smtp",
+            "host": "127.0.0.1",
+            "port": settings.sink_smtp_port,
+            "login": SMTP_USER,
+            "password": settings.slack_webhook_token.get_secret_value(),
+            "extra": {
+                "from_email": settings.alert_email_from,
+                "disable_ssl": True,
+                "disable_tls": True,
+                "timeout": 5,
+                "retry_limit": 0,
+            },
+        },
         "slack_default": {
             "conn_type": "slackwebhook",
             "host": settings.slack_webhook_host,
             "password": settings.slack_webhook_token.get_secret_value(),
         },
     }
+    if settings.otel_exporter_otlp_endpoint:
+        metrics = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": settings.otel_exporter_otlp_endpoint,
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+            "OTEL_SERVICE_NAME": "airflow",
+        }
+    else:
+        metrics = {}
     return {
         "AIRFLOW_HOME": str(home),
         "ELT_HOME": str(settings.home),
@@ -138,6 +170,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "DO_NOT_TRACK": "1",
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DBT_USE_COLORS": "false",
+        **metrics,
         **{
             f"AIRFLOW__{section.upper()}__{option.upper()}": str(value)
             for section, options in sections.items()
@@ -145,6 +178,13 @@ def environment(settings: Settings) -> dict[str, str]:
         },
         **{f"AIRFLOW_CONN_{name.upper()}": json.dumps(fields) for name, fields in connections.items()},
     }
+
+
+def _lineage(settings: Settings) -> dict[str, object]:
+    """Where OpenLineage events go."""
+    if settings.openlineage_url:
+        return {"type": "http", "url": settings.openlineage_url, "timeout": 5}
+    return {"type": "file", "log_file_path": str(settings.logs_dir / "openlineage.jsonl"), "append": True}
 
 
 def prepare(settings: Settings) -> bool:
@@ -255,7 +295,7 @@ class _Login(httpx.Auth):
     def _ask(self) -> httpx.Request:
         return httpx.Request(
             "POST",
-            f"http://127.0.0.1:{self._settings.airflow_port}/auth/token",
+            f"{self._settings.airflow_base}/auth/token",
             json={
                 "username": self._settings.airflow_admin_user,
                 "password": self._settings.airflow_admin_password.get_secret_value(),
@@ -281,9 +321,7 @@ class _Login(httpx.Auth):
 
 def client(settings: Settings, timeout: float = 30.0) -> httpx.Client:
     """A client of Airflow's REST API: `client(settings).post("/dags/adventureworks_elt/dagRuns", json={…})`."""
-    return httpx.Client(
-        base_url=f"http://127.0.0.1:{settings.airflow_port}/api/v2", auth=_Login(settings), timeout=timeout
-    )
+    return httpx.Client(base_url=f"{settings.airflow_base}/api/v2", auth=_Login(settings), timeout=timeout)
 
 
 def migrate(settings: Settings) -> None:

@@ -33,8 +33,8 @@ from starlette.routing import Route
 
 from elt.errors import EltError
 from elt.settings import Settings, settings
+from local import SMTP_USER
 
-SMTP_USER = "elt"
 MAX_BODY = 1024 * 1024  # bytes
 # Slack's limits: https://api.slack.com/reference/block-kit/blocks, …/methods/chat.postMessage
 MAX_BLOCKS, MAX_ATTACHMENTS, MAX_TEXT, MAX_SECTION, MAX_HEADER = 50, 100, 40_000, 3_000, 150

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 
+import duckdb
 import httpx
 import pytest
 
 from adventureworks.database import connect_owner
 from local import airflow
+from orchestration.monitoring import monitoring_path
 
 pytestmark = pytest.mark.end_to_end
 
@@ -66,14 +68,33 @@ def test_a_forced_failure_is_told_with_task_reason_and_link_and_the_old_version_
             connection.execute("alter table sales.moved_away rename to salesorderdetail")
     assert run.returncode == 1, run.stdout + run.stderr
     assert "failed in" in run.stderr and "sync" in run.stderr
-    new = [json.dumps(message) for message in messages(chain)[before:]]
-    [failure] = [text for text in new if "fail" in text.lower()]
+    new = messages(chain)[before:]
+    told = {m["channel"]: json.dumps(m) for m in new if "fail" in json.dumps(m).lower()}
+    assert (
+        len([m for m in new if "fail" in json.dumps(m).lower()]) == len(told) == 2
+    )  # Slack and mail, once each
+    failure = told["slack"]
+    assert "salesorderdetail" in told["email"]
     assert "sync" in failure  # the task
     assert "salesorderdetail" in failure  # the reason
     assert (
         f"http://127.0.0.1:{chain.settings.airflow_port}/dags/adventureworks_elt/runs/" in failure
     )  # the link
     assert chain.settings.serving_path.resolve() == published
+
+
+def test_monitoring_knows_both_runs_with_their_job_their_models_and_why_one_failed(chain):
+    with duckdb.connect(monitoring_path(chain.settings), read_only=True) as connection:
+        good, bad = connection.execute(
+            """
+            select r.state, r.rows_synced > 0, r.models_built > 30, r.tests_passed > 100, r.version, r.first_failed_task, j.reason
+            from mart_pipeline_runs r left join sync_jobs j on r.sync_job_id = j.job_id order by r.started_at
+        """
+        ).fetchall()
+    assert good == ("success", True, True, True, 1, None, None)
+    assert bad[0] == "failed" and bad[3:6] == (None, None, "sync") and "salesorderdetail" in bad[6]
+    listing = chain.elt("runs").stdout.splitlines()
+    assert "failed" in listing[1] and "sync" in listing[1] and "success" in listing[2]
 
 
 def test_after_three_shop_days_raw_equals_source_and_marts_show_the_changes_even_with_the_sink_down(
@@ -136,5 +157,10 @@ def test_the_dag_runs_under_the_names_that_the_design_gives(chain):
     with airflow.client(chain.settings) as api:
         dags = [dag["dag_id"] for dag in api.get("/dags").json()["dags"]]
         errors = api.get("/importErrors").json()["import_errors"]
-    assert dags == ["adventureworks_elt"]
+    assert dags == [
+        "adventureworks_docs",
+        "adventureworks_elt",
+        "adventureworks_full_refresh",
+        "adventureworks_maintenance",
+    ]
     assert errors == []

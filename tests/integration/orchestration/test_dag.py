@@ -6,11 +6,13 @@ import subprocess
 import sys
 
 import pytest
+from airflow.sdk.definitions.param import ParamsDict
+from airflow.sdk.exceptions import AirflowFailException, ParamValidationError
 
 from elt.errors import EltError
 from elt.settings import load_settings
 from local.airflow import ORCHESTRATION, environment
-from orchestration import manifest
+from orchestration import manifest, parameters
 
 LOOK = """
 import json, sys
@@ -24,6 +26,9 @@ print("DAGS=" + json.dumps({
             "catchup": dag.catchup,
             "max_active_runs": dag.max_active_runs,
             "doc": dag.doc_md,
+            "timeout": dag.dagrun_timeout.total_seconds(),
+            "params": list(dag.params),
+            "deadline": [alert.interval.total_seconds() for alert in (dag.deadline or [])],
             "tasks": {
                 task.task_id: {
                     "after": sorted(task.upstream_task_ids),
@@ -37,6 +42,9 @@ print("DAGS=" + json.dumps({
                     "deferrable": getattr(task, "deferrable", False),
                     "trigger_rule": task.trigger_rule.value,
                     "doc": bool(task.doc_md),
+                    "teardown": task.is_teardown,
+                    "backoff": bool(task.retry_exponential_backoff),
+                    "outlets": [asset.name for asset in task.outlets],
                 }
                 for task in dag.tasks
             },
@@ -91,16 +99,37 @@ def marts(config):
     }
 
 
-def test_exactly_one_dag_is_there_and_every_file_is_read(found):
-    assert list(found["dags"]) == ["adventureworks_elt"]
+TASKS = {
+    "adventureworks_full_refresh": ["build_and_publish", "record", "refresh"],
+    "adventureworks_docs": ["publish_docs", "record"],
+    "adventureworks_maintenance": ["backup", "record", "tidy"],
+}
+
+
+def test_exactly_these_dags_are_there_and_every_file_is_read(found):
+    assert sorted(found["dags"]) == sorted(["adventureworks_elt", *TASKS])
     assert found["errors"] == {}
+    for name, tasks in TASKS.items():
+        assert sorted(found["dags"][name]["tasks"]) == tasks, name
+
+
+def test_each_dag_says_what_it_is_for_whose_it_is_and_what_to_do_when_it_fails(found):
+    for name, dag in found["dags"].items():
+        for heading in ("**Purpose.**", "**Owner.**", "**When it fails.**", "**What to do.**"):
+            assert heading in dag["doc"], f"{name}: {heading}"
+        assert dag["catchup"] is False and dag["max_active_runs"] == 1, name
+        assert dag["timeout"] > 0, name
 
 
 def test_its_tasks_are_the_chain_and_one_for_each_mart(dag, marts):
     assert len(marts) >= 13
     assert set(dag["tasks"]) == {
         "notify_start",
+        "plan",
         "sync",
+        "reconcile",
+        "freshness",
+        "prepare",
         PRODUCER,
         f"{PRODUCER}_done",
         "dbt.staging",
@@ -109,15 +138,18 @@ def test_its_tasks_are_the_chain_and_one_for_each_mart(dag, marts):
         "publish",
         "notify_success",
         "notify_failure",
+        "record",
     }
 
 
 def test_they_come_in_the_order_of_the_data(dag, marts):
     after = {name: task["after"] for name, task in dag["tasks"].items()}
     assert after["notify_start"] == []
-    assert after["sync"] == ["notify_start"]
-    assert after[PRODUCER] == ["sync"]
-    assert after["dbt.staging"] == ["sync"]
+    chain = ["notify_start", "plan", "sync", "reconcile", "freshness", "prepare"]
+    for name, before in zip(chain[1:], chain, strict=False):
+        assert after[name] == [before]
+    assert after[PRODUCER] == ["prepare"]
+    assert after["dbt.staging"] == ["prepare"]
     assert after["dbt.intermediate"] == ["dbt.staging"]
     for name, upstream in marts.items():
         expected = [f"dbt.{other}" for other in upstream] or ["dbt.intermediate"]
@@ -126,21 +158,27 @@ def test_they_come_in_the_order_of_the_data(dag, marts):
     # the producer among them: whatever fails in dbt, nothing is published
     assert set(after["publish"]) == {f"{PRODUCER}_done", *(f"dbt.{name}" for name in last)}
     assert after["notify_success"] == after["notify_failure"] == ["publish"]
+    # a teardown: it runs whatever happened, and a failed run stays failed when it succeeds
+    assert after["record"] == ["notify_failure", "notify_success"] and dag["tasks"]["record"]["teardown"]
 
 
-def test_every_task_has_an_owner_a_limit_and_a_failure_notice(dag):
-    for name, task in dag["tasks"].items():
-        assert task["owner"] == "data-platform", name
-        assert "failed" in task["callbacks"], name
-        assert not task["deferrable"], name
-        if task["class"] != "EmptyOperator":
-            assert 0 < task["timeout"] <= 4_000, name
-    assert "What to do" in dag["doc"]
+def test_every_task_has_an_owner_a_limit_a_failure_notice_and_documentation(found):
+    for dag in found["dags"].values():
+        for name, task in dag["tasks"].items():
+            assert task["owner"] == "data-platform", name
+            assert "failed" in task["callbacks"], name
+            assert not task["deferrable"], name
+            assert task["retries"] in (0, 1, 2), name
+            if task["class"] != "EmptyOperator":
+                assert 0 < task["timeout"] <= dag["timeout"], name
+                assert task["doc"], name
 
 
 def test_what_can_be_retried_is_and_a_data_test_is_not(dag):
     retries = {name: task["retries"] for name, task in dag["tasks"].items()}
-    assert retries["sync"] == 2 and retries["publish"] == 1
+    for name in ("sync", "reconcile", "freshness", "prepare", "publish"):
+        assert retries[name] == 2 and dag["tasks"][name]["backoff"], name
+    assert retries["plan"] == 0  # wrong parameters stay wrong
     assert {n for name, n in retries.items() if name.startswith("dbt.")} == {0}
 
 
@@ -150,9 +188,16 @@ def test_only_the_dbt_producer_takes_the_warehouse_pool(dag):
 
 def test_a_lost_start_notice_does_not_hold_the_sync_and_no_notice_makes_a_failed_run_green(dag):
     rules = {name: task["trigger_rule"] for name, task in dag["tasks"].items()}
-    assert rules["sync"] == "all_done"
+    assert rules["plan"] == "all_done" and rules["sync"] == "all_success"
     assert rules["notify_success"] == "all_success"  # a leaf: upstream_failed, whatever its neighbour does
     assert rules["notify_failure"] == "one_failed"
+
+
+def test_raw_and_marts_are_assets_and_the_run_has_a_deadline(dag):
+    outlets = {name: task["outlets"] for name, task in dag["tasks"].items() if task["outlets"]}
+    assert outlets == {"sync": ["adventureworks_raw"], "publish": ["adventureworks_marts"]}
+    assert dag["deadline"] == [1800]
+    assert dag["params"] == ["select", "full_refresh", "rebuild_from", "rebuild_to", "dry_run"]
 
 
 def test_one_run_at_a_time_and_no_past_ones(dag):
@@ -166,9 +211,9 @@ def test_it_runs_every_quarter_of_an_hour_unless_it_is_told_otherwise(config, da
 
 def test_without_a_manifest_the_file_says_how_to_get_one(tmp_path):
     found = look(load_settings({"ELT_HOME": str(tmp_path)}))
-    assert found["dags"] == {}
-    [error] = found["errors"].values()
-    assert "elt up airflow" in error
+    assert sorted(found["dags"]) == ["adventureworks_docs", "adventureworks_maintenance"]
+    assert len(found["errors"]) == 2
+    assert all("elt up airflow" in error for error in found["errors"].values())
 
 
 def test_the_manifest_is_written_again_only_when_the_project_has_changed(tmp_path, monkeypatch):
@@ -187,3 +232,60 @@ def test_the_manifest_is_written_again_only_when_the_project_has_changed(tmp_pat
     (project / "models" / "two.sql").write_text("select * from {{ ref('nowhere') }}")
     with pytest.raises(EltError, match="nowhere"):
         manifest.write_manifest(config)
+
+
+# ---------------------------------------------------------------------------------------------------- the trigger form
+
+
+@pytest.fixture
+def form(config, monkeypatch):
+    """The form as Airflow checks it: a call with what somebody filled in, which raises when a value is wrong."""
+    monkeypatch.setenv("ELT_HOME", str(config.home))
+
+    def fill(**values):
+        fields = ParamsDict(parameters.form(config))
+        fields.update(values)
+        return fields.validate()
+
+    return fill
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"select": "--target prod"},
+        {"select": "fct_sales; drop"},
+        {"full_refresh": ["dim_date"]},  # not incremental
+        {"full_refresh": "fct_sales"},
+        {"rebuild_from": "yesterday"},
+        {"dry_run": "maybe"},
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_refused_when_it_is_triggered(form, values):
+    with pytest.raises(ParamValidationError):
+        form(**values)
+
+
+def test_what_is_filled_in_becomes_a_plan(config, form):
+    assert "fct_sales" in parameters.plan(config, form())
+    chosen = parameters.plan(
+        config, form(select="fct_orders fct_sales", full_refresh=["fct_sales"], rebuild_from="2026-01-01")
+    )
+    assert chosen == ["fct_orders", "fct_sales"]
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"rebuild_to": "2026-01-01"}, "give the first day, too"),
+        ({"rebuild_from": "2026-01-02", "rebuild_to": "2026-01-01"}, "is before rebuild_from"),
+        (
+            {"select": "dim_date", "full_refresh": ["fct_sales"]},
+            "fct_sales, which `dim_date` does not select",
+        ),
+        ({"select": "no_such_model"}, "no model matches `no_such_model`"),
+    ],
+)
+def test_values_that_do_not_fit_together_are_refused_by_name(config, form, values, says):
+    with pytest.raises(AirflowFailException, match=says):
+        parameters.plan(config, form(**values))

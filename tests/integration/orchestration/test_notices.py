@@ -1,4 +1,4 @@
-"""Notices through Airflow's own Slack hook, to the real sink; and what becomes of a run when Slack is away."""
+"""Notices through Airflow's own hooks, to the real sink; and what becomes of a run when Slack and mail are away."""
 
 import json
 import socket
@@ -8,7 +8,38 @@ from types import SimpleNamespace
 
 import pytest
 
-from orchestration import notices
+from elt.settings import load_settings, settings
+from orchestration import channels, monitoring, notices
+from orchestration.manifest import artifacts_path, manifest_path
+
+
+@pytest.fixture(autouse=True)
+def config(monkeypatch, tmp_path):
+    """Settings of an empty ELT_HOME in the environment `staging`; no mail server."""
+    monkeypatch.setenv("ELT_HOME", str(tmp_path))
+    monkeypatch.setenv("ELT_ENVIRONMENT", "staging")
+    monkeypatch.delenv("AIRFLOW_CONN_SMTP_DEFAULT", raising=False)
+    settings.cache_clear()
+    yield load_settings()
+    settings.cache_clear()
+
+
+@pytest.fixture
+def mail(monkeypatch, shared_sink):
+    """Points `smtp_default` to a mail server, the sink's at first."""
+
+    def point(port=shared_sink.settings.sink_smtp_port, password=shared_sink.token):
+        extra = {
+            "from_email": "airflow@localhost",
+            "disable_ssl": True,
+            "disable_tls": True,
+            "retry_limit": 0,
+        }
+        login = {"conn_type": "smtp", "host": "127.0.0.1", "port": port, "login": "elt", "password": password}
+        monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", json.dumps(login | {"extra": extra}))
+
+    point()
+    return point
 
 
 @pytest.fixture
@@ -38,7 +69,7 @@ class TaskInstance(SimpleNamespace):
     def xcom_push(self, key, value):
         self.xcoms[self.task_id, key] = value
 
-    def xcom_pull(self, task_ids, key):
+    def xcom_pull(self, task_ids, key="return_value"):
         return self.xcoms.get((task_ids, key))
 
     def get_task_breadcrumbs(self, dag_id, run_id):
@@ -60,7 +91,7 @@ def test_start_and_success_reach_the_sink(shared_sink, slack):
     slack(shared_sink.url, shared_sink.token)
     assert notices.started(context()) and notices.succeeded(context())
     start, success = (message["text"] for message in shared_sink.messages[-2:])
-    assert "*adventureworks_elt* started" in start and "manual__1" in start
+    assert "*adventureworks_elt* started · staging" in start and "manual__1" in start
     assert "*adventureworks_elt* succeeded after 1 min 1 s" in success
 
 
@@ -75,7 +106,108 @@ def test_a_failure_names_task_reason_try_duration_and_link(shared_sink, slack):
     assert "*Reason:* Airbyte job 7 failed: password=*** is wrong" in text
     assert "*Try:* 3 of 3, after 10 s" in text
     assert "http://127.0.0.1:8080/dags/adventureworks_elt/runs/1" in text
+    assert "*Runbook:* http://127.0.0.1:8080/dags/adventureworks_elt" in text
     assert message["payload"]["blocks"][0]["text"]["text"] == text
+
+
+def test_a_failure_goes_out_by_mail_too_and_a_start_does_not(shared_sink, slack, mail):
+    slack(shared_sink.url, shared_sink.token)
+    before = len(shared_sink.messages)
+    notices.started(context())
+    notices.failed(context(RuntimeError("no space left on device")))
+    sent = shared_sink.messages[before:]
+    assert sorted(message["channel"] for message in sent) == ["email", "slack", "slack"]
+    [email] = [message for message in sent if message["channel"] == "email"]
+    assert email["subject"] == "[staging] adventureworks_elt failed in sync"
+    assert email["recipients"] == ["oncall@localhost"] and "no space left on device" in email["text"]
+
+
+def test_failing_dbt_tests_are_told_by_name_with_their_rows(config, shared_sink, slack):
+    slack(shared_sink.url, shared_sink.token)
+    results = [
+        {"unique_id": "model.adventureworks.fct_sales", "status": "success", "failures": None},
+        {"unique_id": "test.adventureworks.not_null_x.1f", "status": "fail", "failures": 3},
+        {"unique_id": "test.adventureworks.fct_orders_totals.2a", "status": "fail", "failures": 1200},
+        {"unique_id": "test.adventureworks.other.3b", "status": "warn", "failures": 7},
+    ]
+    artifacts_path(config).mkdir(parents=True)
+    artifact = {"metadata": {"env": {"RUN_ID": "manual__1"}}, "results": results}
+    (artifacts_path(config) / "run_results.json").write_text(json.dumps(artifact))
+    manifest_path(config).parent.mkdir(parents=True)
+    manifest_path(config).write_text(
+        json.dumps({"nodes": {"test.adventureworks.not_null_x.1f": {"name": "not_null_x"}}})
+    )
+    failing = context(RuntimeError("dbt"))
+    failing["ti"].task_id = "dbt.dbt_producer_watcher"
+    notices.failed(failing)
+    text = shared_sink.messages[-1]["text"]
+    assert "*Tests:* \n• fct_orders_totals: 1,200 rows\n• not_null_x: 3 rows\n*Try:*" in text
+    assert "other" not in text
+    failing["run_id"] = "manual__2"  # whose dbt ended before it had results
+    notices.failed(failing)
+    assert "*Tests:*" not in shared_sink.messages[-1]["text"]
+
+
+def test_the_first_success_after_failures_says_that_all_is_well_again(config, shared_sink, slack):
+    slack(shared_sink.url, shared_sink.token)
+    runs = [("a", "success", 10), ("b", "failed", 11), ("c", "failed", 12), ("manual__1", "running", 13)]
+
+    def fill(duck):
+        for run, state, hour in runs:
+            values = ["adventureworks_elt", run, state, f"2026-03-01 {hour}:00:00+00"]
+            duck.execute(
+                "insert into pipeline_runs (dag_id, run_id, state, started_at) values (?, ?, ?, ?)", values
+            )
+
+    monitoring._rewrite(config, fill)
+    notices.succeeded(context())
+    text = shared_sink.messages[-1]["text"]
+    assert "*adventureworks_elt* recovered: it succeeded after 1 min 1 s" in text
+    assert "*Failed before:* 2 times, first at 2026-03-01 11:00 UTC" in text
+
+
+def test_a_success_says_which_version_is_shown_or_that_one_is_held(shared_sink, slack):
+    slack(shared_sink.url, shared_sink.token)
+    found = context()
+    found["ti"].xcoms["publish", "return_value"] = 7
+    notices.succeeded(found)
+    assert "*Published:* version 7" in shared_sink.messages[-1]["text"]
+    found["ti"].xcoms["publish", "held"] = 5
+    notices.succeeded(found)
+    assert "*Not published:* version 5 is held by a rollback" in shared_sink.messages[-1]["text"]
+
+
+def test_a_run_that_is_late_is_told(shared_sink, slack):
+    slack(shared_sink.url, shared_sink.token)
+    run = {"dag_id": "adventureworks_elt", "dag_run_id": "scheduled__1"}
+    for deadline in (
+        datetime(2026, 3, 1, 12, 30, tzinfo=UTC),
+        "2026-03-01T12:30:00Z",
+    ):  # as the executors pass it
+        assert notices.late({"dag_run": run, "deadline": {"deadline_time": deadline}})
+        assert "is late: it should have ended by 12:30 UTC" in shared_sink.messages[-1]["text"]
+
+
+def test_data_that_grows_old_is_told_before_the_target_is_missed_and_when_it_is(shared_sink, slack):
+    slack(shared_sink.url, shared_sink.token)
+    target = timedelta(hours=1)
+    assert not notices.growing_old("adventureworks_elt", timedelta(minutes=44), target)
+    assert notices.growing_old("adventureworks_elt", timedelta(minutes=46), target)
+    assert "are about to be too old" in shared_sink.messages[-1]["text"]
+    assert "*Age:* 46 min 0 s; the target is 60 min 0 s" in shared_sink.messages[-1]["text"]
+    assert notices.growing_old("adventureworks_elt", timedelta(minutes=61), target)
+    assert "are older than they may be" in shared_sink.messages[-1]["text"]
+
+
+def test_a_mail_server_that_is_away_or_refuses_changes_nothing(shared_sink, slack, mail, caplog):
+    slack(shared_sink.url, shared_sink.token)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        mail(port=probe.getsockname()[1])
+        assert notices.failed(context(RuntimeError("x")))
+    mail(password="hunter2")
+    assert notices.failed(context(RuntimeError("x")))
+    assert caplog.text.count("notice not delivered by e-mail") == 2 and "hunter2" not in caplog.text
 
 
 def test_a_killed_task_is_told_with_what_the_dag_processor_knows(shared_sink, slack):
@@ -127,12 +259,12 @@ def test_with_nobody_there_it_returns_at_once_and_says_so_in_the_log(slack, capl
         slack(f"http://127.0.0.1:{probe.getsockname()[1]}", "T000/B000/XXX")
         began = time.monotonic()
         assert not notices.failed(context(RuntimeError("x")))
-    assert time.monotonic() - began < notices.LIMIT
-    assert "notice not delivered" in caplog.text and "failed in `sync`" in caplog.text
+    assert time.monotonic() - began < channels.LIMIT
+    assert "notice not delivered" in caplog.text and "failed in sync" in caplog.text
 
 
 def test_a_slack_that_never_answers_costs_no_more_than_the_limit(slack, monkeypatch):
-    monkeypatch.setattr(notices, "LIMIT", 1.5)
+    monkeypatch.setattr(channels, "LIMIT", 1.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         slack(f"http://127.0.0.1:{silent.getsockname()[1]}", "T000/B000/XXX")
         began = time.monotonic()

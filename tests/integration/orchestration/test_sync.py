@@ -2,6 +2,7 @@
 
 import json
 import threading
+from types import SimpleNamespace
 
 import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
@@ -108,10 +109,15 @@ def run(server, connection, monkeypatch, tmp_path):
         ),
     )
 
+    noted = {}
+
     def execute(name=NAME):
         operator = AirbyteSyncOperator(task_id="sync", connection=name, wait_seconds=0.1, deferrable=False)
-        return operator.execute({})
+        return operator.execute(
+            {"ti": SimpleNamespace(xcom_push=lambda key, value: noted.update({key: value}))}
+        )
 
+    execute.noted = noted
     yield execute
     settings.cache_clear()
 
@@ -145,6 +151,7 @@ def test_a_failed_job_fails_the_task_with_airbytes_reason(run, database):
         with database.connect("superuser") as source:
             source.execute("alter table shop.moved_away rename to orders")
     assert "\n" not in str(caught.value)
+    assert f"job {run.noted['job_id']} failed" in str(caught.value)  # monitoring learns of it, too
 
 
 def test_a_connection_that_is_not_there_is_not_tried_again(run):

@@ -98,3 +98,22 @@ def test_a_refused_login_names_the_variables(config, monkeypatch):
     answering(monkeypatch, lambda request: httpx.Response(401))
     with airflow.client(config) as api, pytest.raises(EltError, match="AIRFLOW_ADMIN_PASSWORD"):
         api.get("/dags")
+
+
+def test_lineage_goes_to_a_file_and_by_one_variable_to_a_server(config):
+    told = airflow.environment(config)
+    transport = json.loads(told["AIRFLOW__OPENLINEAGE__TRANSPORT"])
+    assert transport["type"] == "file" and transport["append"] is True
+    assert transport["log_file_path"] == str(config.logs_dir / "openlineage.jsonl")
+    elsewhere = load_settings({"ELT_HOME": str(config.home), "OPENLINEAGE_URL": "http://127.0.0.1:5000"})
+    transport = json.loads(airflow.environment(elsewhere)["AIRFLOW__OPENLINEAGE__TRANSPORT"])
+    assert (transport["type"], transport["url"]) == ("http", "http://127.0.0.1:5000")
+
+
+def test_metrics_are_sent_when_a_collector_is_named(config):
+    assert airflow.environment(config)["AIRFLOW__METRICS__OTEL_ON"] == "False"
+    collector = "http://127.0.0.1:4318"
+    named = load_settings({"ELT_HOME": str(config.home), "OTEL_EXPORTER_OTLP_ENDPOINT": collector})
+    told = airflow.environment(named)
+    assert told["AIRFLOW__METRICS__OTEL_ON"] == "True"
+    assert told["OTEL_EXPORTER_OTLP_ENDPOINT"] == collector

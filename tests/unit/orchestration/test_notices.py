@@ -1,10 +1,11 @@
-"""What a notice says, and what it does not say."""
+"""What a message says, in which form, and what it does not say."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from orchestration import notices
+from orchestration import messages
+from orchestration.messages import LONGEST_REASON, LONGEST_SECTION, Message, failing_tests
 
 
 @pytest.mark.parametrize(
@@ -16,15 +17,14 @@ from orchestration import notices
         ("what the scheduler knows", "what the scheduler knows"),
         ("", "no reason was given"),
         (None, "the task's process ended without a word (killed, or out of memory)"),
-        (ValueError("a < b & c > d"), "a &lt; b &amp; c &gt; d"),
     ],
 )
 def test_a_reason_is_the_first_useful_line(exception, says):
-    assert notices.reason(exception) == says
+    assert messages.reason(exception) == says
 
 
 def test_a_reason_is_cut_to_what_a_telephone_shows():
-    assert len(notices.reason(ValueError("x" * 10_000))) == notices.LONGEST_REASON
+    assert len(messages.reason(ValueError("x" * 10_000))) == LONGEST_REASON
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_a_reason_is_cut_to_what_a_telephone_shows():
     ],
 )
 def test_a_secret_is_scrubbed_and_the_rest_stays(text):
-    scrubbed = notices.scrub(text)
+    scrubbed = messages.scrub(text)
     assert "hunter2" not in scrubbed and "***" in scrubbed
     assert ("127.0.0.1" in scrubbed) == ("127.0.0.1" in text)
 
@@ -50,4 +50,38 @@ def test_a_secret_is_scrubbed_and_the_rest_stays(text):
 )
 def test_a_duration_is_in_minutes_and_seconds(seconds, says):
     moment = None if seconds is None else datetime.now(UTC) - timedelta(seconds=seconds)
-    assert notices._since(moment) == says
+    assert messages.since(moment) == says
+
+
+MESSAGE = Message(
+    ":x:",
+    "*adventureworks_elt* failed in `sync`",
+    (("Reason", "a < b & c > d"), ("Log", "http://127.0.0.1:8080/runs/1?try=1")),
+    urgent=True,
+    environment="staging",
+)
+
+
+def test_for_slack_it_is_mrkdwn_with_its_three_characters_escaped():
+    assert MESSAGE.slack().splitlines() == [
+        ":x: *adventureworks_elt* failed in `sync` · staging",
+        "*Reason:* a &lt; b &amp; c &gt; d",
+        "*Log:* http://127.0.0.1:8080/runs/1?try=1",
+    ]
+
+
+def test_for_mail_it_has_the_environment_in_the_subject_and_links_in_the_body():
+    assert MESSAGE.subject() == "[staging] adventureworks_elt failed in sync"
+    assert "a &lt; b &amp; c &gt; d" in MESSAGE.html()
+    assert '<a href="http://127.0.0.1:8080/runs/1?try=1">' in MESSAGE.html()
+
+
+def test_slacks_limit_is_kept_whatever_is_told():
+    long = Message(":x:", "*dag* failed", (("Reason", "&" * 5_000),))
+    assert len(long.slack()) == LONGEST_SECTION and long.slack().endswith("…")
+
+
+def test_failing_tests_are_told_by_name_with_their_rows_and_not_all_of_a_hundred():
+    few = failing_tests([("unique_fct", "fail", 1_234), ("not_null", "fail", 1), ("broken", "error", None)])
+    assert few.splitlines() == ["", "• unique_fct: 1,234 rows", "• not_null: 1 row", "• broken: error"]
+    assert failing_tests([("t", "fail", 2)] * 100).splitlines()[-1] == "and 90 more"

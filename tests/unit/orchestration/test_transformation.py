@@ -81,7 +81,9 @@ def sensor(monkeypatch):
     sensor = DbtNodesSensor(
         task_id="staging", nodes=["model.p.a", "model.p.b"], project_dir="p", deferrable=False
     )
-    sensor.state = "running"
+    sensor.state, sensor.renewed = "running", []
+    monkeypatch.setattr(transformation, "lease_name", lambda context: "elt run 1")
+    monkeypatch.setattr(transformation, "renew", lambda settings, run: sensor.renewed.append(run))
     monkeypatch.setattr(sensor, "_get_producer_task_status", lambda context: sensor.state)
     return sensor
 
@@ -93,6 +95,7 @@ def test_a_layer_is_done_when_each_of_its_models_is(sensor):
     assert sensor.poke({"ti": ti}) is False
     ti.pushed["model.p.b"] = []
     assert sensor.poke({"ti": ti}) is True
+    assert sensor.renewed == ["elt run 1"]  # the lease, not at every look
 
 
 def test_a_model_with_problems_fails_its_task_with_all_of_them(sensor):
@@ -135,13 +138,16 @@ def test_of_dbts_events_only_the_end_of_a_node_is_told_and_what_it_says_is_logge
     assert [record.message for record in caplog.records] == ["LogModelResult said"]
 
 
-def test_the_results_of_a_build_are_kept(tmp_path):
-    keep_artifacts(str(tmp_path), keep=str(tmp_path / "last"))
+def test_the_results_of_each_build_are_kept_and_the_last_ones_apart(tmp_path):
+    places = {"last": str(tmp_path / "last"), "results": str(tmp_path / "results")}
+    keep_artifacts(str(tmp_path), **places)
     assert not (tmp_path / "last").exists()  # dbt ended before it had any
     (tmp_path / "target").mkdir()
-    for content in ("{}", '{"results": []}'):
+    for invocation in ("one", "two"):
+        content = json.dumps({"metadata": {"invocation_id": invocation}, "results": []})
         (tmp_path / "target" / "run_results.json").write_text(content)
-        keep_artifacts(str(tmp_path), keep=str(tmp_path / "last"))
+        keep_artifacts(str(tmp_path), **places)
         assert [(f.name, f.read_text()) for f in (tmp_path / "last").iterdir()] == [
             ("run_results.json", content)
         ]
+    assert sorted(f.name for f in (tmp_path / "results").iterdir()) == ["one.json", "two.json"]

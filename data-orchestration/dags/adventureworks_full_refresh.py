@@ -1,0 +1,57 @@
+"""
+### AdventureWorks: everything anew
+
+**Purpose.** Read every row of the shop again into the raw layer (Airbyte's refresh, through its SDK: the operator only syncs), then
+have `adventureworks_elt` build every incremental model from all rows, test and publish. Only by hand: after a repair of the
+source, a restored backup, or when raw is not to be trusted.
+
+**Owner.** data-platform, Slack channel of the connection `slack_default`.
+
+**When it fails.** Analysts keep the last published version. Until `refresh` has ended, raw is as it was; after it, raw is new and the
+next `adventureworks_elt` goes on from there.
+
+**What to do.** `refresh`: Airbyte's reason is in the message; trigger this DAG again. `build_and_publish`: see the failure message of the
+run of `adventureworks_elt` that it started, mend that, and trigger `adventureworks_elt` with the same parameters.
+"""
+
+from datetime import timedelta
+
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk import DAG, get_current_context, task
+
+from elt.settings import settings
+from orchestration import parameters, steps
+from orchestration.defaults import DAG_ARGUMENTS, RAW, RETRIED
+
+with DAG(
+    dag_id="adventureworks_full_refresh",
+    description="Read and build everything anew",
+    doc_md=__doc__,
+    schedule=None,
+    dagrun_timeout=timedelta(hours=8),
+    is_paused_upon_creation=False,  # nothing starts it but a person, who should not have to look for the switch
+    **DAG_ARGUMENTS,
+):
+
+    @task(execution_timeout=timedelta(hours=4), outlets=[RAW], **RETRIED)
+    def refresh() -> dict[str, int]:
+        """Have Airbyte read every stream from its beginning; the job's number and rows."""
+        return steps.refresh(get_current_context())
+
+    build_and_publish = TriggerDagRunOperator(
+        task_id="build_and_publish",
+        doc_md="Run `adventureworks_elt` with all incremental models built anew, and wait for its end.",
+        trigger_dag_id="adventureworks_elt",
+        conf={"full_refresh": parameters.incremental_models(settings())},
+        wait_for_completion=True,
+        poke_interval=5,
+        failed_states=["failed"],
+        execution_timeout=timedelta(hours=3),
+    )
+
+    @task(execution_timeout=timedelta(minutes=5), **RETRIED)
+    def record() -> dict[str, int]:
+        """Note the run in the monitoring tables, whatever became of it."""
+        return steps.record(get_current_context())
+
+    refresh() >> build_and_publish >> record().as_teardown()

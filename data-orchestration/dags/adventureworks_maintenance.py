@@ -1,0 +1,47 @@
+"""
+### AdventureWorks: backup and tidying up
+
+**Purpose.** Every night: back up what can't be built again (dbt's snapshots, sync state, the databases of Airflow, Superset and Airbyte),
+then remove what nobody needs: drafts of published versions, old logs, old rows of the monitoring tables.
+
+**Owner.** data-platform, Slack channel of the connection `slack_default`.
+
+**When it fails.** Nothing that analysts see is touched. Without `backup` the newest one grows old: after a loss of the disk the
+histories of customers and inventory since then are gone. Without `tidy` the disk fills slowly.
+
+**What to do.** The message has the reason, most often the disk. `elt backup` makes one by hand, `elt backup --list` shows them,
+`elt restore` puts one back (`elt down airflow airbyte` before, `elt up` and a run after).
+"""
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, get_current_context, task
+
+from orchestration import steps
+from orchestration.defaults import DAG_ARGUMENTS, RETRIED
+
+with DAG(
+    dag_id="adventureworks_maintenance",
+    description="Backup; old versions, logs and history",
+    doc_md=__doc__,
+    schedule="17 3 * * *",
+    dagrun_timeout=timedelta(hours=2),
+    **DAG_ARGUMENTS,
+):
+
+    @task(execution_timeout=timedelta(hours=1), **RETRIED)
+    def backup() -> str:
+        """Back up what can't be built again; where it is."""
+        return steps.backup(get_current_context())
+
+    @task(execution_timeout=timedelta(minutes=30), trigger_rule="all_done", **RETRIED)
+    def tidy() -> dict[str, int]:
+        """Remove what is old; how much of what."""
+        return steps.tidy(get_current_context())
+
+    @task(execution_timeout=timedelta(minutes=5), **RETRIED)
+    def record() -> dict[str, int]:
+        """Note the run in the monitoring tables, whatever became of it."""
+        return steps.record(get_current_context())
+
+    backup() >> tidy() >> record().as_teardown()

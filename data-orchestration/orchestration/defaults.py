@@ -1,0 +1,34 @@
+"""What all DAGs and their tasks have in common."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import Asset
+
+from orchestration import notices
+
+RAW, MARTS = Asset("adventureworks_raw"), Asset("adventureworks_marts")
+
+DAG_ARGUMENTS: dict[str, Any] = {
+    "catchup": False,
+    "max_active_runs": 1,
+    "default_args": {"owner": "data-platform", "retries": 0, "on_failure_callback": notices.failed},
+    "tags": ["adventureworks"],
+}
+
+# for what a second try may mend: a service that is away for a moment; never for a data test
+RETRIED: dict[str, Any] = {
+    "retries": 2,
+    "retry_delay": timedelta(seconds=10),
+    "retry_exponential_backoff": True,
+    "max_retry_delay": timedelta(minutes=5),
+}
+
+# a notice that is lost is worth one more try, and no more
+NOTICE: dict[str, Any] = {
+    "execution_timeout": timedelta(minutes=1),
+    "retries": 1,
+    "retry_delay": timedelta(seconds=5),
+}

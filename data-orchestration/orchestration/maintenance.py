@@ -1,0 +1,49 @@
+"""Removing what nobody needs any more."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from elt.settings import Settings
+from orchestration import monitoring
+from orchestration import publish as publishing
+
+LOG_DAYS = 30
+LARGEST_FILE = 100 << 20  # bytes
+
+
+def tidy(settings: Settings) -> dict[str, int]:
+    """Remove drafts of versions, old logs of tasks, jobs and dbt, old rows of the monitoring tables; how much of each."""
+    return {
+        "drafts of versions": publishing.tidy(settings),
+        "log files": _remove_old(settings.logs_dir / "airflow", LOG_DAYS)
+        + _remove_old(settings.logs_dir / "dbt", LOG_DAYS),
+        "lineage files": _rotate(settings.logs_dir / "openlineage.jsonl"),
+        "job logs": _remove_old(settings.home / "airbyte" / "jobs", LOG_DAYS),
+        "runs in the monitoring tables": monitoring.prune(settings),
+    }
+
+
+def _remove_old(folder: Path, days: int) -> int:
+    """Remove files that nobody has written for so many days, and folders that are empty then; how many files."""
+    before = time.time() - days * 86_400
+    removed = 0
+    for path in sorted(folder.rglob("*"), reverse=True):  # what is in a folder comes before it
+        try:
+            if path.is_dir() and not path.is_symlink():
+                path.rmdir()  # one with something in it stays
+            elif path.lstat().st_mtime < before:
+                path.unlink()
+                removed += 1
+        except OSError:
+            continue  # not empty, or gone meanwhile
+    return removed
+
+
+def _rotate(file: Path) -> int:
+    """Begin a new file when this one is large; the one before goes. How many went aside."""
+    if not file.exists() or file.stat().st_size < LARGEST_FILE:
+        return 0
+    file.replace(file.with_name(f"{file.name}.1"))
+    return 1

@@ -1,0 +1,117 @@
+"""What somebody who triggers a run can ask for: the form, its checks, and how dbt is told."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+from airflow.sdk import Param
+from airflow.sdk.exceptions import AirflowFailException
+
+from elt.build import dbt_environment
+from elt.settings import Settings
+from orchestration.manifest import read_manifest
+
+log = logging.getLogger(__name__)
+
+SELECTION = r"^$|^(?!-)[\w.:+*@,/ -]+$"  # dbt's selector syntax; never an option
+# How the task that runs dbt is told; Jinja, rendered for each run.
+FLAGS = ["{{ '--select' if params.select else '' }}", "{{ params.select }}"]
+ENVIRONMENT = {
+    "ELT_FULL_REFRESH": "{{ params.full_refresh | join(',') }}",
+    "ELT_REBUILD_FROM": "{{ params.rebuild_from or '' }}",
+    "ELT_REBUILD_TO": "{{ params.rebuild_to or '' }}",
+}
+
+
+def form(settings: Settings) -> dict[str, Param]:
+    """The trigger form. Airflow refuses values of another type, days that are none, and models that are not there."""
+    incremental = incremental_models(settings)
+    return {
+        "select": Param(
+            "",
+            type="string",
+            pattern=SELECTION,
+            maxLength=500,
+            title="Only these models",
+            description="In dbt's selector syntax, as `fct_sales+`; empty: all of them.",
+        ),
+        "full_refresh": Param(
+            [],
+            type="array",
+            items={"type": "string", "enum": incremental},
+            uniqueItems=True,
+            examples=incremental,
+            title="Build anew",
+            description="Incremental models that are built from all rows instead of the changed ones.",
+        ),
+        "rebuild_from": Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            title="Rebuild from",
+            description="First day whose facts are built again.",
+        ),
+        "rebuild_to": Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            title="Rebuild to",
+            description="Last day; empty: the first one alone.",
+        ),
+        "dry_run": Param(
+            False,
+            type="boolean",
+            title="Dry run",
+            description="Check the parameters and log what would be built; sync, build and publish nothing.",
+        ),
+    }
+
+
+def incremental_models(settings: Settings) -> list[str]:
+    """Names of the models that a build only brings up to date."""
+    return sorted(
+        node["name"]
+        for node in read_manifest(settings)["nodes"].values()
+        if node["resource_type"] == "model" and node["config"]["materialized"] == "incremental"
+    )
+
+
+def plan(settings: Settings, params: dict[str, Any]) -> list[str]:
+    """The models that the run will build, checked and logged. Raises AirflowFailException with what is wrong."""
+    first, last = params["rebuild_from"], params["rebuild_to"]
+    if last and not first:
+        raise AirflowFailException(
+            f"rebuild_to is {last}, but rebuild_from is empty: give the first day, too"
+        )
+    if last and last < first:
+        raise AirflowFailException(f"rebuild_to ({last}) is before rebuild_from ({first}): exchange them")
+    models = _selected(settings, params["select"])
+    if missing := sorted(set(params["full_refresh"]) - set(models)):
+        raise AirflowFailException(
+            f"full_refresh names {', '.join(missing)}, which `{params['select']}` does not select: widen the selection"
+        )
+    log.info("%s models: %s", len(models), ", ".join(models))
+    if params["full_refresh"]:
+        log.info("built anew: %s", ", ".join(params["full_refresh"]))
+    if first:
+        log.info("facts of %s to %s are built again", first, last or first)
+    return models
+
+
+def _selected(settings: Settings, selection: str) -> list[str]:
+    """Names of the models that a selection means; all for an empty one."""
+    if not selection:
+        nodes = read_manifest(settings)["nodes"].values()
+        return sorted(node["name"] for node in nodes if node["resource_type"] == "model")
+    from dbt.cli.main import dbtRunner
+
+    os.environ.update(dbt_environment(settings))
+    command = ["--quiet", "--no-write-json", "ls", "--resource-type", "model", "--output", "name"]
+    result = dbtRunner().invoke([*command, "--select", selection])
+    if result.exception:
+        raise AirflowFailException(f"select: {' '.join(str(result.exception).split())}")
+    if not result.result:
+        raise AirflowFailException(f"select: no model matches `{selection}`")
+    return sorted(result.result)

@@ -1,0 +1,91 @@
+"""What the tasks of the DAGs do, each with the run's context at hand."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from airbyte_config import jobs
+from elt import backup as backups
+from elt.settings import settings
+from local import airflow
+from orchestration import documentation, freshness, maintenance, monitoring, notices, parameters
+from orchestration import publish as publishing
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+log = logging.getLogger(__name__)
+
+
+def lease_name(context: Context) -> str:
+    """By which the lease on the warehouse knows a run."""
+    return f"{context['dag'].dag_id} {context['run_id']}"
+
+
+def plan(context: Context) -> bool:
+    """Check the parameters and log what will be built; False ends a dry run here."""
+    context["ti"].xcom_push(key="models", value=parameters.plan(settings(), dict(context["params"])))
+    if context["params"]["dry_run"]:
+        log.info("a dry run: it ends here")
+    return not context["params"]["dry_run"]
+
+
+def check_freshness(context: Context) -> dict[str, str]:
+    """Are the sources fresh?"""
+    return freshness.check(settings())
+
+
+def prepare(context: Context) -> str:
+    """Take the warehouse for this run, its marts as they are published."""
+    done = publishing.prepare(settings(), lease_name(context))
+    log.info("%s", done)
+    return done
+
+
+def publish(context: Context) -> int | None:
+    """Show the marts that were built and tested; the number of the new version, None while a rollback holds."""
+    if hold := publishing.held(settings()):
+        log.warning("not published: version %s is held since %s by a rollback", hold.number, hold.since)
+        context["ti"].xcom_push(key="held", value=hold.number)
+        return None
+    return publishing.publish(settings(), context["run_id"], prepared=lease_name(context)).number
+
+
+def record(context: Context) -> dict[str, int]:
+    """Whatever became of the run: give the warehouse back, and note the run in the monitoring tables; rows by table.
+
+    Warns when the published data grows old.
+    """
+    publishing.give_back(settings(), lease_name(context))
+    with airflow.client(settings()) as api:
+        taken = monitoring.record(settings(), api)
+    if age := monitoring.age_of_shown(settings()):
+        notices.growing_old(context["dag"].dag_id, age, timedelta(minutes=settings().freshness_minutes))
+    return taken
+
+
+def refresh(context: Context) -> dict[str, int]:
+    """Have Airbyte read every stream from its beginning, through the SDK; the job's number and rows."""
+    job = jobs.run(
+        "adventureworks", "refresh", report=lambda job, adopted: log.info("%s: %s", job.id, job.progress())
+    )
+    return {"job": job.id, "rows": job.rows}
+
+
+def publish_docs(context: Context) -> str:
+    """Generate dbt's documentation and put it where it is read."""
+    return documentation.publish(settings())
+
+
+def backup(context: Context) -> str:
+    """Back up what can't be built again."""
+    return str(backups.backup(settings(), report=log.info))
+
+
+def tidy(context: Context) -> dict[str, int]:
+    """Remove what is old."""
+    removed = maintenance.tidy(settings())
+    log.info("removed: %s", removed)
+    return removed

@@ -1,0 +1,332 @@
+"""Failures, kills and company on the real scheduler: each is told, nothing half is shown, the next run is right. Slow."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from datetime import datetime
+
+import duckdb
+import psutil
+import pytest
+
+from adventureworks.database import connect_owner
+from elt.settings import ROOT
+from local import airflow
+from local.stack import supervised
+from orchestration.publish import versions
+from tests.fixtures.waiting import wait_until
+
+pytestmark = [pytest.mark.end_to_end, pytest.mark.slow, pytest.mark.timeout(1800)]
+
+DAG = "adventureworks_elt"
+RUNS = f"/dags/{DAG}/dagRuns"
+
+
+class Site:
+    """A stack that has published once, and what the tests ask of it."""
+
+    def __init__(self, stack) -> None:
+        self.stack, self.config = stack, stack.settings
+
+    @property
+    def api(self):
+        return airflow.client(self.config)
+
+    def trigger(self, **conf) -> str:
+        with self.api as api:
+            answer = api.post(RUNS, json={"logical_date": None, "conf": conf})
+            return answer.raise_for_status().json()["dag_run_id"]
+
+    def state(self, run: str) -> str:
+        with self.api as api:
+            return api.get(f"{RUNS}/{run}").raise_for_status().json()["state"]
+
+    def task(self, run: str, task: str) -> dict:
+        with self.api as api:
+            return api.get(f"{RUNS}/{run}/taskInstances/{task}").raise_for_status().json()
+
+    def end(self, run: str, seconds: float = 600) -> str:
+        wait_until(lambda: self.state(run) in ("success", "failed"), seconds)
+        return self.state(run)
+
+    def run(self, **conf) -> str:
+        return self.end(self.trigger(**conf))
+
+    def messages(self) -> list[str]:
+        lines = (self.config.home / "sink" / "messages.jsonl").read_text().splitlines()
+        return [record["text"] for record in map(json.loads, lines) if record["channel"] == "slack"]
+
+    @contextmanager
+    def told(self):
+        """The Slack messages of the block, as a list that is filled at its end."""
+        before, found = len(self.messages()), []
+        yield found
+        found += self.messages()[before:]
+
+    def shown(self) -> int:
+        return next(version.number for version in versions(self.config) if version.current)
+
+    def source(self, statement: str) -> list[tuple]:
+        with connect_owner(self.config) as connection:
+            cursor = connection.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+    def raw(self, statement: str) -> None:
+        with duckdb.connect(self.config.warehouse_path) as connection:
+            connection.execute(statement)
+
+    def lines(self) -> tuple[int, int]:
+        """Order lines that analysts see, and distinct ones."""
+        with duckdb.connect(self.config.serving_path, read_only=True) as connection:
+            query = "select count(*), count(distinct order_line_id) from marts.fct_sales"
+            return connection.execute(query).fetchone()
+
+    def all_is_right(self) -> None:
+        """What analysts see is what the shop holds, each row once."""
+        [(lines,)] = self.source("select count(*) from sales.salesorderdetail")
+        assert self.lines() == (lines, lines)
+
+    def pid(self, program: str) -> int:
+        return supervised(self.config.home)[program]["pid"]
+
+    def await_task(self, run: str, task: str, state: str = "running") -> None:
+        wait_until(lambda: self.task(run, task)["state"] == state, 300)
+
+
+@pytest.fixture(scope="module")
+def site(make_stack):
+    stack = make_stack("orchestration", ELT_SCHEDULE="manual", AW_SCALE="0.02")
+    demo = stack.elt("demo", SHOP="off")
+    assert demo.returncode == 0, demo.stdout[-3000:] + demo.stderr[-3000:]
+    yield Site(stack)
+    stack.elt("down")
+
+
+PRODUCER = "dbt.dbt_producer_watcher"
+
+
+def failure_of(messages: list[str]) -> str:
+    [text] = [message for message in messages if message.startswith(":x:")]
+    return text
+
+
+# ---------------------------------------------------------------------------------------------------- failures
+
+
+def test_a_row_changed_in_raw_by_hand_fails_reconcile_with_its_key_and_the_next_run_recovers(site):
+    shown = site.shown()
+    change = "update adventureworks_sales.salesorderdetail set orderqty = orderqty {} 1 where salesorderdetailid = 7"
+    site.raw(change.format("+"))
+    with site.told() as told:
+        assert site.run() == "failed"
+    text = failure_of(told)
+    assert "failed in `reconcile`" in text and "salesorderdetailid=7 differs in orderqty" in text
+    assert "*Log:* http" in text and "*Runbook:* http" in text and "*Try:* 1 of" in text
+    assert site.shown() == shown
+    site.raw(change.format("-"))
+    with site.told() as told:
+        assert site.run() == "success"
+    assert "recovered" in told[-1] and "*Failed before:* 1 time" in told[-1]
+    assert site.shown() == shown + 1
+    site.all_is_right()
+
+
+def test_a_data_test_that_fails_is_told_by_name_and_rows_and_the_next_run_builds_on_what_is_published(site):
+    shown = site.shown()
+    change = "update sales.salesorderheader set totaldue = totaldue {} 1 where salesorderid = (select min(salesorderid) from sales.salesorderheader)"
+    site.source(change.format("+"))
+    with site.told() as told:
+        run = site.trigger()
+        assert site.end(run) == "failed"
+    text = failure_of(told)
+    assert f"failed in `{PRODUCER}`" in text and "*Tests:*" in text
+    assert "fct_orders_total_due_is_subtotal_tax_and_freight: 1 row" in text
+    assert site.shown() == shown
+    assert site.task(run, "publish")["state"] == "upstream_failed"
+    site.source(change.format("-"))
+    again = site.trigger()
+    assert site.end(again) == "success"
+    with site.api as api:
+        done = api.get(f"{RUNS}/{again}/taskInstances/prepare/xcomEntries/return_value").json()["value"]
+    assert "put back" in done
+    assert site.shown() == shown + 1
+    site.all_is_right()
+
+
+def test_publishing_that_fails_shows_the_old_version_and_the_next_run_recovers(site):
+    shown = site.shown()
+    serving = site.config.serving_path.parent.parent
+    in_the_way = serving / f"v{shown + 1}"
+    in_the_way.write_text("a file where the next version's folder is to be")
+    try:
+        with site.told() as told:
+            assert site.run() == "failed"
+    finally:
+        in_the_way.unlink()
+    text = failure_of(told)
+    assert (
+        "failed in `publish`" in text
+        and "the last version is still shown" in text
+        and "*Try:* 3 of 3" in text
+    )
+    assert site.shown() == shown and site.lines()[0] > 0
+    assert site.run() == "success"
+    assert site.shown() == shown + 1
+    site.all_is_right()
+
+
+# ---------------------------------------------------------------------------------------------------- kills
+
+
+def test_airbyte_restarted_in_the_middle_of_a_sync_is_survived_by_the_run(site):
+    with connect_owner(site.config) as locking:
+        locking.execute("insert into sales.currency (currencycode, name) values ('XYZ', 'New money')")
+        locking.commit()
+        locking.execute("lock table sales.currency in access exclusive mode")
+        run = site.trigger()
+        site.await_task(run, "sync")
+        wait_until(lambda: "running" in site.stack.elt("airbyte", "jobs", "--status", "running").stdout, 60)
+        os.kill(site.pid("airbyte"), signal.SIGKILL)
+    assert site.end(run) == "success"
+    site.source("delete from sales.currency where currencycode = 'XYZ'")
+    assert site.run() == "success"
+    site.all_is_right()
+
+
+def test_a_scheduler_that_is_killed_in_mid_run_comes_back_and_the_run_ends_cleanly(site):
+    shown = site.shown()
+    assert site.stack.elt("shop", "day").returncode == 0
+    run = site.trigger()
+    site.await_task(run, PRODUCER)
+    os.kill(site.pid("airflow-scheduler"), signal.SIGKILL)
+    outcome = site.end(run)
+    assert site.shown() == shown + (outcome == "success")
+    if outcome == "failed":
+        assert site.run() == "success"
+    site.all_is_right()
+
+
+def test_a_worker_that_is_killed_in_mid_model_is_told_within_a_minute_and_the_next_run_is_right(site):
+    shown = site.shown()
+    assert site.stack.elt("shop", "day").returncode == 0
+    with site.told() as told:
+        run = site.trigger()
+        site.await_task(run, PRODUCER)
+        wait_until(lambda: holder_pid(site), 60)
+        killed = datetime.now().astimezone()
+        psutil.Process(holder_pid(site)).kill()
+        assert site.end(run) == "failed"
+    noticed = datetime.fromisoformat(site.task(run, PRODUCER)["end_date"])
+    assert (noticed - killed).total_seconds() < 90
+    assert f"failed in `{PRODUCER}`" in failure_of(told)
+    assert site.shown() == shown
+    assert site.run() == "success"
+    assert site.shown() == shown + 1
+    site.all_is_right()
+
+
+def holder_pid(site) -> int | None:
+    """The process that builds in the warehouse now."""
+    note = site.config.warehouse_path.with_name("warehouse.duckdb.owner.json")
+    owner = json.loads(note.read_text()) if note.exists() else {}
+    return owner["pid"] if owner.get("owner") == "dbt build" and psutil.pid_exists(owner["pid"]) else None
+
+
+# ---------------------------------------------------------------------------------------------------- company
+
+
+def test_two_triggers_at_once_run_one_after_the_other_and_a_sync_by_hand_waits_or_says_for_whom(site):
+    first, second = site.trigger(), site.trigger()
+    site.await_task(first, PRODUCER)
+    assert "the warehouse is written by" in site.stack.elt("status").stdout
+    refused = site.stack.elt("publish", "--wait", "0")
+    assert refused.returncode == 2 and "in use by" in refused.stderr
+    by_hand = subprocess.Popen(
+        [sys.executable, "-m", "elt.cli", "sync"],
+        env=site.stack.environ,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert site.end(first) == site.end(second) == "success"
+    by_hand.communicate(timeout=300)
+    assert by_hand.returncode == 0
+    with site.api as api:
+        one, two = (api.get(f"{RUNS}/{run}").json() for run in (first, second))
+    assert one["end_date"] <= two["start_date"]
+    site.all_is_right()
+
+
+def test_reconcile_passes_every_run_while_the_shop_writes_all_the_time(site):
+    shop = subprocess.Popen(
+        [sys.executable, "-m", "elt.cli", "shop", "run", "--rate", "5"], env=site.stack.environ, cwd=ROOT
+    )
+    try:
+        for _ in range(3):
+            assert site.run() == "success"
+    finally:
+        shop.send_signal(signal.SIGINT)
+        shop.wait(60)
+    assert site.run() == "success"
+    site.all_is_right()
+
+
+def test_a_dry_run_does_nothing_and_wrong_parameters_are_refused_by_name(site):
+    shown = site.shown()
+    dry = site.trigger(dry_run=True, select="fct_sales")
+    assert site.end(dry) == "success"
+    assert site.task(dry, "sync")["state"] == "skipped" and site.shown() == shown
+    with site.api as api:
+        answer = api.post(RUNS, json={"logical_date": None, "conf": {"full_refresh": ["dim_date"]}})
+    assert answer.status_code == 400 and "full_refresh" in answer.text
+    with site.told() as told:
+        assert site.run(rebuild_from="2026-01-02", rebuild_to="2026-01-01") == "failed"
+    assert "failed in `plan`" in failure_of(told) and "is before rebuild_from" in failure_of(told)
+
+
+def test_chosen_models_are_built_anew_and_days_again_and_the_figures_stay(site):
+    before = site.lines()
+    assert site.run(select="fct_sales", full_refresh=["fct_sales"]) == "success"
+    [(day,)] = site.source("select max(orderdate)::date from sales.salesorderheader")
+    assert site.run(select="fct_sales fct_orders", rebuild_from=str(day)) == "success"
+    assert site.lines() == before
+    site.all_is_right()
+
+
+def test_a_full_refresh_reads_and_builds_everything_anew(site):
+    shown = site.shown()
+    with site.api as api:
+        run = api.post("/dags/adventureworks_full_refresh/dagRuns", json={"logical_date": None}).json()[
+            "dag_run_id"
+        ]
+        place = f"/dags/adventureworks_full_refresh/dagRuns/{run}"
+        wait_until(lambda: api.get(place).json()["state"] in ("success", "failed"), 900)
+        assert api.get(place).json()["state"] == "success"
+    assert site.shown() == shown + 1
+    site.all_is_right()
+
+
+def test_the_nightly_dags_leave_a_page_and_a_backup(site):
+    with site.api as api:
+        for name in ("adventureworks_docs", "adventureworks_maintenance"):
+            api.patch(f"/dags/{name}", json={"is_paused": False}).raise_for_status()
+            run = api.post(f"/dags/{name}/dagRuns", json={"logical_date": None}).json()["dag_run_id"]
+            place = f"/dags/{name}/dagRuns/{run}"
+            wait_until(lambda place=place: api.get(place).json()["state"] in ("success", "failed"), 600)
+            assert api.get(place).json()["state"] == "success", name
+    page = (site.config.home / "docs" / "index.html").read_text()
+    assert "fct_sales" in page
+    assert list((site.config.home / "backups").glob("2*/airflow.dump"))
+
+
+def test_lineage_is_written_to_a_file(site):
+    events = [
+        json.loads(line) for line in (site.config.logs_dir / "openlineage.jsonl").read_text().splitlines()
+    ]
+    jobs = {event["job"]["name"] for event in events}
+    assert {f"{DAG}.sync", f"{DAG}.publish"} <= jobs

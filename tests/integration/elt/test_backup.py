@@ -1,0 +1,125 @@
+"""Backups are whole or not there, and a restore brings back what a loss took: histories, sync state, metadata, configuration."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+
+import duckdb
+import pytest
+
+from elt import backup as backups
+from elt.errors import EltError
+from elt.lease import WarehouseInUseError, lease
+from elt.settings import load_settings
+from local import postgres
+from tests.fixtures.source import free_port
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """An ELT_HOME with a running metadata PostgreSQL."""
+    folder = tmp_path_factory.mktemp("backup") / "elt home"
+    config = load_settings({"ELT_HOME": str(folder), "METADATA_PORT": str(free_port())})
+    cluster = postgres.metadata_cluster(config)
+    cluster.initialise()
+    cluster.start()
+    yield config
+    cluster.stop()
+
+
+@pytest.fixture
+def config(home):
+    """The same with content of its own, and no backup."""
+    for old in backups.backups(home):
+        shutil.rmtree(old)
+    home.warehouse_path.unlink(missing_ok=True)
+    with duckdb.connect(home.warehouse_path) as duck:
+        duck.execute(
+            "create schema snapshots; create schema airbyte_internal; create schema adventureworks_sales"
+        )
+        duck.execute(
+            "create table snapshots.customers as select range as id, 'as it was' as name from range(100)"
+        )
+        duck.execute("create table airbyte_internal.state as select 'position 7' as state")
+        duck.execute("create table adventureworks_sales.customer as select 1 as id")
+        duck.execute("create schema marts; create table marts.fct as select 1 as id")
+    metadata(home, "drop table if exists runs; create table runs as select 'run 1' as id")
+    store = home.home / "airbyte" / "airbyte.sqlite"
+    store.parent.mkdir(exist_ok=True)
+    with sqlite3.connect(store) as connection:
+        connection.execute("drop table if exists connections")
+        connection.execute("create table connections as select 'adventureworks' as name")
+    return home
+
+
+def metadata(config, statement):
+    cluster = postgres.metadata_cluster(config)
+    with cluster.connect("airflow", "airflow", config.metadata_password.get_secret_value()) as connection:
+        cursor = connection.execute(statement)
+        return cursor.fetchall() if cursor.description else []
+
+
+def warehouse(config, query):
+    with duckdb.connect(config.warehouse_path) as duck:
+        return duck.execute(query).fetchall()
+
+
+def test_a_restore_brings_back_what_was_lost(config):
+    folder = backups.backup(config)
+    assert oct(folder.stat().st_mode)[-3:] == "700" and all(
+        oct(f.stat().st_mode)[-3:] == "600" for f in folder.iterdir()
+    )
+    warehouse(config, "update snapshots.customers set name = 'spoilt'")
+    warehouse(config, "drop table airbyte_internal.state")
+    metadata(config, "delete from runs")
+    with sqlite3.connect(config.home / "airbyte" / "airbyte.sqlite") as connection:
+        connection.execute("delete from connections")
+    said = []
+    assert backups.restore(config, report=said.append) == folder
+    assert warehouse(config, "select count(*), min(name) from snapshots.customers") == [(100, "as it was")]
+    assert warehouse(config, "select state from airbyte_internal.state") == [("position 7",)]
+    assert metadata(config, "select id from runs") == [("run 1",)]
+    metadata(config, "insert into runs values ('run 2')")  # it is still Airflow's own table
+    with sqlite3.connect(config.home / "airbyte" / "airbyte.sqlite") as connection:
+        assert connection.execute("select name from connections").fetchall() == [("adventureworks",)]
+    assert "warehouse: snapshots.customers" in said and "metadata: airflow" in said
+    assert warehouse(config, "from marts.fct") == [(1,)]  # not its business
+
+
+def test_without_the_rows_that_it_speaks_of_the_sync_state_stays_away(config):
+    backups.backup(config)
+    config.warehouse_path.unlink()
+    backups.restore(config)
+    tables = warehouse(config, "select schema_name || '.' || table_name from duckdb_tables()")
+    assert tables == [("snapshots.customers",)]  # so the next sync reads everything
+
+
+def test_a_state_that_is_there_is_newer_and_stays(config):
+    backups.backup(config)
+    warehouse(config, "update airbyte_internal.state set state = 'position 8'")
+    backups.restore(config)
+    assert warehouse(config, "select state from airbyte_internal.state") == [("position 8",)]
+
+
+def test_the_last_seven_stay_and_a_failed_one_leaves_nothing(config, monkeypatch):
+    for hour in range(9):
+        monkeypatch.setattr(backups, "_stamp", lambda hour=hour: f"2026-03-01T{hour:02}0000Z")
+        backups.backup(config)
+    assert [path.name[11:13] for path in backups.backups(config)] == [f"{hour:02}" for hour in range(2, 9)]
+    monkeypatch.setattr(backups, "_stamp", lambda: "2026-03-02T000000Z")
+    with lease(config.warehouse_path, "sync job 12"), pytest.raises(WarehouseInUseError, match="sync job 12"):
+        backups.backup(config, wait_seconds=0.1)
+    assert len(backups.backups(config)) == 7
+    assert not list((config.home / "backups").glob(".*"))
+
+
+def test_other_secrets_or_no_backup_are_refused_with_what_to_do(config):
+    with pytest.raises(EltError, match="there is no backup — there is: none"):
+        backups.restore(config)
+    folder = backups.backup(config)
+    (folder / "secrets.env").write_text("AIRFLOW_FERNET_KEY=another\n")
+    with pytest.raises(EltError, match="are not those of this ELT_HOME"):
+        backups.restore(config)
+    with pytest.raises(EltError, match="there is no backup yesterday's"):
+        backups.restore(config, "yesterday's")
