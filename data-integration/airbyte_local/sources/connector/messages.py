@@ -141,19 +141,22 @@ class Messages:
             if not line or line.isspace():
                 continue
             key = self._key
-            item = self._understood(line)
-            if run and (item is not _RECORD or self._key != key):
+            try:
+                item = self._understood(line)
+            except EltError:
+                yield from self._rows(key, run)
+                raise
+            if item is not _RECORD or self._key != key:
                 yield from self._rows(key, run)
                 run = []
             if item is _RECORD:
                 run.append(line)
             elif item is not None:
                 yield item
-        if run:
-            yield from self._rows(self._key, run)
+        yield from self._rows(self._key, run)
 
     def _rows(self, key: Key | None, run: list[bytes]) -> Iterator[Rows]:
-        if key is not None:
+        if key is not None and run:
             self.at = key
             yield Rows(key, b"\n".join(run) + b"\n", len(run))
 
@@ -193,7 +196,8 @@ class Messages:
         return None
 
     def _broken(self, line: bytes) -> EltError:
-        where = f", stream {label(*self.at)}" if self.at else ""
+        at = self._key or self.at
+        where = f", stream {label(*at)}" if at else ""
         return EltError(
             f"{self._label}{where}: line {self._number} of its output is no whole Airbyte message:"
             f" {shortened(line.decode(errors='replace'), EXCERPT)}",
