@@ -6,9 +6,13 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
+import httpx
 import pytest
 from airbyte_api import api, models
 from airbyte_api.errors import AirbyteAPIError
@@ -46,11 +50,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirbyteServer]:
     made.stop()
 
 
-def group_of(command: str) -> tuple[int, int]:
-    """The process group, and the process, that runs a command."""
+def processes(command: str) -> list[tuple[int, int]]:
+    """Each process that runs a command: its group and its id."""
     answer = subprocess.run(["ps", "-wweo", "pgid=,pid=,args="], capture_output=True, text=True, check=True)
-    ((group, pid, _),) = [line.split(None, 2) for line in answer.stdout.splitlines() if command in line]
-    return int(group), int(pid)
+    found = [line.split(None, 2) for line in answer.stdout.splitlines() if command in line]
+    return [(int(group), int(pid)) for group, pid, _ in found]
+
+
+def suppressed(call: Callable[..., Any], *arguments: Any, **more: Any) -> None:
+    """Ask a server that may stop meanwhile."""
+    with suppress(httpx.HTTPError):
+        call(*arguments, **more)
 
 
 def runs(pid: int) -> bool:
@@ -126,16 +136,18 @@ def test_a_job_that_is_killed_keeps_what_was_committed_and_takes_its_connector_a
     made.script([stream("numbers")], [{"count": {"stream": "numbers", "to": 20}}, {"hang": 1}])
     job_id = made.connection.start()
     wait_until(lambda: [one.get("rowsWritten") for one in server.job(job_id)["streams"]] == [20])
-    job, connector = group_of("source_scripted.py read")
+    ((job, connector),) = processes("source_scripted.py read")
     os.kill(job, signal.SIGKILL)
     assert server.wait(job_id)["status"] == "failed"
     wait_until(lambda: not runs(connector))
+    assert not list(
+        (server.home / "connectors" / "scratch").iterdir()
+    )  # its configuration is not left behind
     assert made.ids("numbers") == list(range(1, 21))
     assert made.saved("numbers") == {"n": 20}
     made.script([stream("numbers")], [{"count": {"stream": "numbers", "to": 30}}])
     assert made.run()["status"] == "succeeded"
     assert made.ids("numbers") == list(range(1, 31))
-    assert not list((server.home / "connectors" / "scratch").iterdir())  # no configuration is left behind
 
 
 def test_deduplicated_rows_are_the_newest_by_cursor_then_by_arrival(
@@ -358,8 +370,15 @@ def test_no_secret_reaches_log_reason_or_answer(server: AirbyteServer, tmp_path:
     assert not [name for name in made.given()["environ"] if name.startswith(("AIRBYTE_", "SOURCE_", "ELT_"))]
     shown = server.http.get(f"/sources/{made.connection.source_id}").json()["configuration"]
     assert shown["api_key"] == shown["credentials"]["client_token"] == "******"
-    texts = [server.log(job["jobId"]), json.dumps(job), json.dumps(shown)]
-    texts += [path.read_text(errors="replace") for path in server.home.rglob("airbyte/*") if path.is_file()]
+    made.script([stream("a")], [], check={"status": "FAILED", "message": leak}, discover=[error(leak)])
+    found = server.http.get("/streams", params={"sourceId": made.connection.source_id}, timeout=60)
+    assert found.status_code == 400
+    assert "its check failed: sent ****** and ******" in found.text
+    made.script([stream("a")], [], discover=[error(leak), {"stderr": leak}, {"exit": 1}])
+    again = server.http.get("/streams", params={"sourceId": made.connection.source_id}, timeout=60)
+    texts = [server.log(job["jobId"]), json.dumps(job), json.dumps(shown), found.text, again.text]
+    files = [*server.home.rglob("airbyte/*"), server.home / "server.log"]
+    texts += [path.read_text(errors="replace") for path in files if path.is_file()]
     assert not [text for text in texts if "hush-123" in text or "psst-456" in text]
 
 
@@ -537,6 +556,32 @@ def test_a_stream_that_changes_is_followed_as_postgres_tables_are(
     job = made.run()
     assert "stream numbers: the column new is boolean in the source now" in job["failureReason"]
     assert "refresh the connection" in job["failureReason"]
+
+
+def test_a_stream_without_fields_has_rows_all_the_same(server: AirbyteServer, tmp_path: Path) -> None:
+    made = scripted(server, tmp_path, {"bare": APPEND})
+    made.script(
+        [stream("bare", {}, source_defined_primary_key=[])],
+        [record("bare", {"unknown": 1}), record("bare", {})],
+    )
+    assert made.run()["status"] == "succeeded"
+    assert made.rows("select count(*), count(_airbyte_raw_id) from bare") == [(2, 2)]
+
+
+def test_a_server_that_stops_ends_a_discovery_that_hangs(own_airbyte: AirbyteServer, tmp_path: Path) -> None:
+    own_airbyte.stop()
+    own_airbyte.extra["AIRBYTE_CONNECTORS"] = str(FOLDERS)
+    own_airbyte.start()
+    (tmp_path / "script.json").write_text(json.dumps({"streams": [stream("a")]}))
+    made = scripted(own_airbyte, tmp_path, {"a": OVERWRITE})
+    made.script([stream("a")], [], discover=[{"stderr": "waiting"}, {"hang": 1}])
+    params = {"sourceId": made.connection.source_id}
+    asking = Thread(target=lambda: suppressed(own_airbyte.http.get, "/streams", params=params), daemon=True)
+    asking.start()
+    wait_until(lambda: processes("source_scripted.py discover"))
+    ((_, connector),) = processes("source_scripted.py discover")
+    own_airbyte.stop()
+    wait_until(lambda: not runs(connector))
 
 
 def test_streams_of_one_name_are_told_apart_by_namespace(server: AirbyteServer, tmp_path: Path) -> None:

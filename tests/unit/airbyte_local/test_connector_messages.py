@@ -28,6 +28,9 @@ class Said:
     command: str = "read"
     connector: Connector = field(default=CONNECTOR)
 
+    def clean(self, text: str) -> str:
+        return text
+
     def blocks(self) -> list[bytes]:
         return self.written
 

@@ -191,7 +191,7 @@ class Messages:
             message = None
         if isinstance(message, dict) and "type" in message:
             return message
-        self._last_log = line.decode(errors="replace")
+        self._last_log = self._process.clean(line.decode(errors="replace"))
         log.info("%s: %s", self._process.connector.type, self._last_log)
         return None
 
@@ -200,7 +200,7 @@ class Messages:
         where = f", stream {label(*at)}" if at else ""
         return EltError(
             f"{self._label}{where}: line {self._number} of its output is no whole Airbyte message:"
-            f" {shortened(line.decode(errors='replace'), EXCERPT)}",
+            f" {shortened(self._process.clean(line.decode(errors='replace')), EXCERPT)}",
             "report it to the connector's maintainer; what was committed before stays",
         )
 
@@ -222,7 +222,7 @@ class Messages:
             return self._state(message["state"])
         if kind == "LOG":
             said = message["log"]
-            self._last_log = str(said["message"])
+            self._last_log = self._process.clean(str(said["message"]))
             level = LEVELS.get(said["level"], logging.INFO)
             if level >= logging.ERROR:
                 self._last_error = self._last_log
@@ -267,11 +267,11 @@ class Messages:
             error = trace["error"]
             descriptor = error.get("stream_descriptor")
             key = self._described(descriptor) if descriptor else None
-            text = error["message"]
+            text = self._process.clean(error["message"])
             log.error("%s: %s (%s)", self._label, text, error.get("failure_type"))
             for more in ("internal_message", "stack_trace"):
                 if error.get(more):
-                    log.error("%s", error[more])
+                    log.error("%s", self._process.clean(error[more]))
             if key not in self.errors:  # the first is the cause, what follows is its echo
                 self.errors[key] = shortened(text, 300)
         return None

@@ -83,19 +83,21 @@ def split(lines: bytes) -> pa.Array:
 def query(plan: StreamPlan) -> str:
     """From `lines` to the plan's columns, the number of the row and its changes."""
     fields = {column.name: "JSON" if column.type.kind in AS_JSON else "VARCHAR" for column in plan.columns}
-    shape = literal(json.dumps({"record": {"data": fields, "meta": "JSON"}}))
-    raw = ", ".join(f"m.record.data.{quoted(column.name)} as v{i}" for i, column in enumerate(plan.columns))
-    typed = ", ".join(f"{value(column, f'v{i}')} as t{i}" for i, column in enumerate(plan.columns))
-    columns = ", ".join(f"t{i} as {quoted(column.name)}" for i, column in enumerate(plan.columns))
-    changes = [changed(column, f"v{i}", f"t{i}") for i, column in enumerate(plan.columns)]
+    record = {"data": fields, "meta": "JSON"} if fields else {"meta": "JSON"}
+    shape = literal(json.dumps({"record": record}))
+    each = list(enumerate(plan.columns))
+    raw = [f"m.record.data.{quoted(column.name)} as v{i}" for i, column in each]
+    typed = [f"{value(column, f'v{i}')} as t{i}" for i, column in each]
+    columns = [f"t{i} as {quoted(column.name)}" for i, column in each]
     told = "case when json_array_length(meta, '$.changes') > 0 then trim(meta -> '$.changes', '[]') end"
-    listed = ", ".join([told, *filter(None, changes)])
+    said = [told, *filter(None, (changed(column, f"v{i}", f"t{i}") for i, column in each))]
+    changes = f"'[' || nullif(concat_ws(',', {', '.join(said)}), '') || ']' as {quoted(CHANGES)}"
+    number = quoted(SEQUENCE)
     return (
-        f"with messages as (select from_json(line, {shape}) as m, {quoted(SEQUENCE)} from {LINES}),"
-        f" fields as (select {raw}, m.record.meta as meta, {quoted(SEQUENCE)} from messages),"
-        f" typed as (select *, {typed} from fields)"
-        f" select {columns}, {quoted(SEQUENCE)},"
-        f" '[' || nullif(concat_ws(',', {listed}), '') || ']' as {quoted(CHANGES)} from typed"
+        f"with messages as (select from_json(line, {shape}) as m, {number} from {LINES}),"
+        f" fields as (select {', '.join([*raw, 'm.record.meta as meta', number])} from messages),"
+        f" typed as (select {', '.join(['*', *typed])} from fields)"
+        f" select {', '.join([*columns, number, changes])} from typed"
     )
 
 
