@@ -75,16 +75,13 @@ def test_faker_from_the_package_index_is_installed_and_synced(server: AirbyteSer
     )
     source = server.sdk.sources.create_source(request=request).source_response
     assert source.source_type == "faker"
-    modes = {"users": OVERWRITE, "products": OVERWRITE, "purchases": OVERWRITE}
+    modes = {"users": DEDUPED, "products": OVERWRITE, "purchases": INCREMENTAL}
     connection = connect(server, source.source_id, tmp_path / "w.duckdb", modes)
     job = connection.sync()
     assert job["status"] == "succeeded", server.log(job["jobId"])
     assert "making its environment (once)" in server.log(job["jobId"])
-    assert {one["streamName"]: one["rowsSynced"] for one in job["streams"]} == {
-        "users": 300,
-        "products": 100,
-        "purchases": 300,
-    }
+    counts = {"users": 300, "products": 100, "purchases": 300}
+    assert {one["streamName"]: one["rowsSynced"] for one in job["streams"]} == counts
     assert connection.raw("select count(*), count(distinct id), min(id), max(id) from users") == [
         (300, 300, 1, 300)
     ]
@@ -93,6 +90,12 @@ def test_faker_from_the_package_index_is_installed_and_synced(server: AirbyteSer
     )
     assert (street, at) == ("VARCHAR", "TIMESTAMP WITH TIME ZONE")
     assert json.loads(meta) == {"sync_id": job["jobId"], "changes": []}
+    again = connection.sync()
+    assert "making its environment" not in server.log(again["jobId"])
+    assert 'Setting state of SourceFaker stream to {"seed": 7' in server.log(again["jobId"]).replace("'", '"')
+    read = {one["streamName"]: one["rowsSynced"] for one in again["streams"]}
+    assert connection.raw("select count(*), count(distinct id) from users") == [(300, 300)]
+    assert connection.raw("select count(*) from purchases") == [(300 + read["purchases"],)]
     found = server.sdk.streams.get_stream_properties(
         request=api.GetStreamPropertiesRequest(source_id=source.source_id), timeout_ms=MINUTE
     ).stream_properties_response
