@@ -17,6 +17,7 @@ import pytest
 from airbyte_api import api, models
 from airbyte_api.errors import AirbyteAPIError
 
+from tests.benchmarks.engine import memory_of_job
 from tests.fixtures.airbyte import AirbyteServer
 from tests.fixtures.source import free_port
 from tests.fixtures.waiting import wait_until
@@ -230,6 +231,37 @@ def test_global_states_cover_all_streams_and_come_back_as_one(server: AirbyteSer
     made.script([stream("a"), stream("b")], [])
     assert made.run()["status"] == "succeeded"
     assert made.given()["state"] == [whole]
+
+
+def test_a_refresh_that_breaks_off_leaves_the_shared_state_as_it_was(
+    server: AirbyteServer, tmp_path: Path
+) -> None:
+    made = scripted(server, tmp_path, {"a": DEDUPED, "b": DEDUPED})
+    offered = [stream("a"), stream("b")]
+
+    def whole(number: int) -> dict[str, Any]:
+        blobs = [{"stream_descriptor": {"name": name}, "stream_state": {"n": number}} for name in ("a", "b")]
+        return {"type": "GLOBAL", "global": {"shared_state": {"lsn": number}, "stream_states": blobs}}
+
+    def sent(number: int) -> list[dict[str, Any]]:
+        return [record("a", {"id": number}), record("b", {"id": number})]
+
+    # a state that comes when all is complete counts, too
+    ends = [status("a", "COMPLETE"), status("b", "COMPLETE"), {"line": {"type": "STATE", "state": whole(1)}}]
+    made.script(offered, [*sent(1), *ends])
+    assert made.run()["status"] == "succeeded"
+    made.script(
+        offered,
+        [*sent(2), {"line": {"type": "STATE", "state": whole(2)}}, status("a", "COMPLETE"), {"exit": 1}],
+    )
+    assert made.run("refresh")["status"] == "failed"
+    assert (made.ids("a"), made.ids("b")) == ([2], [1])
+    made.script(offered, [*sent(3), {"line": {"type": "STATE", "state": whole(3)}}])
+    assert made.run()["status"] == "succeeded"
+    (given,) = made.given()["state"]
+    assert given["global"]["shared_state"] == {"lsn": 1}
+    assert [one["stream_state"] for one in given["global"]["stream_states"]] == [{"n": 2}, {"n": 1}]
+    assert (made.ids("a"), made.ids("b")) == ([2, 3], [1, 3])
 
 
 def test_a_legacy_state_is_kept_for_the_connector_as_it_gave_it(
@@ -598,3 +630,21 @@ def test_streams_of_one_name_are_told_apart_by_namespace(server: AirbyteServer, 
     made.script(offered, steps * 3)
     assert made.run()["status"] == "succeeded"
     assert (made.ids("one.a"), made.ids("two.a")) == ([1, 1, 1], [2, 2, 2])
+
+
+@pytest.mark.slow
+def test_memory_stays_bounded_while_rows_wait_for_a_state(server: AirbyteServer, tmp_path: Path) -> None:
+    wide = {"id": {"type": "integer"}, **{f"text_{n}": {"type": "string"} for n in range(10)}}
+    rows = tmp_path / "rows.jsonl"
+    with rows.open("w") as file:
+        for number in range(10_000):
+            data = {"id": number, **{f"text_{n}": f"{number} {n} ".ljust(90, "x") for n in range(10)}}
+            file.write(json.dumps(record("wide", data)["line"]) + "\n")
+    times = 100
+    made = scripted(server, tmp_path, {"wide": INCREMENTAL})
+    made.script([stream("wide", wide)], [{"file": str(rows), "times": times}, state("wide", {"all": True})])
+    with memory_of_job(server.process.pid) as peak:
+        job = made.run()
+    assert job["status"] == "succeeded", server.log(job["jobId"])
+    assert made.rows("select count(*), count(distinct id) from wide") == [(10_000 * times, 10_000)]
+    assert job["bytesSynced"] > 1_100_000_000 > 1.5 * peak.bytes

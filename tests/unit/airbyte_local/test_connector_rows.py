@@ -11,7 +11,7 @@ from airbyte_local.enums import SyncMode
 from airbyte_local.held import Held
 from airbyte_local.schema import Column, StreamPlan
 from airbyte_local.sources.base import CHANGES, SEQUENCE
-from airbyte_local.sources.connector.rows import Typed
+from airbyte_local.sources.connector.rows import Typed, parser
 from airbyte_local.sources.connector.types import travel_type
 from elt.errors import EltError
 
@@ -38,12 +38,12 @@ NUMBERS = plan_of(id={"type": "integer"})
 
 @pytest.fixture
 def typed() -> Typed:
-    return Typed(NUMBERS, "connector demo 1")
+    return Typed(NUMBERS, "connector demo 1", parser())
 
 
 def single(schema: dict, value: object) -> tuple[object, str | None]:
     """A value as it gets into a column of that type, and what is said of it."""
-    table = Typed(plan_of(v=schema), "connector demo 1").table(lines({"v": value}))
+    table = Typed(plan_of(v=schema), "connector demo 1", parser()).table(lines({"v": value}))
     (row,) = table.to_pylist()
     said = row[CHANGES] and json.loads(row[CHANGES])
     return row["v"], said and said[0]["reason"].removeprefix("DESTINATION_")
@@ -108,14 +108,16 @@ def test_moments_keep_their_instant_and_local_times_their_clock(schema: dict, va
 
 
 def test_a_year_before_christ_arrives() -> None:
-    table = Typed(plan_of(v=DAY), "c").table(lines({"v": "0044-03-15 BC"}))
+    table = Typed(plan_of(v=DAY), "c", parser()).table(lines({"v": "0044-03-15 BC"}))
     assert table["v"].cast("int32").to_pylist() == [-735160]  # days before 1970
 
 
 def test_names_of_fields_may_be_anything() -> None:
     names = ['say "hi"', "it's", "a.b", "select", "$x", "ä", "record"]
     row = dict(enumerate(names))
-    table = Typed(plan_of(**dict.fromkeys(names, INTEGER)), "c").table(lines({v: k for k, v in row.items()}))
+    table = Typed(plan_of(**dict.fromkeys(names, INTEGER)), "c", parser()).table(
+        lines({v: k for k, v in row.items()})
+    )
     assert [table[name].to_pylist() for name in names] == [[index] for index in row]
 
 
@@ -141,10 +143,10 @@ def test_a_record_that_cannot_be_read_is_named(typed: Typed, bad: bytes) -> None
 def test_rows_keep_their_order_in_memory_and_on_disk(typed: Typed, tmp_path: Path) -> None:
     first, second = Held(typed, tmp_path), Held(typed, tmp_path)
     first.add(lines({"id": 1}), 1)
-    first.settle()
+    first.to_disk()
     first.add(lines({"id": 2}), 1)
     second.add(lines({"id": 3}), 1)
-    second.settle()
+    second.to_disk()
     second.add(lines({"id": 4}), 1)
     first.take(second)
     assert (first.rows, second.rows, list(second.batches())) == (4, 0, [])
@@ -157,5 +159,5 @@ def test_only_text_counts_as_memory(typed: Typed, tmp_path: Path) -> None:
     held = Held(typed, tmp_path)
     held.add(lines({"id": 1}), 1)
     assert held.size > 0
-    held.settle()
+    held.to_disk()
     assert (held.size, held.rows) == (0, 1)

@@ -23,15 +23,19 @@ NUMBER = r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 ZONE = r"([+-][0-9]{2}(:?[0-9]{2})?|Z)$"
 
 
-class Typed:
-    """Makes one stream's records typed. Numbers them from `first` on."""
+def parser() -> duckdb.DuckDBPyConnection:
+    """What reads JSON, for all streams of a job."""
+    connection = duckdb.connect(config={"memory_limit": "256MB", "autoload_known_extensions": "false"})
+    connection.execute("set TimeZone = 'UTC'")
+    return connection
 
-    def __init__(self, plan: StreamPlan, connector: str, first: int = 0) -> None:
-        self._plan, self._connector, self._next = plan, connector, first
-        self._connection = duckdb.connect(
-            config={"memory_limit": "256MB", "autoload_known_extensions": "false"}
-        )
-        self._connection.execute("set TimeZone = 'UTC'")
+
+class Typed:
+    """Makes one stream's records typed, and numbers them."""
+
+    def __init__(self, plan: StreamPlan, connector: str, connection: duckdb.DuckDBPyConnection) -> None:
+        self._plan, self._connector, self._connection = plan, connector, connection
+        self._next = 0
         self._query = query(plan)
         self.schema = self._parsed(b"").schema
 
@@ -43,9 +47,6 @@ class Typed:
             raise self._broken(lines, error) from None
         self._next += table.num_rows
         return table
-
-    def close(self) -> None:
-        self._connection.close()
 
     def _parsed(self, lines: bytes) -> pa.Table:
         texts = split(lines)
