@@ -8,6 +8,7 @@ pytest_plugins = [
     "tests.fixtures.sink",
     "tests.fixtures.snowflake",
     "tests.fixtures.stack",
+    "tests.fixtures.site",
 ]
 
 # a shell's `&` hands down an ignored SIGINT to all that it starts; tests that send one mean it to be heard

@@ -29,6 +29,8 @@ GENERATED = {
     "AIRBYTE_ENCRYPTION_KEY": lambda: Fernet.generate_key().decode(),
     "SLACK_WEBHOOK_TOKEN": lambda: f"T{secrets.token_hex(4)}/B{secrets.token_hex(4)}/{secrets.token_hex(12)}",
     "AIRFLOW_ADMIN_PASSWORD": lambda: secrets.token_urlsafe(12),
+    "AIRFLOW_OPERATOR_PASSWORD": lambda: secrets.token_urlsafe(12),
+    "AIRFLOW_VIEWER_PASSWORD": lambda: secrets.token_urlsafe(12),
     "AIRFLOW_FERNET_KEY": lambda: Fernet.generate_key().decode(),
     "AIRFLOW_JWT_SECRET": lambda: secrets.token_urlsafe(48),
 }
@@ -91,6 +93,8 @@ class Settings(BaseSettings):
     airflow_url: str = ""  # empty: the local Airflow on AIRFLOW_PORT
     airflow_admin_user: str = "admin"
     airflow_admin_password: SecretStr
+    airflow_operator_password: SecretStr  # of `operator`, who may trigger and clear
+    airflow_viewer_password: SecretStr  # of `viewer`, who may look
     airflow_fernet_key: SecretStr
     airflow_jwt_secret: SecretStr
 

@@ -113,7 +113,9 @@ def environment(settings: Settings) -> dict[str, str]:
             "enable_watcher_reliable_retry": False,
             "enable_dag_versioning": False,
             "cache_dir": settings.home / "dbt" / "cosmos",
-            "dbt_docs_dir": settings.dbt_docs_uri or settings.home / "docs",
+            "dbt_docs_projects": json.dumps(
+                {"adventureworks": {"dir": settings.dbt_docs_uri or str(settings.home / "docs")}}
+            ),
         },
     }
     connections = {
@@ -188,7 +190,7 @@ def _lineage(settings: Settings) -> dict[str, object]:
 
 
 def prepare(settings: Settings) -> bool:
-    """Write dbt's manifest and bring Airflow's database to this version, with the admin user and the warehouse's pool.
+    """Write dbt's manifest and bring Airflow's database to this version, with its users and the warehouse's pool.
 
     True if there was work. Idempotent; when project and database are as the last call left them it costs milliseconds.
     Raises EltError when the dbt project does not parse, the metadata PostgreSQL can't be reached or Airflow can't
@@ -225,7 +227,7 @@ def prepare(settings: Settings) -> bool:
 
 
 def _fingerprint(settings: Settings) -> str:
-    """What a prepared database looks like: versions installed, migrations applied, admin user, pool."""
+    """What a prepared database looks like: versions installed, migrations applied, users, pool."""
     try:
         with psycopg.connect(
             host="127.0.0.1",
@@ -240,11 +242,11 @@ def _fingerprint(settings: Settings) -> str:
                     """
                     select (select string_agg(version_num, ',') from alembic_version),
                            (select string_agg(version_num, ',') from alembic_version_fab),
-                           (select password from ab_user where username = %s),
+                           (select string_agg(username || password, ',' order by username) from ab_user),
                            (select slots from slot_pool where pool = %s),
                            (select system_identifier from pg_control_system())
                     """,
-                    [settings.airflow_admin_user, POOL],
+                    [POOL],
                 ).fetchone()
             except psycopg.errors.UndefinedTable:
                 found = None
@@ -257,7 +259,7 @@ def _fingerprint(settings: Settings) -> str:
     # a changed password has to reach the database; it is stored nowhere but as this digest
     wanted = hmac.new(
         settings.airflow_jwt_secret.get_secret_value().encode(),
-        settings.airflow_admin_password.get_secret_value().encode(),
+        json.dumps(_users(settings)).encode(),
         hashlib.sha256,
     ).hexdigest()
     packages = [version(name) for name in ("apache-airflow", "apache-airflow-providers-fab")]
@@ -325,7 +327,7 @@ def client(settings: Settings, timeout: float = 30.0) -> httpx.Client:
 
 
 def migrate(settings: Settings) -> None:
-    """Create or migrate the tables, the admin user and the pool. Runs in a process with `environment()`.
+    """Create or migrate the tables, the users and the pool. Runs in a process with `environment()`.
 
     One process for what would be three of Airflow's commands, each with its seconds of start-up; and the password stays
     off the command line.
@@ -338,17 +340,25 @@ def migrate(settings: Settings) -> None:
     Pool.create_or_update_pool(
         POOL, slots=1, description="One writer of the warehouse at a time.", include_deferred=False
     )
-    name, password = settings.airflow_admin_user, settings.airflow_admin_password.get_secret_value()
     with get_application_builder() as builder:
         security = builder.sm
-        user = security.find_user(username=name)
-        if user is None:
-            role = security.find_role("Admin")
-            user = security.add_user(name, name, "", f"{name}@localhost", role, password)
-            if not user:
+        for name, role, password in _users(settings):
+            user = security.find_user(username=name)
+            if user is not None:
+                security.reset_password(user.id, password)
+            elif not security.add_user(
+                name, name, "", f"{name}@localhost", security.find_role(role), password
+            ):
                 raise EltError(f"Airflow did not create the user {name}", "see the lines above")
-        else:
-            security.reset_password(user.id, password)
+
+
+def _users(settings: Settings) -> list[tuple[str, str, str]]:
+    """Name, role of Airflow's and password of each user."""
+    return [
+        (settings.airflow_admin_user, "Admin", settings.airflow_admin_password.get_secret_value()),
+        ("operator", "Op", settings.airflow_operator_password.get_secret_value()),
+        ("viewer", "Viewer", settings.airflow_viewer_password.get_secret_value()),
+    ]
 
 
 def main(arguments: list[str]) -> None:

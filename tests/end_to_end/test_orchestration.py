@@ -7,105 +7,18 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
 from datetime import datetime
 
-import duckdb
+import httpx
 import psutil
 import pytest
 
 from adventureworks.database import connect_owner
 from elt.settings import ROOT
-from local import airflow
-from local.stack import supervised
-from orchestration.publish import versions
+from tests.fixtures.site import DAG, RUNS
 from tests.fixtures.waiting import wait_until
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.slow, pytest.mark.timeout(1800)]
-
-DAG = "adventureworks_elt"
-RUNS = f"/dags/{DAG}/dagRuns"
-
-
-class Site:
-    """A stack that has published once, and what the tests ask of it."""
-
-    def __init__(self, stack) -> None:
-        self.stack, self.config = stack, stack.settings
-
-    @property
-    def api(self):
-        return airflow.client(self.config)
-
-    def trigger(self, **conf) -> str:
-        with self.api as api:
-            answer = api.post(RUNS, json={"logical_date": None, "conf": conf})
-            return answer.raise_for_status().json()["dag_run_id"]
-
-    def state(self, run: str) -> str:
-        with self.api as api:
-            return api.get(f"{RUNS}/{run}").raise_for_status().json()["state"]
-
-    def task(self, run: str, task: str) -> dict:
-        with self.api as api:
-            return api.get(f"{RUNS}/{run}/taskInstances/{task}").raise_for_status().json()
-
-    def end(self, run: str, seconds: float = 600) -> str:
-        wait_until(lambda: self.state(run) in ("success", "failed"), seconds)
-        return self.state(run)
-
-    def run(self, **conf) -> str:
-        return self.end(self.trigger(**conf))
-
-    def messages(self) -> list[str]:
-        lines = (self.config.home / "sink" / "messages.jsonl").read_text().splitlines()
-        return [record["text"] for record in map(json.loads, lines) if record["channel"] == "slack"]
-
-    @contextmanager
-    def told(self):
-        """The Slack messages of the block, as a list that is filled at its end."""
-        before, found = len(self.messages()), []
-        yield found
-        found += self.messages()[before:]
-
-    def shown(self) -> int:
-        return next(version.number for version in versions(self.config) if version.current)
-
-    def source(self, statement: str) -> list[tuple]:
-        with connect_owner(self.config) as connection:
-            cursor = connection.execute(statement)
-            return cursor.fetchall() if cursor.description else []
-
-    def raw(self, statement: str) -> None:
-        with duckdb.connect(self.config.warehouse_path) as connection:
-            connection.execute(statement)
-
-    def lines(self) -> tuple[int, int]:
-        """Order lines that analysts see, and distinct ones."""
-        with duckdb.connect(self.config.serving_path, read_only=True) as connection:
-            query = "select count(*), count(distinct order_line_id) from marts.fct_sales"
-            return connection.execute(query).fetchone()
-
-    def all_is_right(self) -> None:
-        """What analysts see is what the shop holds, each row once."""
-        [(lines,)] = self.source("select count(*) from sales.salesorderdetail")
-        assert self.lines() == (lines, lines)
-
-    def pid(self, program: str) -> int:
-        return supervised(self.config.home)[program]["pid"]
-
-    def await_task(self, run: str, task: str, state: str = "running") -> None:
-        wait_until(lambda: self.task(run, task)["state"] == state, 300)
-
-
-@pytest.fixture(scope="module")
-def site(make_stack):
-    stack = make_stack("orchestration", ELT_SCHEDULE="manual", AW_SCALE="0.02")
-    demo = stack.elt("demo", SHOP="off")
-    assert demo.returncode == 0, demo.stdout[-3000:] + demo.stderr[-3000:]
-    yield Site(stack)
-    stack.elt("down")
-
 
 PRODUCER = "dbt.dbt_producer_watcher"
 
@@ -300,27 +213,18 @@ def test_chosen_models_are_built_anew_and_days_again_and_the_figures_stay(site):
 
 def test_a_full_refresh_reads_and_builds_everything_anew(site):
     shown = site.shown()
-    with site.api as api:
-        run = api.post("/dags/adventureworks_full_refresh/dagRuns", json={"logical_date": None}).json()[
-            "dag_run_id"
-        ]
-        place = f"/dags/adventureworks_full_refresh/dagRuns/{run}"
-        wait_until(lambda: api.get(place).json()["state"] in ("success", "failed"), 900)
-        assert api.get(place).json()["state"] == "success"
+    dag = "adventureworks_full_refresh"
+    assert site.end(site.trigger(dag), 900, dag) == "success"
     assert site.shown() == shown + 1
     site.all_is_right()
 
 
 def test_the_nightly_dags_leave_a_page_and_a_backup(site):
-    with site.api as api:
-        for name in ("adventureworks_docs", "adventureworks_maintenance"):
-            api.patch(f"/dags/{name}", json={"is_paused": False}).raise_for_status()
-            run = api.post(f"/dags/{name}/dagRuns", json={"logical_date": None}).json()["dag_run_id"]
-            place = f"/dags/{name}/dagRuns/{run}"
-            wait_until(lambda place=place: api.get(place).json()["state"] in ("success", "failed"), 600)
-            assert api.get(place).json()["state"] == "success", name
-    page = (site.config.home / "docs" / "index.html").read_text()
-    assert "fct_sales" in page
+    for dag in ("adventureworks_docs", "adventureworks_maintenance"):
+        with site.api as api:
+            api.patch(f"/dags/{dag}", json={"is_paused": False}).raise_for_status()
+        assert site.end(site.trigger(dag), dag=dag) == "success", dag
+    assert "fct_sales" in (site.config.home / "docs" / "index.html").read_text()
     assert list((site.config.home / "backups").glob("2*/airflow.dump"))
 
 
@@ -330,3 +234,18 @@ def test_lineage_is_written_to_a_file(site):
     ]
     jobs = {event["job"]["name"] for event in events}
     assert {f"{DAG}.sync", f"{DAG}.publish"} <= jobs
+
+
+def test_the_api_asks_for_a_token_and_a_viewer_may_look_but_not_trigger(site):
+    base = f"{site.config.airflow_base}/api/v2"
+    assert httpx.get(f"{base}/dags").status_code == 401
+    password = site.config.airflow_viewer_password.get_secret_value()
+    login = {"username": "viewer", "password": password}
+    token = (
+        httpx.post(f"{site.config.airflow_base}/auth/token", json=login)
+        .raise_for_status()
+        .json()["access_token"]
+    )
+    headers = {"Authorization": f"Bearer {token}"}
+    assert httpx.get(f"{base}/dags", headers=headers).status_code == 200
+    assert httpx.post(f"{base}{RUNS}", headers=headers, json={"logical_date": None}).status_code == 403

@@ -51,7 +51,7 @@ def test_it_is_prepared_once_and_again_when_the_password_has_changed(environ, mo
         select ab_user.username, ab_role.name from ab_user
         join ab_user_role on ab_user_role.user_id = ab_user.id join ab_role on ab_role.id = ab_user_role.role_id
     """
-    assert asked(config, roles) == [("admin", "Admin")]
+    assert sorted(asked(config, roles)) == [("admin", "Admin"), ("operator", "Op"), ("viewer", "Viewer")]
 
     monkeypatch.setenv("AIRFLOW_ADMIN_PASSWORD", "a new one")
     changed = load_settings()
