@@ -24,7 +24,7 @@ from airbyte_local.held import Held
 from airbyte_local.schema import ConnectionState, StreamPlan, StreamState
 from airbyte_local.sources.base import StreamBatch, StreamStart
 from airbyte_local.sources.connector.messages import Control, Item, Rows, State, Status
-from airbyte_local.sources.connector.rows import Typed
+from airbyte_local.sources.connector.rows import Typed, parser
 from airbyte_local.work import Work
 from elt.errors import EltError
 
@@ -82,6 +82,11 @@ class Stream:
     written: int = 0
 
     @property
+    def is_incremental(self) -> bool:
+        """Whether its state is kept, although a refresh reads it as a whole."""
+        return self.plan.mode in INCREMENTAL_MODES
+
+    @property
     def has_news(self) -> bool:
         """Whether there is something to commit: rows, a state, or that it is complete without any."""
         return self.held.rows > 0 or self.blob is not self.state.blob or (self.complete and not self.prepared)
@@ -93,7 +98,6 @@ class Stream:
     def close(self) -> None:
         self.fresh.clear()
         self.held.clear()
-        self.typed.close()
 
 
 class Loading:
@@ -102,9 +106,10 @@ class Loading:
     def __init__(self, work: Work, scratch: Path, position: dict[str, Any] | None) -> None:
         self._work, self._warehouse, self._report = work, work.warehouse, work.report
         self._position = position
+        self._parser = parser()
         self._streams: dict[Key, Stream] = {}
         for plan in work.plans:
-            typed = Typed(plan, work.source.connector.label)
+            typed = Typed(plan, work.source.connector.label, self._parser)
             self._streams[plan.key] = Stream(
                 plan,
                 work.states[plan.key],
@@ -118,6 +123,7 @@ class Loading:
             )
         self._due = 0.0  # when the next commit may be
         self._covered = False  # there is something to commit
+        self._committing = False
         self._held_bytes = 0
 
     def take(self, item: Item) -> None:
@@ -143,6 +149,8 @@ class Loading:
         for stream in self._streams.values():
             if not stream.complete and not stream.incomplete:
                 self._finish(stream)
+        if self._covered:  # a state may come after everything is complete
+            self.commit()
         if broken := [stream.plan.label for stream in self._streams.values() if stream.incomplete]:
             raise EltError(
                 f"{self._work.source.connector.label}: stream {', '.join(broken)}: the connector could not complete it",
@@ -151,8 +159,9 @@ class Loading:
 
     def stop(self, error: EltError) -> None:
         """The connector has failed: keep what its states cover."""
-        with suppress(EltError):  # the first error is the one to tell
-            self.commit()
+        if not self._committing:  # else it was the commit that failed
+            with suppress(EltError):  # the first error is the one to tell
+                self.commit()
         for stream in self._streams.values():
             if not stream.complete:
                 self._report.failed(stream.plan, stream.rows, stream.bytes, stream.written, str(error))
@@ -160,15 +169,20 @@ class Loading:
     def close(self) -> None:
         for stream in self._streams.values():
             stream.close()
+        self._parser.close()
 
     def reached(self) -> ConnectionState:
         """Where the connection stands after the last commit."""
         begun = {key: stream.state for key, stream in self._streams.items() if stream.prepared}
-        return ConnectionState(self._work.saved.streams | begun, self._position)
+        refreshed = all(
+            stream.complete for stream in self._streams.values() if stream.whole and stream.is_incremental
+        )
+        position = self._position if refreshed else self._work.saved.position
+        return ConnectionState(self._work.saved.streams | begun, position)
 
     def commit(self) -> None:
         """Bring what is covered into the tables, with the states."""
-        started = time.monotonic()
+        started, self._committing = time.monotonic(), True
         ready = [stream for stream in self._streams.values() if stream.has_news]
         for stream in ready:  # before anything is loaded into any
             if not stream.prepared:
@@ -187,7 +201,7 @@ class Loading:
         for stream in ready:
             self._report.wrote(stream.plan, stream.rows, stream.bytes, stream.written)
         self._warehouse.commit(self._work.connection_id, self.reached())
-        self._covered = False
+        self._covered = self._committing = False
         now = time.monotonic()
         self._due = now + (now - started) * (1 / COMMIT_SHARE - 1)
 
@@ -211,7 +225,7 @@ class Loading:
         if any(stream.held.rows for stream in self._streams.values()):
             self.commit()
         for stream in self._streams.values():
-            stream.fresh.settle()
+            stream.fresh.to_disk()
         self._held_bytes = 0
 
     def _cover(self, state: State) -> None:
@@ -221,10 +235,10 @@ class Loading:
             self._position = state.position
         for key in self._streams if state.position is not None else state.blobs:
             stream = self._streams.get(key)
-            if stream is None or stream.plan.mode not in INCREMENTAL_MODES:
+            if stream is None or not stream.is_incremental:
                 continue
             stream.latest = state.blobs.get(key, stream.latest)
-            if not stream.whole:
+            if stream.complete or not stream.whole:
                 stream.held.take(stream.fresh)
                 stream.blob = stream.latest
 

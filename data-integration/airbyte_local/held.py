@@ -13,7 +13,7 @@ PARSE_BYTES = 4 << 20  # of text, made typed at once
 
 
 class Held:
-    """Rows in their order. `add` takes lines of JSON; `settle` moves them to disk; `take` hands all of another over."""
+    """Rows in their order. `add` takes lines of JSON; `to_disk` makes them typed rows there; `take` hands all of another over."""
 
     def __init__(self, typed: Typed, folder: Path) -> None:
         self._typed, self._folder = typed, folder
@@ -30,13 +30,13 @@ class Held:
     def take(self, other: Held) -> None:
         """The other one's rows come after these, and are gone there."""
         if self._lines and other._files:
-            self.settle()
+            self.to_disk()
         self._files += other._files
         self._lines += other._lines
         self.size, self.rows = self.size + other.size, self.rows + other.rows
         other.clear(keep=True)
 
-    def settle(self) -> None:
+    def to_disk(self) -> None:
         """Typed rows on disk instead of text in memory."""
         if not self._lines:
             return

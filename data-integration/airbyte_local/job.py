@@ -20,8 +20,8 @@ from typing import Any, NoReturn
 from setproctitle import setproctitle
 
 from airbyte_local.enums import JobStatus
-from airbyte_local.jobs.report import Report, log_to_stderr, redacted
-from airbyte_local.masking import SECRET_FIELDS, secret_values
+from airbyte_local.jobs.report import Report, log_to_stderr
+from airbyte_local.masking import SECRET_FIELDS, redacted, secret_values
 from elt.errors import EltError
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,7 @@ SERVER_GONE = 70
 ENGINE = (
     "airbyte_local.sync",
     "airbyte_local.sources.postgres.snapshot",
+    "airbyte_local.sources.connector.source",
     "airbyte_local.destinations.duckdb",
     "adbc_driver_postgresql.dbapi",
     "pyarrow.dataset",

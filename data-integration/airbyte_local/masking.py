@@ -65,3 +65,10 @@ def _texts(value: Any) -> set[str]:
     if isinstance(value, dict | list):
         return set().union(*map(_texts, value.values() if isinstance(value, dict) else value))
     return {str(value)} if value not in (None, "", True, False) else set()
+
+
+def redacted(text: str, secrets: Set[str]) -> str:
+    """The text without the secrets."""
+    for secret in secrets:
+        text = text.replace(secret, "******")
+    return text

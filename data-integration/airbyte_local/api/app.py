@@ -16,6 +16,7 @@ from airbyte_local.api.token import health, token
 from airbyte_local.enums import ActorKind
 from airbyte_local.jobs.runner import JobRunner
 from airbyte_local.jobs.scheduler import Scheduler
+from airbyte_local.sources.connector.process import end_all
 from airbyte_local.store import Store
 from airbyte_local.vault import Tokens
 
@@ -32,6 +33,7 @@ def create_app(store: Store, runner: JobRunner, tokens: Tokens) -> FastAPI:
         runner.prepare()
         yield
         scheduler.stop()
+        end_all()  # a discovery that runs would keep the server
         runner.stop()
 
     # the pages of /docs with their scripts and styles: nothing is fetched from elsewhere

@@ -6,6 +6,7 @@ but is not supported is refused by name; it is never ignored in silence.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -24,7 +25,7 @@ from airbyte_local.api.problems import Problem, field_path, invalid
 from airbyte_local.enums import ActorKind
 from airbyte_local.masking import SECRET_FIELDS
 from airbyte_local.sources.connector.registry import Connector, connectors
-from airbyte_local.sources.connector.specification import marked_secret, wrong_fields
+from airbyte_local.sources.connector.specification import wrong_fields
 
 
 class Configuration(BaseModel):
@@ -140,9 +141,7 @@ class Definition:
 
     @property
     def secret_fields(self) -> frozenset[str]:
-        return SECRET_FIELDS | (
-            marked_secret(self.connector.specification) if self.connector else frozenset()
-        )
+        return SECRET_FIELDS | (self.connector.secret_fields if self.connector else frozenset())
 
 
 DEFINITIONS = (
@@ -155,16 +154,14 @@ DEFINITIONS = (
 )
 
 
-def definitions() -> list[Definition]:
-    """What is built in, then every connector that is there now. Raises EltError that names a connector's faulty file."""
-    found = connectors().values()
-    return [
-        *DEFINITIONS,
-        *(
-            Definition(ActorKind.SOURCE, one.definition_id, one.type, one.name, connector=one)
-            for one in found
-        ),
-    ]
+def definitions(kind: ActorKind) -> Iterator[Definition]:
+    """What is built in, then every connector that is there now, if it comes to that: a faulty folder of one is no matter to
+    the others. Raises EltError that names its file.
+    """
+    yield from (one for one in DEFINITIONS if one.kind == kind)
+    if kind == ActorKind.SOURCE:
+        for one in connectors().values():
+            yield Definition(kind, one.definition_id, one.type, one.name, connector=one)
 
 
 def cursor_needed(source: dict[str, Any]) -> bool:
@@ -181,24 +178,26 @@ def captures(configuration: dict[str, Any]) -> bool:
 
 def definition_of(kind: ActorKind, type_: str) -> Definition:
     """The definition of a stored actor; without a name or id of its own when its connector is there no more."""
-    known = (one for one in definitions() if (one.kind, one.type) == (kind, type_))
+    known = (one for one in definitions(kind) if one.type == type_)
     return next(known, Definition(kind, "", type_, type_))
 
 
 def find_definition(kind: ActorKind, configuration: dict[str, Any], definition_id: str | None) -> Definition:
     """By `configuration.sourceType` (or destinationType), else by definition id. Raises a 422 that names the field."""
-    known = [one for one in definitions() if one.kind == kind]
-    types = ", ".join(one.type for one in known)
     type_field = f"{kind}Type"
     wanted = configuration.get(type_field)
-    if wanted is None and definition_id is None:
-        raise invalid(f"configuration.{type_field}", f"is required; this server has: {types}")
-    for one in known:
+    types = []
+    for one in definitions(kind):
         if wanted == one.type or (wanted is None and definition_id == one.id):
             return one
+        types.append(one.type)
+    if wanted is None and definition_id is None:
+        raise invalid(f"configuration.{type_field}", f"is required; this server has: {', '.join(types)}")
     if wanted is None:
         raise invalid("definitionId", f"{definition_id} is not a definition that this server has")
-    raise invalid(f"configuration.{type_field}", f"{wanted!r} is not one that this server has: {types}")
+    raise invalid(
+        f"configuration.{type_field}", f"{wanted!r} is not one that this server has: {', '.join(types)}"
+    )
 
 
 def validate(definition: Definition, configuration: dict[str, Any]) -> None:

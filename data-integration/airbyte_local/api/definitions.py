@@ -43,7 +43,7 @@ def definition_router(kind: ActorKind) -> APIRouter:
     router = APIRouter(prefix=f"/workspaces/{{workspace_id}}/definitions/{kind}s", tags=["definitions"])
 
     def known() -> dict[str, Definition]:
-        return {one.id: one for one in definitions() if one.kind == kind}
+        return {one.id: one for one in definitions(kind)}
 
     def found(definition_id: str) -> Definition:
         there = known()

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from airbyte_local.enums import JobStatus
+from airbyte_local.masking import redacted
 from airbyte_local.schema import StreamPlan, label
 from airbyte_local.sources.base import Watermark
 
@@ -178,13 +179,6 @@ class Redacted(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return redacted(super().format(record), self._secrets)
-
-
-def redacted(text: str, secrets: Set[str]) -> str:
-    """The text without the secrets."""
-    for secret in secrets:
-        text = text.replace(secret, "******")
-    return text
 
 
 def log_to_stderr(secrets: Set[str]) -> None:

@@ -21,7 +21,8 @@ from typing import Any
 
 from airbyte_local.enums import ActorKind, JobStatus, JobType
 from airbyte_local.jobs.processes import Processes
-from airbyte_local.sources.connector.registry import secret_fields
+from airbyte_local.sources import secret_fields
+from airbyte_local.sources.connector.process import sweep
 from airbyte_local.store import Store
 
 log = logging.getLogger(__name__)
@@ -156,6 +157,7 @@ class JobRunner:
         end_group(process)
         code = process.wait()
         process.stdin.close()
+        sweep()
         with self._lock:
             decided = self._ends.pop(job_id, None)
         # a job that had committed before the cancel reached it has succeeded

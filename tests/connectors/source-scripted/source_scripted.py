@@ -1,7 +1,7 @@
 """A connector whose configuration names a script: a JSON file with its streams and the steps of `read`.
 
-A step is a line to write (`line`: text, or a message), words for standard error (`stderr`), a count of rows with states between
-(`count`), or an end: `exit`, `kill`, `hang`. What it was given goes to `<script>.given`, for the test to look at.
+A step is a line to write (`line`: text, or a message), a `file` to write so many `times`, words for standard error (`stderr`), a count
+of rows with states between (`count`), or an end: `exit`, `kill`, `hang`. What it was given goes to `<script>.given`, for the test to look at.
 """
 
 import argparse
@@ -76,6 +76,11 @@ def count(step, state):
 def play(step, state):
     if "line" in step:
         write(step["line"])
+    elif "file" in step:
+        text = Path(step["file"]).read_text()
+        for _ in range(step["times"]):
+            sys.stdout.write(text)
+        sys.stdout.flush()
     elif "count" in step:
         count(step["count"], state)
     elif "stderr" in step:

@@ -6,13 +6,18 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
+import httpx
 import pytest
 from airbyte_api import api, models
 from airbyte_api.errors import AirbyteAPIError
 
+from tests.benchmarks.engine import memory_of_job
 from tests.fixtures.airbyte import AirbyteServer
 from tests.fixtures.source import free_port
 from tests.fixtures.waiting import wait_until
@@ -46,11 +51,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirbyteServer]:
     made.stop()
 
 
-def group_of(command: str) -> tuple[int, int]:
-    """The process group, and the process, that runs a command."""
+def processes(command: str) -> list[tuple[int, int]]:
+    """Each process that runs a command: its group and its id."""
     answer = subprocess.run(["ps", "-wweo", "pgid=,pid=,args="], capture_output=True, text=True, check=True)
-    ((group, pid, _),) = [line.split(None, 2) for line in answer.stdout.splitlines() if command in line]
-    return int(group), int(pid)
+    found = [line.split(None, 2) for line in answer.stdout.splitlines() if command in line]
+    return [(int(group), int(pid)) for group, pid, _ in found]
+
+
+def suppressed(call: Callable[..., Any], *arguments: Any, **more: Any) -> None:
+    """Ask a server that may stop meanwhile."""
+    with suppress(httpx.HTTPError):
+        call(*arguments, **more)
 
 
 def runs(pid: int) -> bool:
@@ -65,16 +76,13 @@ def test_faker_from_the_package_index_is_installed_and_synced(server: AirbyteSer
     )
     source = server.sdk.sources.create_source(request=request).source_response
     assert source.source_type == "faker"
-    modes = {"users": OVERWRITE, "products": OVERWRITE, "purchases": OVERWRITE}
+    modes = {"users": DEDUPED, "products": OVERWRITE, "purchases": INCREMENTAL}
     connection = connect(server, source.source_id, tmp_path / "w.duckdb", modes)
     job = connection.sync()
     assert job["status"] == "succeeded", server.log(job["jobId"])
     assert "making its environment (once)" in server.log(job["jobId"])
-    assert {one["streamName"]: one["rowsSynced"] for one in job["streams"]} == {
-        "users": 300,
-        "products": 100,
-        "purchases": 300,
-    }
+    counts = {"users": 300, "products": 100, "purchases": 300}
+    assert {one["streamName"]: one["rowsSynced"] for one in job["streams"]} == counts
     assert connection.raw("select count(*), count(distinct id), min(id), max(id) from users") == [
         (300, 300, 1, 300)
     ]
@@ -83,6 +91,12 @@ def test_faker_from_the_package_index_is_installed_and_synced(server: AirbyteSer
     )
     assert (street, at) == ("VARCHAR", "TIMESTAMP WITH TIME ZONE")
     assert json.loads(meta) == {"sync_id": job["jobId"], "changes": []}
+    again = connection.sync()
+    assert "making its environment" not in server.log(again["jobId"])
+    assert 'Setting state of SourceFaker stream to {"seed": 7' in server.log(again["jobId"]).replace("'", '"')
+    read = {one["streamName"]: one["rowsSynced"] for one in again["streams"]}
+    assert connection.raw("select count(*), count(distinct id) from users") == [(300, 300)]
+    assert connection.raw("select count(*) from purchases") == [(300 + read["purchases"],)]
     found = server.sdk.streams.get_stream_properties(
         request=api.GetStreamPropertiesRequest(source_id=source.source_id), timeout_ms=MINUTE
     ).stream_properties_response
@@ -126,16 +140,18 @@ def test_a_job_that_is_killed_keeps_what_was_committed_and_takes_its_connector_a
     made.script([stream("numbers")], [{"count": {"stream": "numbers", "to": 20}}, {"hang": 1}])
     job_id = made.connection.start()
     wait_until(lambda: [one.get("rowsWritten") for one in server.job(job_id)["streams"]] == [20])
-    job, connector = group_of("source_scripted.py read")
+    ((job, connector),) = processes("source_scripted.py read")
     os.kill(job, signal.SIGKILL)
     assert server.wait(job_id)["status"] == "failed"
     wait_until(lambda: not runs(connector))
+    assert not list(
+        (server.home / "connectors" / "scratch").iterdir()
+    )  # its configuration is not left behind
     assert made.ids("numbers") == list(range(1, 21))
     assert made.saved("numbers") == {"n": 20}
     made.script([stream("numbers")], [{"count": {"stream": "numbers", "to": 30}}])
     assert made.run()["status"] == "succeeded"
     assert made.ids("numbers") == list(range(1, 31))
-    assert not list((server.home / "connectors" / "scratch").iterdir())  # no configuration is left behind
 
 
 def test_deduplicated_rows_are_the_newest_by_cursor_then_by_arrival(
@@ -215,6 +231,37 @@ def test_global_states_cover_all_streams_and_come_back_as_one(server: AirbyteSer
     made.script([stream("a"), stream("b")], [])
     assert made.run()["status"] == "succeeded"
     assert made.given()["state"] == [whole]
+
+
+def test_a_refresh_that_breaks_off_leaves_the_shared_state_as_it_was(
+    server: AirbyteServer, tmp_path: Path
+) -> None:
+    made = scripted(server, tmp_path, {"a": DEDUPED, "b": DEDUPED})
+    offered = [stream("a"), stream("b")]
+
+    def whole(number: int) -> dict[str, Any]:
+        blobs = [{"stream_descriptor": {"name": name}, "stream_state": {"n": number}} for name in ("a", "b")]
+        return {"type": "GLOBAL", "global": {"shared_state": {"lsn": number}, "stream_states": blobs}}
+
+    def sent(number: int) -> list[dict[str, Any]]:
+        return [record("a", {"id": number}), record("b", {"id": number})]
+
+    # a state that comes when all is complete counts, too
+    ends = [status("a", "COMPLETE"), status("b", "COMPLETE"), {"line": {"type": "STATE", "state": whole(1)}}]
+    made.script(offered, [*sent(1), *ends])
+    assert made.run()["status"] == "succeeded"
+    made.script(
+        offered,
+        [*sent(2), {"line": {"type": "STATE", "state": whole(2)}}, status("a", "COMPLETE"), {"exit": 1}],
+    )
+    assert made.run("refresh")["status"] == "failed"
+    assert (made.ids("a"), made.ids("b")) == ([2], [1])
+    made.script(offered, [*sent(3), {"line": {"type": "STATE", "state": whole(3)}}])
+    assert made.run()["status"] == "succeeded"
+    (given,) = made.given()["state"]
+    assert given["global"]["shared_state"] == {"lsn": 1}
+    assert [one["stream_state"] for one in given["global"]["stream_states"]] == [{"n": 2}, {"n": 1}]
+    assert (made.ids("a"), made.ids("b")) == ([2, 3], [1, 3])
 
 
 def test_a_legacy_state_is_kept_for_the_connector_as_it_gave_it(
@@ -358,8 +405,15 @@ def test_no_secret_reaches_log_reason_or_answer(server: AirbyteServer, tmp_path:
     assert not [name for name in made.given()["environ"] if name.startswith(("AIRBYTE_", "SOURCE_", "ELT_"))]
     shown = server.http.get(f"/sources/{made.connection.source_id}").json()["configuration"]
     assert shown["api_key"] == shown["credentials"]["client_token"] == "******"
-    texts = [server.log(job["jobId"]), json.dumps(job), json.dumps(shown)]
-    texts += [path.read_text(errors="replace") for path in server.home.rglob("airbyte/*") if path.is_file()]
+    made.script([stream("a")], [], check={"status": "FAILED", "message": leak}, discover=[error(leak)])
+    found = server.http.get("/streams", params={"sourceId": made.connection.source_id}, timeout=60)
+    assert found.status_code == 400
+    assert "its check failed: sent ****** and ******" in found.text
+    made.script([stream("a")], [], discover=[error(leak), {"stderr": leak}, {"exit": 1}])
+    again = server.http.get("/streams", params={"sourceId": made.connection.source_id}, timeout=60)
+    texts = [server.log(job["jobId"]), json.dumps(job), json.dumps(shown), found.text, again.text]
+    files = [*server.home.rglob("airbyte/*"), server.home / "server.log"]
+    texts += [path.read_text(errors="replace") for path in files if path.is_file()]
     assert not [text for text in texts if "hush-123" in text or "psst-456" in text]
 
 
@@ -539,6 +593,32 @@ def test_a_stream_that_changes_is_followed_as_postgres_tables_are(
     assert "refresh the connection" in job["failureReason"]
 
 
+def test_a_stream_without_fields_has_rows_all_the_same(server: AirbyteServer, tmp_path: Path) -> None:
+    made = scripted(server, tmp_path, {"bare": APPEND})
+    made.script(
+        [stream("bare", {}, source_defined_primary_key=[])],
+        [record("bare", {"unknown": 1}), record("bare", {})],
+    )
+    assert made.run()["status"] == "succeeded"
+    assert made.rows("select count(*), count(_airbyte_raw_id) from bare") == [(2, 2)]
+
+
+def test_a_server_that_stops_ends_a_discovery_that_hangs(own_airbyte: AirbyteServer, tmp_path: Path) -> None:
+    own_airbyte.stop()
+    own_airbyte.extra["AIRBYTE_CONNECTORS"] = str(FOLDERS)
+    own_airbyte.start()
+    (tmp_path / "script.json").write_text(json.dumps({"streams": [stream("a")]}))
+    made = scripted(own_airbyte, tmp_path, {"a": OVERWRITE})
+    made.script([stream("a")], [], discover=[{"stderr": "waiting"}, {"hang": 1}])
+    params = {"sourceId": made.connection.source_id}
+    asking = Thread(target=lambda: suppressed(own_airbyte.http.get, "/streams", params=params), daemon=True)
+    asking.start()
+    wait_until(lambda: processes("source_scripted.py discover"))
+    ((_, connector),) = processes("source_scripted.py discover")
+    own_airbyte.stop()
+    wait_until(lambda: not runs(connector))
+
+
 def test_streams_of_one_name_are_told_apart_by_namespace(server: AirbyteServer, tmp_path: Path) -> None:
     offered = [stream("a", namespace="one"), stream("a", namespace="two")]
     (tmp_path / "script.json").write_text(json.dumps({"streams": offered}))
@@ -550,3 +630,21 @@ def test_streams_of_one_name_are_told_apart_by_namespace(server: AirbyteServer, 
     made.script(offered, steps * 3)
     assert made.run()["status"] == "succeeded"
     assert (made.ids("one.a"), made.ids("two.a")) == ([1, 1, 1], [2, 2, 2])
+
+
+@pytest.mark.slow
+def test_memory_stays_bounded_while_rows_wait_for_a_state(server: AirbyteServer, tmp_path: Path) -> None:
+    wide = {"id": {"type": "integer"}, **{f"text_{n}": {"type": "string"} for n in range(10)}}
+    rows = tmp_path / "rows.jsonl"
+    with rows.open("w") as file:
+        for number in range(10_000):
+            data = {"id": number, **{f"text_{n}": f"{number} {n} ".ljust(90, "x") for n in range(10)}}
+            file.write(json.dumps(record("wide", data)["line"]) + "\n")
+    times = 100
+    made = scripted(server, tmp_path, {"wide": INCREMENTAL})
+    made.script([stream("wide", wide)], [{"file": str(rows), "times": times}, state("wide", {"all": True})])
+    with memory_of_job(server.process.pid) as peak:
+        job = made.run()
+    assert job["status"] == "succeeded", server.log(job["jobId"])
+    assert made.rows("select count(*), count(distinct id) from wide") == [(10_000 * times, 10_000)]
+    assert job["bytesSynced"] > 1_100_000_000 > 1.5 * peak.bytes

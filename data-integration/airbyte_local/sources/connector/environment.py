@@ -140,7 +140,7 @@ def run_uv(
     if code:
         raise EltError(
             f"{connector.label}: its environment cannot be made: {' '.join(said[-3:]) or f'uv ended with code {code}'}",
-            f"check the network and {connector.folder / 'uv.lock'}, then try again",
+            f"check the network; after a change of its pyproject.toml: elt connectors lock {connector.type}",
         )
 
 

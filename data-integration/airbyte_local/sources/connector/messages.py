@@ -141,19 +141,22 @@ class Messages:
             if not line or line.isspace():
                 continue
             key = self._key
-            item = self._understood(line)
-            if run and (item is not _RECORD or self._key != key):
+            try:
+                item = self._understood(line)
+            except EltError:
+                yield from self._rows(key, run)
+                raise
+            if item is not _RECORD or self._key != key:
                 yield from self._rows(key, run)
                 run = []
             if item is _RECORD:
                 run.append(line)
             elif item is not None:
                 yield item
-        if run:
-            yield from self._rows(self._key, run)
+        yield from self._rows(self._key, run)
 
     def _rows(self, key: Key | None, run: list[bytes]) -> Iterator[Rows]:
-        if key is not None:
+        if key is not None and run:
             self.at = key
             yield Rows(key, b"\n".join(run) + b"\n", len(run))
 
@@ -188,15 +191,16 @@ class Messages:
             message = None
         if isinstance(message, dict) and "type" in message:
             return message
-        self._last_log = line.decode(errors="replace")
+        self._last_log = self._process.clean(line.decode(errors="replace"))
         log.info("%s: %s", self._process.connector.type, self._last_log)
         return None
 
     def _broken(self, line: bytes) -> EltError:
-        where = f", stream {label(*self.at)}" if self.at else ""
+        at = self._key or self.at
+        where = f", stream {label(*at)}" if at else ""
         return EltError(
             f"{self._label}{where}: line {self._number} of its output is no whole Airbyte message:"
-            f" {shortened(line.decode(errors='replace'), EXCERPT)}",
+            f" {shortened(self._process.clean(line.decode(errors='replace')), EXCERPT)}",
             "report it to the connector's maintainer; what was committed before stays",
         )
 
@@ -218,7 +222,7 @@ class Messages:
             return self._state(message["state"])
         if kind == "LOG":
             said = message["log"]
-            self._last_log = str(said["message"])
+            self._last_log = self._process.clean(str(said["message"]))
             level = LEVELS.get(said["level"], logging.INFO)
             if level >= logging.ERROR:
                 self._last_error = self._last_log
@@ -263,11 +267,11 @@ class Messages:
             error = trace["error"]
             descriptor = error.get("stream_descriptor")
             key = self._described(descriptor) if descriptor else None
-            text = error["message"]
+            text = self._process.clean(error["message"])
             log.error("%s: %s (%s)", self._label, text, error.get("failure_type"))
             for more in ("internal_message", "stack_trace"):
                 if error.get(more):
-                    log.error("%s", error[more])
+                    log.error("%s", self._process.clean(error[more]))
             if key not in self.errors:  # the first is the cause, what follows is its echo
                 self.errors[key] = shortened(text, 300)
         return None

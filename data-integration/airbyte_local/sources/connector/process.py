@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from airbyte_local.masking import SECRET_FIELDS, redacted, secret_values
 from airbyte_local.sources.connector.environment import bare_environ, program
 from airbyte_local.sources.connector.registry import Connector
 from elt.errors import EltError
@@ -29,6 +30,7 @@ from elt.settings import settings
 
 log = logging.getLogger(__name__)
 
+RUNNING: set[Process] = set()  # of this process
 PIPE_BYTES = 1 << 20
 LONGEST_LINE = 64 << 20  # Airbyte's own limit for a record is 20 MB
 GATHER_SECONDS = 0.05  # a connector that writes line by line is not read line by line
@@ -43,6 +45,10 @@ class Process:
         self, connector: Connector, command: str, files: dict[str, Any] | None = None, *, own_group: bool
     ) -> None:
         self.connector, self.command = connector, command
+        configuration = (files or {}).get("config", {})
+        self._secrets = (
+            secret_values(configuration, SECRET_FIELDS | connector.secret_fields) if configuration else set()
+        )
         self.last_words = ""  # on standard error
         self.rest = b""  # what it wrote after its last line's end
         self._files = files or {}
@@ -71,6 +77,7 @@ class Process:
         except OSError as error:
             shutil.rmtree(self.scratch, ignore_errors=True)
             raise EltError(f"{self.connector.label} cannot be started: {error}", "see its folder") from None
+        RUNNING.add(self)
         enlarge(self._process.stdout.fileno())
         self._listener = threading.Thread(target=self._listen, name="connector's errors", daemon=True)
         self._listener.start()
@@ -78,6 +85,7 @@ class Process:
 
     def __exit__(self, *_: object) -> None:
         self.end()
+        RUNNING.discard(self)
         self._listener.join(TERM_SECONDS)
         self._process.stdout.close()
         shutil.rmtree(self.scratch, ignore_errors=True)
@@ -102,11 +110,13 @@ class Process:
         Raises EltError when it is silent for too long.
         """
         output = self._process.stdout.fileno()
+        poll = select.poll()
+        poll.register(output, select.POLLIN)
         parts: list[bytes] = []  # of a line that is not complete yet
         waiting = 0
         heard = time.monotonic()
         while True:
-            if not select.select([output], [], [], TICK_SECONDS)[0]:
+            if not poll.poll(TICK_SECONDS * 1000):
                 if time.monotonic() - heard > self._patience:
                     raise EltError(
                         f"{self.connector.label} has written nothing for {self._patience:g} s ({self.command}); it was ended",
@@ -135,6 +145,10 @@ class Process:
             heard = time.monotonic()  # the time that our side took is not its silence
         self.rest = b"".join(parts)
 
+    def clean(self, text: str) -> str:
+        """What the connector said, without the secrets of its configuration."""
+        return redacted(text, self._secrets)
+
     def exit_code(self) -> int:
         """Wait for the end, once standard output has ended."""
         try:
@@ -149,9 +163,15 @@ class Process:
         """What it writes to standard error goes to the log."""
         with self._process.stderr as stream:
             for line in stream:
-                if text := line.decode(errors="replace").rstrip():
+                if text := self.clean(line.decode(errors="replace").rstrip()):
                     self.last_words = text
                     log.info("%s: %s", self.connector.type, text)
+
+
+def end_all() -> None:
+    """End every command that still runs: this process is about to stop."""
+    for process in list(RUNNING):
+        process.end()
 
 
 def enlarge(pipe: int) -> None:
@@ -164,12 +184,21 @@ def enlarge(pipe: int) -> None:
 
 def scratch() -> Path:
     """A new folder that only this user may read, for as long as this process lives."""
-    root = settings().home / "connectors" / "scratch"
+    sweep()
+    root = scratch_root()
     root.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for folder in root.iterdir():
+    return Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=root))
+
+
+def scratch_root() -> Path:
+    return settings().home / "connectors" / "scratch"
+
+
+def sweep() -> None:
+    """Remove what processes that were killed have left: configurations, with their secrets."""
+    for folder in scratch_root().glob("*-*"):
         if not alive(folder.name.partition("-")[0]):
             shutil.rmtree(folder, ignore_errors=True)
-    return Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=root))
 
 
 def alive(pid: str) -> bool:

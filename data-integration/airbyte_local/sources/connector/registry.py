@@ -38,6 +38,11 @@ class Connector:
     def label(self) -> str:
         return f"connector {self.type} {self.version}"
 
+    @property
+    def secret_fields(self) -> frozenset[str]:
+        """The names of the fields that its specification marks as secret."""
+        return marked_secret(self.specification)
+
     @cached_property
     def specification(self) -> dict[str, Any]:
         """The JSON schema of its configurations. Raises EltError when it was never recorded."""
@@ -53,12 +58,6 @@ class Connector:
                 f"{path} is not the answer of a connector's spec command",
                 f"record it again: elt connectors lock {self.type}",
             ) from None
-
-
-def secret_fields(type_: str) -> frozenset[str]:
-    """The names of the fields that the connector of this type marks as secret; none when there is no such connector."""
-    found = connectors().get(type_)
-    return marked_secret(found.specification) if found else frozenset()
 
 
 def connectors() -> dict[str, Connector]:

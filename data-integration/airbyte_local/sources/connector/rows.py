@@ -23,15 +23,19 @@ NUMBER = r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 ZONE = r"([+-][0-9]{2}(:?[0-9]{2})?|Z)$"
 
 
-class Typed:
-    """Makes one stream's records typed. Numbers them from `first` on."""
+def parser() -> duckdb.DuckDBPyConnection:
+    """What reads JSON, for all streams of a job."""
+    connection = duckdb.connect(config={"memory_limit": "256MB", "autoload_known_extensions": "false"})
+    connection.execute("set TimeZone = 'UTC'")
+    return connection
 
-    def __init__(self, plan: StreamPlan, connector: str, first: int = 0) -> None:
-        self._plan, self._connector, self._next = plan, connector, first
-        self._connection = duckdb.connect(
-            config={"memory_limit": "256MB", "autoload_known_extensions": "false"}
-        )
-        self._connection.execute("set TimeZone = 'UTC'")
+
+class Typed:
+    """Makes one stream's records typed, and numbers them."""
+
+    def __init__(self, plan: StreamPlan, connector: str, connection: duckdb.DuckDBPyConnection) -> None:
+        self._plan, self._connector, self._connection = plan, connector, connection
+        self._next = 0
         self._query = query(plan)
         self.schema = self._parsed(b"").schema
 
@@ -43,9 +47,6 @@ class Typed:
             raise self._broken(lines, error) from None
         self._next += table.num_rows
         return table
-
-    def close(self) -> None:
-        self._connection.close()
 
     def _parsed(self, lines: bytes) -> pa.Table:
         texts = split(lines)
@@ -83,19 +84,21 @@ def split(lines: bytes) -> pa.Array:
 def query(plan: StreamPlan) -> str:
     """From `lines` to the plan's columns, the number of the row and its changes."""
     fields = {column.name: "JSON" if column.type.kind in AS_JSON else "VARCHAR" for column in plan.columns}
-    shape = literal(json.dumps({"record": {"data": fields, "meta": "JSON"}}))
-    raw = ", ".join(f"m.record.data.{quoted(column.name)} as v{i}" for i, column in enumerate(plan.columns))
-    typed = ", ".join(f"{value(column, f'v{i}')} as t{i}" for i, column in enumerate(plan.columns))
-    columns = ", ".join(f"t{i} as {quoted(column.name)}" for i, column in enumerate(plan.columns))
-    changes = [changed(column, f"v{i}", f"t{i}") for i, column in enumerate(plan.columns)]
+    record = {"data": fields, "meta": "JSON"} if fields else {"meta": "JSON"}
+    shape = literal(json.dumps({"record": record}))
+    each = list(enumerate(plan.columns))
+    raw = [f"m.record.data.{quoted(column.name)} as v{i}" for i, column in each]
+    typed = [f"{value(column, f'v{i}')} as t{i}" for i, column in each]
+    columns = [f"t{i} as {quoted(column.name)}" for i, column in each]
     told = "case when json_array_length(meta, '$.changes') > 0 then trim(meta -> '$.changes', '[]') end"
-    listed = ", ".join([told, *filter(None, changes)])
+    said = [told, *filter(None, (changed(column, f"v{i}", f"t{i}") for i, column in each))]
+    changes = f"'[' || nullif(concat_ws(',', {', '.join(said)}), '') || ']' as {quoted(CHANGES)}"
+    number = quoted(SEQUENCE)
     return (
-        f"with messages as (select from_json(line, {shape}) as m, {quoted(SEQUENCE)} from {LINES}),"
-        f" fields as (select {raw}, m.record.meta as meta, {quoted(SEQUENCE)} from messages),"
-        f" typed as (select *, {typed} from fields)"
-        f" select {columns}, {quoted(SEQUENCE)},"
-        f" '[' || nullif(concat_ws(',', {listed}), '') || ']' as {quoted(CHANGES)} from typed"
+        f"with messages as (select from_json(line, {shape}) as m, {number} from {LINES}),"
+        f" fields as (select {', '.join([*raw, 'm.record.meta as meta', number])} from messages),"
+        f" typed as (select {', '.join(['*', *typed])} from fields)"
+        f" select {', '.join([*columns, number, changes])} from typed"
     )
 
 

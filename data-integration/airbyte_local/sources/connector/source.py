@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from airbyte_local.enums import INCREMENTAL_MODES, SyncMode
+from airbyte_local.masking import SECRET_FIELDS, redacted, secret_values
 from airbyte_local.schema import Column, ConnectionState, SourceStream, StreamPlan, StreamState, label
 from airbyte_local.sources.base import Reading
 from airbyte_local.sources.connector.environment import ensure
@@ -107,9 +108,14 @@ class ConnectorSource:
         answer = self._answer("check", "CONNECTION_STATUS")
         if answer["status"] != "SUCCEEDED":
             raise EltError(
-                f"{self.connector.label}: its check failed: {answer.get('message') or 'without a reason'}",
+                f"{self.connector.label}: its check failed: {self._clean(answer.get('message')) or 'without a reason'}",
                 "correct the source's configuration",
             )
+
+    def _clean(self, text: str | None) -> str | None:
+        return text and redacted(
+            text, secret_values(self.configuration, SECRET_FIELDS | self.connector.secret_fields)
+        )
 
     def _answer(self, command: str, wanted: str) -> dict[str, Any]:
         return ask(self.connector, command, wanted, {"config": self.configuration}, own_group=self._own_group)

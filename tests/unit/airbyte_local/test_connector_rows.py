@@ -1,0 +1,163 @@
+"""Records as typed rows: what is held in memory and on disk, and what a broken one does."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from airbyte_local.enums import SyncMode
+from airbyte_local.held import Held
+from airbyte_local.schema import Column, StreamPlan
+from airbyte_local.sources.base import CHANGES, SEQUENCE
+from airbyte_local.sources.connector.rows import Typed, parser
+from airbyte_local.sources.connector.types import travel_type
+from elt.errors import EltError
+
+
+def plan_of(**schemas: dict) -> StreamPlan:
+    columns = []
+    for name, schema in schemas.items():
+        type_, word = travel_type(schema)
+        columns.append(Column(name, word, type_, nullable=True, as_text=False))
+    return StreamPlan(
+        "", "a", SyncMode.INCREMENTAL_APPEND, tuple(columns), (), (), False, None, "main", "a", emitted=True
+    )  # fmt: skip
+
+
+def lines(*rows: dict, **more: object) -> bytes:
+    return b"".join(
+        json.dumps({"type": "RECORD", "record": {"stream": "a", "data": row, **more}}).encode() + b"\n"
+        for row in rows
+    )
+
+
+NUMBERS = plan_of(id={"type": "integer"})
+
+
+@pytest.fixture
+def typed() -> Typed:
+    return Typed(NUMBERS, "connector demo 1", parser())
+
+
+def single(schema: dict, value: object) -> tuple[object, str | None]:
+    """A value as it gets into a column of that type, and what is said of it."""
+    table = Typed(plan_of(v=schema), "connector demo 1", parser()).table(lines({"v": value}))
+    (row,) = table.to_pylist()
+    said = row[CHANGES] and json.loads(row[CHANGES])
+    return row["v"], said and said[0]["reason"].removeprefix("DESTINATION_")
+
+
+INTEGER, NUMBER, BOOLEAN = {"type": "integer"}, {"type": "number"}, {"type": "boolean"}
+DAY = {"type": "string", "format": "date"}
+MOMENT = {"type": "string", "format": "date-time"}
+LOCAL = {**MOMENT, "airbyte_type": "timestamp_without_timezone"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "becomes", "reason"),
+    [
+        (INTEGER, 2**63 - 1, 2**63 - 1, None),
+        (INTEGER, 2**63, None, "FIELD_SIZE_LIMITATION"),
+        (INTEGER, "12", 12, None),
+        (INTEGER, 3.0, 3, None),
+        (INTEGER, 3.5, None, "TYPECAST_ERROR"),
+        (INTEGER, True, None, "TYPECAST_ERROR"),
+        (INTEGER, "", None, "TYPECAST_ERROR"),
+        (INTEGER, None, None, None),
+        (NUMBER, "1e3", 1000.0, None),
+        (NUMBER, "NaN", None, "TYPECAST_ERROR"),
+        (NUMBER, [1], None, "TYPECAST_ERROR"),
+        (BOOLEAN, False, False, None),
+        (BOOLEAN, 1, None, "TYPECAST_ERROR"),
+        ({"type": "string"}, 1.5, "1.5", None),
+        ({"type": "string"}, True, "true", None),
+        ({"type": "string"}, [1, "x"], '[1,"x"]', None),
+        ({"type": "object"}, {"a": {}}, '{"a":{}}', None),
+        ({"type": "object"}, [1], None, "TYPECAST_ERROR"),
+        ({"type": "array"}, "[1]", None, "TYPECAST_ERROR"),
+        ({"type": ["string", "integer"]}, "x", '"x"', None),
+        (DAY, "2024-13-01", None, "TYPECAST_ERROR"),
+        (DAY, "2024-01-01T00:00:00", None, "TYPECAST_ERROR"),
+        (DAY, "infinity", None, "TYPECAST_ERROR"),
+        (MOMENT, "yesterday", None, "TYPECAST_ERROR"),
+    ],
+)
+def test_values_are_coerced_by_airbytes_rules(
+    schema: dict, value: object, becomes: object, reason: str | None
+) -> None:
+    assert single(schema, value) == (becomes, reason)
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "iso"),
+    [
+        (DAY, "2024-02-29", "2024-02-29"),
+        (MOMENT, "2024-02-29T12:00:00+02:00", "2024-02-29T10:00:00+00:00"),
+        (MOMENT, "2024-02-29T12:00:00.123456", "2024-02-29T12:00:00.123456+00:00"),
+        (MOMENT, "2024-02-29", "2024-02-29T00:00:00+00:00"),
+        (LOCAL, "2024-02-29T12:00:00", "2024-02-29T12:00:00"),
+        (LOCAL, "2024-02-29T12:00:00+02:00", "2024-02-29T12:00:00"),
+        (LOCAL, "2024-02-29T12:00:00Z", "2024-02-29T12:00:00"),
+    ],
+)
+def test_moments_keep_their_instant_and_local_times_their_clock(schema: dict, value: str, iso: str) -> None:
+    moment, reason = single(schema, value)
+    assert (moment.isoformat(), reason) == (iso, None)
+
+
+def test_a_year_before_christ_arrives() -> None:
+    table = Typed(plan_of(v=DAY), "c", parser()).table(lines({"v": "0044-03-15 BC"}))
+    assert table["v"].cast("int32").to_pylist() == [-735160]  # days before 1970
+
+
+def test_names_of_fields_may_be_anything() -> None:
+    names = ['say "hi"', "it's", "a.b", "select", "$x", "ä", "record"]
+    row = dict(enumerate(names))
+    table = Typed(plan_of(**dict.fromkeys(names, INTEGER)), "c", parser()).table(
+        lines({v: k for k, v in row.items()})
+    )
+    assert [table[name].to_pylist() for name in names] == [[index] for index in row]
+
+
+def test_what_the_source_changed_comes_before_what_we_did(typed: Typed) -> None:
+    told = {"field": "x", "change": "TRUNCATED", "reason": "SOURCE_FIELD_SIZE_LIMITATION"}
+    (row,) = typed.table(lines({"id": "?"}, meta={"changes": [told]})).to_pylist()
+    assert [one["field"] for one in json.loads(row[CHANGES])] == ["x", "id"]
+    (row,) = typed.table(lines({"id": 1}, meta={"changes": []})).to_pylist()
+    assert row[CHANGES] is None
+
+
+def test_rows_are_numbered_through_all_blocks(typed: Typed) -> None:
+    numbers = [typed.table(lines({"id": 1}, {"id": 2}))[SEQUENCE].to_pylist() for _ in range(2)]
+    assert numbers == [[0, 1], [2, 3]]
+
+
+@pytest.mark.parametrize("bad", [b'{"type":"RECORD","record":{"data":{"id":1 2}}}\n', b'{"\xff":1}\n'])
+def test_a_record_that_cannot_be_read_is_named(typed: Typed, bad: bytes) -> None:
+    with pytest.raises(EltError, match=r"connector demo 1, stream a: a record is not valid JSON"):
+        typed.table(lines({"id": 1}) + bad)
+
+
+def test_rows_keep_their_order_in_memory_and_on_disk(typed: Typed, tmp_path: Path) -> None:
+    first, second = Held(typed, tmp_path), Held(typed, tmp_path)
+    first.add(lines({"id": 1}), 1)
+    first.to_disk()
+    first.add(lines({"id": 2}), 1)
+    second.add(lines({"id": 3}), 1)
+    second.to_disk()
+    second.add(lines({"id": 4}), 1)
+    first.take(second)
+    assert (first.rows, second.rows, list(second.batches())) == (4, 0, [])
+    assert [id_ for batch in first.batches() for id_ in batch.column("id").to_pylist()] == [1, 2, 3, 4]
+    first.clear()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_text_counts_as_memory(typed: Typed, tmp_path: Path) -> None:
+    held = Held(typed, tmp_path)
+    held.add(lines({"id": 1}), 1)
+    assert held.size > 0
+    held.to_disk()
+    assert (held.size, held.rows) == (0, 1)

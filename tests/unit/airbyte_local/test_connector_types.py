@@ -1,0 +1,45 @@
+"""JSON schemas as column types."""
+
+from __future__ import annotations
+
+import pytest
+
+from airbyte_local.schema import Kind
+from airbyte_local.sources.connector.types import travel_type
+
+
+@pytest.mark.parametrize(
+    ("schema", "kind", "word"),
+    [
+        ({"type": "string"}, Kind.TEXT, "string"),
+        ({"type": ["null", "string"]}, Kind.TEXT, "string"),
+        ({"type": "string", "format": "uri"}, Kind.TEXT, "string"),
+        ({"type": "string", "format": "date"}, Kind.DATE, "date"),
+        ({"type": "string", "format": "date-time"}, Kind.TIMESTAMPTZ, "timestamptz"),
+        (
+            {"type": "string", "format": "date-time", "airbyte_type": "timestamp_without_timezone"},
+            Kind.TIMESTAMP,
+            "timestamp",
+        ),
+        ({"type": "string", "airbyte_type": "timestamp_with_timezone"}, Kind.TIMESTAMPTZ, "timestamptz"),
+        ({"type": "string", "format": "time"}, Kind.TEXT, "string"),
+        ({"type": "string", "format": "time", "airbyte_type": "time_without_timezone"}, Kind.TIME, "time"),
+        ({"type": "integer"}, Kind.BIGINT, "integer"),
+        ({"type": "number"}, Kind.DOUBLE, "number"),
+        ({"type": "number", "airbyte_type": "integer"}, Kind.BIGINT, "integer"),
+        ({"type": ["integer", "number", "null"]}, Kind.DOUBLE, "number"),
+        ({"type": "boolean"}, Kind.BOOLEAN, "boolean"),
+        ({"type": "object"}, Kind.JSON, "object"),
+        ({"properties": {}}, Kind.JSON, "object"),
+        ({"type": "array", "items": {"type": "string"}}, Kind.JSON, "array"),
+        ({"oneOf": [{"type": "null"}, {"type": "string", "format": "date"}]}, Kind.DATE, "date"),
+        ({"anyOf": [{"type": "string"}, {"type": "object"}]}, Kind.JSON, "union"),
+        ({"type": ["string", "integer"]}, Kind.JSON, "union"),
+        ({}, Kind.JSON, "any"),
+        (True, Kind.JSON, "any"),
+        ({"type": "null"}, Kind.JSON, "any"),
+    ],
+)
+def test_a_field_has_the_type_of_airbytes_type_system(schema: object, kind: Kind, word: str) -> None:
+    found, said = travel_type(schema)
+    assert (found.kind, said) == (kind, word)
