@@ -135,6 +135,11 @@ def test_a_line_that_was_meant_to_be_a_message_is_an_error(line: str) -> None:
         heard(line)
 
 
+def test_a_record_that_breaks_off_is_an_error_although_it_begins_like_the_last() -> None:
+    with pytest.raises(EltError, match=r"stream a: line 2 of its output is no whole Airbyte message"):
+        heard(record("a", {"id": 1}), record("a", {"id": 2})[:-5])
+
+
 @pytest.mark.parametrize("line", ["Progress: 10 %", "12", "[1]", '{"a": 1}', "{not json"])
 def test_other_text_is_logged(line: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
