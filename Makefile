@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; 
 RUN := $(PYTHON) infrastructure/bootstrap.py
 PART ?=
 
-.PHONY: help setup demo test test-all up down status sync build dashboards lint format doctor clean
+.PHONY: help setup demo test test-all up down status sync build dashboards screenshots lint format doctor clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r t d; do printf '  make %-11s %s\n' "$$t" "$$d"; done
@@ -38,8 +38,11 @@ sync: ## one sync job, source → warehouse
 build: ## dbt build on the configured target
 	@$(RUN) elt build
 
-dashboards: ## what is published for dashboards
-	@$(RUN) elt publish --list
+dashboards: ## bring Superset (or DASHBOARDS_URL) to what infrastructure/preset says
+	@$(RUN) elt dashboards push
+
+screenshots: ## pictures of every dashboard of the running stack, in docs/images
+	@$(RUN) elt dashboards screenshots
 
 lint: ## black, ruff, sqlfluff, yamllint, shellcheck, workflow schemas
 	@$(RUN) elt check lint

@@ -59,10 +59,22 @@ def read(path: Path) -> Document:
     return Document(path, data, lines)
 
 
+def _merge(loader: yaml.SafeLoader, node: yaml.MappingNode) -> None:
+    """Resolve `<<`: the node's own keys go over those that it takes over, and only a key of its own can stand twice."""
+    own = list(node.value)
+    loader.flatten_mapping(node)
+    if len(own) == len(node.value) and all(a is b for a, b in zip(own, node.value, strict=True)):
+        return
+    named = {str(loader.construct_object(key)) for key, _ in own if key.tag != "tag:yaml.org,2002:merge"}
+    kept = [pair for pair in own if pair[0].tag != "tag:yaml.org,2002:merge"]
+    merged = {str(loader.construct_object(key)): (key, value) for key, value in node.value}
+    node.value = [pair for name, pair in merged.items() if name not in named] + kept
+
+
 def _walk(loader: yaml.SafeLoader, node: yaml.Node, at: At, lines: dict[At, int], path: Path) -> Any:
     lines.setdefault(at, node.start_mark.line + 1)
     if isinstance(node, yaml.MappingNode):
-        loader.flatten_mapping(node)
+        _merge(loader, node)
         values: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key = str(loader.construct_object(key_node))

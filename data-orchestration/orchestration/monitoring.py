@@ -53,7 +53,7 @@ Row = dict[str, Any]
 
 def monitoring_path(settings: Settings) -> Path:
     """The file that dashboards read."""
-    return settings.home / "monitoring.duckdb"
+    return settings.monitoring_path
 
 
 def prepare(settings: Settings) -> Path:

@@ -12,11 +12,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import click
 import duckdb
+from pydantic import SecretStr
 from rich.console import Console
+from rich.markup import escape
 
 from elt import dagrun
 from elt.errors import EltError
@@ -159,7 +162,7 @@ def _chain(steps: Steps, config: Settings, original: Path | None, shop: bool) ->
     with steps.step("Source: PostgreSQL with the AdventureWorks shop"):
         stack.up(["postgres"], report=lambda line: steps.say(f"  {line}"))
         # Airflow takes a while to start and the source a while to fill: side by side
-        rest = subprocess.Popen([sys.executable, "-m", "elt.cli", "up"])
+        rest = subprocess.Popen([sys.executable, "-m", "elt.cli", "up", "airflow"])
         try:
             _fill_source(steps, original)
         except BaseException:
@@ -176,7 +179,7 @@ def _chain(steps: Steps, config: Settings, original: Path | None, shop: bool) ->
                 rest.wait()
         apply(report=lambda line: steps.say(f"  {line}"))
     done: list[Facts] = []
-    with airflow.client(config) as api:
+    with _dashboards_beside(steps, config), airflow.client(config) as api:
         with steps.step("DAG run: sync → dbt → publish"):
             run = dagrun.begin(api, steps.console)
             dagrun.watch(api, run, steps.console)
@@ -189,6 +192,29 @@ def _chain(steps: Steps, config: Settings, original: Path | None, shop: bool) ->
                 dagrun.watch(api, run, steps.console)
                 done.append(facts(config, run))
     return done
+
+
+@contextmanager
+def _dashboards_beside(steps: Steps, config: Settings) -> Iterator[None]:
+    """Start Superset while the DAG runs, behind it in line for the processors; the demo does without it if it can't start."""
+    log = config.logs_dir / "superset-up.log"
+    with log.open("w") as output:
+        starting = subprocess.Popen(
+            [sys.executable, "-m", "elt.cli", "up", "superset"],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            preexec_fn=partial(os.nice, 10),
+        )
+        try:
+            yield
+            with steps.step("Dashboards: Superset"):
+                if starting.wait():
+                    reason = log.read_text().strip().splitlines()[-1:] or ["it said nothing"]
+                    steps.say(f"  [yellow]not started: {escape(reason[0])}[/yellow]")
+        finally:
+            if starting.poll() is None:
+                starting.terminate()
+                starting.wait()
 
 
 def _report(steps: Steps, config: Settings, runs: list[Facts], total: float) -> None:
@@ -212,14 +238,27 @@ def _report(steps: Steps, config: Settings, runs: list[Facts], total: float) -> 
     )
     steps.say(f"  in all {total:.0f} s, {shutil.disk_usage(config.home).free / 1e9:.0f} GB of disk left")
     steps.say("")
-    airflow_login = f"user {config.airflow_admin_user}"
-    if steps.console.is_terminal:  # a person's screen; a log keeps no password
-        airflow_login += f", password {config.airflow_admin_password.get_secret_value()}"
-    steps.say(f"  Airflow      http://127.0.0.1:{config.airflow_port}  {airflow_login}")
+
+    def login(user: str, password: SecretStr) -> str:
+        shown = f", password {password.get_secret_value()}" if steps.console.is_terminal else ""
+        return f"user {user}{shown}"  # on a person's screen; a log keeps no password
+
+    dashboards = f"http://127.0.0.1:{config.superset_port}"
+    steps.say(
+        f"  dashboards   {dashboards}/superset/dashboard/sales-overview/  "
+        + login(config.superset_analyst_user, config.superset_analyst_password)
+    )
+    steps.say(
+        f"  Superset     {dashboards}  " + login(config.superset_admin_user, config.superset_admin_password)
+    )
+    steps.say(
+        f"  Airflow      http://127.0.0.1:{config.airflow_port}  "
+        + login(config.airflow_admin_user, config.airflow_admin_password)
+    )
     steps.say(f"  Airbyte API  {config.airbyte_api}  client id {config.airbyte_client_id}")
     steps.say(f"  messages     http://127.0.0.1:{config.sink_port}")
     steps.say(f"  published    {config.serving_path}")
     steps.say(
-        f"  passwords    {config.home / 'secrets.env'} (AIRFLOW_ADMIN_PASSWORD, AIRBYTE_CLIENT_SECRET, SLACK_WEBHOOK_TOKEN)"
+        f"  passwords    {config.home / 'secrets.env'} (SUPERSET_ANALYST_PASSWORD, AIRFLOW_ADMIN_PASSWORD and more)"
     )
     steps.say('  next: make status · elt sql --serving "select …" · make down')

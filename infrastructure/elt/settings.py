@@ -33,6 +33,10 @@ GENERATED = {
     "AIRFLOW_VIEWER_PASSWORD": lambda: secrets.token_urlsafe(12),
     "AIRFLOW_FERNET_KEY": lambda: Fernet.generate_key().decode(),
     "AIRFLOW_JWT_SECRET": lambda: secrets.token_urlsafe(48),
+    "SUPERSET_SECRET_KEY": lambda: secrets.token_urlsafe(48),
+    "SUPERSET_DATABASE_PASSWORD": lambda: secrets.token_urlsafe(24),
+    "SUPERSET_ADMIN_PASSWORD": lambda: secrets.token_urlsafe(12),
+    "SUPERSET_ANALYST_PASSWORD": lambda: secrets.token_urlsafe(12),
 }
 
 
@@ -87,7 +91,22 @@ class Settings(BaseSettings):
     slack_webhook_token: SecretStr
 
     web_port: int = 8003
+
     superset_port: int = 8088
+    superset_secret_key: SecretStr
+    superset_database_password: SecretStr  # of its role in the metadata PostgreSQL
+    superset_admin_user: str = "admin"
+    superset_admin_password: SecretStr
+    superset_analyst_user: str = "analyst"
+    superset_analyst_password: SecretStr
+
+    dashboards_url: str = ""  # a Superset, or a Preset workspace; empty: the local one
+    dashboards_warehouse: str = "duckdb"  # which file of infrastructure/preset/databases is `AdventureWorks`
+    preset_api_url: str = "https://api.app.preset.io"
+    preset_api_token: str = ""  # given: DASHBOARDS_URL is a Preset workspace
+    preset_api_secret: SecretStr = SecretStr("")
+    snowflake_reporter_user: str = "SUPERSET"
+    snowflake_reporter_private_key: SecretStr = SecretStr("")
 
     airflow_port: int = 8080
     airflow_url: str = ""  # empty: the local Airflow on AIRFLOW_PORT
@@ -117,6 +136,11 @@ class Settings(BaseSettings):
         return self.home / "serving" / "current" / "adventureworks.duckdb"
 
     @property
+    def monitoring_path(self) -> Path:
+        """What each run did, failed ones too; outside the warehouse and outside publishing."""
+        return self.home / "monitoring.duckdb"
+
+    @property
     def logs_dir(self) -> Path:
         return self.home / "logs"
 
@@ -134,6 +158,15 @@ class Settings(BaseSettings):
     def airflow_base(self) -> str:
         """Where Airflow's pages and REST API are."""
         return self.airflow_url.rstrip("/") or f"http://127.0.0.1:{self.airflow_port}"
+
+    @property
+    def snowflake_account(self) -> str:
+        return self.snowflake_host.removesuffix(".snowflakecomputing.com")
+
+    @property
+    def superset_url(self) -> str:
+        """Where `elt dashboards` works: the Superset of this machine, unless another is named."""
+        return (self.dashboards_url or f"http://127.0.0.1:{self.superset_port}").rstrip("/")
 
     @property
     def slack_webhook_host(self) -> str:

@@ -19,7 +19,7 @@ PARTS = click.argument("part", nargs=-1)
 def up(part: tuple[str, ...]) -> None:
     """Start PARTs and what they need (all, when none is named), and wait until each is healthy.
 
-    Parts: postgres, sink, airbyte, airflow. What runs already is left alone.
+    Parts: postgres, sink, airbyte, airflow, superset. What runs already is left alone.
     """
     stack.up(part, report=click.echo)
 

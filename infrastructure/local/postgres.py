@@ -447,7 +447,7 @@ def source_cluster(config: Settings) -> Cluster:
 def metadata_cluster(config: Settings) -> Cluster:
     """Airflow's (and Superset's) own database, apart from the source: a dead source cannot silence the alerts."""
     password = config.metadata_password.get_secret_value()
-    airflow = sql.Identifier("airflow")
+    airflow, superset = sql.Identifier("airflow"), sql.Identifier("superset")
     return Cluster(
         data_dir=config.home / "metadata",
         port=config.metadata_port,
@@ -464,6 +464,12 @@ def metadata_cluster(config: Settings) -> Cluster:
             sql.SQL("create role {}").format(airflow),
             alter_password("airflow", password),
             sql.SQL("create database {} owner {}").format(airflow, airflow),
+            sql.SQL("create role {}").format(superset),
+            alter_password("superset", config.superset_database_password.get_secret_value()),
+            sql.SQL("create database {} owner {}").format(superset, superset),
+            # each sees its own database alone
+            sql.SQL("revoke connect on database {} from public").format(airflow),
+            sql.SQL("revoke connect on database {} from public").format(superset),
         ),
     )
 

@@ -80,7 +80,7 @@ def _accepts(cluster: Cluster) -> bool:
 
 def parts(config: Settings | None = None) -> dict[str, Part]:
     """The parts in the order in which they start."""
-    from local import airflow
+    from local import airflow, superset
 
     config = config or settings()
     postgres_programs = (
@@ -135,6 +135,15 @@ def parts(config: Settings | None = None) -> dict[str, Part]:
                 prepare=lambda: airflow.prepare(config),
                 patience=180.0,
                 wants=("sink", "airbyte"),
+            ),
+            Part(
+                "superset",
+                (Program("superset", _module("local.superset"), {"SUPERSET_PORT": config.superset_port}),),
+                ("postgres",),
+                f"http://127.0.0.1:{config.superset_port}",
+                lambda: _answers(f"http://127.0.0.1:{config.superset_port}/health"),
+                prepare=lambda: superset.prepare(config),
+                patience=120.0,
             ),
         )
     }
@@ -202,6 +211,14 @@ def _configuration(home: Path, every: Iterable[Part]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _write_configuration(home: Path, every: Iterable[Part]) -> Path:
+    path = home / "run" / "supervisord.conf"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(_configuration(home, every))
+    path.chmod(0o600)
+    return path
+
+
 def _supervisor(home: Path) -> xmlrpc.client.ServerProxy:
     transport = SupervisorTransport(None, None, f"unix://{_socket_path(home)}")
     return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
@@ -216,11 +233,8 @@ def supervised(home: Path) -> dict[str, dict] | None:
 
 
 def _start_supervisord(home: Path, every: Iterable[Part]) -> None:
-    for folder in (home / "run", home / "logs"):
-        folder.mkdir(parents=True, exist_ok=True)
-    configuration = home / "run" / "supervisord.conf"
-    configuration.write_text(_configuration(home, every))
-    configuration.chmod(0o600)
+    (home / "logs").mkdir(parents=True, exist_ok=True)
+    configuration = _write_configuration(home, every)
     _socket_path(home).unlink(missing_ok=True)
     with (home / "logs" / "supervisord.err").open("wb") as errors:
         process = subprocess.Popen(
@@ -335,6 +349,12 @@ def _start(wanted: list[Part], every: dict[str, Part], report: Callable[[str], N
     if running is None:
         _start_supervisord(home, every.values())
     calls = _supervisor(home).supervisor
+    if new := {p.name for part in every.values() for p in part.programs} - set(supervised(home) or {}):
+        # a stack that an older version started: it learns of the parts that have come since
+        _write_configuration(home, every.values())
+        calls.reloadConfig()
+        for name in new:
+            calls.addProcessGroup(name)
     started = time.monotonic()
     pending = list(wanted)
     while pending:

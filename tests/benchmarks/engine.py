@@ -140,10 +140,7 @@ class Peak:
 
 
 def is_job(process: psutil.Process) -> bool:
-    try:
-        return any("airbyte_local.job" in word for word in process.cmdline())
-    except psutil.Error:  # it has ended
-        return False
+    return any("airbyte_local.job" in word for word in process.cmdline())
 
 
 def resident_peak(process: psutil.Process) -> int:

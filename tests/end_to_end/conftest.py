@@ -19,6 +19,14 @@ def whole_stack(make_stack) -> Stack:
 
 
 @pytest.fixture(scope="session")
+def demonstrated(whole_stack) -> Stack:
+    """The stack, on which `elt demo` ran once, without its trading day; `demo` is what it said."""
+    whole_stack.demo = whole_stack.elt("demo", SHOP="off")
+    assert whole_stack.demo.returncode == 0, whole_stack.demo.stdout[-3000:] + whole_stack.demo.stderr[-3000:]
+    return whole_stack
+
+
+@pytest.fixture(scope="session")
 def original_folder() -> Path:
     """The folder of the original CSVs; skips, saying so, when it is missing."""
     folder = Path(os.environ.get("AW_DATA") or ROOT.parent / "shared" / "adventureworks").resolve()

@@ -57,7 +57,7 @@ def test_logs_show_a_part_and_refuse_an_unknown_one(small):
     unknown = small.elt("logs", "sinc")
     assert unknown.returncode == 2
     assert unknown.stderr.strip() == (
-        "elt: no part is named 'sinc' — choose from postgres, sink, airbyte, airflow"
+        "elt: no part is named 'sinc' — choose from postgres, sink, airbyte, airflow, superset"
     )
 
 

@@ -15,6 +15,7 @@ from metricflow.sql.render.duckdb_renderer import DuckDbSqlPlanRenderer
 from metricflow_semantics.model.dbt_manifest_parser import parse_manifest_from_dbt_generated_manifest
 from metricflow_semantics.model.semantic_manifest_lookup import SemanticManifestLookup
 
+from dashboards.semantic import metrics as of_dashboards
 from elt.build import PROJECT
 from tests.integration.transformation.conftest import Built
 from tests.integration.transformation.raw_layer import BIN, Warehouse
@@ -117,6 +118,18 @@ def test_metric_is_what_plain_sql_says(metrics: Metrics, metric: str) -> None:
         assert found == pytest.approx(expected, rel=1e-12)
     else:
         assert found == expected
+
+
+@pytest.mark.parametrize("metric", sorted(of_dashboards()))
+def test_dashboards_compute_what_metricflow_computes(metrics: Metrics, metric: str) -> None:
+    shared = of_dashboards()[metric]
+    (found,) = metrics.warehouse.row(f"select {shared.sql} from marts.{shared.model}")
+    ((expected,),) = metrics.query(metric)
+    assert found == (pytest.approx(expected, rel=1e-12) if isinstance(expected, float) else expected)
+
+
+def test_only_metrics_that_need_a_calendar_are_left_to_metricflow(metrics: Metrics) -> None:
+    assert metrics.names() - set(of_dashboards()) == set(BY_DAY)
 
 
 def test_every_metric_is_tested(metrics: Metrics) -> None:

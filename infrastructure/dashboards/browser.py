@@ -1,0 +1,178 @@
+"""Dashboards as a person sees them: a headless Chromium that logs in, opens one, and waits until every chart stands.
+
+For tests, screenshots and measurements. Playwright drives; the browser is the system's (`find_browser`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from elt.errors import EltError
+
+if TYPE_CHECKING:
+    from playwright.sync_api import BrowserContext, Page
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--force-color-profile=srgb",
+]
+# every chart has drawn, or says why not, and none is at work
+READY = """
+charts => {
+    const holders = document.querySelectorAll('[class*="dashboard-chart-id-"]');
+    if (holders.length < charts) return false;
+    return [...holders].every(holder =>
+        holder.querySelector('.slice_container, .ant-alert, [data-test="asset-error-alert"], .ant-empty, .missing-chart-container')
+        && !holder.querySelector('[data-test="loading-indicator"], .loading'));
+}
+"""
+
+
+def find_browser() -> str | None:
+    """Path of a Chromium or Chrome on this machine (`ELT_BROWSER` names another), or None."""
+    given = os.environ.get("ELT_BROWSER")
+    return given or next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
+@dataclass
+class Dashboard:
+    """An open dashboard. `requests` are the addresses that the page asked for, `errors` what the browser complained of."""
+
+    page: Page
+    charts: int
+    seconds: float = 0.0
+    requests: list[str] = field(default_factory=list)
+
+    def wait(self, seconds: float = 60) -> None:
+        """Until every chart stands, and goes on standing for a moment."""
+        for _ in range(2):
+            self.page.wait_for_function(READY, arg=self.charts, timeout=seconds * 1000)
+            self.page.wait_for_timeout(250)
+
+    def chart(self, title: str) -> Any:
+        """The holder of the chart with this title."""
+        header = self.page.locator(".dashboard-component-chart-holder").filter(
+            has=self.page.locator(
+                f'[data-test="editable-title"]:has-text("{title}"), [data-test="slice-header"]:has-text("{title}")'
+            )
+        )
+        return header.first
+
+    def text(self, title: str) -> str:
+        """All that a chart shows in words."""
+        return self.chart(title).inner_text()
+
+    def failures(self) -> list[str]:
+        """What each chart that shows no data says instead."""
+        found = self.page.locator(
+            '.dashboard-component-chart-holder:has(.ant-alert-error, [data-test="asset-error-alert"], .missing-chart-container)'
+        )
+        return [found.nth(number).inner_text() for number in range(found.count())]
+
+    def filter(self, name: str, *values: str) -> None:
+        """Choose values of a filter of the bar on the left, and apply them."""
+        control = self.page.locator('[data-test="form-item-value"]').filter(has_text="")
+        label = self.page.locator(
+            '[data-test="filter-control-name"]', has_text=re.compile(f"^{re.escape(name)}$")
+        )
+        names = self.page.locator('[data-test="filter-control-name"]').all_inner_texts()
+        box = control.nth(names.index(name)).locator("input").first
+        label.first.scroll_into_view_if_needed()
+        for value in values:
+            box.click()
+            box.fill(value)
+            self.page.locator(f'.ant-select-item-option[title="{value}"]').first.click()
+        box.press("Escape")
+        self.apply()
+
+    def apply(self) -> None:
+        """Press *Apply filters* and wait for the charts."""
+        with self.page.expect_response(re.compile("/api/v1/chart/data")):
+            self.page.locator('[data-test="filter-bar__apply-button"]').click()
+        self.wait()
+
+
+@contextmanager
+def browser(url: str, width: int = 1440, height: int = 900) -> Iterator[BrowserContext]:
+    """A browser with a profile of its own, gone afterwards. Raises EltError when there is none on this machine."""
+    from playwright.sync_api import sync_playwright
+
+    executable = find_browser()
+    if executable is None:
+        raise EltError(
+            "there is no Chromium on this machine",
+            "install it (apt-get install chromium), or set ELT_BROWSER",
+        )
+    with TemporaryDirectory(prefix="elt-browser-") as profile, sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            profile,
+            executable_path=executable,
+            headless=True,
+            args=FLAGS,
+            base_url=url,
+            viewport={"width": width, "height": height},
+            timezone_id="UTC",
+            locale="en-US",
+        )
+        try:
+            yield context
+        finally:
+            context.close()
+
+
+def login(context: BrowserContext, user: str, password: str) -> Page:
+    """A page that is logged in."""
+    page = context.new_page()
+    page.goto("/login/")
+    page.locator("#username, input[name=username]").first.fill(user)
+    page.locator("#password, input[name=password]").first.fill(password)
+    page.locator("#password, input[name=password]").first.press("Enter")
+    page.wait_for_url(lambda url: "/login" not in url, timeout=30_000)
+    return page
+
+
+def open_dashboard(page: Page, slug: str, charts: int) -> Dashboard:
+    """Open a dashboard that has so many charts, and wait until they stand; `seconds` tells how long that took."""
+    opened = Dashboard(page, charts)
+    page.on("request", lambda request: opened.requests.append(request.url))
+    started = time.monotonic()
+    page.goto(f"/superset/dashboard/{slug}/", wait_until="commit")
+    page.wait_for_function(READY, arg=charts, timeout=90_000)
+    opened.seconds = time.monotonic() - started
+    opened.wait()
+    return opened
+
+
+def full_height(page: Page) -> int:
+    """How high the window has to be for the whole dashboard."""
+    return page.evaluate(
+        "Math.max(...[...document.querySelectorAll('.dashboard-component-chart-holder')]"
+        ".map(e => e.getBoundingClientRect().bottom)) | 0"
+    )
+
+
+def screenshot(opened: Dashboard, path: Path) -> None:
+    """The whole dashboard as one picture."""
+    page = opened.page
+    width = page.viewport_size["width"]
+    page.set_viewport_size({"width": width, "height": max(900, full_height(page) + 24)})
+    opened.wait()
+    page.wait_for_timeout(800)  # the charts' animation
+    path.parent.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=path)

@@ -1,0 +1,90 @@
+"""What the data looks like, without any data: an in-memory DuckDB with every mart of the dbt project, empty, as its contract
+says, and the monitoring tables. SQL of a dataset or a metric that does not bind there would not run in the warehouse.
+"""
+
+# ruff: noqa: S608 - what is tried here is SQL that the files hold
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from airbyte_config.documents import At, Document
+from elt.pages import marts
+from elt.quoting import quoted
+from elt.settings import ROOT
+
+if TYPE_CHECKING:
+    from dashboards.files import Assets
+
+
+MONITORING = ROOT / "data-orchestration" / "orchestration" / "monitoring.sql"
+
+
+@lru_cache(maxsize=1)
+def empty_warehouse() -> duckdb.DuckDBPyConnection:
+    """The marts that are published and the monitoring tables, empty."""
+    connection = duckdb.connect()
+    connection.execute("create schema marts")
+    for mart in marts():
+        if not mart.restricted:
+            columns = ", ".join(f"{quoted(column['name'])} {column['data_type']}" for column in mart.columns)
+            connection.execute(f"create table marts.{quoted(mart.name)} ({columns})")
+    connection.execute(MONITORING.read_text())
+    return connection
+
+
+def source_of(document: Document) -> str:
+    """What stands behind `from` for a dataset: its table, or its query."""
+    data = document.data
+    if "sql" in data:
+        return f"(\n{data['sql'].strip()}\n) as virtual_table"
+    return f"marts.{quoted(data['table'])}"
+
+
+def types_of(document: Document, assets: Assets) -> dict[str, str]:
+    """Type of each column of a dataset, calculated ones among them.
+
+    Raises EltError naming file, line and column when one does not exist or its SQL does not bind.
+    """
+    connection = empty_warehouse()
+    try:
+        described = connection.execute(f"describe select * from {source_of(document)}").fetchall()
+    except duckdb.Error as error:
+        field = "sql" if "sql" in document.data else "table"
+        raise document.error((field,), f"{field}: {reason(error)}", "see docs/data-dictionary.md") from None
+    found = {row[0]: row[1] for row in described}
+    wanted: dict[str, str] = {}
+    for column, given in document.data["columns"].items():
+        expression = (given or {}).get("sql")
+        if expression is None and column not in found:
+            raise document.error(
+                ("columns", column), f"columns: there is no column {column}", "see docs/data-dictionary.md"
+            )
+        wanted[column] = (
+            found[column] if expression is None else bound(document, ("columns", column, "sql"), expression)
+        )
+    return wanted
+
+
+def bound(
+    document: Document, at: At, expression: str, *, over: Document | None = None, where: str = "true"
+) -> str:
+    """The type of an SQL expression over a dataset (the document itself, or `over`), of the rows for which `where` holds.
+
+    Raises EltError, naming its place in the document, when it does not bind.
+    """
+    query = f"select {expression} as expression from {source_of(over or document)} where {where}"
+    try:
+        described = empty_warehouse().execute(f"describe {query}").fetchall()
+    except duckdb.Error as error:
+        place = ".".join(map(str, at))
+        raise document.error(at, f"{place}: {reason(error)}", "mend the expression") from None
+    return described[0][1]
+
+
+def reason(error: Exception) -> str:
+    """DuckDB's complaint in one line."""
+    return str(error).strip().splitlines()[0]

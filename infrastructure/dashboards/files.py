@@ -1,0 +1,58 @@
+"""The files of `infrastructure/preset`, read: databases, datasets, charts, dashboards and what they share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from airbyte_config.documents import Document, read
+from dashboards import FOLDER
+from elt.errors import EltError
+
+WAREHOUSE = "AdventureWorks"  # the name of the one database that has a file per place
+KINDS = ("databases", "datasets", "charts", "dashboards")
+
+
+@dataclass(frozen=True)
+class Assets:
+    """Every file by name (its stem), and `style.yaml`: colours, and the parameters that charts of a type share."""
+
+    folder: Path
+    style: Document
+    databases: dict[str, Document]
+    datasets: dict[str, Document]
+    charts: dict[str, Document]
+    dashboards: dict[str, Document]
+
+    def every_chart(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        """(file, title, definition) of each chart."""
+        for name, document in self.charts.items():
+            for title, definition in document.data.items():
+                yield name, title, definition
+
+
+def load(warehouse: str, folder: Path = FOLDER) -> Assets:
+    """Read the folder. Of the databases with one name, the file named by `warehouse` (`DASHBOARDS_WAREHOUSE`) counts.
+
+    Raises EltError naming file and line when a file is no YAML mapping.
+    """
+    kinds = {
+        kind: {path.stem: read(path) for path in sorted((folder / kind).glob("*.yaml"))} for kind in KINDS
+    }
+    places = [name for name, doc in kinds["databases"].items() if doc.data.get("name") == WAREHOUSE]
+    if warehouse not in places:
+        raise EltError(
+            f"DASHBOARDS_WAREHOUSE={warehouse}: there is no such file in {folder / 'databases'}",
+            f"choose from {', '.join(places)}",
+        )
+    for name in places:
+        if name != warehouse:
+            del kinds["databases"][name]
+    return Assets(folder, read(folder / "style.yaml"), **kinds)
+
+
+def charts_of(assets: Assets, dashboard: str) -> int:
+    """How many charts a dashboard shows."""
+    return sum("chart" in item for row in assets.dashboards[dashboard].data["rows"] for item in row["items"])

@@ -1,0 +1,309 @@
+"""From the files to Superset's own form: what its import API takes, one mapping per database, dataset, chart and
+dashboard, each with a uuid that follows from its name.
+
+The files say what a person decides. What Superset wants besides (positions in a tree, flags of columns, the SQL of a
+metric, the parameters that all charts of a type share) is added here, and taken away again by `dashboards.pull`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID, uuid5
+
+from airbyte_config.documents import Document
+from airbyte_config.references import resolve
+from dashboards import DETAILS, OWNER
+from dashboards.contracts import types_of
+from dashboards.files import Assets, load
+from dashboards.semantic import metrics
+from elt.settings import Settings
+
+NAMESPACE = UUID("6f0b8f3e-54d1-5a0c-9a3b-2c3f0f6f8b11")
+VERSION = "1.0.0"
+TEMPORAL = ("DATE", "TIMESTAMP")
+SCOPE = {"rootPath": ["ROOT_ID"], "excluded": []}
+
+Rendered = dict[str, dict[str, Any]]  # file in the bundle → content
+
+
+def uuid_of(kind: str, name: str) -> str:
+    """The same name has the same uuid, in every workspace."""
+    return str(uuid5(NAMESPACE, f"{kind}/{name}"))
+
+
+def slug(text: str) -> str:
+    """A title as part of a file name."""
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+
+
+def rendered(settings: Settings, assets: Assets | None = None) -> Rendered:
+    """Everything that the files define. Raises EltError, naming file and line, when something in them is wrong."""
+    from dashboards.check import check
+
+    assets = assets or load(settings.dashboards_warehouse)
+    check(assets)
+    found: Rendered = {}
+    for name, document in assets.databases.items():
+        found[f"databases/{slug(document.data['name'])}.yaml"] = database(name, document, settings)
+    for name, document in assets.datasets.items():
+        found[f"datasets/{name}.yaml"] = dataset(name, document, assets)
+    for file, title, definition in assets.every_chart():
+        found[f"charts/{file}_{slug(title)}.yaml"] = chart(file, title, definition, assets)
+    for name, document in assets.dashboards.items():
+        found[f"dashboards/{name}.yaml"] = dashboard(name, document, assets)
+    return found
+
+
+# ------------------------------------------------------------------------------------------------ databases
+
+
+def database(name: str, document: Document, settings: Settings) -> dict[str, Any]:
+    """A connection. Its secrets are references in the file; they are resolved here, on the way to Superset."""
+    data, _ = resolve(document, document.data, (), settings)
+    extra = {
+        "allows_virtual_table_explore": True,
+        "engine_params": {"connect_args": data.get("connect_args", {})},
+        "metadata_params": {},
+        "schemas_allowed_for_file_upload": [],
+    }
+    content = {
+        "database_name": data["name"],
+        "sqlalchemy_uri": _uri(data["uri"]),
+        "cache_timeout": data.get("cache_timeout", 0),
+        "expose_in_sqllab": data.get("expose_in_sqllab", True),
+        "allow_run_async": False,
+        "allow_ctas": False,
+        "allow_cvas": False,
+        "allow_dml": False,
+        "allow_csv_upload": False,
+        "extra": extra,
+        "uuid": uuid_of("database", data["name"]),
+        "version": VERSION,
+    }
+    if "encrypted" in data:
+        content["encrypted_extra"] = json.dumps(data["encrypted"])
+    return content
+
+
+def _uri(parts: dict[str, Any]) -> str:
+    login = f"{quote(parts['username'], safe='')}@" if "username" in parts else ""
+    query = "&".join(f"{key}={quote(str(value), safe='')}" for key, value in parts.get("query", {}).items())
+    return f"{parts['driver']}://{login}{parts.get('host', '')}/{parts['database']}" + (
+        f"?{query}" if query else ""
+    )
+
+
+# ------------------------------------------------------------------------------------------------ datasets
+
+
+def dataset(name: str, document: Document, assets: Assets) -> dict[str, Any]:
+    """A table of the marts, or a query over them, with the columns and metrics that charts may use."""
+    data = document.data
+    base = assets.databases[database_of(data, assets)].data
+    described = types_of(document, assets)
+    columns = []
+    for column, given in data["columns"].items():
+        given = given or {}
+        kind = described[column]
+        columns.append(
+            {
+                "column_name": column,
+                "verbose_name": given.get("label"),
+                "description": given.get("description"),
+                "expression": given.get("sql"),
+                "type": kind,
+                "is_dttm": kind.startswith(TEMPORAL),
+                "is_active": True,
+                "groupby": True,
+                "filterable": True,
+            }
+        )
+    return {
+        "table_name": data.get("table", name),
+        "schema": data.get("schema", "main" if data.get("database") else "marts"),
+        "catalog": base["catalog"],
+        "sql": data["sql"].strip() if "sql" in data else None,
+        "main_dttm_col": data.get("time"),
+        "description": data["description"].strip(),
+        "filter_select_enabled": True,
+        "extra": {"certification": {"certified_by": OWNER, "details": DETAILS}},
+        "columns": columns,
+        "metrics": [metric(key, given or {}) for key, given in data.get("metrics", {}).items()],
+        "uuid": uuid_of("dataset", name),
+        "database_uuid": uuid_of("database", base["name"]),
+        "version": VERSION,
+    }
+
+
+def database_of(data: dict[str, Any], assets: Assets) -> str:
+    """The file of a dataset's database: the warehouse, unless it names another."""
+    from dashboards.files import WAREHOUSE
+
+    wanted = data.get("database", WAREHOUSE)
+    return next(key for key, document in assets.databases.items() if document.data["name"] == wanted)
+
+
+def metric(name: str, given: dict[str, Any]) -> dict[str, Any]:
+    """A metric by its name in the semantic layer; or, with `sql`, one of the dataset's own."""
+    shared = None if "sql" in given else metrics()[name]
+    return {
+        "metric_name": name,
+        "verbose_name": given.get("label", shared.label if shared else None),
+        "metric_type": None,
+        "expression": given["sql"].strip() if shared is None else shared.sql,
+        "description": given.get("description", shared.description if shared else None),
+        "d3format": given.get("format"),
+    }
+
+
+# ------------------------------------------------------------------------------------------------ charts
+
+
+def chart(file: str, title: str, definition: dict[str, Any], assets: Assets) -> dict[str, Any]:
+    """A chart: the parameters of its type from `style.yaml`, and over them its own."""
+    viz = definition["viz"]
+    shared = assets.style.data["charts"].get(viz, {})
+    params = {"viz_type": viz, **assets.style.data["charts"]["all"], **shared, **definition["params"]}
+    time = assets.datasets[definition["dataset"]].data.get("time")
+    filters = [_time_filter(time)] if time else []
+    params["adhoc_filters"] = filters + [_condition(text) for text in definition.get("where", [])]
+    return {
+        "slice_name": definition.get("title", title),
+        "description": definition.get("description"),
+        "certified_by": OWNER,
+        "certification_details": DETAILS,
+        "viz_type": viz,
+        "params": params,
+        "cache_timeout": None,
+        "uuid": chart_uuid(file, title, definition),
+        "dataset_uuid": uuid_of("dataset", definition["dataset"]),
+        "version": VERSION,
+    }
+
+
+def chart_uuid(file: str, title: str, definition: dict[str, Any]) -> str:
+    """A chart's uuid: of its place in the files, unless it was made in a browser and brought its own."""
+    return definition.get("uuid") or uuid_of("chart", f"{file}/{title}")
+
+
+def _time_filter(column: str) -> dict[str, Any]:
+    """What lets the dashboard's period reach the chart."""
+    return {
+        "clause": "WHERE",
+        "expressionType": "SIMPLE",
+        "operator": "TEMPORAL_RANGE",
+        "subject": column,
+        "comparator": "No filter",
+    }
+
+
+def _condition(given: str | dict[str, Any]) -> dict[str, Any]:
+    """A condition in SQL; or one as Superset has it, of a chart that was made in a browser."""
+    if isinstance(given, dict):
+        return given
+    return {"clause": "WHERE", "expressionType": "SQL", "sqlExpression": given}
+
+
+# ------------------------------------------------------------------------------------------------ dashboards
+
+
+def dashboard(name: str, document: Document, assets: Assets) -> dict[str, Any]:
+    """A dashboard: its rows of charts, its filters, and the colours that are the same on all of them."""
+    data = document.data
+    return {
+        "dashboard_title": data["title"],
+        "description": data["description"].strip(),
+        "css": assets.style.data["css"].strip(),
+        "slug": name.replace("_", "-"),
+        "certified_by": OWNER,
+        "certification_details": DETAILS,
+        "published": True,
+        "uuid": uuid_of("dashboard", name),
+        "position": data.get("position") or position(data["title"], data["rows"], assets),
+        "metadata": {
+            "native_filter_configuration": data.get("native_filters")
+            or [native_filter(each) for each in data.get("filters", [])],
+            "cross_filters_enabled": True,
+            "color_scheme": data.get("color_scheme", assets.style.data["color_scheme"]),
+            "label_colors": assets.style.data["colors"],
+            "shared_label_colors": sorted(assets.style.data["colors"]),
+            "refresh_frequency": data.get("refresh_seconds", 0),
+            "timed_refresh_immune_slices": [],
+            "expanded_slices": {},
+        },
+        "version": VERSION,
+    }
+
+
+def position(title: str, rows: list[dict[str, Any]], assets: Assets) -> dict[str, Any]:
+    """Superset's tree of a grid of twelve columns. A row holds charts (`file/title: width`) or text (`text: …`)."""
+    charts = {f"{each[0]}/{each[1]}": chart_uuid(*each) for each in assets.every_chart()}
+    children: list[str] = []
+    tree: dict[str, Any] = {
+        "DASHBOARD_VERSION_KEY": "v2",
+        "ROOT_ID": {"id": "ROOT_ID", "type": "ROOT", "children": ["GRID_ID"]},
+        "GRID_ID": {"id": "GRID_ID", "type": "GRID", "parents": ["ROOT_ID"], "children": children},
+        "HEADER_ID": {"id": "HEADER_ID", "type": "HEADER", "meta": {"text": title}},
+    }
+    for number, row in enumerate(rows, 1):
+        key = f"ROW-{number}"
+        children.append(key)
+        tree[key] = {
+            "id": key,
+            "type": "ROW",
+            "parents": ["ROOT_ID", "GRID_ID"],
+            "meta": {"background": "BACKGROUND_TRANSPARENT"},
+            "children": [],
+        }
+        for place, item in enumerate(row["items"], 1):
+            kind = "MARKDOWN" if "text" in item else "CHART"
+            own = f"{kind}-{number}-{place}"
+            meta: dict[str, Any] = {"width": item["width"], "height": row["height"]}
+            if kind == "MARKDOWN":
+                meta["code"] = item["text"].strip()
+            else:
+                meta["sliceName"] = item["chart"].partition("/")[2]
+                meta |= {"uuid": charts[item["chart"]], "chartId": number * 100 + place}
+                if "title" in item:
+                    meta["sliceNameOverride"] = item["title"]
+            tree[key]["children"].append(own)
+            tree[own] = {
+                "id": own,
+                "type": kind,
+                "parents": ["ROOT_ID", "GRID_ID", key],
+                "meta": meta,
+                "children": [],
+            }
+    return tree
+
+
+def native_filter(given: dict[str, Any]) -> dict[str, Any]:
+    """A filter of the bar on the left: a period, or values of a column."""
+    content = {
+        "id": f"NATIVE_FILTER-{slug(given['name'])}",
+        "name": given["name"],
+        "description": given.get("description", ""),
+        "type": "NATIVE_FILTER",
+        "scope": SCOPE,
+        "cascadeParentIds": [f"NATIVE_FILTER-{slug(name)}" for name in given.get("within", [])],
+        "defaultDataMask": {"extraFormData": {}, "filterState": {}, "ownState": {}},
+    }
+    if given["type"] == "time":
+        return content | {"filterType": "filter_time", "targets": [{}], "controlValues": {}}
+    return content | {
+        "filterType": "filter_select",
+        "targets": [
+            {"column": {"name": given["column"]}, "datasetUuid": uuid_of("dataset", given["dataset"])}
+        ],
+        "controlValues": {
+            "enableEmptyFilter": False,
+            "multiSelect": True,
+            "searchAllOptions": False,
+            "inverseSelection": False,
+            "defaultToFirstItem": False,
+            "sortAscending": True,
+        },
+    }

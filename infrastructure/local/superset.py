@@ -1,0 +1,214 @@
+"""Superset on one machine: its environment, its database, users and dashboards, and its server.
+
+Superset needs other versions than everything else here, so it lives in `.venv-superset`, made by uv from
+`infrastructure/superset/uv.lock` when it is first needed. What is done inside it (migrating, importing) is in
+`infrastructure/superset/prepare.py`; this module starts that, and the server, with their environment.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+from filelock import FileLock
+
+from elt.errors import EltError
+from elt.settings import ROOT, Settings
+from elt.settings import settings as this_process
+
+PROJECT = ROOT / "infrastructure" / "superset"
+ENVIRONMENT = ROOT / ".venv-superset"
+WORKERS = 2
+
+
+def installed() -> bool:
+    """Whether the environment is there, and as the lock says."""
+    try:
+        return (ENVIRONMENT / "locked").read_text() == _lock_digest()
+    except OSError:
+        return False
+
+
+def install() -> bool:
+    """Make or renew Superset's environment. True if there was work; it takes about a minute, once.
+
+    Raises EltError when uv can't: no network, no Python that Superset runs on.
+    """
+    if installed():
+        return False
+    with FileLock(ROOT / ".venv-superset.lock"):
+        if installed():  # by another process, meanwhile
+            return False
+        print("making Superset's environment .venv-superset (about a gigabyte, once) …", flush=True)
+        uv = shutil.which("uv", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+        command = [uv or str(ROOT / ".uv" / "uv"), "sync", "--locked", "--quiet", "--no-progress"]
+        # the Python of our own environment if Superset runs on it, else the one that uv finds
+        ours = sys.version_info[:2] in ((3, 11), (3, 12))
+        command += ["--compile-bytecode", "--python", sys.executable if ours else "3.12"]
+        environ = os.environ | {
+            "UV_PROJECT_ENVIRONMENT": str(ENVIRONMENT),
+            "UV_PYTHON_DOWNLOADS": "never",
+            "UV_SYSTEM_CERTS": "1",
+        }
+        environ.pop("VIRTUAL_ENV", None)
+        try:
+            done = subprocess.run(command, cwd=PROJECT, env=environ, capture_output=True, text=True)
+        except OSError as error:
+            raise EltError(f"Superset's environment can't be made: {error}", "make setup") from None
+        if done.returncode:
+            reason = next((line for line in done.stderr.splitlines() if line.strip()), "uv said nothing")
+            raise EltError(
+                f"Superset's environment can't be made: {reason.strip()}",
+                "Superset runs on Python 3.11 and 3.12: install one; and check that the package index answers",
+            )
+        (ENVIRONMENT / "locked").write_text(_lock_digest())
+    return True
+
+
+def _lock_digest() -> str:
+    return hashlib.sha256((PROJECT / "uv.lock").read_bytes()).hexdigest()
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """All variables of Superset's processes, to be laid over the present environment. Holds secrets: never print it."""
+    password = quote(settings.superset_database_password.get_secret_value(), safe="")
+    home = settings.home / "superset"
+    return {
+        "SUPERSET_CONFIG_PATH": str(PROJECT / "superset_config.py"),
+        "SUPERSET_HOME": str(home),
+        "SUPERSET_SECRET_KEY": settings.superset_secret_key.get_secret_value(),
+        "SUPERSET_DATABASE_URI": (
+            f"postgresql+psycopg2://superset:{password}@127.0.0.1:{settings.metadata_port}/superset"
+        ),
+        "SUPERSET_ADMIN_USER": settings.superset_admin_user,
+        "SUPERSET_ADMIN_PASSWORD": settings.superset_admin_password.get_secret_value(),
+        "SUPERSET_ANALYST_USER": settings.superset_analyst_user,
+        "SUPERSET_ANALYST_PASSWORD": settings.superset_analyst_password.get_secret_value(),
+        "FLASK_APP": "superset.app:create_app()",
+        "PYTHONWARNINGS": "ignore",
+        "MALLOC_ARENA_MAX": "2",
+        "SCARF_ANALYTICS": "false",
+        "SCARF_NO_ANALYTICS": "true",
+        "DO_NOT_TRACK": "1",
+        "TZ": "UTC",
+    }
+
+
+def prepare(settings: Settings) -> bool:
+    """Make the environment, bring the metadata database to its version, set users and roles, and import the dashboards
+    of `infrastructure/preset`. True if there was work.
+
+    Idempotent; when nothing has changed since the last time it costs milliseconds. Dashboards that somebody changed in
+    the browser are left alone until the files change.
+    """
+    from dashboards.bundle import zipped
+    from dashboards.render import rendered
+    from orchestration import monitoring
+
+    install()
+    home = settings.home / "superset"
+    home.mkdir(parents=True, exist_ok=True)
+    settings.logs_dir.mkdir(parents=True, exist_ok=True)
+    monitoring.prepare(
+        settings
+    )  # before the first run there is nothing in it: an empty dashboard, not a broken one
+    bundle = zipped(rendered(settings))
+    marker = home / "prepared"
+    if marker.exists() and marker.read_text() == _fingerprint(settings, bundle):
+        return False
+    log = settings.logs_dir / "superset-prepare.log"
+    with tempfile.NamedTemporaryFile(suffix=".zip") as file, log.open("w") as output:
+        file.write(bundle)
+        file.flush()
+        done = subprocess.run(
+            [ENVIRONMENT / "bin" / "python", PROJECT / "prepare.py", file.name],
+            cwd=home,
+            env=os.environ | environment(settings),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    if done.returncode:
+        raise EltError("Superset could not prepare its database", f"the reason is at the end of {log}")
+    draft = marker.with_suffix(".new")
+    draft.touch(mode=0o600)
+    draft.write_text(_fingerprint(settings, bundle))
+    draft.replace(marker)
+    return True
+
+
+def _fingerprint(settings: Settings, bundle: bytes) -> str:
+    """What a prepared database looks like: versions installed, migrations applied, users, the files imported."""
+    try:
+        with psycopg.connect(
+            host="127.0.0.1",
+            port=settings.metadata_port,
+            dbname="superset",
+            user="superset",
+            password=settings.superset_database_password.get_secret_value(),
+            connect_timeout=5,
+        ) as connection:
+            try:
+                found = connection.execute(
+                    """
+                    select (select string_agg(version_num, ',') from alembic_version),
+                           (select string_agg(password, ',' order by username) from ab_user),
+                           (select system_identifier from pg_control_system())
+                    """
+                ).fetchone()
+            except psycopg.errors.UndefinedTable:
+                found = None
+    except psycopg.OperationalError as error:
+        raise EltError(
+            f"the metadata PostgreSQL does not answer on 127.0.0.1:{settings.metadata_port}: "
+            f"{str(error).strip().splitlines()[-1]}",
+            "`elt up postgres`, and see `elt logs postgres`",
+        ) from None
+    # changed passwords have to reach the database; they are stored nowhere but in this digest
+    passwords = [
+        hmac.new(
+            settings.superset_secret_key.get_secret_value().encode(), f"{user}:{word}".encode(), "sha256"
+        )
+        for user, word in (
+            (settings.superset_admin_user, settings.superset_admin_password.get_secret_value()),
+            (settings.superset_analyst_user, settings.superset_analyst_password.get_secret_value()),
+        )
+    ]
+    parts = [
+        _lock_digest(),
+        *(
+            hashlib.sha256((PROJECT / name).read_bytes()).hexdigest()
+            for name in ("prepare.py", "superset_config.py")
+        ),
+        hashlib.sha256(bundle).hexdigest(),
+        *(digest.hexdigest() for digest in passwords),
+        found,
+    ]
+    return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()
+
+
+def serve(settings: Settings) -> None:
+    """Become the server: one master that loads Superset once, and workers that share its memory."""
+    command = [
+        str(ENVIRONMENT / "bin" / "gunicorn"),
+        *("--config", str(PROJECT / "gunicorn_config.py")),
+        *("--bind", f"127.0.0.1:{settings.superset_port}"),
+        *("--workers", str(WORKERS)),
+        "superset.app:create_app()",
+    ]
+    home = settings.home / "superset"
+    home.mkdir(parents=True, exist_ok=True)
+    os.chdir(home)
+    os.execve(command[0], command, os.environ | environment(settings))
+
+
+if __name__ == "__main__":
+    serve(this_process())

@@ -1,0 +1,70 @@
+"""Superset's configuration on one machine. What differs from stack to stack comes through the environment
+(`local.superset.environment`); it runs in Superset's own environment, so nothing of ours is imported here.
+"""
+
+import os
+
+from superset.stats_logger import DummyStatsLogger
+
+SECRET_KEY = os.environ["SUPERSET_SECRET_KEY"]
+SQLALCHEMY_DATABASE_URI = os.environ["SUPERSET_DATABASE_URI"]
+STATS_LOGGER = DummyStatsLogger()
+
+# A login for everything: an anonymous visitor has no rights at all. The analyst's role is made by prepare.py.
+AUTH_ROLE_PUBLIC = "Public"
+PUBLIC_ROLE_LIKE = None
+RATELIMIT_ENABLED = True  # of logins: five a second
+RATELIMIT_STORAGE_URI = "memory://"
+RATELIMIT_APPLICATION = "1000 per second"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+FAB_API_SWAGGER_UI = False
+
+# A browser loads nothing from elsewhere and tells nobody anything: no fonts, tiles, avatars or telemetry pixels.
+CONTENT_SECURITY_POLICY_WARNING = False
+TALISMAN_ENABLED = True
+TALISMAN_CONFIG = {
+    "content_security_policy": {
+        "default-src": ["'self'"],
+        "base-uri": ["'self'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'self'"],
+        "object-src": "'none'",
+        "img-src": ["'self'", "blob:", "data:"],
+        "worker-src": ["'self'", "blob:"],
+        "connect-src": ["'self'"],
+        "style-src": ["'self'", "'unsafe-inline'"],
+        "font-src": ["'self'"],
+        "script-src": ["'self'", "'strict-dynamic'"],
+    },
+    "content_security_policy_nonce_in": ["script-src"],
+    "force_https": False,  # it listens on 127.0.0.1 only
+    "session_cookie_secure": False,
+}
+THEME_FONT_URL_ALLOWED_DOMAINS: list[str] = []
+
+# Nothing is cached but what a browser session needs: a dashboard shows what was published last.
+CACHE_CONFIG = {"CACHE_TYPE": "NullCache"}
+DATA_CACHE_CONFIG = {"CACHE_TYPE": "NullCache"}
+_IN_METADATA = {
+    "CACHE_TYPE": "SupersetMetastoreCache",
+    "CACHE_DEFAULT_TIMEOUT": 7 * 24 * 3600,
+    "REFRESH_TIMEOUT_ON_RETRIEVAL": True,
+    "CODEC": "JSON",
+}
+FILTER_STATE_CACHE_CONFIG = {**_IN_METADATA, "CACHE_KEY_PREFIX": "filters"}
+EXPLORE_FORM_DATA_CACHE_CONFIG = {**_IN_METADATA, "CACHE_KEY_PREFIX": "explore"}
+
+APP_NAME = "AdventureWorks"
+FEATURE_FLAGS = {
+    "DASHBOARD_VIRTUALIZATION": False,  # charts below the fold load at once: they are there when one scrolls
+    "DRILL_BY": True,
+    "DRILL_TO_DETAIL": True,
+    "ENABLE_TEMPLATE_PROCESSING": False,
+    "ALERT_REPORTS": False,  # they need Celery and a browser beside Superset: see infrastructure/preset/README.md
+}
+SQL_MAX_ROW = 100_000
+SUPERSET_WEBSERVER_TIMEOUT = 60
+# the assets name a DuckDB file; Superset would else refuse every database that is a file
+PREVENT_UNSAFE_DB_CONNECTIONS = True
+LOG_LEVEL = "WARNING"
