@@ -102,3 +102,44 @@ def test_the_recorded_specification_is_what_the_connector_answers(elt, tmp_path:
     assert set(json.loads((FAKER / "spec.json").read_text())["connectionSpecification"]["properties"]) == {
         "count", "seed", "records_per_slice", "always_updated", "parallelism",
     }  # fmt: skip
+
+
+OWN = """
+[project]
+name = "source-own"
+version = "1.0.0"
+requires-python = ">=3.11"
+
+[project.scripts]
+source-own = "source_own:main"
+
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+
+[tool.elt.connector]
+type = "own"
+name = "Own"
+definition-id = "0d6f3f39-6f0b-4a55-8a3a-2f0f6f3c5f11"
+command = ["source-own"]
+"""
+OWN_CODE = """
+import json
+
+def main():
+    fields = {"FIELD": {"type": "string", "airbyte_secret": True}}
+    print(json.dumps({"type": "SPEC", "spec": {"connectionSpecification": {"properties": fields}}}))
+"""
+
+
+def test_a_project_of_our_own_is_a_connector_whose_code_counts_at_once(elt, tmp_path: Path) -> None:
+    folder = tmp_path / "connectors" / "source-own"
+    (folder / "source_own").mkdir(parents=True)
+    (folder / "pyproject.toml").write_text(OWN)
+    for field in ("key", "token"):  # the second time the environment is there already
+        (folder / "source_own" / "__init__.py").write_text(OWN_CODE.replace("FIELD", field))
+        said(elt("lock", "own"))
+        assert list(
+            json.loads((folder / "spec.json").read_text())["connectionSpecification"]["properties"]
+        ) == [field]
+    assert len(list((tmp_path / "home" / "connectors").glob("own-*/whole"))) == 1
