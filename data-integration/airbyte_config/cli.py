@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -13,6 +13,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from airbyte_config.documents import DIRECTORY
+
+if TYPE_CHECKING:
+    from airbyte_config.plan import Change, Plan
 
 PLAIN_WIDTH = 1000
 STATUSES = ("pending", "running", "incomplete", "failed", "succeeded", "cancelled")
@@ -40,17 +43,126 @@ def airbyte() -> None:
     """Connections as code, and their jobs. What Airbyte should hold stands in data-integration/connections."""
 
 
-@airbyte.command("apply")
-@click.option("--dry-run", is_flag=True, help="Only say what would change.")
-@click.option(
+prune_option = click.option("--prune", is_flag=True, help="Delete what Airbyte holds and no file defines.")
+resend_option = click.option(
     "--resend-secrets", is_flag=True, help="Send every secret again, even one that is known to be there."
 )
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object instead of lines.")
+
+
+@airbyte.command("plan")
+@prune_option
+@resend_option
+@json_option
 @directory_option
-def apply_command(dry_run: bool, resend_secrets: bool, directory: Path) -> None:
-    """Create or update sources, destination and connections, by name; a second time changes nothing."""
+def plan_command(prune: bool, resend_secrets: bool, as_json: bool, directory: Path) -> None:
+    """What `apply` would change, field by field; changes nothing.
+
+    Streams, cursors, keys and columns are looked for in the source. `!` marks what is to be read before.
+    """
+    from airbyte_config.definitions import load
+    from airbyte_config.plan import make_plan
+    from airbyte_config.server import Server
+    from elt.settings import settings
+
+    server = Server(settings())
+    plan = make_plan(load(directory), server, settings(), prune=prune, resend_secrets=resend_secrets)
+    if as_json:
+        click.echo(json.dumps(plan.as_dict(), indent=2, ensure_ascii=False))
+        return
+    show_changes(plan)
+    for one in plan.unknown:
+        click.echo(f"  {one.kind} {one.name}: no file defines it; it stays, unless you --prune")
+    click.echo(f"plan: {plan.summary()}")
+
+
+def show_changes(plan: Plan) -> None:
+    """The diff and the notes, in color on a terminal."""
+    colors = {"+": "green", "~": "yellow", "-": "red", "!": "magenta"}
+    for change in plan.pending:
+        for line in change.lines():
+            click.secho(line, fg=colors.get(line.lstrip()[:1]))
+    for note in plan.notes:
+        click.echo(note)
+
+
+@airbyte.command("apply")
+@prune_option
+@click.option("--yes", is_flag=True, help="With --prune: also connections that have loaded data, unasked.")
+@resend_option
+@directory_option
+def apply_command(prune: bool, yes: bool, resend_secrets: bool, directory: Path) -> None:
+    """Create or update sources, destinations and connections, by name; a second time changes nothing.
+
+    See it first with `elt airbyte plan`.
+    """
     from airbyte_config.apply import apply
 
-    apply(directory, dry_run=dry_run, resend_secrets=resend_secrets, report=click.echo)
+    def confirmed(losing: list[Change]) -> bool:
+        if yes or not sys.stdin.isatty():
+            return yes
+        for change in losing:
+            click.echo("\n".join(change.lines()))
+        return click.confirm("Delete them?")
+
+    apply(directory, prune=prune, confirm=confirmed, resend_secrets=resend_secrets, report=click.echo)
+
+
+@airbyte.command("drift")
+@click.option("--ignore-unknown", is_flag=True, help="What no file defines is no drift.")
+@json_option
+@directory_option
+def drift_command(ignore_unknown: bool, as_json: bool, directory: Path) -> None:
+    """Does Airbyte still hold what the files say? Exit code 0: yes; 1: it does not; 2: it can't be told.
+
+    Needs no secret of the files. Secrets are compared by fingerprint, where they were sent from this ELT_HOME.
+    """
+    from airbyte_config.definitions import load
+    from airbyte_config.plan import make_plan
+    from airbyte_config.server import Server
+    from elt.settings import settings
+
+    definitions = load(directory, need_secrets=False)
+    plan = make_plan(definitions, Server(settings()), settings(), only_compare=True)
+    unknown = () if ignore_unknown else plan.unknown
+    if as_json:
+        click.echo(json.dumps(plan.as_dict() | {"drift": bool(plan.pending or unknown)}, indent=2))
+    else:
+        show_changes(plan)
+        for one in unknown:
+            click.echo(f"  {one.kind} {one.name}: no file defines it")
+        count = len(plan.pending) + len(unknown)
+        click.echo(
+            f"drift: {count} resources differ" if count else "no drift: Airbyte holds what the files say"
+        )
+    if plan.pending or unknown:
+        raise click.exceptions.Exit(1)
+
+
+@airbyte.command("export")
+@click.option(
+    "--to",
+    "directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="The folder to write to; made when it is not there.",
+)
+@click.option("--connection", "only", help="Only this connection, its source and its destination.")
+@click.option("--force", is_flag=True, help="Overwrite files that are there.")
+def export_command(directory: Path, only: str | None, force: bool) -> None:
+    """Write what Airbyte holds as files like those of data-integration/connections.
+
+    Secrets become references to variables of the environment; the variables to set are named at the end.
+    """
+    from airbyte_config.export import export
+
+    exported = export(directory, only=only, force=force)
+    for path in exported.files:
+        click.echo(path)
+    for note in exported.notes:
+        click.echo(f"! {note}")
+    if exported.variables:
+        click.echo(f"set before you apply: {', '.join(exported.variables)}")
 
 
 @airbyte.command("verify")

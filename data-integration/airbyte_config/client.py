@@ -117,13 +117,34 @@ def remedy(status: int) -> str:
     return "correct the file or the settings that it refers to"
 
 
+def answer(call: Callable[[], Any]) -> Any:
+    """What Airbyte answered to a call of the SDK that is about a source or a destination, as it sent it.
+
+    The SDK's models are a list of Airbyte's own connectors: an answer about any other one fits none of them, though it
+    is right. Raises what the SDK raises for anything that is not an answer about connectors at all.
+    """
+    try:
+        return call().raw_response.json()
+    except ResponseValidationError as error:
+        try:
+            sent = error.raw_response.json()
+        except ValueError:
+            raise error from None
+        items = sent.get("data", [sent]) if isinstance(sent, dict) else []
+        if not all(isinstance(item, dict) and "configuration" in item for item in items):
+            raise
+        return sent
+
+
 def pages(call: Callable[[int, int], Any]) -> Iterator[dict[str, Any]]:
-    """All items of a listing, as Airbyte sent them; `call(limit, offset)` asks for one page."""
+    """All items of a listing, as Airbyte sent them; `call(limit, offset)` asks for one page and returns its JSON."""
     offset = 0
     while True:
-        items = call(PAGE, offset).raw_response.json().get("data", [])
+        listing = call(PAGE, offset)
+        items = listing.get("data", [])
         yield from items
-        if len(items) < PAGE:
+        # a server may give less at once than it was asked for
+        if not items or (len(items) < PAGE and not listing.get("next")):
             return
         offset += len(items)
 
@@ -139,7 +160,7 @@ def workspace(api: AirbyteAPI, settings: Settings | None = None) -> str:
             pages(
                 lambda limit, offset: api.workspaces.list_workspaces(
                     request=requests.ListWorkspacesRequest(limit=limit, offset=offset)
-                )
+                ).raw_response.json()
             )
         )
     for item in found:
@@ -173,7 +194,7 @@ def connections(api: AirbyteAPI, workspace_id: str, settings: Settings | None = 
                     request=requests.ListConnectionsRequest(
                         workspace_ids=[workspace_id], limit=limit, offset=offset
                     )
-                )
+                ).raw_response.json()
             )
         )
 

@@ -16,10 +16,11 @@ from elt.errors import EltError
 from elt.settings import Settings
 from elt.settings import settings as current_settings
 
-# Airbyte's own names: what reads by a cursor, what keeps one row per key
+# Airbyte's own names: what reads by a cursor, what adds to the rows that are there, what keeps one row per key
 INCREMENTAL = frozenset(
     {"incremental_append", "incremental_deduped_history", "incremental_update", "incremental_soft_delete"}
 )
+APPENDING = frozenset({"full_refresh_append", "incremental_append"})
 DEDUPLICATED = frozenset(
     {
         "incremental_deduped_history",
@@ -39,33 +40,58 @@ class _Strict(BaseModel):
 
 
 class ActorFile(_Strict):
-    """A source or a destination."""
+    """A source or a destination; `definition_id` names a connector that has no type of its own in Airbyte."""
 
     name: str = Field(min_length=1)
+    definition_id: str | None = None
     configuration: dict[str, Any]
 
 
 class Schedule(_Strict):
-    schedule_type: models.ScheduleTypeEnum = models.ScheduleTypeEnum.MANUAL
+    """`basic` can only be read: Airbyte's API does not set it."""
+
+    schedule_type: models.ScheduleTypeWithBasicEnum = models.ScheduleTypeWithBasicEnum.MANUAL
     cron_expression: str | None = None
+    basic_timing: str | None = None
+
+
+class Tag(_Strict):
+    name: str = Field(min_length=1)
+    color: str = Field(min_length=1)
+
+
+FieldPath = str | tuple[str, ...]  # a column, or the way to a field inside of one
+
+
+def path_of(field: FieldPath) -> list[str]:
+    """As Airbyte writes it."""
+    return [field] if isinstance(field, str) else list(field)
 
 
 class StreamDefaults(_Strict):
     sync_mode: models.ConnectionSyncModeEnum | None = None
-    cursor_field: str | None = None
+    cursor_field: FieldPath | None = None
 
 
 class Stream(StreamDefaults):
     """One table on its way; an empty `selected_fields` means all columns."""
 
     name: str = Field(min_length=1)
-    namespace: str = Field(min_length=1)
-    primary_key: list[str] = []
-    selected_fields: list[str] = []
+    namespace: str | None = None
+    primary_key: list[FieldPath] = []
+    selected_fields: list[FieldPath] = []
+    mappers: list[dict[str, Any]] = []
+    include_files: bool = False
+    destination_object_name: str | None = None
 
     @property
     def label(self) -> str:
-        return f"{self.namespace}.{self.name}"
+        return label_of(self.namespace, self.name)
+
+
+def label_of(namespace: str | None, name: str) -> str:
+    """`sales.store`; the name alone for a source that has no namespaces."""
+    return f"{namespace}.{name}" if namespace else name
 
 
 class ConnectionFile(_Strict):
@@ -82,6 +108,7 @@ class ConnectionFile(_Strict):
     non_breaking_schema_updates_behavior: models.NonBreakingSchemaUpdatesBehaviorEnum = (
         models.NonBreakingSchemaUpdatesBehaviorEnum.IGNORE
     )
+    tags: list[Tag] | None = None  # none mentioned: they stay as they are
     stream_defaults: StreamDefaults = StreamDefaults()
     streams: list[Stream] = Field(min_length=1)
 
@@ -89,26 +116,32 @@ class ConnectionFile(_Strict):
         """Schema and table in the destination, by Airbyte's rules for namespaces and prefixes."""
         kinds = models.NamespaceDefinitionEnum
         if self.namespace_definition == kinds.CUSTOM_FORMAT and self.namespace_format:
-            schema = self.namespace_format.replace("${SOURCE_NAMESPACE}", stream.namespace)
+            schema = self.namespace_format.replace("${SOURCE_NAMESPACE}", stream.namespace or "")
         else:
-            schema = stream.namespace if self.namespace_definition == kinds.SOURCE else destination_schema
+            schema = stream.namespace if self.namespace_definition == kinds.SOURCE else None
+        schema = schema or destination_schema
         return schema, f"{self.prefix}{stream.name}"
 
 
 @dataclass(frozen=True)
 class Actor:
-    """A source or destination whose references are resolved; `configuration` is the SDK's model of its connector."""
+    """A source or destination whose references are resolved.
+
+    `configuration` is the SDK's model of its connector; of one that the SDK does not know, the values as they are.
+    """
 
     document: Document
     name: str
     kind: str  # "source" or "destination"
-    configuration: BaseModel = field(repr=False)
+    definition_id: str | None
+    configuration: BaseModel | dict[str, Any] = field(repr=False)
     values: dict[str, Any] = field(repr=False)  # the fields that the file names, references resolved
     secrets: dict[str, str] = field(repr=False)  # dotted path → value
 
     @property
     def connector(self) -> str:
-        return self.values[f"{self.kind}Type"]
+        """Its type; "" when only the definition's id is given."""
+        return str(self.values.get(f"{self.kind}Type", ""))
 
     @property
     def captures(self) -> bool:
@@ -134,7 +167,7 @@ class Definitions:
     """All that the files say, by name."""
 
     sources: dict[str, Actor]
-    destination: Actor
+    destinations: dict[str, Actor]
     connections: dict[str, Connection]
 
     def connection(self, name: str) -> Connection:
@@ -144,32 +177,57 @@ class Definitions:
             raise EltError(f"no file defines a connection {name}", f"there is: {known}")
         return self.connections[name]
 
+    def destination_of(self, connection: Connection) -> Actor:
+        return self.destinations[connection.definition.destination]
 
-def load(directory: Path = DIRECTORY, settings: Settings | None = None) -> Definitions:
-    """Read every file under `directory`; of the destinations only the one that AIRBYTE_DESTINATION names.
+    def actors(self) -> list[Actor]:
+        return [*self.sources.values(), *self.destinations.values()]
 
-    Raises EltError with file, line and remedy for whatever a file gets wrong.
+
+def load(
+    directory: Path = DIRECTORY, settings: Settings | None = None, *, need_secrets: bool = True
+) -> Definitions:
+    """Read every file under `directory`.
+
+    Destinations of one name are alternatives: AIRBYTE_DESTINATION says which file of them is read. Without
+    `need_secrets`, a secret that is not set is no mistake. Raises EltError with file, line and remedy for whatever a
+    file gets wrong.
     """
     settings = settings or current_settings()
-    chosen = directory / "destinations" / f"{settings.airbyte_destination}.yaml"
-    if not chosen.exists():
-        known = ", ".join(sorted(path.stem for path in chosen.parent.glob("*.yaml"))) or "none"
-        raise EltError(
-            f"AIRBYTE_DESTINATION={settings.airbyte_destination}: {documents.shown(chosen)} is not there",
-            f"there is: {known}",
-        )
-    sources = [_actor("source", path, settings) for path in _files(directory / "sources")]
-    destination = _actor("destination", chosen, settings)
-    connections = [_connection(path) for path in _files(directory / "connections")]
-    definitions = Definitions(_by_name(sources), destination, _by_name(connections))
+    sources = [
+        _actor("source", document, settings, need_secrets) for document in _files(directory / "sources")
+    ]
+    destinations = [
+        _actor("destination", document, settings, need_secrets)
+        for document in _chosen(_files(directory / "destinations"), settings)
+    ]
+    connections = [_connection(document) for document in _files(directory / "connections")]
+    definitions = Definitions(_by_name(sources), _by_name(destinations), _by_name(connections))
     for connection in connections:
         _check_ends(connection, definitions)
         _check_cursors(connection, definitions.sources[connection.definition.source])
     return definitions
 
 
-def _files(directory: Path) -> list[Path]:
-    return sorted(directory.glob("*.yaml"))
+def _files(directory: Path) -> list[Document]:
+    return [documents.read(path) for path in sorted(directory.glob("*.yaml"))]
+
+
+def _chosen(files: list[Document], settings: Settings) -> list[Document]:
+    """Of the files that share a name the one that AIRBYTE_DESTINATION names."""
+    by_name: dict[str, list[Document]] = {}
+    for document in files:
+        by_name.setdefault(str(document.data.get("name")), []).append(document)
+    chosen = []
+    for name, alternatives in by_name.items():
+        meant = [one for one in alternatives if one.path.stem == settings.airbyte_destination]
+        if len(alternatives) > 1 and not meant:
+            raise EltError(
+                f"AIRBYTE_DESTINATION={settings.airbyte_destination}: no file of that name defines {name}",
+                f"there is: {', '.join(one.path.stem for one in alternatives)}",
+            )
+        chosen.append(meant[0] if meant else alternatives[0])
+    return chosen
 
 
 def _by_name(items: list[Any]) -> dict[str, Any]:
@@ -201,28 +259,38 @@ def _complaint(document: Document, at: At, error: ValidationError) -> EltError:
     return document.error(where, f"{name}: {first['msg']}", "correct it (connections/README.md)")
 
 
-def _actor(kind: str, path: Path, settings: Settings) -> Actor:
-    document = documents.read(path)
+def _actor(kind: str, document: Document, settings: Settings, need_secrets: bool) -> Actor:
     file: ActorFile = _parse(ActorFile, document)
     at: At = ("configuration",)
-    values, secrets = references.resolve(document, file.configuration, at, settings)
-    connector = str(values.get(f"{kind}Type", ""))
-    model = (
-        getattr(models, f"{kind.title()}{to_pascal(connector.replace('-', '_'))}", None)
-        if connector
-        else None
+    values, secrets = references.resolve(
+        document, file.configuration, at, settings, need_secrets=need_secrets
     )
+    field = f"{kind}Type"
+    connector = str(values.get(field) or "")
+    if not connector and not file.definition_id:
+        raise document.error(at, f"{field} is missing", f"name the {kind}'s {field}, or its definitionId")
+    return Actor(
+        document, file.name, kind, file.definition_id, _modelled(kind, document, values), values, secrets
+    )
+
+
+def _modelled(kind: str, document: Document, values: dict[str, Any]) -> BaseModel | dict[str, Any]:
+    """The SDK's model of the connector. One that the SDK does not know is checked by Airbyte itself (`plan`)."""
+    model = sdk_model(kind, str(values.get(f"{kind}Type") or ""))
     if model is None:
-        field = f"{kind}Type"
-        raise document.error(
-            (*at, field), f"{field}: Airbyte's SDK knows no {kind} “{connector}”", f"name its {field}"
-        )
+        return values
     try:
         configuration = model.model_validate(values)
     except ValidationError as error:
-        raise _complaint(document, at, error) from None
-    _refuse_unknown(document, at, values, configuration)
-    return Actor(document, file.name, kind, configuration, values, secrets)
+        raise _complaint(document, ("configuration",), error) from None
+    _refuse_unknown(document, ("configuration",), values, configuration)
+    return configuration
+
+
+def sdk_model(kind: str, connector: str) -> type[BaseModel] | None:
+    """The SDK's model of a connector's configuration, if it has one."""
+    pascal = to_pascal(connector.replace("-", "_"))
+    return getattr(models, f"{kind.title()}{pascal}", None) if pascal else None
 
 
 def _refuse_unknown(document: Document, at: At, given: Any, understood: Any) -> None:
@@ -235,8 +303,7 @@ def _refuse_unknown(document: Document, at: At, given: Any, understood: Any) -> 
             _refuse_unknown(document, (*at, key), value, getattr(understood, fields[key]))
 
 
-def _connection(path: Path) -> Connection:
-    document = documents.read(path)
+def _connection(document: Document) -> Connection:
     file: ConnectionFile = _parse(ConnectionFile, document)
     defaults = file.stream_defaults.model_dump(exclude_none=True)
     streams = [
@@ -255,7 +322,10 @@ def _connection(path: Path) -> Connection:
         and not file.namespace_format
     ):
         raise document.error(("namespaceDefinition",), "custom_format needs a namespaceFormat", "add one")
-    if file.schedule.schedule_type == models.ScheduleTypeEnum.CRON and not file.schedule.cron_expression:
+    if (
+        file.schedule.schedule_type == models.ScheduleTypeWithBasicEnum.CRON
+        and not file.schedule.cron_expression
+    ):
         raise document.error(
             ("schedule",), "a cron schedule needs a cronExpression", "add one, or schedule manually"
         )
@@ -268,13 +338,18 @@ def _check_stream(document: Document, at: At, stream: Stream) -> None:
         raise document.error(
             at, f"stream {stream.label} has no syncMode", "add one, here or in streamDefaults"
         )
-    if mode in DEDUPLICATED and not stream.primary_key:
-        raise document.error(at, f"stream {stream.label}: {mode} needs a primaryKey", "add one")
+    for index, mapper in enumerate(stream.mappers):
+        if mapper.get("type") == "encryption":
+            raise document.error(
+                (*at, "mappers", index),
+                f"stream {stream.label}: an encryption mapper holds a key, which can't stand in a file",
+                "hash the field instead, or keep this connection out of the files",
+            )
     if stream.selected_fields:
-        cursor = stream.cursor_field if mode in INCREMENTAL else None
-        wanted = [*stream.primary_key, *([cursor] if cursor else [])]
-        for field in wanted:
-            if field not in stream.selected_fields:
+        selected = {path_of(field)[0] for field in stream.selected_fields}
+        cursor = [stream.cursor_field] if stream.cursor_field and mode in INCREMENTAL else []
+        for field in (path_of(wanted)[0] for wanted in [*stream.primary_key, *cursor]):
+            if field not in selected:
                 raise document.error(
                     (*at, "selectedFields"),
                     f"stream {stream.label}: selectedFields lacks {field}, its key or cursor",
@@ -287,16 +362,18 @@ def _check_ends(connection: Connection, definitions: Definitions) -> None:
     if file.source not in definitions.sources:
         known = ", ".join(sorted(definitions.sources)) or "none"
         raise document.error(("source",), f"no file defines a source {file.source}", f"there is: {known}")
-    if file.destination != definitions.destination.name:
-        named = definitions.destination.name
-        chosen = documents.shown(definitions.destination.document.path)
+    if file.destination not in definitions.destinations:
+        known = ", ".join(sorted(definitions.destinations)) or "none"
         raise document.error(
-            ("destination",), f"{chosen} defines {named}, not {file.destination}", "use one name"
+            ("destination",), f"no file defines a destination {file.destination}", f"there is: {known}"
         )
 
 
 def _check_cursors(connection: Connection, source: Actor) -> None:
-    """Incremental streams of a source that is read by cursor name one, those of one that captures changes do not."""
+    """Incremental streams of a database that is read by cursor name one, those of one that captures changes do not.
+
+    Other sources may have cursors of their own: what they need is asked of them (`checks`).
+    """
     for stream in connection.definition.streams:
         at, mode = connection.at_stream(stream), stream.sync_mode.value
         if source.captures and stream.cursor_field:
@@ -305,7 +382,8 @@ def _check_cursors(connection: Connection, source: Actor) -> None:
                 f"stream {stream.label}: a cursorField, but the source {source.name} captures changes (method: CDC)",
                 "remove it, here or in streamDefaults",
             )
-        if mode in INCREMENTAL and not source.captures and not stream.cursor_field:
+        by_cursor = "replication_method" in source.values and not source.captures
+        if mode in INCREMENTAL and by_cursor and not stream.cursor_field:
             raise connection.document.error(
                 at, f"stream {stream.label}: {mode} needs a cursorField", "add one, here or in streamDefaults"
             )

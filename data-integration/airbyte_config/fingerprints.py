@@ -37,6 +37,10 @@ class Fingerprints:
             path for path, secret in secrets.items() if known.get(path) != self._of(resource_id, path, secret)
         ]
 
+    def known(self, resource_id: str) -> set[str]:
+        """Paths of the secrets that were sent from here."""
+        return set(self._notes.get(resource_id, {}))
+
     def note(self, resource_id: str, secrets: dict[str, str]) -> None:
         """Remember that Airbyte holds these."""
         if not secrets:

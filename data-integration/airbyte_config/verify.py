@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from airbyte_config.comparison import Comparison, StreamResult, count
-from airbyte_config.definitions import Connection, Definitions, Stream, load
+from airbyte_config.definitions import Actor, Connection, Definitions, Stream, load
 from airbyte_config.documents import DIRECTORY
 from airbyte_config.raw_types import raw_type
 from airbyte_config.source import Source, Table, open_source
@@ -45,7 +45,7 @@ def verify(
     settings = settings or current_settings()
     definitions = load(directory, settings)
     chosen = definitions.connection(connection)
-    warehouse = _warehouse(definitions)
+    warehouse = _warehouse(definitions.destination_of(chosen))
     with (
         # first the warehouse, so that no sync can end between the source's snapshot and the look at raw
         open_read_only(
@@ -71,8 +71,7 @@ def moment(
         return source.moment()
 
 
-def _warehouse(definitions: Definitions) -> Path:
-    destination = definitions.destination
+def _warehouse(destination: Actor) -> Path:
     if destination.connector != "duckdb":
         raise EltError(
             f"verify can't read a {destination.connector} destination yet",
@@ -98,7 +97,7 @@ def _compare(
             "correct or remove the stream",
         )
     columns = _selected(connection, stream, table)
-    default_schema = definitions.destination.values.get("schema", "main")
+    default_schema = definitions.destination_of(connection).values.get("schema", "main")
     schema, name = connection.definition.table_of(stream, default_schema)
     held = _raw_columns(duck, schema, name)
     raw_table = _live(f"{quoted(schema)}.{quoted(name)}", held)

@@ -12,7 +12,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from cryptography.fernet import Fernet
-from pydantic import SecretStr, ValidationError
+from pydantic import PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from elt.errors import EltError
@@ -76,6 +76,11 @@ class Settings(BaseSettings):
     snowflake_host: str = ""  # ACCOUNT.snowflakecomputing.com; empty: not used
     snowflake_loader_user: str = "AIRBYTE"
     snowflake_loader_private_key: SecretStr = SecretStr("")
+    snowflake_environment: str = ""  # suffix of every name: staging → RAW_STAGING; empty: production
+    snowflake_allowed_ips: str = ""  # where services log in from: 203.0.113.7,198.51.100.0/24
+    snowflake_loader_public_key: str = ""  # files of public keys, for `elt snowflake bootstrap`
+    snowflake_transformer_public_key: str = ""
+    snowflake_reporter_public_key: str = ""
 
     elt_environment: str = "local"  # named in each message
     alert_email_to: str = "oncall@localhost"  # addresses with commas between them; empty: no e-mail
@@ -120,6 +125,12 @@ class Settings(BaseSettings):
     elt_schedule: str = "*/15 * * * *"  # the DAG's cron expression; "manual": it runs when it is asked to
 
     dbt_target: str = "duckdb"
+
+    _given: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    def variable(self, name: str) -> str:
+        """A variable of the environment or of `.env` that is no setting; "" when it is not given."""
+        return self._given.get(name, "")
 
     @cached_property
     def home(self) -> Path:
@@ -218,11 +229,13 @@ def load_settings(environ: dict[str, str] | None = None) -> Settings:
     values = generated_secrets(home) | given
     try:
         fields = {name: values[name.upper()] for name in Settings.model_fields if values.get(name.upper())}
-        return Settings.model_validate(fields)
+        loaded = Settings.model_validate(fields)
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]).upper()
         raise EltError(f"{name}: {first['msg']}", f"set {name} in .env or the environment") from None
+    loaded._given = given
+    return loaded
 
 
 @lru_cache(maxsize=1)

@@ -28,7 +28,8 @@ WorkspaceOf = Annotated[str, Depends(existing_workspace)]
 
 def shown(definition: Definition) -> dict[str, Any]:
     connector = definition.connector
-    return {
+    specification = {"connectionSpecification": connector.specification} if connector else {}
+    return specification | {
         "id": definition.id,
         "name": definition.name,
         "dockerRepository": f"airbyte/{definition.kind}-{definition.type}",

@@ -79,18 +79,6 @@ def test_a_second_apply_changes_nothing_and_sends_no_write(site: Site, sent: lis
     assert "GET /connections" in sent
 
 
-def test_a_dry_run_only_says_what_would_change(site: Site, sent: list[str], own_files: Edit) -> None:
-    lines: list[str] = []
-    assert site.apply(dry_run=True, report=lines.append) == CREATED
-    assert lines[0] == "source adventureworks: would be created"
-    site.apply()
-    sent.clear()
-    lines.clear()
-    site.apply(own_files(CONNECTION, "status: active", "status: inactive"), dry_run=True, report=lines.append)
-    assert lines[-1] == "connection adventureworks: would be updated (status)"
-    assert writes(sent) == []
-
-
 @pytest.mark.parametrize(
     ("old", "new", "fields"),
     [
@@ -224,12 +212,6 @@ def test_a_connection_with_another_source_is_refused(site: Site) -> None:
 @pytest.mark.parametrize(
     ("file", "old", "new", "message"),
     [
-        (
-            CONNECTION,
-            "name: address\n",
-            "name: address\n    syncMode: full_refresh_soft_delete\n",
-            "line 38: connection adventureworks can't be created: Airbyte says: .*syncMode",
-        ),
         (
             CONNECTION,
             "scheduleType: manual # Airflow decides when",

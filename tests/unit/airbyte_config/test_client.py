@@ -141,7 +141,15 @@ def test_another_connector_under_the_same_name_is_refused_with_the_line(answer, 
             "replication_method": {"method": "STANDARD"},
         },
     }
-    seen = answer({"GET /workspaces": WORKSPACES, "GET /sources": {"data": [mysql]}})
+    nothing: dict[str, Any] = {"data": []}
+    seen = answer(
+        {
+            "GET /workspaces": WORKSPACES,
+            "GET /sources": {"data": [mysql]},
+            "GET /destinations": nothing,
+            "GET /connections": nothing,
+        }
+    )
     with pytest.raises(
         EltError,
         match=r"sources/adventureworks.yaml, line 4: Airbyte's source adventureworks is a mysql and can't become a postgres",
@@ -204,14 +212,16 @@ def test_the_detail_of_a_problem(body: str, detail: str) -> None:
     assert detail_of(body) == detail
 
 
-def test_all_pages_are_read() -> None:
+@pytest.mark.parametrize("most", [20, 100, 1000])
+def test_all_pages_are_read_however_few_a_server_gives_at_once(most: int) -> None:
     items = [{"n": number} for number in range(250)]
 
-    class Page:
-        def __init__(self, limit: int, offset: int) -> None:
-            self.raw_response = httpx.Response(200, json={"data": items[offset : offset + limit]})
+    def page(limit: int, offset: int) -> dict[str, Any]:
+        end = offset + min(limit, most)
+        following = {"next": f"https://airbyte/v1/sources?offset={end}"} if end < len(items) else {}
+        return {"data": items[offset:end], **following}
 
-    assert list(pages(Page)) == items
+    assert list(pages(page)) == items
 
 
 def test_one_of_a_name_or_none() -> None:

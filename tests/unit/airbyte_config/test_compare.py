@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from airbyte_config.compare import actor_differences, connection_differences
-from airbyte_config.definitions import Definitions, load
+from airbyte_config import compare
+from airbyte_config.definitions import Actor, ConnectionFile, Definitions, load
 from airbyte_config.fingerprints import Fingerprints
 from elt.settings import load_settings
 
@@ -16,6 +16,14 @@ from elt.settings import load_settings
 @pytest.fixture
 def definitions(tmp_path: Path) -> Definitions:
     return load(settings=load_settings({"ELT_HOME": str(tmp_path)}))
+
+
+def connection_differences(file: ConnectionFile, present: dict[str, Any]) -> list[str]:
+    return [one.short for one in compare.connection_differences(file, present)]
+
+
+def actor_differences(actor: Actor, present: dict[str, Any]) -> list[str]:
+    return [one.short for one in compare.actor_differences(actor, present)]
 
 
 def held(definitions: Definitions) -> dict[str, Any]:
@@ -102,7 +110,6 @@ def test_airbyte_adds_the_time_zone_to_a_cron_expression(
     ("field", "value"),
     [
         ("syncMode", "full_refresh_overwrite"),
-        ("cursorField", ["rowguid"]),
         ("primaryKey", [["rowguid"]]),
         ("selectedFields", [{"fieldPath": ["rowguid"]}]),
     ],
@@ -113,6 +120,19 @@ def test_a_streams_fields_are_compared(definitions: Definitions, field: str, val
     assert connection_differences(definitions.connection("adventureworks").definition, present) == [
         f"sales.store.{field}"
     ]
+
+
+def test_a_cursor_or_key_that_the_file_leaves_to_the_source_is_no_difference(
+    definitions: Definitions,
+) -> None:
+    file = definitions.connection("adventureworks").definition
+    present = held(definitions)
+    for stream in present["configurations"]["streams"]:
+        stream["cursorField"] = ["updated_at"]
+    assert connection_differences(file, present) == []
+    streams = [stream.model_copy(update={"cursor_field": "modifieddate"}) for stream in file.streams]
+    changed = connection_differences(file.model_copy(update={"streams": streams}), present)
+    assert changed == [f"{stream.label}.cursorField" for stream in file.streams]
 
 
 def test_an_actor_is_compared_by_the_fields_of_its_file(definitions: Definitions) -> None:
