@@ -22,6 +22,7 @@ COMMANDS = {
     "airbyte": ("airbyte_config.cli:airbyte", "Connections as code, and their jobs."),
     "connectors": ("airbyte_local.connectors:connectors", "Airbyte connectors beside the built-in ones."),
     "sync": ("airbyte_config.cli:sync", "Run one sync job and wait for it."),
+    "snowflake": ("elt.snowflake.cli:snowflake", "A Snowflake account: set it up, look it over."),
     "run": ("elt.dagrun:run", "Trigger the DAG and watch its run."),
     "runs": ("orchestration.cli:runs", "The recent runs of the DAGs."),
     "build": ("elt.build:build", "dbt build on the configured target."),
