@@ -15,31 +15,34 @@ from orchestration.manifest import read_manifest
 
 log = logging.getLogger(__name__)
 
-SELECTION = r"^$|^(?!-)[\w.:+*@,/ -]+$"  # dbt's selector syntax; never an option
+SELECTION = r"^(?!-)[\w.:+*@,/ -]+$"  # dbt's selector syntax; never an option
 # How the task that runs dbt is told; Jinja, rendered for each run.
-FLAGS = ["{{ '--select' if params.select else '' }}", "{{ params.select }}"]
+FLAGS = ["{{ '--select' if params.select else '' }}", "{{ params.select or '' }}"]
 ENVIRONMENT = {
-    "ELT_FULL_REFRESH": "{{ params.full_refresh | join(',') }}",
+    "ELT_FULL_REFRESH": "{{ (params.full_refresh or []) | join(',') }}",
     "ELT_REBUILD_FROM": "{{ params.rebuild_from or '' }}",
     "ELT_REBUILD_TO": "{{ params.rebuild_to or '' }}",
 }
 
 
 def form(settings: Settings) -> dict[str, Param]:
-    """The trigger form. Airflow refuses values of another type, days that are none, and models that are not there."""
+    """The trigger form. Airflow refuses values of another type, days that are none, and models that are not there.
+
+    What may stay empty is null: the form demands a value of anything else.
+    """
     incremental = incremental_models(settings)
     return {
         "select": Param(
-            "",
-            type="string",
+            None,
+            type=["null", "string"],
             pattern=SELECTION,
             maxLength=500,
             title="Only these models",
             description="In dbt's selector syntax, as `fct_sales+`; empty: all of them.",
         ),
         "full_refresh": Param(
-            [],
-            type="array",
+            None,
+            type=["null", "array"],
             items={"type": "string", "enum": incremental},
             uniqueItems=True,
             examples=incremental,
@@ -88,19 +91,20 @@ def plan(settings: Settings, params: dict[str, Any]) -> list[str]:
     if last and last < first:
         raise AirflowFailException(f"rebuild_to ({last}) is before rebuild_from ({first}): exchange them")
     models = _selected(settings, params["select"])
-    if missing := sorted(set(params["full_refresh"]) - set(models)):
+    anew = params["full_refresh"] or []
+    if missing := sorted(set(anew) - set(models)):
         raise AirflowFailException(
             f"full_refresh names {', '.join(missing)}, which `{params['select']}` does not select: widen the selection"
         )
     log.info("%s models: %s", len(models), ", ".join(models))
-    if params["full_refresh"]:
-        log.info("built anew: %s", ", ".join(params["full_refresh"]))
+    if anew:
+        log.info("built anew: %s", ", ".join(anew))
     if first:
         log.info("facts of %s to %s are built again", first, last or first)
     return models
 
 
-def _selected(settings: Settings, selection: str) -> list[str]:
+def _selected(settings: Settings, selection: str | None) -> list[str]:
     """Names of the models that a selection means; all for an empty one."""
     if not selection:
         nodes = read_manifest(settings)["nodes"].values()

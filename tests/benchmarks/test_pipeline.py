@@ -1,0 +1,38 @@
+"""The pipeline benchmark at a tiny size: it runs, its figures have their form, it leaves no process."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local.stack import stack_processes
+
+SCRIPT = Path(__file__).with_name("pipeline.py")
+
+
+@pytest.mark.slow
+@pytest.mark.end_to_end
+def test_a_run_after_a_trading_day_is_timed_step_by_step(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    command = [
+        sys.executable,
+        str(SCRIPT),
+        "--json",
+        "--scale",
+        "0.02",
+        "--minutes",
+        "0",
+        "--home",
+        str(home),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["incremental_run_seconds"] > found["sync_seconds"] + found["dbt_seconds"] > 0
+    assert found["freshness_p95_seconds"] is None
+    assert set(found["run"]) > {"sync", "reconcile", "publish", "between the tasks"}
+    assert list(stack_processes(home)) == []
