@@ -67,7 +67,7 @@ def _print_versions() -> None:
             f"{version.rows:,}",
             ("← current, held" if hold else "← current") if version.current else "",
         )
-    Console(soft_wrap=True).print(table)
+    _console().print(table)
     if hold:
         click.echo(f"version {hold.number} is held since {hold.since}: `elt publish --resume` ends that")
 
@@ -102,8 +102,12 @@ def runs(limit: int, dag: str | None, failed: bool, as_json: bool) -> None:
     elif not found:
         click.echo("no run is recorded yet: each is when it ends")
     else:
-        # elsewhere than on a terminal nothing is folded: one run, one line
-        Console(width=None if sys.stdout.isatty() else 1000, highlight=False).print(_runs_table(found))
+        _console().print(_runs_table(found))
+
+
+def _console() -> Console:
+    """Elsewhere than on a terminal nothing is folded: one run, one line."""
+    return Console(width=None if sys.stdout.isatty() else 1000, highlight=False)
 
 
 def _runs_table(found: list[dict]) -> Table:
