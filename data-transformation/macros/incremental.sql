@@ -13,13 +13,32 @@
     where ({{ keys | join(', ') }}) not in (select {{ keys | join(', ') }} from {{ staging }})
 {%- endmacro %}
 
-{#- Overrides dbt's: --full-refresh is for all models, ELT_FULL_REFRESH for those that it names, with commas between them. -#}
+{#-
+    Overrides dbt's: --full-refresh is for all models, ELT_FULL_REFRESH for those that it names, with commas between them. A
+    table that has other columns than its model is built anew without being asked.
+-#}
 {% macro should_full_refresh() -%}
     {%- set configured = config.get('full_refresh') -%}
     {%- if configured is none -%}
-        {%- set configured = flags.FULL_REFRESH or model.name in env_var('ELT_FULL_REFRESH', '').split(',') -%}
+        {%- set configured = (
+            flags.FULL_REFRESH or model.name in env_var('ELT_FULL_REFRESH', '').split(',') or has_other_columns()
+        ) -%}
     {%- endif -%}
     {{ return(configured) }}
+{%- endmacro %}
+
+{#-
+    Is there a table of this incremental model with other columns than its contract has? Who pulls a version of the model
+    that has got or lost a column need not know of it. A column of another type fails (on_schema_change), with the remedy.
+-#}
+{% macro has_other_columns() -%}
+    {%- set existing = load_cached_relation(this) if execute and model.config.materialized == 'incremental' -%}
+    {%- if existing -%}
+        {%- set built = adapter.get_columns_in_relation(existing) | map(attribute='name') | map('lower') | sort -%}
+        {%- set declared = model.columns.keys() | map('lower') | sort -%}
+        {{ return(built != declared) }}
+    {%- endif -%}
+    {{ return(false) }}
 {%- endmacro %}
 
 {#-

@@ -1,9 +1,59 @@
 -- grain: one row per customer and period in which it looked the same (SCD 2), and the unknown customer
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='merge',
+        unique_key='customer_key',
+        on_schema_change='fail'
+    )
+}}
+
 with
 
 snapshots as (
 
     select * from {{ ref('customers_snapshot') }}
+
+),
+
+{%- if is_incremental() %}
+
+seen_customers as (
+
+    select
+        customer_id,
+        count(*) as version_count
+    from snapshots
+    group by customer_id
+
+),
+
+built_customers as (
+
+    select
+        customer_id,
+        count(*) as version_count
+    from {{ this }}
+    group by customer_id
+
+),
+
+{%- endif %}
+
+-- a version never changes but for its end, when there is a next one: customers of whom another version was seen
+snapshots_to_build as (
+
+    select *
+    from snapshots
+    {%- if is_incremental() %}
+    where
+        customer_id in (
+            select seen_customers.customer_id
+            from seen_customers
+            left join built_customers on seen_customers.customer_id = built_customers.customer_id
+            where seen_customers.version_count is distinct from built_customers.version_count
+        )
+    {%- endif %}
 
 ),
 
@@ -14,7 +64,7 @@ numbered as (
         *,
         row_number() over (partition by customer_id order by dbt_valid_from) as version_number,
         lead(dbt_valid_from) over (partition by customer_id order by dbt_valid_from) as next_valid_from
-    from snapshots
+    from snapshots_to_build
 
 ),
 

@@ -32,6 +32,34 @@ products as (
 
 ),
 
+{%- if is_incremental() %}
+
+-- what the last sync brought, and what has the unknown member or a product version that is no longer right for it
+outdated_movements as (
+
+    select movements.transaction_id
+    from movements
+    left join {{ this }} as built on movements.transaction_id = built.transaction_id
+    left join products on built.product_key = products.product_key
+    where
+        movements.extracted_at is distinct from built.extracted_at
+        or built.product_key = {{ unknown_key() }}
+        or not coalesce(movements.moved_at >= products.applies_from and movements.moved_at < products.valid_to, false)
+
+),
+
+{%- endif %}
+
+movements_to_build as (
+
+    select *
+    from movements
+    {%- if is_incremental() %}
+    where transaction_id in (select outdated_movements.transaction_id from outdated_movements)
+    {%- endif %}
+
+),
+
 -- every movement with the product version of its day
 described as (
 
@@ -45,7 +73,7 @@ described as (
         cast(movements.quantity as integer) as quantity,
         movements.actual_cost,
         movements.extracted_at
-    from movements
+    from movements_to_build as movements
     left join movement_types on movements.movement_type_code = movement_types.movement_type_code
     left join products
         on
@@ -54,20 +82,6 @@ described as (
             and movements.moved_at < products.valid_to
 
 ),
-
-{%- if is_incremental() %}
-
--- what the last sync brought, and what has the unknown member or a product version that is no longer right for it
-changed_movements as (
-
-    select described.transaction_id
-    from described
-    left join {{ this }} as built on described.transaction_id = built.transaction_id
-    where {{ any_differs('described', 'built', ['transaction_id', 'extracted_at', 'product_key']) }}
-
-),
-
-{%- endif %}
 
 final as (
 
@@ -83,9 +97,6 @@ final as (
         actual_cost,
         extracted_at
     from described
-    {%- if is_incremental() %}
-    where transaction_id in (select changed_movements.transaction_id from changed_movements)
-    {%- endif %}
 
 )
 

@@ -162,33 +162,36 @@ orders as (
 
 ),
 
+{%- set what_changes = [
+    'extracted_at', 'line_count', 'line_total', 'customer_key', 'salesperson_key', 'territory_key',
+    'bill_to_geography_key', 'ship_to_geography_key', 'order_status_key', 'channel_key', 'credit_card_type_key',
+    'ship_method_key', 'currency_key'
+] %}
+
 {%- if is_incremental() %}
 
 -- what the last sync brought, and what has the unknown member or a dimension version that is no longer right for it
-changed_orders as (
+orders_to_build as (
 
-    select orders.order_id
+    select orders.*
     from orders
     left join {{ this }} as built on orders.order_id = built.order_id
     where
-        {{ any_differs('orders', 'built', [
-            'order_id', 'extracted_at', 'line_count', 'line_total', 'customer_key', 'salesperson_key',
-            'territory_key', 'bill_to_geography_key', 'ship_to_geography_key', 'order_status_key', 'channel_key',
-            'credit_card_type_key', 'ship_method_key', 'currency_key'
-        ]) }}
+        built.order_id is null
+        or {{ any_differs('orders', 'built', what_changes) }}
 
 ),
 
 {%- endif %}
 
-final as (
+-- what readers of this table compare, to see which orders they hold are no longer these
+hashed as (
 
-    select *
-    from orders
-    {%- if is_incremental() %}
-    where order_id in (select changed_orders.order_id from changed_orders)
-    {%- endif %}
+    select
+        *,
+        {{ surrogate_key(what_changes) }} as order_hash
+    from {{ 'orders_to_build' if is_incremental() else 'orders' }}
 
 )
 
-select * from final
+select * from hashed

@@ -9,13 +9,13 @@
     )
 }}
 
+{%- set is_cost_estimated -%}
+    not coalesce(
+            orders.ordered_at >= products.cost_known_from and orders.ordered_at < products.cost_known_until, false
+        )
+{%- endset %}
+
 with
-
-lines as (
-
-    select * from {{ ref('stg_sales_order_details') }}
-
-),
 
 orders as (
 
@@ -35,6 +35,54 @@ products as (
 promotions as (
 
     select * from {{ ref('dim_promotion') }}
+
+),
+
+{%- if is_incremental() %}
+
+-- orders that are new or not as their lines know them, and lines with a product version, a cost or an unknown member
+-- that is no longer right for them
+orders_to_build as (
+
+    select orders.order_id
+    from orders
+    left join {{ this }} as built on orders.order_id = built.order_id
+    where built.order_id is null
+
+    union distinct
+
+    select built.order_id
+    from {{ this }} as built
+    left join orders on built.order_id = orders.order_id
+    left join products on built.product_key = products.product_key
+    where
+        built.order_hash is distinct from orders.order_hash
+        or built.product_key = {{ unknown_key() }}
+        or built.promotion_key = {{ unknown_key() }}
+        or not coalesce(orders.ordered_at >= products.applies_from and orders.ordered_at < products.valid_to, false)
+        or built.standard_cost
+        is distinct from cast(products.standard_cost * built.order_quantity as decimal(18, 4))
+        or built.is_cost_estimated <> {{ is_cost_estimated }}
+
+    union distinct
+
+    -- lines that came before their order
+    select order_id
+    from {{ ref('stg_sales_order_details') }}
+    where order_id not in (select orders.order_id from orders)
+
+),
+
+{%- endif %}
+
+-- an order is built whole: its tax and freight are shared out among all its lines
+lines as (
+
+    select *
+    from {{ ref('stg_sales_order_details') }}
+    {%- if is_incremental() %}
+    where order_id in (select orders_to_build.order_id from orders_to_build)
+    {%- endif %}
 
 ),
 
@@ -69,9 +117,8 @@ described_lines as (
         lines.discount_amount,
         lines.line_total,
         cast(products.standard_cost * lines.order_quantity as decimal(18, 4)) as standard_cost,
-        not coalesce(
-            orders.ordered_at >= products.cost_known_from and orders.ordered_at < products.cost_known_until, false
-        ) as is_cost_estimated,
+        {{ is_cost_estimated }} as is_cost_estimated,
+        orders.order_hash,
         orders.tax_amount as order_tax_amount,
         orders.freight_amount as order_freight_amount,
         greatest(lines.extracted_at, coalesce(orders.extracted_at, lines.extracted_at)) as extracted_at
@@ -86,44 +133,13 @@ described_lines as (
 
 ),
 
-{%- if is_incremental() %}
-
--- what the last sync brought, and what has the unknown member or a dimension version that is no longer right for it
-changed_orders as (
-
-    select distinct coalesce(described_lines.order_id, built.order_id) as order_id
-    from described_lines
-    full join {{ this }} as built
-        on described_lines.order_id = built.order_id and described_lines.order_line_id = built.order_line_id
-    where
-        {{ any_differs('described_lines', 'built', [
-            'order_line_id', 'extracted_at', 'product_key', 'promotion_key', 'customer_key', 'salesperson_key',
-            'territory_key', 'bill_to_geography_key', 'ship_to_geography_key', 'order_status_key', 'channel_key',
-            'credit_card_type_key', 'ship_method_key', 'currency_key', 'standard_cost', 'is_cost_estimated'
-        ]) }}
-
-),
-
-{%- endif %}
-
--- an order is built whole: its tax and freight are shared out among all its lines
-lines_to_build as (
-
-    select *
-    from described_lines
-    {%- if is_incremental() %}
-    where order_id in (select changed_orders.order_id from changed_orders)
-    {%- endif %}
-
-),
-
 weighed as (
 
     select
         *,
         sum(line_total) over (partition by order_id) as all_lines_total,
         row_number() over (partition by order_id order by line_total desc, order_line_id asc) as line_rank
-    from lines_to_build
+    from described_lines
 
 ),
 
@@ -188,9 +204,23 @@ final as (
         is_cost_estimated,
         cast(tax_amount as decimal(18, 4)) as tax_amount,
         cast(freight_amount as decimal(18, 4)) as freight_amount,
+        order_hash,
         extracted_at
     from allocated
 
+),
+
+-- what readers of this table compare, to see which lines they hold are no longer these
+hashed as (
+
+    select
+        *,
+        {{ surrogate_key([
+            'order_hash', 'extracted_at', 'product_key', 'promotion_key', 'standard_cost', 'is_cost_estimated',
+            'tax_amount', 'freight_amount'
+        ]) }} as sales_hash
+    from final
+
 )
 
-select * from final
+select * from hashed

@@ -16,15 +16,9 @@ salespeople as (
 
 ),
 
-sales as (
+orders as (
 
-    select * from {{ ref('fct_sales') }}
-
-),
-
-dates as (
-
-    select * from {{ ref('dim_date') }}
+    select * from {{ ref('fct_orders') }}
 
 ),
 
@@ -38,14 +32,15 @@ statuses as (
 quarterly_revenue as (
 
     select
-        sales.salesperson_key,
-        {{ first_day_of('quarter', 'dates.date_day') }} as quarter_start,
-        sum(sales.line_total) as revenue
-    from sales
-    inner join dates on sales.order_date_key = dates.date_key
-    inner join statuses on sales.order_status_key = statuses.order_status_key
-    where statuses.counts_as_revenue
-    group by sales.salesperson_key, {{ first_day_of('quarter', 'dates.date_day') }}
+        orders.salesperson_key,
+        {{ first_day_of('quarter', 'orders.ordered_at') }} as quarter_start,
+        sum(orders.line_total) as revenue
+    from orders
+    inner join statuses on orders.order_status_key = statuses.order_status_key
+    where
+        statuses.counts_as_revenue
+        and orders.salesperson_key <> {{ unknown_key() }}
+    group by orders.salesperson_key, {{ first_day_of('quarter', 'orders.ordered_at') }}
 
 ),
 

@@ -38,6 +38,43 @@ scrap_reasons as (
 
 ),
 
+{%- if is_incremental() %}
+
+-- what the last sync brought, and what has an unknown member, a product version or a cost that is no longer right
+outdated_work_orders as (
+
+    select work_orders.work_order_id
+    from work_orders
+    left join operations on work_orders.work_order_id = operations.work_order_id
+    left join {{ this }} as built on work_orders.work_order_id = built.work_order_id
+    left join products on built.product_key = products.product_key
+    left join scrap_reasons on work_orders.scrap_reason_id = scrap_reasons.scrap_reason_id
+    where
+        greatest(work_orders.extracted_at, coalesce(operations.extracted_at, work_orders.extracted_at))
+        is distinct from built.extracted_at
+        or coalesce(operations.operation_count, 0) <> built.operation_count
+        or built.product_key = {{ unknown_key() }}
+        or not coalesce(
+            work_orders.started_at >= products.applies_from and work_orders.started_at < products.valid_to, false
+        )
+        or built.scrap_cost
+        is distinct from cast(products.standard_cost * work_orders.scrapped_quantity as decimal(18, 4))
+        or built.scrap_reason_key <> {{ key_or_unknown('scrap_reasons.scrap_reason_key') }}
+
+),
+
+{%- endif %}
+
+work_orders_to_build as (
+
+    select *
+    from work_orders
+    {%- if is_incremental() %}
+    where work_order_id in (select outdated_work_orders.work_order_id from outdated_work_orders)
+    {%- endif %}
+
+),
+
 -- every work order with the product version of the day on which it began
 described as (
 
@@ -62,7 +99,7 @@ described as (
         cast(products.standard_cost * work_orders.scrapped_quantity as decimal(18, 4)) as scrap_cost,
         greatest(work_orders.extracted_at, coalesce(operations.extracted_at, work_orders.extracted_at))
             as extracted_at
-    from work_orders
+    from work_orders_to_build as work_orders
     left join operations on work_orders.work_order_id = operations.work_order_id
     left join products
         on
@@ -72,23 +109,6 @@ described as (
     left join scrap_reasons on work_orders.scrap_reason_id = scrap_reasons.scrap_reason_id
 
 ),
-
-{%- if is_incremental() %}
-
--- what the last sync brought, and what has the unknown member or a product version that is no longer right for it
-changed_work_orders as (
-
-    select described.work_order_id
-    from described
-    left join {{ this }} as built on described.work_order_id = built.work_order_id
-    where
-        {{ any_differs('described', 'built', [
-            'work_order_id', 'extracted_at', 'product_key', 'scrap_reason_key', 'operation_count', 'scrap_cost'
-        ]) }}
-
-),
-
-{%- endif %}
 
 final as (
 
@@ -120,9 +140,6 @@ final as (
         scrap_cost,
         extracted_at
     from described
-    {%- if is_incremental() %}
-    where work_order_id in (select changed_work_orders.work_order_id from changed_work_orders)
-    {%- endif %}
 
 )
 

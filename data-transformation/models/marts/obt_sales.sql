@@ -1,4 +1,37 @@
 -- grain: one row per sales order line, with everything that describes it in words
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='merge',
+        unique_key='sales_key',
+        on_schema_change='fail',
+        post_hook="{{ remove_vanished(ref('fct_sales'), ['order_id', 'order_line_id']) }}"
+    )
+}}
+
+{#- the members whose words may change while their key stays: what a column is called there, and here -#}
+{%- set members = [
+    ('products', 'product_key', 'product_key', {
+        'product_name': 'product_name', 'product_model': 'product_model',
+        'product_subcategory': 'product_subcategory', 'product_category': 'product_category'
+    }),
+    ('promotions', 'promotion_key', 'promotion_key', {
+        'promotion_name': 'promotion_name', 'promotion_type': 'promotion_type'
+    }),
+    ('salespeople', 'salesperson_key', 'salesperson_key', {'salesperson_name': 'salesperson_name'}),
+    ('territories', 'territory_key', 'territory_key', {
+        'territory_name': 'territory_name', 'territory_group': 'territory_group',
+        'territory_country': 'territory_country'
+    }),
+    ('places', 'geography_key', 'ship_to_geography_key', {
+        'country_name': 'ship_to_country', 'state_name': 'ship_to_state'
+    }),
+    ('statuses', 'order_status_key', 'order_status_key', {
+        'order_status_name': 'order_status_name', 'counts_as_revenue': 'counts_as_revenue'
+    }),
+    ('channels', 'channel_key', 'channel_key', {'channel_name': 'channel_name'})
+] %}
+
 with
 
 sales as (
@@ -67,6 +100,74 @@ credit_card_types as (
 
 ),
 
+{%- if is_incremental() %}
+
+-- the tables themselves are read here: a CTE that is read twice is copied, all its columns
+changed_lines as (
+
+    select sales.order_line_id
+    from {{ ref('fct_sales') }} as sales
+    left join {{ this }} as built on sales.order_id = built.order_id and sales.order_line_id = built.order_line_id
+    where sales.sales_hash is distinct from built.sales_hash
+
+),
+
+{%- for member, key, role, words in members %}
+
+-- all lines of a member were given the same words, so its first one tells whether they are still right
+first_lines_of_{{ member }} as (
+
+    select
+        {{ role }},
+        min(order_line_id) as order_line_id
+    from {{ ref('fct_sales') }}
+    group by {{ role }}
+
+),
+
+renamed_{{ member }} as (
+
+    select first_lines.{{ role }}
+    from first_lines_of_{{ member }} as first_lines
+    inner join {{ member }} on first_lines.{{ role }} = {{ member }}.{{ key }}
+    left join {{ this }} as built on first_lines.order_line_id = built.order_line_id
+    where
+        first_lines.order_line_id in (select changed_lines.order_line_id from changed_lines)
+        {%- for theirs, ours in words.items() %}
+        or {{ member }}.{{ theirs }} is distinct from built.{{ ours }}
+        {%- endfor %}
+
+),
+
+{%- endfor %}
+
+outdated_lines as (
+
+    select changed_lines.order_line_id
+    from changed_lines
+    {%- for member, _, role, _ in members %}
+
+    union distinct
+
+    select sales.order_line_id
+    from {{ ref('fct_sales') }} as sales
+    inner join renamed_{{ member }} on sales.{{ role }} = renamed_{{ member }}.{{ role }}
+    {%- endfor %}
+
+),
+
+{%- endif %}
+
+lines_to_build as (
+
+    select *
+    from sales
+    {%- if is_incremental() %}
+    where order_line_id in (select outdated_lines.order_line_id from outdated_lines)
+    {%- endif %}
+
+),
+
 -- inner joins: every key of the fact has its row, the unknown member included
 joined as (
 
@@ -124,8 +225,9 @@ joined as (
         sales.margin,
         sales.is_cost_estimated,
         sales.tax_amount,
-        sales.freight_amount
-    from sales
+        sales.freight_amount,
+        sales.sales_hash
+    from lines_to_build as sales
     inner join dates as order_dates on sales.order_date_key = order_dates.date_key
     inner join dates as due_dates on sales.due_date_key = due_dates.date_key
     inner join dates as ship_dates on sales.ship_date_key = ship_dates.date_key

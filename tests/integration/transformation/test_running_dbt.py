@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from elt.lease import lease
-from tests.integration.transformation.conftest import MODELS_ONLY
+from tests.integration.transformation.conftest import MODELS_ONLY, Built, marts
 from tests.integration.transformation.raw_layer import Warehouse
 
 
@@ -86,3 +86,31 @@ def test_days_are_built_again_and_models_anew_when_a_run_asks_for_it(
     assert [row for row in again if row[0] == days[0]] == [row for row in right if row[0] == days[0]]
     assert {quantity for moved, quantity in again if moved != days[0]} == {4711}
     assert build(ELT_FULL_REFRESH="fct_sales,fct_inventory_movements") == right
+
+
+def test_table_of_an_older_version_of_its_model_is_built_anew(second_build: Built, tmp_path: Path) -> None:
+    """Columns that the model has got since, one that it has lost."""
+    warehouse = second_build.warehouse.copy(tmp_path)
+    with duckdb.connect(warehouse.path) as connection:
+        for table, column in {
+            "fct_orders": "order_hash",
+            "fct_sales": "sales_hash",
+            "obt_sales": "sales_hash",
+            "dim_customer": "version_number",
+            "fct_work_orders": "actual_cost",
+        }.items():
+            connection.execute(f"alter table marts.{table} drop column {column}")
+        connection.execute("alter table marts.fct_inventory_movements add column of_old_times integer")
+    warehouse.build("--select", "config.materialized:incremental", *MODELS_ONLY)
+    assert marts(warehouse) == second_build.after
+
+
+def test_column_of_another_type_is_refused_with_the_remedy(second_build: Built, tmp_path: Path) -> None:
+    warehouse = second_build.warehouse.copy(tmp_path)
+    with duckdb.connect(warehouse.path) as connection:
+        connection.execute("alter table marts.fct_sales alter order_quantity type bigint")
+    refused = warehouse.elt("build", "--select", "fct_sales", *MODELS_ONLY)
+    assert refused.returncode == 1
+    assert "full_refresh" in refused.stdout
+    warehouse.build("--select", "fct_sales", "--full-refresh", *MODELS_ONLY)
+    assert marts(warehouse) == second_build.after
