@@ -26,6 +26,10 @@ from elt.warehouse import first_line, open_read_only
 MEMORY = "1GB"  # of DuckDB; what does not fit goes to disk
 
 
+class NotComparableError(EltError):
+    """A destination whose tables can't be read here."""
+
+
 def verify(
     connection: str = "adventureworks",
     *,
@@ -39,8 +43,10 @@ def verify(
     """Compare every stream of `connection` (as the files define it) with its raw table; never changes anything.
 
     `since` (`moment`): keys that the source has changed since then are left out on both sides. `among`: only these streams,
-    and of each only these keys (None: all). `wait_seconds`: how long a writer of the warehouse is waited for. `report` gets each result as soon as it is known. Raises EltError when a side can't be read: source down, wrong
-    password, no warehouse, warehouse in use (and by whom), a stream that the source does not have.
+    and of each only these keys (None: all). `wait_seconds`: how long a writer of the warehouse is waited for. `report` gets
+    each result as soon as it is known. Raises EltError when a side can't be read: source down, wrong password, no
+    warehouse, warehouse in use (and by whom), a stream that the source does not have; NotComparableError when the
+    destination is of a kind that is not read here.
     """
     settings = settings or current_settings()
     definitions = load(directory, settings)
@@ -73,7 +79,7 @@ def moment(
 
 def _warehouse(destination: Actor) -> Path:
     if destination.connector != "duckdb":
-        raise EltError(
+        raise NotComparableError(
             f"verify can't read a {destination.connector} destination yet",
             "set AIRBYTE_DESTINATION=duckdb, or compare by hand",
         )
