@@ -72,7 +72,7 @@ class _Run:
         self.server, self.settings, self.report = server, settings, report
         self.fingerprints = Fingerprints(settings)
         self.ids: dict[tuple[str, str], str] = {}  # (kind, name) → id
-        self.new: set[str] = set()  # ids of what was not there
+        self.unasked: set[str] = set()  # ids of what the plan could not ask for its streams
 
     def changes(self, plan: Plan) -> list[Change]:
         done = []
@@ -81,8 +81,8 @@ class _Run:
                 self.report(f"{change.kind} {change.name}: ! {note}")
             made = self._make(change)
             self.ids[made.kind, made.name] = made.id
-            if not change.id:
-                self.new.add(made.id)
+            if not change.id or change.reconfigured:
+                self.unasked.add(made.id)
             done.append(made)
             self.report(made.line())
         return done
@@ -112,15 +112,15 @@ class _Run:
 
     def _connection(self, change: Change, connection: Connection) -> Change:
         file = connection.definition
-        if change.action is Action.UPDATED:
-            self.server.patch_connection(file, change.id)
-            return change
         source_id = self.ids["source", file.source]
-        if source_id in self.new:  # the plan could not ask it for its streams
+        if source_id in self.unasked:
             try:
                 check_streams(connection, self.server.streams(source_id))
             except AirbyteError as error:
                 self.report(f"connection {file.name}: its streams can't be checked: {error.detail}")
+        if change.action is Action.UPDATED:
+            self.server.patch_connection(file, change.id)
+            return change
         sent, ours = self.server.create_connection(file, source_id, self.ids["destination", file.destination])
         return _created(change, sent["connectionId"], ours)
 

@@ -53,6 +53,11 @@ class Change:
     definition: Actor | Connection | None = field(default=None, repr=False)
 
     @property
+    def reconfigured(self) -> bool:
+        """Whether a source will be another one than Airbyte holds, in more than a secret."""
+        return any(one.meant != SECRET for one in self.differences)
+
+    @property
     def fields(self) -> list[str]:
         """Of an update: what differs, as `port`, `+sales.store`, `sales.customer.syncMode`."""
         return [one.short for one in self.differences] if self.action is Action.UPDATED else []
@@ -203,7 +208,8 @@ class _Planning:
             "destinationId": ids["destination", file.destination],
         }
         if not self.only_compare:
-            self._check_streams(connection, ends["sourceId"])
+            source = next(one for one in actors if (one.kind, one.name) == ("source", file.source))
+            self._check_streams(connection, source)
         found = client.named(self.held["connection"], "connection", file.name)
         if found is None:
             refuse_basic(connection)
@@ -224,13 +230,17 @@ class _Planning:
         action = Action.UPDATED if differing else Action.UNCHANGED
         return Change("connection", file.name, action, tuple(differing), tuple(notes), key, connection)
 
-    def _check_streams(self, connection: Connection, source_id: str) -> None:
-        name, source = connection.name, connection.definition.source
-        if not source_id:
-            self.notes.append(f"connection {name}: its streams are checked when source {source} is there")
+    def _check_streams(self, connection: Connection, source: Change) -> None:
+        """As far as Airbyte's source is the one that the file means: one that is read otherwise has other cursors."""
+        name = connection.name
+        if not source.id or source.reconfigured:
+            becomes = "changed" if source.id else "there"
+            self.notes.append(
+                f"connection {name}: its streams are checked when source {source.name} is {becomes}"
+            )
             return
         try:
-            discovered = self.server.streams(source_id)
+            discovered = self.server.streams(source.id)
         except AirbyteError as error:
             self.notes.append(f"connection {name}: its streams can't be checked: {error.detail}")
             return

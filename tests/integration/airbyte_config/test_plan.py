@@ -142,6 +142,22 @@ def test_a_wrong_cursor_is_told_with_its_line(site: Site, tmp_path: Path) -> Non
         plan_of(site, folder)
 
 
+def test_a_source_that_will_be_read_otherwise_is_asked_for_its_streams_when_it_is_changed(
+    site: Site, tmp_path: Path
+) -> None:
+    folder = by_cursor(tmp_path / "files")
+    site.apply(folder)
+    # captured from now on: what the source says of its cursors today does not hold for the files
+    assert plan_of(site).notes == (
+        "connection adventureworks: its streams are checked when source adventureworks is changed",
+    )
+    site.apply()
+    path = folder / CONNECTION
+    path.write_text(path.read_text().replace("name: address\n", "name: address\n    cursorField: changed\n"))
+    with pytest.raises(EltError, match=r"line 39: person\.address has no column changed, its cursorField"):
+        site.apply(folder)
+
+
 def test_a_mistake_is_found_on_an_empty_server_when_the_source_is_there(site: Site, own_files: Edit) -> None:
     with pytest.raises(EltError, match=r"line 40: the source has no stream person.adresstype"):
         site.apply(own_files(CONNECTION, "name: addresstype\n", "name: adresstype\n"))
@@ -150,8 +166,9 @@ def test_a_mistake_is_found_on_an_empty_server_when_the_source_is_there(site: Si
 
 def test_a_source_that_does_not_answer_is_no_mistake_of_the_files(site: Site) -> None:
     site.apply()
-    site.with_(SOURCE_PORT="1").apply()
-    (note,) = plan_of(site).notes
+    moved = site.with_(SOURCE_PORT="1")
+    moved.apply()
+    (note,) = plan_of(moved).notes
     assert note.startswith("connection adventureworks: its streams can't be checked: ")
 
 
