@@ -3,7 +3,8 @@
 What happens in each event is SQL, one file each in `trading/`. Chance is a hash of the seed, the day and the row, so a
 day is the same again for the same database content and seed; only `modifieddate` is the real clock (a trigger's). Rows
 are locked with `skip locked`, header before lines, and new keys come from sequences: any number of shops may trade on
-one database at the same time. Nothing is ever deleted.
+one database at the same time. Deleted are: lines of cancelled orders, addresses that nothing was sent to, and what was known
+of a customer who wants to be forgotten (`erasure`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import psycopg
 
+from adventureworks.erasure import erase, find
 from elt.errors import EltError
 
 DAY_LOCK = 0x41574C45  # advisory lock: one simulated day at a time
@@ -37,6 +39,9 @@ class ShopDay:
     address_moves: int
     late_corrections: int
     new_customers: int
+    cleared_lines: int
+    deleted_addresses: int
+    forgotten_customers: int
 
     def as_dict(self) -> dict[str, object]:
         return asdict(self) | {"date": self.date.isoformat()}
@@ -71,6 +76,9 @@ def day(conn: psycopg.Connection, seed: int = 42) -> ShopDay:
             resellers=resellers,
         )
         prices = trade.run("price_changes", seed, count=3)[0]
+        cleared = trade.run("cancelled_lines", seed, count=max(1, (online + resellers) // 20))[0]
+        addresses = trade.run("obsolete_addresses", seed, count=max(2, online // 20))[0]
+        forgotten = trade.forget(seed)
     return ShopDay(
         date=today,
         new_orders=orders,
@@ -80,6 +88,9 @@ def day(conn: psycopg.Connection, seed: int = 42) -> ShopDay:
         address_moves=moves,
         late_corrections=corrections,
         new_customers=len(newcomers),
+        cleared_lines=cleared,
+        deleted_addresses=addresses,
+        forgotten_customers=forgotten,
     )
 
 
@@ -89,7 +100,10 @@ BESIDE = (
     ("address_moves", 0.04, {"count": 1}),
     ("late_corrections", 0.03, {"count": 1}),
     ("price_changes", 0.005, {"count": 1}),
+    ("cancelled_lines", 0.02, {"count": 1}),
+    ("obsolete_addresses", 0.04, {"count": 1}),
 )
+FORGOTTEN = 0.002  # and how often a customer wants to be forgotten
 
 
 def live(
@@ -108,7 +122,8 @@ def live(
     trade = Trade(conn, newest_order_date(conn))
     with conn.transaction():
         trade.prepare()
-    done = dict.fromkeys(["new_orders", "new_lines", "new_customers", *(name for name, _, _ in BESIDE)], 0)
+    always = ["new_orders", "new_lines", "new_customers"]
+    done = dict.fromkeys([*always, *(name for name, _, _ in BESIDE), "forgotten_customers"], 0)
     started = time.monotonic()
     number = 0
     while not stopped() and (seconds is None or time.monotonic() - started < seconds):
@@ -137,6 +152,10 @@ def _serve(trade: Trade, seed: str, done: dict[str, int]) -> None:
         if dice < chance:
             with trade.conn.transaction():
                 done[name] += trade.run(name, seed, **parameters)[0]
+    (dice,) = trade.conn.execute("select pg_temp.dice(%s)", [f"{seed} forgotten"]).fetchone()
+    if dice < FORGOTTEN:
+        with trade.conn.transaction():
+            done["forgotten_customers"] += trade.forget(seed)
 
 
 def newest_order_date(conn: psycopg.Connection) -> date:
@@ -166,6 +185,14 @@ class Trade:
         (swing,) = self.conn.execute("select pg_temp.dice(%s)", [f"{seed} {self.today} volume"]).fetchone()
         online, resellers = (average * (0.8 + 0.4 * swing) for average in self.run("volume", seed))
         return max(3, round(online)), max(2, round(resellers))
+
+    def forget(self, seed: int | str) -> int:
+        """A customer who has not been here for long is forgotten; returns how many there were."""
+        leaving = self.run("leaving_customers", seed, count=1)[0]
+        for customer in leaving:
+            erase(self.conn, find(self.conn, customer))
+            self.conn.execute("delete from pg_temp.shop_customer where customerid = %s", [customer])
+        return len(leaving)
 
     def run(self, step: str, seed: int | str, **parameters: object) -> tuple:
         """Run a step; returns the first row of its last statement (an empty tuple when that returns none)."""

@@ -12,7 +12,19 @@ from local import stack
 
 # all that the stack keeps under ELT_HOME: whatever else lies there is somebody's, and ELT_HOME perhaps a mistake
 OURS = (
-    *("airbyte", "airflow", "dbt", "home", "logs", "metadata", "postgres", "run", "serving", "sink"),
+    *(
+        "airbyte",
+        "airflow",
+        "dbt",
+        "home",
+        "logs",
+        "metadata",
+        "postgres",
+        "privacy",
+        "run",
+        "serving",
+        "sink",
+    ),
     *("*.lock", "airbyte-secrets.json", "secrets.env", "warehouse*.duckdb", "warehouse.duckdb.*"),
     *(".metadata*", ".postgres*", "metadata.*", "postgres.*"),
 )

@@ -30,6 +30,7 @@ COMMANDS = {
     "backup": ("elt.backup:backup_command", "Copy what can't be built again."),
     "restore": ("elt.backup:restore_command", "Put a backup back."),
     "dashboards": ("dashboards.cli:dashboards", "Dashboards as code: plan, push, pull, drift."),
+    "privacy": ("elt.privacy.cli:privacy", "Forget a customer's person, everywhere."),
     "check": ("elt.check:check", "Lint, format, test: what make and CI run."),
     "clean": ("elt.clean:clean", "Forget all local data."),
     "sql": ("elt.sql:sql", "Ask the warehouse, read-only."),

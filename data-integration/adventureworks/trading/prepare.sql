@@ -74,7 +74,7 @@ drop table if exists pg_temp.shop_person;
 create temp table shop_person as
 select firstname, lastname, row_number() over (order by businessentityid) as place
 from person.person
-where persontype = 'IN';
+where persontype = 'IN' and firstname <> 'Erased';
 create index on pg_temp.shop_person (place);
 
 drop table if exists pg_temp.shop_home;

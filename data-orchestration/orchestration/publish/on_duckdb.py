@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -147,6 +148,42 @@ def rollback(settings: Settings, number: int, wait_seconds: float) -> Version:
 def resume(settings: Settings) -> None:
     """See `orchestration.publish.resume`."""
     (_serving(settings) / HELD).unlink(missing_ok=True)
+
+
+def replace_versions(
+    settings: Settings, wanted: Callable[[Path], bool], change: Callable[[Path, str], None]
+) -> Iterator[str]:
+    """Replace each kept version whose file is `wanted` by a copy that `change(file, version)` has changed in place; yields
+    the version's name when that is done.
+
+    An old version keeps its number; the one that analysts see gets a new one, as they may have its file open. The caller
+    holds the warehouse's lease.
+    """
+    serving = _serving(settings)
+    shown = _target(serving / "current")
+    _remove_drafts(serving)
+    for old, folder in _numbered(serving):
+        if not wanted(folder / settings.serving_path.name):
+            continue
+        draft = serving / f".draft-{os.getpid()}"
+        shutil.copytree(folder, draft)
+        change(draft / settings.serving_path.name, folder.name)
+        number = old
+        if folder.name == shown:
+            number = max(number for number, _ in _numbered(serving)) + 1
+            record = json.loads((draft / RECORD).read_text()) | {"number": number}
+            (draft / RECORD).write_text(json.dumps(record, indent=1) + "\n")
+        for path in (*draft.iterdir(), draft):
+            _sync(path)
+        if folder.name != shown:
+            _remove(folder)
+        draft.rename(serving / f"v{number}")
+        if folder.name == shown:
+            _show(serving, f"v{number}")
+            if (hold := held(settings)) and hold.number == old:
+                (serving / HELD).write_text(json.dumps(asdict(Hold(number, hold.since))))
+            _remove(folder)
+        yield folder.name
 
 
 def tidy(settings: Settings) -> int:

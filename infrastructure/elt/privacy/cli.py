@@ -1,0 +1,35 @@
+"""`elt privacy …`"""
+
+from __future__ import annotations
+
+import click
+
+from elt.settings import settings
+
+
+@click.group()
+def privacy() -> None:
+    """Personal data: take a person's out of everything."""
+
+
+@privacy.command("erase")
+@click.option(
+    "--customer", type=click.IntRange(min=1), required=True, help="The source's number of the customer."
+)
+@click.option("--yes", is_flag=True, help="Do not ask (implied where nobody can answer).")
+@click.option("--json", "as_json", is_flag=True, help="The protocol as JSON.")
+def erase_command(customer: int, yes: bool, as_json: bool) -> None:
+    """Forget the person behind a customer: in the source, raw, snapshots, marts and every published version.
+
+    Orders and amounts stay; nothing tells any more who it was. There is no way back. The protocol, without personal data, is
+    ELT_HOME/privacy/customer-ID.json. Killed in the middle, it goes on where it was when it is called again.
+    """
+    from elt.privacy.erase import erase
+
+    if not yes and click.get_text_stream("stdin").isatty():
+        click.confirm(f"Forget the person behind customer {customer} for good?", abort=True)
+    protocol = erase(settings(), customer, (lambda line: None) if as_json else click.echo)
+    if as_json:
+        click.echo(protocol.path.read_text(), nl=False)
+    else:
+        click.echo(f"customer {customer}: {protocol.runs[-1].rows:,} rows; protocol: {protocol.path}")

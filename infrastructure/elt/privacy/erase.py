@@ -1,0 +1,146 @@
+"""Erasing a customer's person: first the source, then the warehouse, every published version and every backup.
+
+Each step may be killed and done again. The source comes first: a sync that begins after it reads the erased rows, one that
+began before ends before the warehouse's lease is ours. The warehouse's file is written anew, because DuckDB leaves old values
+in its free space.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+from filelock import FileLock, Timeout
+
+from adventureworks import erasure
+from adventureworks.database import connect_owner, readable_errors
+from elt.backup import WAREHOUSE, backups
+from elt.errors import EltError
+from elt.lease import lease
+from elt.privacy import marks
+from elt.privacy.protocol import Protocol, Run
+from elt.settings import Settings
+from elt.warehouse import first_line
+from orchestration.publish.on_duckdb import replace_versions
+
+LEASE_WAIT_SECONDS = 600.0
+
+
+def erase(settings: Settings, customer: int, report: Callable[[str], None] = lambda line: None) -> Protocol:
+    """Take everything about the customer's person out of source, raw, snapshots, marts and published versions.
+
+    A run that did not come to its end is taken up; after a complete one there is nothing left to find. Raises EltError: no
+    such customer, an employee, source down, warehouse in use (by whom), disk full, a target other than DuckDB.
+    """
+    if settings.dbt_target not in ("duckdb", "dev"):
+        raise EltError(
+            f"erasing is not built yet for the dbt target {settings.dbt_target}",
+            "set DBT_TARGET=duckdb, or erase by hand",
+        )
+    try:
+        with FileLock(settings.home / "privacy.lock", timeout=0):
+            return _erase(settings, Protocol.of(settings, customer), report)
+    except Timeout:
+        raise EltError(
+            "another `elt privacy erase` is at work", "wait for it to end, then try again"
+        ) from None
+
+
+def _erase(settings: Settings, protocol: Protocol, report: Callable[[str], None]) -> Protocol:
+    known = any(run.finished for run in protocol.runs) and protocol.open_run is None
+    run = erase_in_source(settings, protocol)
+    report(f"source: {told(run.source)}")
+    warehouse = settings.warehouse_path
+    if warehouse.exists():
+        with lease(warehouse, f"privacy erase {protocol.customer}", LEASE_WAIT_SECONDS):
+            try:
+                if not known or marks.holds(warehouse, run.subject):
+                    add(run.warehouse, marks.scrub(warehouse, run.subject))
+                    protocol.write()
+                    rewrite_in_place(warehouse)
+                report(f"warehouse: {told(run.warehouse)}")
+                erase_in_published(settings, protocol, run, report)
+                erase_in_backups(settings, protocol, run, report)
+            except (duckdb.Error, OSError) as error:
+                raise EltError(
+                    f"erasing customer {protocol.customer} stopped: {first_line(error)}",
+                    "mend that (free some disk space?), then run it again: it goes on where it was",
+                ) from error
+    for aside in sorted(settings.home.glob("warehouse-*.duckdb")):
+        report(f"left alone: {aside.name}, made from other data: remove it when it is not needed")
+    protocol.finish(run)
+    return protocol
+
+
+def erase_in_source(settings: Settings, protocol: Protocol) -> Run:
+    """The source's rows, in one transaction; the plan is on disk before it commits."""
+    with connect_owner(settings) as conn, readable_errors():
+        found = erasure.find(conn, protocol.customer)
+        run = protocol.open_run
+        if run is None:
+            run = protocol.begin(found)
+        else:
+            run.plan = run.subject.joined(found).as_dict()
+        counts = erasure.erase(conn, run.subject)
+        conn.commit()
+    add(run.source, counts)
+    protocol.write()
+    return run
+
+
+def rewrite_in_place(warehouse: Path) -> None:
+    """Put a copy without free space in the file's place."""
+    anew = warehouse.with_name(f"{warehouse.name}.rewritten")
+    try:
+        marks.rewrite(warehouse, anew, warehouse.stem)
+        with anew.open("rb") as file:
+            os.fsync(file.fileno())
+        anew.replace(warehouse)
+    finally:
+        anew.unlink(missing_ok=True)
+
+
+def erase_in_published(
+    settings: Settings, protocol: Protocol, run: Run, report: Callable[[str], None]
+) -> None:
+    """Every published version that holds something of the person is replaced by one that does not."""
+
+    def change(file: Path, version: str) -> None:
+        work = file.with_suffix(".work")
+        file.rename(work)
+        run.published[version] = marks.scrub(work, run.subject)
+        marks.rewrite(work, file, file.stem)
+        work.unlink()
+
+    for version in replace_versions(settings, lambda file: marks.holds(file, run.subject), change):
+        protocol.write()
+        report(f"published {version}: {told(run.published[version])}")
+
+
+def erase_in_backups(
+    settings: Settings, protocol: Protocol, run: Run, report: Callable[[str], None]
+) -> None:
+    """The snapshots in the backups, which a restore would bring back."""
+    for folder in backups(settings):
+        file = folder / WAREHOUSE
+        if file.exists() and marks.holds(file, run.subject):
+            name = f"backup {folder.name}"
+            run.published[name] = marks.scrub(file, run.subject)
+            protocol.write()
+            rewrite_in_place(file)
+            report(f"{name}: {told(run.published[name])}")
+
+
+def add(total: dict[str, int], counts: dict[str, int]) -> None:
+    for table, count in counts.items():
+        total[table] = total.get(table, 0) + count
+
+
+def told(counts: dict[str, int]) -> str:
+    """`12 rows in 3 tables (person.person 1, …)`"""
+    if not counts:
+        return "nothing was left"
+    tables = ", ".join(f"{table} {count}" for table, count in counts.items())
+    return f"{sum(counts.values()):,} rows in {len(counts)} tables ({tables})"
