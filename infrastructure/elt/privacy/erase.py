@@ -7,7 +7,7 @@ in its free space.
 
 from __future__ import annotations
 
-import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,11 +16,12 @@ from filelock import FileLock, Timeout
 
 from adventureworks import erasure
 from adventureworks.database import connect_owner, readable_errors
+from adventureworks.erasure import Subject
 from elt.backup import WAREHOUSE, backups
 from elt.errors import EltError
 from elt.lease import lease
 from elt.privacy import marks
-from elt.privacy.protocol import Protocol, Run
+from elt.privacy.protocol import Counts, Protocol, Run
 from elt.settings import Settings
 from elt.warehouse import first_line
 from orchestration.publish.on_duckdb import replace_versions
@@ -95,11 +96,23 @@ def rewrite_in_place(warehouse: Path) -> None:
     anew = warehouse.with_name(f"{warehouse.name}.rewritten")
     try:
         marks.rewrite(warehouse, anew, warehouse.stem)
-        with anew.open("rb") as file:
-            os.fsync(file.fileno())
         anew.replace(warehouse)
     finally:
         anew.unlink(missing_ok=True)
+
+
+def cleaned(file: Path, subject: Subject) -> Counts:
+    """Replace a file that nobody writes by one without the person; killed at any point, it is taken for not done."""
+    work = file.with_name(f"{file.name}.work")
+    shutil.copyfile(file, work)
+    try:
+        counts = marks.scrub(work, subject)
+        anew = file.with_name(f"{file.name}.rewritten")
+        marks.rewrite(work, anew, file.stem)
+    finally:
+        work.unlink()
+    anew.replace(file)
+    return counts
 
 
 def erase_in_published(
@@ -108,37 +121,30 @@ def erase_in_published(
     """Every published version that holds something of the person is replaced by one that does not."""
 
     def change(file: Path, version: str) -> None:
-        work = file.with_suffix(".work")
-        file.rename(work)
-        run.published[version] = marks.scrub(work, run.subject)
-        marks.rewrite(work, file, file.stem)
-        work.unlink()
+        run.published[version] = cleaned(file, run.subject)
 
     for version in replace_versions(settings, lambda file: marks.holds(file, run.subject), change):
         protocol.write()
         report(f"published {version}: {told(run.published[version])}")
 
 
-def erase_in_backups(
-    settings: Settings, protocol: Protocol, run: Run, report: Callable[[str], None]
-) -> None:
+def erase_in_backups(settings: Settings, protocol: Protocol, run: Run, report: Callable[[str], None]) -> None:
     """The snapshots in the backups, which a restore would bring back."""
     for folder in backups(settings):
         file = folder / WAREHOUSE
         if file.exists() and marks.holds(file, run.subject):
             name = f"backup {folder.name}"
-            run.published[name] = marks.scrub(file, run.subject)
+            run.published[name] = cleaned(file, run.subject)
             protocol.write()
-            rewrite_in_place(file)
             report(f"{name}: {told(run.published[name])}")
 
 
-def add(total: dict[str, int], counts: dict[str, int]) -> None:
+def add(total: Counts, counts: Counts) -> None:
     for table, count in counts.items():
         total[table] = total.get(table, 0) + count
 
 
-def told(counts: dict[str, int]) -> str:
+def told(counts: Counts) -> str:
     """`12 rows in 3 tables (person.person 1, …)`"""
     if not counts:
         return "nothing was left"

@@ -8,6 +8,7 @@ found by its columns: a customer's id or key beside columns that describe the pe
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,6 +69,8 @@ def rewrite(file: Path, into: Path, name: str) -> None:
         connection.execute(f"attach {literal(str(into))} as rewritten (storage_version 'latest')")
         connection.execute(f"copy from database {quoted(name)} to rewritten")
         connection.execute("checkpoint rewritten")
+    with into.open("rb") as written:
+        os.fsync(written.fileno())
 
 
 def marks(connection: duckdb.DuckDBPyConnection, subject: Subject) -> Iterator[Action]:

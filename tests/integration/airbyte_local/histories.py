@@ -272,6 +272,42 @@ class History:
             f"update shop.{table} set number = nextval('shop.numbers') where {some(table, rest, 'update')}",
         )
 
+    def truncate(self, table: str) -> None:
+        """Take away all rows of a table that nothing refers to, and that no open transaction has touched."""
+        self.write(CLERK, {table}, f"truncate shop.{table}")
+
+    def enlarge(self, session: str, table: str, rest: int, moment: str) -> None:
+        """Labels so large that the server keeps them apart, and does not send them again while nobody touches them."""
+        cursor = self._cursor(table, moment)
+        changes = f"label = {LARGE}" + (f", updated = {cursor}" if cursor else "")
+        self.write(
+            CLERK if table == "counters" else session,
+            {table},
+            f"update shop.{table} set {changes} where {some(table, rest, 'no key update')}",
+        )
+
+    def touch(self, session: str, table: str, rest: int, moment: str) -> None:
+        """Change some rows in all but their label."""
+        changes = f"updated = {cursor}" if (cursor := self._cursor(table, moment)) else "number = number"
+        self.write(
+            CLERK if table == "counters" else session,
+            {table},
+            f"update shop.{table} set {changes} where {some(table, rest, 'no key update')}",
+        )
+
+    def undo_a_part(self, session: str, table: str, rows: int, moment: str) -> None:
+        """A transaction inserts, thinks better of it, and inserts again; it goes on if it was under way."""
+        alone = session not in self.open
+        if alone:
+            self.begin(session)
+        for how in ("rollback to", "release"):
+            self.sessions[session].execute("savepoint part")
+            self.insert(session, table, rows, moment)
+            self.touch(session, table, rows - 1, moment)
+            self.sessions[session].execute(f"{how} savepoint part")
+        if alone:
+            self.end(session, "commit")
+
     @property
     def deletable(self) -> list[str]:
         """The tables from which rows may vanish: where the method sees that, and nothing refers to them."""
@@ -594,6 +630,10 @@ MINE = " where xmin = pg_current_xact_id()::xid"  # the rows that this transacti
 def new_label() -> str:
     """A value that no row has had."""
     return "'v' || nextval('shop.numbers')"
+
+
+# too long for its row, and not to be compressed
+LARGE = "(select string_agg(md5(random()::text || n), '') from generate_series(1, 150) as n)"
 
 
 def new_orders(orders: int, lines: int, moment: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -400,6 +401,57 @@ def test_a_refresh_reads_all_and_remembers_the_deleted(capturing: CapturingEngin
     ]
     engine.write("insert into shop.orders (id) values (3)")
     assert engine.sync()["orders"] == (1, 1)
+
+
+# -- while others write
+
+
+def test_writers_that_never_pause_leave_no_gap_and_no_overlap(capturing: CapturingEngine) -> None:
+    """During the first load, the switch-over and after it; what is moved from row to row is never seen half moved."""
+    engine, rows, writers = capturing, 30_000, 3
+    engine.write(
+        f"insert into shop.orders (id, total) select n, 100 from generate_series(1, {rows}) as n",
+        "insert into shop.lines values (1, 1, 1, now())",
+    )
+    stopped = threading.Event()
+
+    def write(number: int) -> int:
+        first, turn = number * 10_000_000, 0
+        with engine.source.connect(autocommit=True) as connection:
+            while not stopped.is_set():
+                turn += 1
+                here, there = (turn * 7919 + number) % rows + 1, (turn * 104_729 + number) % rows + 1
+                a, b = sorted((here, there))
+                with connection.transaction():
+                    for id_, amount in ((a, 1), (b, -1)):
+                        connection.execute(
+                            f"update shop.orders set total = total + {amount} where id = {id_}"
+                        )
+                connection.execute(f"insert into shop.orders (id, total) values ({first + turn}, 0)")
+                if turn % 5 == 0:
+                    connection.execute(f"delete from shop.orders where id = {first + turn - 1}")
+                if turn % 7 == 0:
+                    connection.execute(
+                        f"update shop.orders set id = id + 5000000 where id = {first + turn - 3}"
+                    )
+        return turn
+
+    with ThreadPoolExecutor(writers) as threads:
+        turns = [threads.submit(write, number) for number in range(1, writers + 1)]
+        try:
+            for _ in range(6):
+                engine.sync()
+                live = "from raw_shop.orders where _ab_cdc_deleted_at is null"
+                assert engine.raw(f"select sum(total) {live} and id <= {rows}") == [(rows * 100,)]
+        finally:
+            stopped.set()
+        assert min(turn.result() for turn in turns) > 20
+    engine.sync()
+    checksum = "select count(*), md5(string_agg(id || ' ' || total, ',' order by id)) from"
+    with engine.source.connect() as connection:
+        expected = connection.execute(f"{checksum} shop.orders").fetchall()
+    assert engine.raw(f"{checksum} raw_shop.orders where _ab_cdc_deleted_at is null") == expected
+    assert engine.raw("select count(*) - count(distinct id) from raw_shop.orders") == [(0,)]
 
 
 # -- what is refused, and what puts it right

@@ -100,3 +100,41 @@ def test_a_source_without_its_publication_says_so_when_it_is_looked_into(
     answer = airbyte.http.get("/streams", params={"sourceId": connection.source_id})
     assert answer.status_code == 400
     assert "there is no publication nowhere" in answer.json()["detail"]
+
+
+def slot_dropped(source: SourceDatabase) -> None:
+    with source.connect("superuser", autocommit=True) as superuser:
+        superuser.execute("select pg_drop_replication_slot('elt_test_api')")
+
+
+def slot_moved_on(source: SourceDatabase) -> None:
+    with source.connect("superuser", autocommit=True) as superuser:
+        superuser.execute("select pg_replication_slot_advance('elt_test_api', pg_current_wal_insert_lsn())")
+
+
+@pytest.mark.parametrize(
+    ("break_it", "found"), [(slot_dropped, "is gone"), (slot_moved_on, "was moved on by somebody else")]
+)
+def test_a_slot_broken_behind_our_back_fails_every_job_clearly_until_a_refresh_puts_it_right(
+    airbyte: AirbyteServer, published: SourceDatabase, tmp_path: Path, break_it: Any, found: str
+) -> None:
+    connection = made(airbyte, published, tmp_path)
+    with published.connect() as owner:
+        owner.execute("insert into shop.orders (id) values (1), (2)")
+    assert connection.sync()["status"] == "succeeded"
+    with published.connect() as owner:
+        owner.execute("delete from shop.orders where id = 1; insert into shop.orders (id) values (3)")
+    break_it(published)
+    query = "select id, _ab_cdc_deleted_at is null from raw_shop.orders order by id"
+    for _ in range(2):
+        job = connection.sync()
+        assert job["status"] == "failed"
+        assert f"the replication slot elt_test_api {found}: changes were missed" in job["failureReason"]
+        assert "refresh the connection" in job["failureReason"]
+        assert connection.raw(query) == [(1, True), (2, True)]
+    assert connection.run("refresh")["status"] == "succeeded"
+    assert connection.raw(query) == [(1, False), (2, True), (3, True)]
+    with published.connect() as owner:
+        owner.execute("update shop.orders set customer = 'later' where id = 3")
+    assert connection.sync()["rowsSynced"] == 1
+    assert connection.raw("select count(*), count(distinct id) from raw_shop.orders") == [(3, 3)]

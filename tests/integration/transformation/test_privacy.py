@@ -19,6 +19,7 @@ from elt.lease import lease
 from elt.privacy import erase as erasing
 from elt.privacy import marks
 from elt.privacy.erase import erase
+from elt.quoting import quoted
 from elt.settings import Settings, load_settings
 from orchestration.publish import publish, versions
 from tests.fixtures.airbyte import AirbyteServer
@@ -90,8 +91,8 @@ class Shop:
         return done.stdout
 
     def files(self) -> list[Path]:
-        """Every database file of the home: the warehouse, each published version."""
-        return [*self.home.glob("*.duckdb"), *self.home.glob("serving/v*/*.duckdb")]
+        """Every database file of the home: the warehouse, each published version, the backups."""
+        return list(self.home.rglob("*.duckdb"))
 
     def told(self, words: tuple[str, ...] = WORDS + MASKED) -> set[str]:
         """Which of the words some value of a table says, or some byte of a file."""
@@ -120,14 +121,9 @@ def value_says(file: Path, word: str) -> bool:
             "select c.schema_name, c.table_name, c.column_name from duckdb_columns() c join duckdb_tables() t"
             " using (database_oid, schema_oid, table_oid) where c.data_type in ('VARCHAR', 'JSON')"
         ).fetchall()
-        return any(
-            connection.execute(
-                f'select exists (select 1 from "{schema}"."{table}" where contains(lower("{column}"), lower(\'{word}\')))'
-            ).fetchone()[
-                0
-            ]  # fmt: skip
-            for schema, table, column in columns
-        )
+        says = "select exists (select 1 from {}.{} where contains(lower({}), lower(?)))"
+        places = [tuple(map(quoted, place)) for place in columns]
+        return any(connection.execute(says.format(*place), [word]).fetchone()[0] for place in places)
 
 
 @pytest.fixture
@@ -247,6 +243,14 @@ def served(shop: Shop) -> Shop:
         )
     publish(shop.settings, "first")
     publish(shop.settings, "second")
+    backup = shop.home / "backups" / "2025-01-01T000000Z"
+    backup.mkdir(parents=True)
+    with duckdb.connect(backup / "warehouse.duckdb") as connection:
+        connection.execute(f"attach '{shop.settings.warehouse_path}' as source (read_only)")
+        connection.execute("create schema snapshots")
+        connection.execute(
+            "create table snapshots.customers_snapshot as from source.snapshots.customers_snapshot"
+        )
     assert {"Xanthippe", "Quorthonsen"} <= shop.told()
     return shop
 
@@ -257,6 +261,7 @@ STEPS = {
     "before the warehouse's file is written anew": (marks, "rewrite", 0),
     "while the first version is replaced": (marks, "rewrite", 1),
     "while the version that is shown is replaced": (marks, "scrub", 2),
+    "while a backup is replaced": (marks, "rewrite", 3),
     "before the protocol is closed": (erasing.Protocol, "finish", 0),
 }
 
