@@ -68,3 +68,10 @@ def position_of(saved: dict[str, Any] | None, slot: str) -> int | None:
             f"go back to it, or {REFRESH}",
         )
     return saved["captured"]
+
+
+def left_slot(before: dict[str, Any] | None, now: dict[str, Any]) -> str | None:
+    """The slot that nobody reads any more after a refresh through another one, on the same server."""
+    if before is None or before.get("system") != now["system"] or before.get("slot") == now["slot"]:
+        return None
+    return before.get("slot")

@@ -16,7 +16,7 @@ from airbyte_local.jobs.report import Report
 from airbyte_local.schema import ConnectionState, label
 from airbyte_local.sources import open_source
 from airbyte_local.sources.base import Reading
-from airbyte_local.states import emptied
+from airbyte_local.states import emptied, left_slot
 from airbyte_local.work import Work
 
 log = logging.getLogger(__name__)
@@ -75,6 +75,8 @@ def sync(task: dict[str, Any], report: Report, refresh: bool) -> None:
         report.committed()
         if source.capture is not None:
             source.capture.advance(reached.position["captured"])
+            if before := left_slot(saved.position, reached.position):
+                source.capture.leave(before)
     failures.end(len(work.plans))
 
 

@@ -566,6 +566,42 @@ def test_a_slot_that_another_connection_uses_is_refused(capturing: CapturingEngi
         engine.sync(source=engine.configuration(replication_slot="other"))
 
 
+def test_a_refresh_under_another_slot_drops_the_one_before(capturing: CapturingEngine) -> None:
+    engine = capturing
+    engine.write("insert into shop.orders (id) values (1)")
+    engine.sync()
+    other = engine.configuration(replication_slot="elt_test_other")
+    engine.sync(source=other, jobType="refresh")
+    names = "select slot_name::text from pg_replication_slots where database = current_database()"
+    assert engine.superuser(names) == [("elt_test_other",)]
+    engine.write("delete from shop.orders")
+    assert engine.sync(source=other)["orders"] == (1, 1)
+
+
+@pytest.mark.parametrize("captured", [True, False], ids=["capture", "cursor"])
+def test_a_source_in_another_encoding_is_read_in_its_own_letters(
+    source_server: SourceServer, tmp_path: Path, captured: bool
+) -> None:
+    with source_server.superuser() as connection:
+        connection.execute(
+            "create database latin owner adventureworks_owner encoding 'LATIN1' template template0"
+            " locale_provider libc locale 'C'"
+        )
+    source = SourceDatabase(source_server, "latin", "latin")
+    try:
+        with source.connect("superuser") as connection:
+            connection.execute(SHOP)
+            connection.execute("reset role; create publication shop_publication for all tables")
+        engine = CapturingEngine(source, tmp_path / "warehouse.duckdb")
+        by_cursor = {} if captured else {"source": source_configuration(source)}
+        for id_, name in ((1, "Café"), (2, "Größe")):
+            engine.write(f"insert into shop.orders (id, customer, updated) values ({id_}, '{name}', now())")
+            engine.sync(ORDERS, **by_cursor)
+        assert engine.raw("select customer from raw_shop.orders order by id") == [("Café",), ("Größe",)]
+    finally:
+        source_server.drop(source)
+
+
 def test_a_slot_of_another_database_is_refused(
     capturing: CapturingEngine, source_server: SourceServer
 ) -> None:

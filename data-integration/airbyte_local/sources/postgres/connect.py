@@ -96,6 +96,7 @@ class Address:
                 sslmode=self.ssl_mode,
                 connect_timeout=CONNECT_SECONDS,
                 application_name=application,
+                client_encoding="UTF8",  # whatever the database's own is: Arrow knows no other
                 options=options,
                 **files,
                 **({"sslpassword": self.key_password} if self.key_password else {}),

@@ -76,6 +76,17 @@ class Capture:
 
         return Changes(self._address, self.slot, self._publication, plans, since, until)
 
+    def leave(self, slot: str) -> None:
+        """Drop the slot that this connection was captured through before a refresh under another name."""
+        try:
+            if (
+                found := slots.read_slot(self._connection, slot)
+            ) and found.database == self._address.database:
+                slots.drop_slot(self._connection, slot)
+                log.info("the slot %s is not used any more: dropped", slot)
+        except psycopg.Error as error:
+            log.warning("the slot %s is not used any more, but was not dropped: %s", slot, str(error).strip())
+
     def advance(self, position: int) -> None:
         """Let the server forget what is committed in the warehouse. A failure is no harm: the next sync passes over it."""
         try:
