@@ -122,7 +122,7 @@ def test_days_are_told_as_json_or_as_sentences(small: SourceDatabase) -> None:
     assert [one["date"] for one in told] == [str(GENERATED_AS_OF + timedelta(days=n)) for n in (1, 2)]
     assert set(told[0]) == {
         "date", "new_orders", "new_lines", "status_changes", "price_changes", "address_moves", "late_corrections",
-        "new_customers",
+        "new_customers", "cleared_lines", "deleted_addresses", "forgotten_customers",
     }  # fmt: skip
     assert elt(small, "shop", "day", "--seed", "5").stdout.startswith(
         f"{GENERATED_AS_OF + timedelta(days=3)}: "

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import duckdb
 import pytest
@@ -130,7 +131,11 @@ def value_says(file: Path, word: str) -> bool:
 def shop(airbyte: AirbyteServer, generated_source: SourceDatabase, tmp_path: Path) -> Iterator[Shop]:
     """Synced twice, with a change of name and phone between: raw has a deleted row with the first phone number."""
     source = generated_source.copy()
-    shop = Shop(source, airbyte.environ_with(source, tmp_path / "home"))
+    workspace = (
+        airbyte.http.post("/workspaces", json={"name": f"privacy {uuid4()}"}).raise_for_status().json()
+    )
+    environ = airbyte.environ_with(source, tmp_path / "home")
+    shop = Shop(source, environ | {"AIRBYTE_WORKSPACE": workspace["workspaceId"]})
     shop.elt("airbyte", "apply")
     shop.elt("sync")
     yield shop
