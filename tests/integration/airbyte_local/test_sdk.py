@@ -233,7 +233,9 @@ def walk_tags_and_connections(walk: Walk, made: Connection) -> None:
     walk.refused(404, "tags.get_tag", tag_id=tag.tag_id)
     assert walk("connections.get_connection", connection_id=created.connection_id).tags == []
     walk("connections.delete_connection", connection_id=created.connection_id)
-    everything = walk("connections.list_connections", include_deleted=True, limit=100).data
+    everything = walk(
+        "connections.list_connections", workspace_ids=[workspace], include_deleted=True, limit=100
+    ).data
     statuses = {item.connection_id: item.status for item in everything}
     assert statuses[created.connection_id] == models.ConnectionStatusEnum.DEPRECATED
 

@@ -67,7 +67,9 @@ def test_days_are_built_again_and_models_anew_when_a_run_asks_for_it(
 ) -> None:
     """A wrong figure that no changed row gives away: only what is asked for is built from the raw rows again."""
     warehouse = first_build.copy(tmp_path)
-    figures = "select movement_date_key, quantity from marts.fct_inventory_movements order by all"
+    # a movement without a known product is built again by every run
+    known = "from marts.fct_inventory_movements where product_key <> '-1'"
+    figures = f"select movement_date_key, quantity {known} order by all"
     right = warehouse.rows(figures)
     days = sorted({day for day, _ in right})
     assert len(days) > 1
