@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from queue import Empty, Full, Queue
 from typing import Any
@@ -13,6 +14,7 @@ import pyarrow.compute as pc
 from airbyte_local.schema import StreamPlan
 from airbyte_local.sources.base import StreamBatch, StreamStart
 
+ROOM_BYTES, WAIT_SECONDS = 24 << 20, 0.5
 AHEAD = 6  # batches of 4 MB: enough to keep both sides busy, little enough to stay small
 
 _END = object()
@@ -98,6 +100,7 @@ class Batches:
         batch, self._first = self._first, None
         while batch is not None:
             self._count(batch)
+            _wait_for_room()
             yield batch
             batch = self._pull()
 
@@ -120,6 +123,16 @@ class Batches:
             if found is not None:
                 self.greatest = found if self.greatest is None else max(self.greatest, found)
         self._passed(self.plan, self.rows, self.bytes)
+
+
+def _wait_for_room() -> None:
+    """Hold back the next batch while many are on their way: what reads an Arrow stream reads ahead as far as a gigabyte.
+
+    Not for long: what is in use may be one large row.
+    """
+    deadline = time.monotonic() + WAIT_SECONDS
+    while pa.total_allocated_bytes() > ROOM_BYTES and time.monotonic() < deadline:
+        time.sleep(0.002)
 
 
 def by_stream(items: Iterator[Any], passed: Callable[[StreamPlan, int, int], None]) -> Iterator[Batches]:

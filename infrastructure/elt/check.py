@@ -84,9 +84,11 @@ def test_commands() -> Commands:
 
 
 def slow_commands() -> Commands:
-    """What `test` leaves out."""
+    """What `test` leaves out. Whole runs, which wait for Airflow most of the time, beside all others."""
+    pytest, runs = ["pytest", "--durations", "8", "-m", "slow"], "tests/end_to_end"
     return [
-        Command("slow tests", ["pytest", "-m", "slow"]),
+        Command("slow tests of whole runs", [*pytest, runs], background=True),
+        Command("slow tests", [*pytest, f"--ignore={runs}"]),
         Command(
             "benchmark: generate", ["python", "tests/benchmarks/generate.py", "--scale", "0.1", "--json"]
         ),

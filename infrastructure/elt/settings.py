@@ -163,7 +163,8 @@ class Settings(BaseSettings):
     @property
     def docs_uri(self) -> str:
         """The folder of dbt's documentation."""
-        return self.dbt_docs_uri.rstrip("/") or (self.home / "docs").as_uri()
+        # not as_uri(): the storage path takes a quoted blank for a name with %20 in it
+        return self.dbt_docs_uri.rstrip("/") or f"file://{self.home}/docs"
 
     @property
     def airflow_base(self) -> str:

@@ -140,7 +140,10 @@ class Peak:
 
 
 def is_job(process: psutil.Process) -> bool:
-    return any("airbyte_local.job" in word for word in process.cmdline())
+    try:
+        return any("airbyte_local.job" in word for word in process.cmdline())
+    except psutil.Error:  # it has ended
+        return False
 
 
 def resident_peak(process: psutil.Process) -> int:
