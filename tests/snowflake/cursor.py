@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import fakesnow.server as server  # not "from fakesnow", where a function has this name
 from fakesnow.cursor import FakeSnowflakeCursor
 from fakesnow.expr import normalise_ident
 from fakesnow.transforms import SUCCESS_NOP
@@ -49,9 +50,14 @@ class Cursor(FakeSnowflakeCursor):
                     return self._execute_once(command, params, *args, **kwargs)
             except ProgrammingError as error:
                 # Another session's transaction has written these rows: Snowflake waits for it to end.
-                conflict = "TransactionContext Error: Conflict" in (error.msg or "")
-                if not conflict or self._conn.in_transaction or time.monotonic() > deadline:
+                if "TransactionContext Error: Conflict" not in (error.msg or ""):
                     raise
+                if self._conn.in_transaction or time.monotonic() > deadline:
+                    raise ProgrammingError(
+                        msg="Statement has locked table in another transaction and this lock has not yet been released.",
+                        errno=625,
+                        sqlstate="57014",
+                    ) from error
                 time.sleep(0.1)
 
     def _execute_once(self, command: str, params: Any = None, *args: Any, **kwargs: Any) -> Cursor:
@@ -116,8 +122,17 @@ class Cursor(FakeSnowflakeCursor):
             return statements.no_rows(statements.GRANT_COLUMNS)
         if match(statements.SHOW_ROLES):
             return statements.no_rows(statements.ROLE_COLUMNS)
-        if match(statements.START_TRANSACTION):
+        if found := match(statements.BEGIN):
+            if not self._conn.in_transaction:
+                self._conn.begin(found[1])
             return exp.Transaction()
+        if match(statements.SHOW_TRANSACTIONS):
+            shown = [one.transaction for one in server.sessions.values() if one.in_transaction]
+            return (
+                statements.some_rows(shown) if shown else statements.no_rows(statements.TRANSACTION_COLUMNS)
+            )
+        if found := match(statements.ABORT_TRANSACTION):
+            return self._abort(found[1])
         if found := match(statements.SET_PARAMETER):
             parameters[found[1].upper()] = found[2].strip("'")
             return SUCCESS_NOP
@@ -136,6 +151,13 @@ class Cursor(FakeSnowflakeCursor):
         if found := match(statements.CLONE_TABLE):
             return self._clone_table(*found.groups())
         return None
+
+    def _abort(self, number: str) -> exp.Expr:
+        for one in list(server.sessions.values()):
+            if one.in_transaction and one.transaction.get("id") == number:
+                one.abort()
+                return statements.one_row(**{"SYSTEM$ABORT_TRANSACTION": "Aborted transaction id"})
+        raise ProgrammingError(msg=f"Transaction {number} does not exist", errno=1044, sqlstate="42P13")
 
     @property
     def _objects(self) -> Objects:

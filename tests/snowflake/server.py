@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import logging
 import shutil
@@ -40,6 +41,7 @@ async def query(request: Request) -> Response:
 async def run(request: Request) -> Response:
     """fakesnow's handler, without its HTTP 500s."""
     try:
+        session.STATEMENT_TAG.set(await statement_tag(request))
         response = await server.query_request(request)
         if response.status_code < 500:
             return response
@@ -49,6 +51,14 @@ async def run(request: Request) -> Response:
         message = f"{type(error).__name__}: {error}"
     data = {"errorCode": "100183", "sqlState": "P0000"}
     return JSONResponse({"data": data, "code": "100183", "message": message, "success": False})
+
+
+async def statement_tag(request: Request) -> str | None:
+    """The query tag among a statement's own parameters."""
+    body = await request.body()
+    if request.headers.get("Content-Encoding") == "gzip":
+        body = gzip.decompress(body)
+    return (json.loads(body).get("parameters") or {}).get("QUERY_TAG")
 
 
 async def login(request: Request) -> Response:

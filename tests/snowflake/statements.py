@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 from sqlglot import exp
@@ -32,7 +33,9 @@ SHOW_ROLES = pattern(r"show roles\b")
 SHOW_PARAMETER = pattern(r"show parameters like '(\w+)' (?:in|for) session")
 SET_PARAMETER = pattern(r"alter session set (?!autocommit)(\w+)\s*=\s*('(?:[^']|'')*'|\w+)")
 UNSET_PARAMETER = pattern(r"alter session unset (\w+)")
-START_TRANSACTION = pattern(r"start transaction\b")
+BEGIN = pattern(r"(?:start transaction|begin(?: transaction| work)?)(?: name (\w+))?\s*;?\s*$")
+SHOW_TRANSACTIONS = pattern(r"show transactions\b")
+ABORT_TRANSACTION = pattern(r"select system\$abort_transaction\('?(\d+)'?\)")
 COMMENT_COLUMNS = pattern(rf"alter (?:table|view) {_NAME} (?:alter|modify) (?:column )?(?=\S+ comment )(.*)")
 COLUMN_COMMENT = re.compile(r"(\"[^\"]+\"|\w+)\s+comment\s+(?:\$\$(.*?)\$\$|'((?:[^']|'')*)')", re.I | re.S)
 SWAP_SCHEMA = pattern(rf"alter schema (?:if exists )?{_NAME} swap with {_NAME}")
@@ -49,12 +52,18 @@ VARIABLE = re.compile(
 MISSING = re.compile(r"(Table|View|Schema|Catalog) with name (\S+) does not exist")
 
 GRANT_COLUMNS = "created_on privilege granted_on name granted_to grantee_name grant_option granted_by"
+TRANSACTION_COLUMNS = "id user session name started_on state scope"
 ROLE_COLUMNS = "created_on name is_default is_current is_inherited owner comment"
 
 
 def no_rows(columns: str) -> exp.Expr:
     """A SHOW that finds nothing."""
     return exp.select(*(f'NULL::VARCHAR AS "{c}"' for c in columns.split()), dialect="duckdb").where("FALSE")
+
+
+def some_rows(rows: list[dict[str, str]]) -> exp.Expr:
+    """Rows of texts, at least one."""
+    return functools.reduce(exp.union, (one_row(**row) for row in rows))
 
 
 def one_row(**values: str) -> exp.Expr:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from snowflake.connector.errors import DatabaseError
 
@@ -60,6 +64,64 @@ def test_keys_are_neither_enforced_nor_recorded(session: Session) -> None:
 def test_what_is_missing_says_so(session: Session, statement: str) -> None:
     with pytest.raises(DatabaseError):
         session.run(statement)
+
+
+def test_a_lock_held_by_another_transaction_is_not_waited_for_inside_one(
+    session: Session, other: Session
+) -> None:
+    """Snowflake waits for LOCK_TIMEOUT, then gives the same error."""
+    session.run("create table t (a int)", "insert into t values (1)", "begin", "update t set a = 2")
+    other.run("begin")
+    with pytest.raises(DatabaseError, match="000625"):
+        other.run("update t set a = 3")
+    other.run("rollback")
+    session.run("rollback")
+
+
+def test_an_aborted_transactions_session_goes_on_without_one(session: Session, other: Session) -> None:
+    """What Snowflake does then is not documented; nothing may be committed by it in any case."""
+    session.run("create table t (a int)", "begin name mine", "insert into t values (1)")
+    (mine,) = [row for row in other.run("show transactions") if row[3] == "MINE"]
+    other.run(f"select system$abort_transaction({mine[0]})")
+    session.run("insert into t values (2)", "commit")
+    assert other.run("select a from t") == [(2,)]
+
+
+def test_options_of_parquet_files_have_no_effect(session: Session, tmp_path: Path) -> None:
+    """Snowflake reads moments as numbers and bytes as text, unless it is told not to."""
+    pq.write_table(pa.table({"A": pa.array([b"\xff"], pa.binary())}), tmp_path / "a.parquet")
+    session.run(
+        "create table t (a binary)",
+        "create stage s",
+        f"put 'file://{tmp_path}/a.parquet' @s auto_compress = false",
+        "copy into t from @s/ file_format = (type = parquet) match_by_column_name = case_insensitive",
+    )
+    assert bytes(session.run("select a from t")[0][0]) == b"\xff"
+
+
+def test_a_variant_keeps_its_keys_in_their_order(session: Session) -> None:
+    """Snowflake sorts them."""
+    session.run("create table t (v variant)", """insert into t select parse_json('{"b": 1, "a": 2}')""")
+    assert session.run("select v from t") == [('{"b":1,"a":2}',)]
+
+
+def test_row_numbers_and_correlated_subqueries_are_free(session: Session) -> None:
+    """Snowflake wants an order for the one, and does not know every form of the other."""
+    session.run("create table t (a int)", "insert into t values (1), (null)")
+    numbered = session.run("select count(*) from (select row_number() over (partition by a) as n from t)")
+    assert numbered == [(2,)]
+    unlike = "select count(*) from t as x where not exists (select 1 from t as y where y.a is not distinct from x.a)"
+    assert session.run(unlike) == [(0,)]
+
+
+def test_the_precision_of_times_is_not_in_the_information_schema(session: Session) -> None:
+    with pytest.raises(DatabaseError, match="DATETIME_PRECISION"):
+        session.run("select datetime_precision from information_schema.columns")
+
+
+def test_a_name_with_a_single_quote_is_an_error(session: Session) -> None:
+    with pytest.raises(DatabaseError):
+        session.run("""create table t ("it's" varchar)""")
 
 
 def test_project_leans_on_nothing_that_differs() -> None:

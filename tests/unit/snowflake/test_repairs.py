@@ -129,6 +129,26 @@ def test_statements_are_listed_with_their_tag_and_transaction(
     assert insert["in_transaction"]
 
 
+def test_transactions_are_shown_by_name_and_can_be_aborted_by_another_session(
+    session: Session, other: Session
+) -> None:
+    session.run("create table t (a int)", "begin name mine", "insert into t values (1)")
+    (shown,) = [row for row in other.run("show transactions") if row[3] == "MINE"]
+    other.run(f"select system$abort_transaction({shown[0]})")
+    assert [row for row in other.run("show transactions") if row[3] == "MINE"] == []
+    assert session.run("select count(*) from t") == [(0,)]
+
+
+def test_a_statements_own_tag_goes_before_the_sessions(
+    snowflake_emulator: Snowflake, session: Session
+) -> None:
+    session.run("alter session set query_tag = 'the session'")
+    session.connection.cursor().execute("select 4711", _statement_params={"QUERY_TAG": "the statement"})
+    session.run("select 4712")
+    tags = {each["sql"]: each["query_tag"] for each in snowflake_emulator.statements()}
+    assert (tags["select 4711"], tags["select 4712"]) == ("the statement", "the session")
+
+
 def test_databases_in_a_directory_survive_a_restart(tmp_path_factory: pytest.TempPathFactory) -> None:
     home = tmp_path_factory.mktemp("kept")
     kept = Snowflake(home, database_path=home / "databases")
