@@ -1,15 +1,17 @@
 """Connector types that this server has, and what their configurations may hold.
 
-The keys are those of Airbyte's source-postgres and destination-duckdb. An option that would change what a sync does
+The keys are those of Airbyte's source-postgres, destination-duckdb and destination-snowflake. An option that would change what a sync does
 but is not supported is refused by name; it is never ignored in silence.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import parse_qsl
 
 from pydantic import (
     BaseModel,
@@ -125,6 +127,65 @@ class DestinationDuckdb(Configuration):
         return value
 
 
+class Credentials(Configuration):
+    """How the user logs in."""
+
+    auth_type: Literal["Key Pair Authentication", "Username and Password"]
+
+
+class Password(Credentials):
+    password: str = Field(min_length=1)
+
+
+class KeyPair(Credentials):
+    private_key: str = Field(min_length=1)
+    private_key_password: str | None = None
+
+
+LOGINS = {"Key Pair Authentication": KeyPair, "Username and Password": Password}
+JDBC_OPTIONS = {"ssl": r"on|off", "networkTimeout": r"\d{4,9}", "loginTimeout": r"\d{1,4}"}
+
+
+class DestinationSnowflake(Configuration):
+    """Airbyte's keys. Of its options only what this server does anyway is accepted. `jdbc_url_params`: of JDBC's only
+    networkTimeout (milliseconds), loginTimeout (seconds), and for an emulator on this machine ssl=off.
+    """
+
+    destinationType: Literal["snowflake"] = "snowflake"
+    host: str = Field(pattern=r"^[A-Za-z0-9._-]+(:\d+)?$")
+    role: str = Field(min_length=1)
+    warehouse: str = Field(min_length=1)
+    database: str = Field(min_length=1)
+    schema_: str = Field("PUBLIC", alias="schema", min_length=1)
+    username: str = Field(min_length=1)
+    credentials: Annotated[Credentials, _variant("auth_type", LOGINS)]
+    jdbc_url_params: str = ""
+    cdc_deletion_mode: Literal["Soft delete"] = "Soft delete"
+    raw_data_schema: Literal["", "airbyte_internal"] = "airbyte_internal"
+    disable_type_dedupe: Literal[False] = False
+    use_merge_for_upsert: bool = True  # it always is a merge
+    retention_period_days: int = Field(1, ge=0, le=90)
+
+    @field_validator("jdbc_url_params")
+    @classmethod
+    def known(cls, value: str) -> str:
+        for name, given in parse_qsl(value, keep_blank_values=True):
+            if not re.fullmatch(JDBC_OPTIONS.get(name, r"(?!)"), given):
+                raise ValueError(
+                    f"{name}={given} is not supported; this server has: {', '.join(JDBC_OPTIONS)}"
+                )
+        return value
+
+    @model_validator(mode="after")
+    def with_tls(self) -> DestinationSnowflake:
+        if "ssl=off" in self.jdbc_url_params and self.host.partition(":")[0] not in (
+            "127.0.0.1",
+            "localhost",
+        ):
+            raise ValueError("ssl=off is only for an emulator on this machine")
+        return self
+
+
 @dataclass(frozen=True)
 class Definition:
     """A connector type: its id in Airbyte's registry, its type and name, the shape of its configuration.
@@ -150,6 +211,13 @@ DEFINITIONS = (
     ),
     Definition(
         ActorKind.DESTINATION, "94bd199c-2ff0-4aa2-b98e-17f0acb72610", "duckdb", "DuckDB", DestinationDuckdb
+    ),
+    Definition(
+        ActorKind.DESTINATION,
+        "424892c4-daac-4491-b35d-c6688ba547ba",
+        "snowflake",
+        "Snowflake",
+        DestinationSnowflake,
     ),
 )
 

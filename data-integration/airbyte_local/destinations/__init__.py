@@ -9,6 +9,10 @@ from airbyte_local.destinations.base import Destination
 
 def open_destination(actor: dict[str, Any]) -> Destination:
     """The destination of a task: `{"type": …, "configuration": …}`."""
+    if actor["type"] == "snowflake":
+        from airbyte_local.destinations.snowflake import SnowflakeDestination
+
+        return SnowflakeDestination(actor["configuration"])
     from airbyte_local.destinations.duckdb import DuckdbDestination
 
-    return {"duckdb": DuckdbDestination}[actor["type"]](actor["configuration"])
+    return DuckdbDestination(actor["configuration"])

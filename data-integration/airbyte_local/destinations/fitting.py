@@ -153,6 +153,6 @@ def check_names(dialect: Dialect, plans: Iterable[StreamPlan]) -> None:
         for name in names:
             if names.count(name) > 1 or name in extra:
                 raise EltError(
-                    f"stream {plan.label}: the column name {name} is used twice (upper and lower case are the same)",
+                    f"stream {plan.label}: the column name {name.casefold()} is used twice (upper and lower case are the same)",
                     "leave one of them out with selectedFields",
                 )

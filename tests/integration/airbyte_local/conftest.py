@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import duckdb
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from airbyte_local.jobs.report import Report
 from airbyte_local.sync import run
 from tests.fixtures.airbyte import AirbyteServer
+from tests.fixtures.snowflake import Snowflake
 from tests.fixtures.source import SourceDatabase, SourceServer
 
 SHOP = """
@@ -75,17 +77,22 @@ class Engine:
     source: SourceDatabase
     warehouse: Path
     figures: list[dict[str, Any]] = field(default_factory=list)
+    connection_id: str = "connection"
     _jobs: Iterator[int] = field(default_factory=lambda: count(1))
+
+    @property
+    def destination(self) -> dict[str, Any]:
+        return {"type": "duckdb", "configuration": {"destination_path": str(self.warehouse)}}
 
     def task(
         self, *streams: dict[str, Any], source: dict[str, Any] | None = None, **changes: Any
     ) -> dict[str, Any]:
         return {
             "jobId": next(self._jobs),
-            "connectionId": "connection",
+            "connectionId": self.connection_id,
             "connectionName": "shop",
             "source": {"type": "postgres", "configuration": source or source_configuration(self.source)},
-            "destination": {"type": "duckdb", "configuration": {"destination_path": str(self.warehouse)}},
+            "destination": self.destination,
             "streams": list(streams or (stream("shop.orders"), stream("shop.lines"))),
             "namespaceDefinition": "custom_format",
             "namespaceFormat": "raw_${SOURCE_NAMESPACE}",
@@ -114,6 +121,15 @@ class Engine:
         with duckdb.connect(self.warehouse, read_only=True) as connection:
             return connection.execute(query).fetchall()
 
+    def column_types(self, table: str) -> dict[str, str]:
+        """The columns of a raw table with their types, in order."""
+        return dict(
+            self.raw(
+                "select column_name, data_type from duckdb_columns() where schema_name = 'raw_shop'"
+                f" and table_name = '{table}' order by column_index"
+            )
+        )
+
     def cursor_of(self, table: str) -> str | None:
         """The saved cursor of a stream."""
         query = f"select state ->> 'cursor' from airbyte_internal.state where stream_name = '{table}'"
@@ -123,6 +139,72 @@ class Engine:
 @pytest.fixture
 def engine(shop: SourceDatabase, tmp_path: Path) -> Engine:
     return Engine(shop, tmp_path / "warehouse.duckdb")
+
+
+@dataclass
+class SnowflakeEngine(Engine):
+    """The same into the emulated Snowflake, in a database of its own."""
+
+    emulator: Snowflake | None = None
+    database: str = field(default_factory=lambda: f"RAW_{uuid4().hex.upper()}")
+    changes: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.connection_id = self.database
+
+    @property
+    def destination(self) -> dict[str, Any]:
+        configuration = snowflake_configuration(self.emulator, self.database, **self.changes)
+        return {"type": "snowflake", "configuration": configuration}
+
+    def raw(self, query: str) -> list[tuple[Any, ...]]:
+        with self.emulator.connect(database=self.database) as session:
+            return session.cursor().execute(query).fetchall()
+
+    def column_types(self, table: str) -> dict[str, str]:
+        rows = self.raw(
+            "select column_name, data_type, numeric_precision, numeric_scale from information_schema.columns"
+            f" where table_schema = 'RAW_SHOP' and table_name = '{table.upper()}' order by ordinal_position"
+        )
+        return {
+            name: f"NUMBER({precision},{scale})" if type_ == "NUMBER" else type_
+            for name, type_, precision, scale in rows
+        }
+
+    def cursor_of(self, table: str) -> str | None:
+        query = f"select STATE:cursor::varchar from AIRBYTE_INTERNAL.STATE where STREAM_NAME = '{table}'"
+        return self.raw(query)[0][0]
+
+    def statements(self) -> list[dict[str, Any]]:
+        """The job statements of this engine's connection since the start, oldest first."""
+        return [each for each in self.emulator.statements() if f'"{self.database}"' in each["query_tag"]]
+
+
+def snowflake_configuration(emulator: Snowflake, database: str, **changes: Any) -> dict[str, Any]:
+    """Airbyte's destination-snowflake keys for the emulator."""
+    return {
+        "destinationType": "snowflake",
+        "host": f"127.0.0.1:{emulator.port}",
+        "jdbc_url_params": "ssl=off",
+        "role": "LOADER",
+        "warehouse": "LOADING",
+        "database": database,
+        "schema": "PUBLIC",
+        "username": "AIRBYTE",
+        "credentials": {"auth_type": "Username and Password", "password": "a password of the loader"},
+        **changes,
+    }
+
+
+@pytest.fixture
+def snow(shop: SourceDatabase, snowflake_emulator: Snowflake, tmp_path: Path) -> SnowflakeEngine:
+    return SnowflakeEngine(shop, tmp_path / "unused", emulator=snowflake_emulator)
+
+
+@pytest.fixture(params=["engine", "snow"])
+def either(request: pytest.FixtureRequest) -> Engine:
+    """An engine into each destination: for what both have to do alike."""
+    return request.getfixturevalue(request.param)
 
 
 @dataclass

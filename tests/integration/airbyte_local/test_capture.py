@@ -6,23 +6,32 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import psycopg
 import pytest
 
+from airbyte_local.destinations.duckdb.session import DuckdbSession
+from airbyte_local.destinations.snowflake.session import SnowflakeSession
 from airbyte_local.sources.postgres.cdc import slot as slots
 from elt.errors import EltError
 from tests.fixtures.source import FAST, SourceDatabase, SourceServer, make_server
 from tests.fixtures.waiting import wait_until
-from tests.integration.airbyte_local.conftest import SHOP, Engine, source_configuration, stream
+from tests.integration.airbyte_local.conftest import (
+    SHOP,
+    Engine,
+    SnowflakeEngine,
+    source_configuration,
+    stream,
+)
 from tests.integration.airbyte_local.test_tables import EVERY_TYPE
+from tests.snowflake.leaning import ddl_inside, leaning, transactions
 
 ORDERS, LINES = stream("shop.orders"), stream("shop.lines")
 
 
-class CapturingEngine(Engine):
-    """An engine whose source has a publication and is read through a slot."""
+class Capturing:
+    """What an engine has besides whose source has a publication and is read through a slot."""
 
     slot = "elt_test"
 
@@ -45,9 +54,34 @@ class CapturingEngine(Engine):
         return self.raw(f"select {columns} from raw_shop.orders where _ab_cdc_deleted_at is null order by id")
 
 
-@pytest.fixture
-def capturing(shop: SourceDatabase, tmp_path: Path) -> Iterator[CapturingEngine]:
-    engine = CapturingEngine(shop, tmp_path / "warehouse.duckdb")
+class CapturingEngine(Capturing, Engine):
+    """Into DuckDB."""
+
+    session = DuckdbSession
+    instead: ClassVar[dict[str, str]] = {}
+
+
+class CapturingSnowflakeEngine(Capturing, SnowflakeEngine):
+    """Into the emulated Snowflake, which does not hold every moment."""
+
+    session = SnowflakeSession
+    instead: ClassVar[dict[str, str]] = {
+        "timestamp": "'0001-01-01 00:00:00.000001'",
+        "timestamptz": "'9999-12-31 23:59:59.999999+00'",
+        "date": "'9999-12-31'",
+        "time": "'23:59:59.999999'",
+    }
+
+
+@pytest.fixture(params=["engine", "snow"])
+def capturing(
+    shop: SourceDatabase, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[CapturingEngine | CapturingSnowflakeEngine]:
+    if request.param == "engine":
+        engine = CapturingEngine(shop, tmp_path / "warehouse.duckdb")
+    else:
+        emulator = request.getfixturevalue("snowflake_emulator")
+        engine = CapturingSnowflakeEngine(shop, tmp_path / "unused", emulator=emulator)
     engine.superuser("create publication shop_publication for all tables")
     yield engine
     for (slot,) in engine.superuser(
@@ -243,17 +277,18 @@ def test_every_type_is_the_same_from_the_log_as_from_the_table(capturing: Captur
         + ", ".join(f"c{index} {type_}" for index, type_ in enumerate(EVERY_TYPE))
         + ")",
     )
-    values = ", ".join(value for _, value, _ in EVERY_TYPE.values())
+    ordinary = {type_: value for type_, (_, value, _) in EVERY_TYPE.items()} | engine.instead
+    values = ", ".join(ordinary.values())
     extremes = {
         "real": "'-Infinity'", "double precision": "'1e-310'", "timestamp": "'infinity'", "timestamptz": "'-infinity'",
         "date": "'0044-03-15 BC'", "bytea": "''", "text": "''",
-    }  # fmt: skip
+    } | engine.instead  # fmt: skip
     others = ", ".join(extremes.get(type_, "null") for type_ in EVERY_TYPE)
     christ = {
         "timestamp": "'0044-03-15 12:00:00.5 BC'",
         "timestamptz": "'0044-03-15 12:00:00 BC'",
         "date": "'infinity'",
-    }
+    } | engine.instead
     before = ", ".join(christ.get(type_, "null") for type_ in EVERY_TYPE)
     wide = stream("shop.wide")
     rows = (values, others, before)
@@ -272,20 +307,59 @@ def test_every_type_is_the_same_from_the_log_as_from_the_table(capturing: Captur
         assert [str(value) for value in from_log] == [str(value) for value in from_table]
 
 
+@pytest.mark.parametrize("capturing", ["snow"], indirect=True)
+def test_changes_go_into_snowflake_without_ddl_in_the_transaction(
+    capturing: CapturingSnowflakeEngine,
+) -> None:
+    """Inserts, updates that keep a large value, another key, deletes and a truncate, in one sync after another."""
+    engine = capturing
+    engine.write(
+        "create table shop.notes (id integer primary key, title text, body text, doc json)",
+        "alter table shop.notes alter column body set storage external",
+        "insert into shop.notes select n, 't', repeat('x', 5000), '{}' from generate_series(1, 5) n",
+    )
+    notes = stream("shop.notes")
+    engine.sync(notes)
+    engine.write(
+        "update shop.notes set title = 'u' where id = 1",
+        "update shop.notes set body = repeat('y', 5000) where id = 2",
+        "update shop.notes set title = 'v' where id = 2",
+        "update shop.notes set id = 30 where id = 3",
+        "delete from shop.notes where id = 4",
+        "insert into shop.notes values (6, 'n', null, '[1]')",
+    )
+    engine.sync(notes)
+    found = engine.raw(
+        "select ID, TITLE, left(BODY, 1), length(BODY) from RAW_SHOP.NOTES where _AB_CDC_DELETED_AT is null order by 1"
+    )
+    assert found == [
+        (1, "u", "x", 5000),
+        (2, "v", "y", 5000),
+        (5, "t", "x", 5000),
+        (6, "n", None, None),
+        (30, "t", "x", 5000),
+    ]
+    engine.write("truncate shop.notes", "insert into shop.notes values (7, 'after', 'z', null)")
+    engine.sync(notes)
+    assert engine.raw("select ID from RAW_SHOP.NOTES where _AB_CDC_DELETED_AT is null") == [(7,)]
+    inside = transactions(engine.statements())
+    assert len(inside) == 3
+    assert ddl_inside(inside) == []
+    assert leaning(engine.statements()) == []
+
+
 # -- where it goes on
 
 
 def test_the_slot_moves_on_only_after_the_commit(
     capturing: CapturingEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from airbyte_local.destinations.duckdb.session import DuckdbSession
-
     engine = capturing
     engine.sync()
     before = confirmed(engine)
     engine.write("insert into shop.orders (id) values (1)")
     with monkeypatch.context() as patch:
-        patch.setattr(DuckdbSession, "commit", lambda *_: (_ for _ in ()).throw(EltError("killed")))
+        patch.setattr(engine.session, "commit", lambda *_: (_ for _ in ()).throw(EltError("killed")))
         with pytest.raises(EltError, match="killed"):
             engine.sync()
     assert confirmed(engine) == before
@@ -560,7 +634,9 @@ def test_a_stream_that_is_not_published_or_has_no_key_is_named_and_the_others_ar
 def test_a_slot_that_another_connection_uses_is_refused(capturing: CapturingEngine) -> None:
     engine = capturing
     engine.sync()
-    with pytest.raises(EltError, match="the replication slot elt_test belongs to the connection connection"):
+    with pytest.raises(
+        EltError, match=f"the replication slot elt_test belongs to the connection {engine.connection_id}"
+    ):
         engine.sync(connectionId="another")
     with pytest.raises(EltError, match="captured through the slot elt_test, and its source names other now"):
         engine.sync(source=engine.configuration(replication_slot="other"))

@@ -1,4 +1,4 @@
-"""The four sync modes, and what refresh, clear and reset do to them."""
+"""The four sync modes, and what refresh, clear and reset do to them, in every destination."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ import pytest
 
 from elt.errors import EltError
 from tests.integration.airbyte_local.conftest import Engine, stream
+
+
+@pytest.fixture
+def engine(either: Engine) -> Engine:
+    return either
+
 
 OVERWRITE = stream("shop.orders", "full_refresh_overwrite")
 FULL_APPEND = stream("shop.orders", "full_refresh_append")
@@ -32,7 +38,7 @@ def test_full_refresh_replaces_everything_and_counts_its_generation(engine: Engi
     engine.write("delete from shop.orders where id = 1", "alter table shop.orders drop column customer")
     assert engine.sync(OVERWRITE)["orders"] == (1, 1)
     assert engine.raw("select id, _airbyte_generation_id from raw_shop.orders") == [(2, 2)]
-    assert [row[0] for row in engine.raw("select column_name from duckdb_columns() where table_name = 'orders'")] == [
+    assert [name.lower() for name in engine.column_types("orders")] == [
         "id", "total", "placed", "updated",
         "_airbyte_raw_id", "_airbyte_extracted_at", "_airbyte_meta", "_airbyte_generation_id",
     ]  # fmt: skip
@@ -165,7 +171,7 @@ def test_a_refresh_that_fails_leaves_the_table_as_it_was(engine: Engine) -> None
     engine.write("insert into shop.orders (id, total, updated) values (1, 5, '2024-01-01')")
     engine.sync(DEDUPED)
     engine.write("insert into shop.orders (id, total, updated) values (2, 'NaN', '2024-01-02')")
-    with pytest.raises(EltError, match="does not fit"):
+    with pytest.raises(EltError, match=r"does not fit|Snowflake's NUMBER.* cannot"):
         engine.sync(DEDUPED, jobType="refresh")
     assert ids(engine) == [1]
 
