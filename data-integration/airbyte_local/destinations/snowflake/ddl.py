@@ -35,6 +35,12 @@ def read_catalogue(link: Link, schema: str) -> dict[str, dict[str, str]]:
     return found
 
 
+def schemas(link: Link, prefix: str) -> list[str]:
+    """The names of the schemas that begin so."""
+    query = "select SCHEMA_NAME from INFORMATION_SCHEMA.SCHEMATA where startswith(SCHEMA_NAME, %s)"
+    return [name for (name,) in link.rows(query, [prefix])]
+
+
 def table_name(plan: StreamPlan) -> str:
     return named(plan.target_schema, plan.target_table)
 

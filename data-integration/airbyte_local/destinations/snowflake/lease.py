@@ -26,13 +26,17 @@ from elt.errors import EltError
 TAKE = f"""
 merge into {INTERNAL}.LEASES as t using (select %s as CONNECTION_ID, %s as TOKEN, %s as HOLDER) as s
 on t.CONNECTION_ID = s.CONNECTION_ID
-when matched then update set TOKEN = s.TOKEN, HOLDER = s.HOLDER, TAKEN_AT = current_timestamp(), ATTEMPT = null
+when matched then update set TOKEN = s.TOKEN, HOLDER = s.HOLDER, TAKEN_AT = current_timestamp()
 when not matched then insert (CONNECTION_ID, TOKEN, HOLDER, TAKEN_AT)
     values (s.CONNECTION_ID, s.TOKEN, s.HOLDER, current_timestamp())
 """
-ATTEMPT = f"update {INTERNAL}.LEASES set ATTEMPT = %s where CONNECTION_ID = %s and TOKEN = %s"
+# the last ten transactions of the connection that were committed, and in an open one its own mark at the end
+ATTEMPT = (
+    f"update {INTERNAL}.LEASES set ATTEMPTS = right(coalesce(ATTEMPTS, '') || ' ' || %s, 330)"
+    " where CONNECTION_ID = %s and TOKEN = %s"
+)
 HELD = f"select count_if(TOKEN = %s), count(*), max(HOLDER) from {INTERNAL}.LEASES where CONNECTION_ID = %s"
-ARRIVED = f"select count(*) from {INTERNAL}.LEASES where CONNECTION_ID = %s and ATTEMPT = %s"
+ARRIVED = f"select count(*) from {INTERNAL}.LEASES where CONNECTION_ID = %s and contains(ATTEMPTS, %s)"
 
 
 class Lease:

@@ -82,7 +82,7 @@ class SnowflakeSession:
 
     def __init__(self, link: Link, job_id: int, retention_days: int) -> None:
         self._link, self._job_id, self._retention_days = link, job_id, retention_days
-        self._connection_id = ""
+        self._connection_id, self._run = "", uuid.uuid4().hex.upper()
         self._lease: Lease | None = None
         self._folder: Folder | None = None
         self._catalogues: dict[str, dict[str, dict[str, str]]] = {}
@@ -115,13 +115,21 @@ class SnowflakeSession:
             for table in present:
                 if table.startswith(self._successor_prefix):
                     self._link.safely(f"drop table if exists {named(INTERNAL, table)}")
-            self._link.safely(f"drop schema if exists {self._stage_schema}")
+            for schema in ddl.schemas(self._link, self._stage_prefix):
+                self._link.safely(f"drop schema if exists {schema}")
             return state.read(self._link, connection_id)
 
     @property
+    def _stage_prefix(self) -> str:
+        return f"AIRBYTE_STAGE_{safe(self._connection_id)}_"
+
+    @property
     def _stage_schema(self) -> str:
-        """The schema for what is only on its way. It is transient, goes as a whole, and needs no quotes."""
-        return f"AIRBYTE_STAGE_{safe(self._connection_id)}"
+        """This job's schema for what is only on its way. It is transient, goes as a whole, and needs no quotes.
+
+        A job that tidies up after its commit leaves alone what the connection's next job has staged meanwhile.
+        """
+        return self._stage_prefix + self._run
 
     @property
     def _successor_prefix(self) -> str:

@@ -18,12 +18,12 @@ TABLES = {
     "SYNCS": "JOB_ID number(19,0), CONNECTION_ID varchar, CONNECTION_NAME varchar, STARTED_AT timestamp_tz,"
     " WATERMARK timestamp_tz, EXTRACTED_AT timestamp_tz, COMMITTED_AT timestamp_tz, ROWS_READ number(19,0),"
     " ROWS_WRITTEN number(19,0), STREAMS variant",
-    "LEASES": "CONNECTION_ID varchar, TOKEN varchar, HOLDER varchar, TAKEN_AT timestamp_tz, ATTEMPT varchar",
+    "LEASES": "CONNECTION_ID varchar, TOKEN varchar, HOLDER varchar, TAKEN_AT timestamp_tz, ATTEMPTS varchar",
     # a table that takes another's place as soon as the transaction that filled it is committed
     "SUCCESSORS": "CONNECTION_ID varchar, SUCCESSOR varchar, TARGET_SCHEMA varchar, TARGET_TABLE varchar",
 }
 
-OWN = f"%s in (select ATTEMPT from {INTERNAL}.LEASES)"  # the transaction is still the one that began
+OWN = f"%s in (select right(ATTEMPTS, 32) from {INTERNAL}.LEASES)"  # the transaction is still the one that began
 
 
 def create(link: Link) -> None:
