@@ -103,7 +103,7 @@ def test_without_the_right_credentials_nothing_answers_but_health_and_docs(airby
             for method in paths[path]:
                 answer = httpx.request(method, root + path.replace("{job_id}", "1"))
                 problem(answer, 401, "no bearer token")
-    token = airbyte.http.headers["authorization"].removeprefix("Bearer ")
+    token = airbyte.http.get("/workspaces").request.headers["authorization"].removeprefix("Bearer ")
     expires, signature = token.split(".")
     for wrong in ("x", f"{int(expires) + 1}.{signature}", f"{expires}.", f"ü.{signature}"):
         headers = {"Authorization": f"Bearer {wrong}".encode()}
@@ -312,7 +312,8 @@ def test_lists_come_in_pages(airbyte: AirbyteServer, workspace: str) -> None:
         ("/sources", {"name": "s", "workspaceId": "W", "configuration": POSTGRES | {"replication_method": {"method": "Standard", "replication_slot": "s"}}}, "configuration.replication_method.replication_slot"),
         ("/sources", {"name": "s", "workspaceId": "W", "configuration": POSTGRES | {"ssl_mode": {"mode": "verify-full"}}}, "configuration.ssl_mode.ca_certificate"),
         ("/destinations", {"name": "d", "workspaceId": "W", "configuration": {"destinationType": "duckdb", "destination_path": "x.duckdb"}}, "configuration.destination_path"),
-        ("/destinations", {"name": "d", "workspaceId": "W", "configuration": {"destinationType": "snowflake"}}, "configuration.destinationType"),
+        ("/destinations", {"name": "d", "workspaceId": "W", "configuration": {"destinationType": "bigquery"}}, "configuration.destinationType"),
+        ("/destinations", {"name": "d", "workspaceId": "W", "configuration": {"destinationType": "snowflake"}}, "configuration.credentials: Field required"),
         ("/connections", {"sourceId": NOWHERE, "destinationId": NOWHERE}, "sourceId"),
         ("/connections", {"sourceId": "S", "destinationId": NOWHERE}, "destinationId"),
         ("/connections", {"sourceId": "S", "destinationId": "D", "schedule": {"scheduleType": "basic"}}, "schedule.scheduleType"),

@@ -296,9 +296,10 @@ AT_FIRST = {
 }
 
 # order 1 is corrected, 2 shipped, 7 new; 3 gets its customer, 8 its product, 9 another cost, 10 another place, 11 another
-# product version (a price change that arrives late); 5 and a line of 6 go; 4 stays as it is. Work order 1 stays, 2 is
-# done, 3 gets its product, 4 scrap, 5 goes; movement 11 stays, 12 gets its product, 13 is archived, 14 another product
-# version; the purchase is shipped and received, stock moves, the salesperson changes department and pay
+# product version (a price change that arrives late); 5 and a line of 6 go; 4 stays as it is, but its product is called
+# otherwise. Work order 1 stays, 2 is done, 3 gets its product, 4 scrap, 5 goes; movement 11 stays, 12 gets its product, 13 is
+# archived, 14 another product version; the purchase is shipped and received, stock moves, the salesperson changes department
+# and pay
 LATER = {
     "humanresources.employeedepartmenthistory": [
         {
@@ -345,6 +346,7 @@ LATER = {
             "sellstartdate": "2024-01-01",
         },
         {"productid": 707, "listprice": "22"},
+        {"productid": 709, "name": "Sport Helmet"},
     ],
     "production.productcosthistory": [cost(707, "2025-02-01", None, "12.5")],
     "production.productlistpricehistory": [

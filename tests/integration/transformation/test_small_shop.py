@@ -111,6 +111,16 @@ def test_cost_put_right_reaches_the_lines_that_used_it(second_build: Built) -> N
     assert second_build.warehouse.row(LINE.format(1))[2] == Decimal("22.0000")  # of the version before
 
 
+def test_product_called_otherwise_is_so_in_the_wide_table(
+    first_build: Warehouse, second_build: Built
+) -> None:
+    """Nothing of the line itself has changed."""
+    line = "select product_name, sales_hash from marts.obt_sales where order_line_id = 5"
+    (before, line_before), (after, line_after) = first_build.row(line), second_build.warehouse.row(line)
+    assert (before, after) == ("Helmet", "Sport Helmet")
+    assert line_before == line_after
+
+
 def test_price_change_makes_a_new_version_from_its_day(second_build: Built) -> None:
     versions = second_build.warehouse.rows(
         "select valid_from, valid_to, list_price, is_current from marts.dim_product"
