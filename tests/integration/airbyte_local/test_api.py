@@ -313,7 +313,7 @@ def test_lists_come_in_pages(airbyte: AirbyteServer, workspace: str) -> None:
         ("/sources", {"name": "s", "workspaceId": "W", "configuration": POSTGRES | {"ssl_mode": {"mode": "verify-full"}}}, "configuration.ssl_mode.ca_certificate"),
         ("/destinations", {"name": "d", "workspaceId": "W", "configuration": {"destinationType": "duckdb", "destination_path": "x.duckdb"}}, "configuration.destination_path"),
         ("/destinations", {"name": "d", "workspaceId": "W", "configuration": {"destinationType": "bigquery"}}, "configuration.destinationType"),
-        ("/destinations", {"name": "d", "workspaceId": "W", "configuration": {"destinationType": "snowflake"}}, "configuration.credentials: Field required"),
+        ("/destinations", {"name": "d", "workspaceId": "W", "configuration": {"destinationType": "snowflake"}}, "configuration.credentials"),
         ("/connections", {"sourceId": NOWHERE, "destinationId": NOWHERE}, "sourceId"),
         ("/connections", {"sourceId": "S", "destinationId": NOWHERE}, "destinationId"),
         ("/connections", {"sourceId": "S", "destinationId": "D", "schedule": {"scheduleType": "basic"}}, "schedule.scheduleType"),
