@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from elt.errors import EltError
 
@@ -65,18 +65,13 @@ class Dashboard:
             self.page.wait_for_function(READY, arg=self.charts, timeout=seconds * 1000)
             self.page.wait_for_timeout(250)
 
-    def chart(self, title: str) -> Any:
-        """The holder of the chart with this title."""
-        header = self.page.locator(".dashboard-component-chart-holder").filter(
-            has=self.page.locator(
-                f'[data-test="editable-title"]:has-text("{title}"), [data-test="slice-header"]:has-text("{title}")'
-            )
-        )
-        return header.first
-
     def text(self, title: str) -> str:
-        """All that a chart shows in words."""
-        return self.chart(title).inner_text()
+        """What the chart with this title shows in words."""
+        holders = self.page.locator('[class*="dashboard-chart-id-"]').all_inner_texts()
+        found = [text for text in holders if text.split("\n")[0].strip() == title]
+        if not found:
+            raise EltError(f"the dashboard shows no chart {title}", f"it shows {[t[:30] for t in holders]}")
+        return found[0].partition("\n")[2].strip()
 
     def failures(self) -> list[str]:
         """What each chart that shows no data says instead."""
@@ -87,18 +82,17 @@ class Dashboard:
 
     def filter(self, name: str, *values: str) -> None:
         """Choose values of a filter of the bar on the left, and apply them."""
-        control = self.page.locator('[data-test="form-item-value"]').filter(has_text="")
-        label = self.page.locator(
-            '[data-test="filter-control-name"]', has_text=re.compile(f"^{re.escape(name)}$")
-        )
-        names = self.page.locator('[data-test="filter-control-name"]').all_inner_texts()
-        box = control.nth(names.index(name)).locator("input").first
-        label.first.scroll_into_view_if_needed()
+        names = self.page.locator('[data-test="filter-control-name"]')
+        shown = [text.strip() for text in names.all_inner_texts()]
+        item = self.page.locator(".filter-item-wrapper, .ant-form-item:has([data-test=form-item-value])")
+        box = item.filter(has=self.page.get_by_text(name, exact=True)).locator("input[type=search]").first
+        if name not in shown:
+            raise EltError(f"the dashboard has no filter {name}", f"it has {', '.join(shown)}")
+        box.click()
         for value in values:
-            box.click()
             box.fill(value)
             self.page.locator(f'.ant-select-item-option[title="{value}"]').first.click()
-        box.press("Escape")
+        self.page.keyboard.press("Escape")
         self.apply()
 
     def apply(self) -> None:

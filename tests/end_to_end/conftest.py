@@ -27,6 +27,14 @@ def demonstrated(whole_stack) -> Stack:
 
 
 @pytest.fixture(scope="session")
+def superset(demonstrated) -> Stack:
+    """The stack with Superset, which the demo started."""
+    up = demonstrated.elt("up", "superset")
+    assert up.returncode == 0, up.stderr
+    return demonstrated
+
+
+@pytest.fixture(scope="session")
 def original_folder() -> Path:
     """The folder of the original CSVs; skips, saying so, when it is missing."""
     folder = Path(os.environ.get("AW_DATA") or ROOT.parent / "shared" / "adventureworks").resolve()

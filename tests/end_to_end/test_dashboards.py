@@ -21,14 +21,6 @@ pytestmark = pytest.mark.end_to_end
 
 
 @pytest.fixture(scope="module")
-def superset(demonstrated):
-    """The stack with Superset, which the demo started."""
-    up = demonstrated.elt("up", "superset")
-    assert up.returncode == 0, up.stderr
-    return demonstrated
-
-
-@pytest.fixture(scope="module")
 def admin(superset) -> Iterator[httpx.Client]:
     with session(superset.settings, "admin") as client:
         yield client
