@@ -14,6 +14,7 @@ from adventureworks.database import (
     checksums,
     connect_owner,
     connect_reader,
+    origin,
     publish,
     readable_errors,
     replace_all,
@@ -57,13 +58,17 @@ def load_command(folder: Path) -> None:
 @click.option(
     "--as-of", type=click.DateTime(["%Y-%m-%d"]), default=None, help="Last day of the data.  [default: today]"
 )
-def generate_command(scale: float, seed: int, as_of: datetime | None) -> None:
+@click.option("--if-empty", is_flag=True, help="Leave a source that holds data as it is.")
+def generate_command(scale: float, seed: int, as_of: datetime | None, if_empty: bool) -> None:
     """Replace the source's content by generated data; scale 1 has the original's row counts."""
     from adventureworks.arrow import csv_chunks
     from adventureworks.generator import generate
     from adventureworks.schema import tables
 
     with connect_owner() as conn:  # before the work: a source that is down should say so at once
+        if if_empty and (held := origin(conn)):
+            click.echo(f"the source is filled already ({held}): kept")
+            return
         content = generate(scale, seed, as_of.date() if as_of else None)
         rows = replace_all(
             conn,

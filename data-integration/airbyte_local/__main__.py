@@ -74,13 +74,17 @@ def serve(host: str, port: int, home: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m airbyte_local", description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--host", default=None, help="default: LISTEN_HOST")
     parser.add_argument("--port", type=int, default=None, help="default: AIRBYTE_PORT")
     parser.add_argument("--home", type=Path, default=None, help="default: airbyte/ under ELT_HOME")
     options = parser.parse_args()
     try:
         port = options.port or settings().airbyte_port
-        serve(options.host, port, (options.home or settings().home / "airbyte").resolve())
+        serve(
+            options.host or settings().listen_host,
+            port,
+            (options.home or settings().home / "airbyte").resolve(),
+        )
     except EltError as error:
         print(f"airbyte_local: {error}", file=sys.stderr)
         sys.exit(2)

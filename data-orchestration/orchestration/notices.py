@@ -143,7 +143,7 @@ def _run(context: Context) -> tuple[str, str]:
 def _runbook(dag_id: str) -> tuple[str, str]:
     """What to do stands in the DAG's documentation, on its page in Airflow; or where RUNBOOK_URL says."""
     base = settings().runbook_url
-    return ("Runbook", f"{base}#{dag_id}" if base else f"{settings().airflow_base}/dags/{dag_id}")
+    return ("Runbook", f"{base}#{dag_id}" if base else f"{settings().airflow_public}/dags/{dag_id}")
 
 
 def _failed_tests(run_id: str, task_id: str) -> list[tuple[str, str, int | None]]:

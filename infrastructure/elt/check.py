@@ -43,6 +43,10 @@ def lint_commands() -> Commands:
         Command("sqlfluff", ["sqlfluff", "lint", "--disable-progress-bar", "data-transformation"]),
         Command("yamllint", ["yamllint", "--strict", *_tracked("*.yml", "*.yaml")]),
         Command("shellcheck", ["shellcheck", ".ci/run"]),
+        Command("hadolint", ["hadolint", *_tracked("*Dockerfile")]),
+        Command(
+            "compose", ["check-jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml"]
+        ),
         Command(
             "workflows",
             [

@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore", case_sensitive=False, env_ignore_empty=True)
 
     elt_home: Path = Path(".local")
+    listen_host: str = (
+        "127.0.0.1"  # of every server here; 0.0.0.0 only where a container's network is the wall
+    )
 
     source_host: str = "127.0.0.1"
     source_port: int = 54320
@@ -60,6 +63,7 @@ class Settings(BaseSettings):
     source_publication: str = "adventureworks"
     source_slot: str = "elt_adventureworks"  # a name of its own for each warehouse that reads the source
 
+    metadata_host: str = "127.0.0.1"
     metadata_port: int = 54321
     metadata_password: SecretStr
 
@@ -91,6 +95,7 @@ class Settings(BaseSettings):
     otel_exporter_otlp_endpoint: str = ""  # OpenTelemetry's own variable; empty: no metrics
     dbt_docs_uri: str = ""  # a folder, as s3://bucket/folder; empty: ELT_HOME/docs
 
+    sink_host: str = "127.0.0.1"
     sink_port: int = 8002
     sink_smtp_port: int = 8025
     slack_webhook_token: SecretStr
@@ -115,6 +120,10 @@ class Settings(BaseSettings):
 
     airflow_port: int = 8080
     airflow_url: str = ""  # empty: the local Airflow on AIRFLOW_PORT
+    airflow_public_url: str = ""  # as people reach it, in the links of messages; empty: AIRFLOW_URL
+    airflow_executor: str = "LocalExecutor"
+    broker_host: str = "127.0.0.1"  # of CeleryExecutor
+    broker_password: SecretStr = SecretStr("")
     airflow_admin_user: str = "admin"
     airflow_admin_password: SecretStr
     airflow_operator_password: SecretStr  # of `operator`, who may trigger and clear
@@ -172,6 +181,11 @@ class Settings(BaseSettings):
         return self.airflow_url.rstrip("/") or f"http://127.0.0.1:{self.airflow_port}"
 
     @property
+    def airflow_public(self) -> str:
+        """Where a browser finds Airflow."""
+        return self.airflow_public_url.rstrip("/") or self.airflow_base
+
+    @property
     def snowflake_account(self) -> str:
         return self.snowflake_host.removesuffix(".snowflakecomputing.com")
 
@@ -183,7 +197,7 @@ class Settings(BaseSettings):
     @property
     def slack_webhook_host(self) -> str:
         """The base of the webhook on one machine; the token is the connection's password, never part of this."""
-        return f"http://127.0.0.1:{self.sink_port}/services"
+        return f"http://{self.sink_host}:{self.sink_port}/services"
 
 
 def read_env_file(path: Path) -> dict[str, str]:

@@ -35,14 +35,19 @@ PROGRAMS: dict[str, list[str]] = {
     "airflow-scheduler": [sys.executable, "-m", "airflow", "scheduler", "--skip-serve-logs"],
     "airflow-dag-processor": [sys.executable, "-m", "airflow", "dag-processor"],
 }
+# What a deployment of more than one machine or container runs besides
+DEPLOYED: dict[str, list[str]] = {
+    "airflow-triggerer": [sys.executable, "-m", "airflow", "triggerer", "--skip-serve-logs"],
+    "airflow-worker": [sys.executable, "-m", "airflow", "celery", "worker", "--skip-serve-logs"],
+}
 COMPONENTS = ("metadatabase", "scheduler", "dag_processor")
 
 
 def environment(settings: Settings) -> dict[str, str]:
     """All variables of Airflow's processes, to be laid over the present environment. Holds secrets: never print it."""
     home = settings.home / "airflow"
-    url = f"http://127.0.0.1:{settings.airflow_port}"
     password = quote(settings.metadata_password.get_secret_value(), safe="")
+    metadata = f"airflow:{password}@{settings.metadata_host}:{settings.metadata_port}/airflow"
     jwt_secret = settings.airflow_jwt_secret.get_secret_value()
     bundles = [
         {
@@ -55,10 +60,10 @@ def environment(settings: Settings) -> dict[str, str]:
         "core": {
             "dags_folder": ORCHESTRATION / "dags",
             "plugins_folder": home / "plugins",
-            "executor": "LocalExecutor",
+            "executor": settings.airflow_executor,
             "auth_manager": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
             "fernet_key": settings.airflow_fernet_key.get_secret_value(),
-            "execution_api_server_url": f"{url}/execution/",
+            "execution_api_server_url": f"{settings.airflow_base}/execution/",
             "parallelism": 12,
             "max_active_tasks_per_dag": 12,
             "load_examples": False,
@@ -66,12 +71,12 @@ def environment(settings: Settings) -> dict[str, str]:
             "dags_are_paused_at_creation": True,
         },
         "database": {
-            "sql_alchemy_conn": f"postgresql+psycopg2://airflow:{password}@127.0.0.1:{settings.metadata_port}/airflow",
+            "sql_alchemy_conn": f"postgresql+psycopg2://{metadata}",
         },
         "api": {
-            "host": "127.0.0.1",
+            "host": settings.listen_host,
             "port": settings.airflow_port,
-            "base_url": url,
+            "base_url": settings.airflow_public,
             "workers": 1,
             "secret_key": hmac.new(jwt_secret.encode(), b"api secret key", hashlib.sha256).hexdigest(),
             "expose_config": False,
@@ -127,10 +132,10 @@ def environment(settings: Settings) -> dict[str, str]:
             "schema": f"{settings.airbyte_api}/applications/token",
             "extra": {"timeout": 30},
         },
-        # without TLS, as the recorder speaks none on the loopback interface
+        # without TLS, as the recorder speaks none: it is on this machine, or in the same containers' network
         "smtp_default": {
             "conn_type": "smtp",
-            "host": "127.0.0.1",
+            "host": settings.sink_host,
             "port": settings.sink_smtp_port,
             "login": SMTP_USER,
             "password": settings.slack_webhook_token.get_secret_value(),
@@ -148,6 +153,13 @@ def environment(settings: Settings) -> dict[str, str]:
             "password": settings.slack_webhook_token.get_secret_value(),
         },
     }
+    if settings.airflow_executor == "CeleryExecutor":
+        broker = quote(settings.broker_password.get_secret_value(), safe="")
+        sections["celery"] = {
+            "broker_url": f"redis://:{broker}@{settings.broker_host}:6379/0",
+            "result_backend": f"db+postgresql://{metadata}",
+            "worker_concurrency": 8,
+        }
     if settings.otel_exporter_otlp_endpoint:
         metrics = {
             "OTEL_EXPORTER_OTLP_ENDPOINT": settings.otel_exporter_otlp_endpoint,
@@ -178,7 +190,13 @@ def environment(settings: Settings) -> dict[str, str]:
             for section, options in sections.items()
             for option, value in options.items()
         },
-        **{f"AIRFLOW_CONN_{name.upper()}": json.dumps(fields) for name, fields in connections.items()},
+        # a connection that the deployment gives (Slack's webhook, a mail server) is the one that counts
+        **{
+            variable: settings.variable(variable) or json.dumps(fields)
+            for variable, fields in (
+                (f"AIRFLOW_CONN_{name.upper()}", fields) for name, fields in connections.items()
+            )
+        },
     }
 
 
@@ -230,7 +248,7 @@ def _fingerprint(settings: Settings) -> str:
     """What a prepared database looks like: versions installed, migrations applied, users, pool."""
     try:
         with psycopg.connect(
-            host="127.0.0.1",
+            host=settings.metadata_host,
             port=settings.metadata_port,
             dbname="airflow",
             user="airflow",
@@ -252,7 +270,7 @@ def _fingerprint(settings: Settings) -> str:
                 found = None
     except psycopg.OperationalError as error:
         raise EltError(
-            f"the metadata PostgreSQL does not answer on 127.0.0.1:{settings.metadata_port}: "
+            f"the metadata PostgreSQL does not answer on {settings.metadata_host}:{settings.metadata_port}: "
             f"{str(error).strip().splitlines()[-1]}",
             "`elt up postgres`, and see `elt logs postgres`",
         ) from None
@@ -362,13 +380,19 @@ def _users(settings: Settings) -> list[tuple[str, str, str]]:
 
 
 def main(arguments: list[str]) -> None:
-    """`python -m local.airflow PROGRAM`: become that program, with Airflow's environment (which no file then has to hold)."""
+    """`python -m local.airflow PROGRAM`: become that program, with Airflow's environment (which no file then has to hold).
+
+    `prepare` makes its database ready instead, as `elt up airflow` does.
+    """
     (name,) = arguments
     config = this_process()
     if name == "migrate":
         migrate(config)
         return
-    command = PROGRAMS[name]
+    if name == "prepare":
+        prepare(config)
+        return
+    command = (PROGRAMS | DEPLOYED)[name]
     os.execve(command[0], command, os.environ | environment(config))
 
 

@@ -113,7 +113,7 @@ def choose_runner(folder: Path) -> Runner:
 
 @dataclass
 class Cluster:
-    """One PostgreSQL data directory and its server on 127.0.0.1.
+    """One PostgreSQL data directory and its server, on 127.0.0.1 unless `listen` widens that.
 
     `setup` are the statements that each start applies (roles, databases, passwords); what exists already is kept.
     `port_variable` is the setting that moves the port, for the error when it is taken.
@@ -126,6 +126,7 @@ class Cluster:
     options: Mapping[str, str] = field(default_factory=dict)
     setup: tuple[sql.Composable, ...] = field(default=(), repr=False)
     port_variable: str = ""
+    listen: str = "127.0.0.1"
     _process: subprocess.Popen | None = field(default=None, init=False, repr=False, compare=False)
     _runner: Runner | None = field(default=None, init=False, repr=False, compare=False)
 
@@ -153,6 +154,7 @@ class Cluster:
             if not (self.data_dir / "PG_VERSION").exists():
                 self._create()
             self._refuse_if_running()
+            self._admit()
             self._own(self.data_dir)
             self._single_user(
                 sql.SQL("create role {} superuser login").format(sql.Identifier(self.superuser)),
@@ -199,11 +201,17 @@ class Cluster:
             raise EltError(
                 f"PostgreSQL could not be set up in {self.data_dir}: {reason.strip()}", remedy_for(reason)
             )
-        access = "".join(f"host {what} all 127.0.0.1/32 scram-sha-256\n" for what in ("all", "replication"))
-        (draft / "pg_hba.conf").write_text("# passwords only; written by local.postgres\n" + access)
         if self.data_dir.exists():
             self.data_dir.rmdir()
         draft.rename(self.data_dir)
+
+    def _admit(self) -> None:
+        """Who may knock: this machine; and, where the server listens more widely, the networks it is directly in."""
+        places = ["127.0.0.1/32"] + ([] if self.listen == "127.0.0.1" else ["samenet"])
+        access = "".join(
+            f"host {what} all {place} scram-sha-256\n" for place in places for what in ("all", "replication")
+        )
+        (self.data_dir / "pg_hba.conf").write_text("# passwords only; written by local.postgres\n" + access)
 
     @property
     def runner(self) -> Runner:
@@ -259,7 +267,7 @@ class Cluster:
     def command(self) -> list[str]:
         """The foreground server's command line (no secrets in it)."""
         command = [*self.runner.prefix, binaries() / "postgres", "-D", self.data_dir, "-p", self.port]
-        return [*map(str, command), *flags(DEFAULTS | dict(self.options))]
+        return [*map(str, command), *flags(DEFAULTS | {"listen_addresses": self.listen} | dict(self.options))]
 
     def environment(self) -> dict[str, str]:
         """The server's environment: of ours the stack's mark alone, so no secret and no PG* variable reaches it."""
@@ -418,6 +426,7 @@ def source_cluster(config: Settings) -> Cluster:
         superuser=config.source_superuser,
         password=superuser_password,
         port_variable="SOURCE_PORT",
+        listen=config.listen_host,
         options={
             "wal_level": "logical",
             "max_wal_senders": "16",
@@ -454,6 +463,7 @@ def metadata_cluster(config: Settings) -> Cluster:
         superuser="postgres",
         password=password,
         port_variable="METADATA_PORT",
+        listen=config.listen_host,
         options={
             "max_connections": "100",
             "shared_buffers": "128MB",

@@ -199,13 +199,13 @@ class Sink:
         return "250 OK"
 
 
-def listen(port: int, variable: str) -> socket.socket:
-    """A listening socket on 127.0.0.1. Raises EltError, naming the variable that moves it, when the port is taken."""
+def listen(host: str, port: int, variable: str) -> socket.socket:
+    """A listening socket. Raises EltError, naming the variable that moves it, when the port is taken."""
     try:
-        return socket.create_server(("127.0.0.1", port))
+        return socket.create_server((host, port))
     except OSError as error:
         raise EltError(
-            f"the sink can't listen on 127.0.0.1:{port}: {os.strerror(error.errno or 0)}",
+            f"the sink can't listen on {host}:{port}: {os.strerror(error.errno or 0)}",
             f"free the port, or set {variable}",
         ) from None
 
@@ -213,9 +213,9 @@ def listen(port: int, variable: str) -> socket.socket:
 async def serve(config: Settings) -> None:
     """Run both servers until SIGTERM or SIGINT."""
     sink = Sink(config)
-    web = listen(config.sink_port, "SINK_PORT")
-    mail = listen(config.sink_smtp_port, "SINK_SMTP_PORT")
-    # a login without TLS is acceptable on the loopback interface alone
+    web = listen(config.listen_host, config.sink_port, "SINK_PORT")
+    mail = listen(config.listen_host, config.sink_smtp_port, "SINK_SMTP_PORT")
+    # a login without TLS is acceptable on the loopback interface, or between the containers of one machine
     smtp = await asyncio.get_running_loop().create_server(
         lambda: SMTP(
             sink,
@@ -233,7 +233,7 @@ async def serve(config: Settings) -> None:
         uvicorn.Config(sink.app, access_log=False, log_level="warning", timeout_graceful_shutdown=2)
     )
     print(
-        f"sink: webhook on 127.0.0.1:{config.sink_port}, SMTP on 127.0.0.1:{config.sink_smtp_port}",
+        f"sink: webhook on {config.listen_host}:{config.sink_port}, SMTP on {config.listen_host}:{config.sink_smtp_port}",
         flush=True,
     )
     async with smtp:

@@ -87,7 +87,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "SUPERSET_HOME": str(home),
         "SUPERSET_SECRET_KEY": settings.superset_secret_key.get_secret_value(),
         "SUPERSET_DATABASE_URI": (
-            f"postgresql+psycopg2://superset:{password}@127.0.0.1:{settings.metadata_port}/superset"
+            f"postgresql+psycopg2://superset:{password}@{settings.metadata_host}:{settings.metadata_port}/superset"
         ),
         "SUPERSET_ADMIN_USER": settings.superset_admin_user,
         "SUPERSET_ADMIN_PASSWORD": settings.superset_admin_password.get_secret_value(),
@@ -149,7 +149,7 @@ def _fingerprint(settings: Settings, bundle: bytes) -> str:
     """What a prepared database looks like: versions installed, migrations applied, users, the files imported."""
     try:
         with psycopg.connect(
-            host="127.0.0.1",
+            host=settings.metadata_host,
             port=settings.metadata_port,
             dbname="superset",
             user="superset",
@@ -168,7 +168,7 @@ def _fingerprint(settings: Settings, bundle: bytes) -> str:
                 found = None
     except psycopg.OperationalError as error:
         raise EltError(
-            f"the metadata PostgreSQL does not answer on 127.0.0.1:{settings.metadata_port}: "
+            f"the metadata PostgreSQL does not answer on {settings.metadata_host}:{settings.metadata_port}: "
             f"{str(error).strip().splitlines()[-1]}",
             "`elt up postgres`, and see `elt logs postgres`",
         ) from None
@@ -200,7 +200,7 @@ def serve(settings: Settings) -> None:
     command = [
         str(ENVIRONMENT / "bin" / "gunicorn"),
         *("--config", str(PROJECT / "gunicorn_config.py")),
-        *("--bind", f"127.0.0.1:{settings.superset_port}"),
+        *("--bind", f"{settings.listen_host}:{settings.superset_port}"),
         *("--workers", str(WORKERS)),
         "superset.app:create_app()",
     ]
@@ -211,4 +211,7 @@ def serve(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    serve(this_process())
+    if sys.argv[1:] == ["prepare"]:
+        prepare(this_process())
+    else:
+        serve(this_process())

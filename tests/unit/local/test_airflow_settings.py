@@ -117,3 +117,49 @@ def test_metrics_are_sent_when_a_collector_is_named(config):
     told = airflow.environment(named)
     assert told["AIRFLOW__METRICS__OTEL_ON"] == "True"
     assert told["OTEL_EXPORTER_OTLP_ENDPOINT"] == collector
+
+
+def test_in_containers_the_parts_find_each_other_by_name(tmp_path):
+    told = airflow.environment(
+        load_settings(
+            {
+                "ELT_HOME": str(tmp_path),
+                "LISTEN_HOST": "0.0.0.0",  # noqa: S104
+                "METADATA_HOST": "metadata",
+                "SINK_HOST": "sink",
+                "AIRFLOW_URL": "http://airflow-api-server:8080",
+                "AIRFLOW_PUBLIC_URL": "https://airflow.example.com/",
+            }
+        )
+    )
+    assert told["AIRFLOW__API__HOST"] == "0.0.0.0"  # noqa: S104
+    assert told["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].endswith("@metadata:54321/airflow")
+    assert told["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == "http://airflow-api-server:8080/execution/"
+    assert told["AIRFLOW__API__BASE_URL"] == "https://airflow.example.com"
+    assert json.loads(told["AIRFLOW_CONN_SMTP_DEFAULT"])["host"] == "sink"
+    assert json.loads(told["AIRFLOW_CONN_SLACK_DEFAULT"])["host"] == "http://sink:8002/services"
+    assert "AIRFLOW__CELERY__BROKER_URL" not in told
+
+
+def test_a_connection_that_the_deployment_gives_wins(tmp_path):
+    given = '{"conn_type": "slackwebhook", "password": "T1/B1/X"}'
+    told = airflow.environment(
+        load_settings({"ELT_HOME": str(tmp_path), "AIRFLOW_CONN_SLACK_DEFAULT": given})
+    )
+    assert told["AIRFLOW_CONN_SLACK_DEFAULT"] == given
+    assert json.loads(told["AIRFLOW_CONN_AIRBYTE_DEFAULT"])["conn_type"] == "airbyte"
+
+
+def test_workers_reach_the_broker_with_its_password_whatever_that_looks_like(tmp_path):
+    told = airflow.environment(
+        load_settings(
+            {
+                "ELT_HOME": str(tmp_path),
+                "AIRFLOW_EXECUTOR": "CeleryExecutor",
+                "BROKER_HOST": "broker",
+                "BROKER_PASSWORD": "a/b@c",
+            }
+        )
+    )
+    assert told["AIRFLOW__CORE__EXECUTOR"] == "CeleryExecutor"
+    assert told["AIRFLOW__CELERY__BROKER_URL"] == "redis://:a%2Fb%40c@broker:6379/0"

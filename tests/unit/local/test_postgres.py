@@ -104,3 +104,18 @@ def test_an_unknown_cluster_is_one_line(capsys: pytest.CaptureFixture[str]) -> N
     assert (
         capsys.readouterr().err == "elt: unknown cluster — usage: python -m local.postgres source|metadata\n"
     )
+
+
+def test_in_a_container_the_server_admits_the_networks_it_is_in_and_still_asks_for_a_password(
+    tmp_path: Path,
+) -> None:
+    server = cluster(tmp_path)
+    server.data_dir.mkdir()
+    server._admit()
+    assert "samenet" not in (server.data_dir / "pg_hba.conf").read_text()
+    server.listen = "0.0.0.0"  # noqa: S104
+    assert "listen_addresses=0.0.0.0" in server.command()
+    server._admit()
+    rules = (server.data_dir / "pg_hba.conf").read_text().splitlines()[1:]
+    assert {rule.split()[3] for rule in rules} == {"127.0.0.1/32", "samenet"}
+    assert {rule.split()[4] for rule in rules} == {"scram-sha-256"}

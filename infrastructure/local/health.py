@@ -1,0 +1,94 @@
+"""`python -m local.health PROGRAM`: exit code 0 when that program of the stack is well. What a container's health check runs,
+beside the program itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import sys
+from collections.abc import Callable
+
+import httpx
+import psycopg
+
+from elt.errors import EltError
+from elt.settings import Settings, settings
+
+
+def _database(name: str) -> Callable[[Settings], bool]:
+    """A database is well when it lets its superuser in."""
+
+    def accepts(config: Settings) -> bool:
+        from local.postgres import CLUSTERS
+
+        cluster = CLUSTERS[name](config)
+        with contextlib.suppress(EltError, psycopg.Error):
+            cluster.connect("postgres", cluster.superuser, cluster.password).close()
+            return True
+        return False
+
+    return accepts
+
+
+def _page(address: str) -> Callable[[Settings], bool]:
+    """A server is well when this page of its says so."""
+
+    def answers(config: Settings) -> bool:
+        with contextlib.suppress(httpx.HTTPError):
+            return httpx.get(address.format_map(config.model_dump()), timeout=5).is_success
+        return False
+
+    return answers
+
+
+def _component(name: str) -> Callable[[Settings], bool]:
+    """A part of Airflow that serves nothing is well when its heart has beaten lately, as the API server sees it."""
+
+    def beats(config: Settings) -> bool:
+        with contextlib.suppress(httpx.HTTPError, ValueError):
+            report = httpx.get(f"{config.airflow_base}/api/v2/monitor/health", timeout=5).json()
+            return (report.get(name) or {}).get("status") == "healthy"
+        return False
+
+    return beats
+
+
+def _worker(config: Settings) -> bool:
+    """A worker is well when it answers through the broker."""
+    from celery import Celery
+
+    broker = Celery(broker=_broker(config))
+    return bool(broker.control.ping(destination=[f"celery@{socket.gethostname()}"], timeout=5))
+
+
+def _broker(config: Settings) -> str:
+    from local.airflow import environment
+
+    return environment(config)["AIRFLOW__CELERY__BROKER_URL"]
+
+
+CHECKS: dict[str, Callable[[Settings], bool]] = {
+    "source": _database("source"),
+    "metadata": _database("metadata"),
+    "sink": _page("http://127.0.0.1:{sink_port}/health"),
+    "airbyte": _page("http://127.0.0.1:{airbyte_port}/api/public/v1/health"),
+    "superset": _page("http://127.0.0.1:{superset_port}/health"),
+    "airflow-api-server": _page("http://127.0.0.1:{airflow_port}/api/v2/version"),
+    "airflow-scheduler": _component("scheduler"),
+    "airflow-dag-processor": _component("dag_processor"),
+    "airflow-triggerer": _component("triggerer"),
+    "airflow-worker": _worker,
+}
+
+
+def main(arguments: list[str]) -> int:
+    """0 when the named program is well, 1 when not, 2 when there is none of that name."""
+    if len(arguments) != 1 or arguments[0] not in CHECKS:
+        print(f"usage: python -m local.health {'|'.join(CHECKS)}", file=sys.stderr)
+        return 2
+    return 0 if CHECKS[arguments[0]](settings()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
