@@ -8,6 +8,7 @@ pytest_plugins = [
     "tests.fixtures.sink",
     "tests.fixtures.snowflake",
     "tests.fixtures.stack",
+    "tests.fixtures.collector",
     "tests.fixtures.site",
 ]
 

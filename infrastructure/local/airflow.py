@@ -17,12 +17,12 @@ from importlib.metadata import version
 from urllib.parse import quote
 
 import httpx
-import psycopg
 
 from elt.errors import EltError
 from elt.settings import ROOT, Settings
 from elt.settings import settings as this_process
 from local import SMTP_USER
+from local.prepared import mark, metadata_row
 from orchestration.manifest import write_manifest
 
 ORCHESTRATION = ROOT / "data-orchestration"
@@ -237,43 +237,25 @@ def prepare(settings: Settings) -> bool:
                 migration.wait()
     if code != 0:
         raise EltError("Airflow could not prepare its database", f"the reason is at the end of {log}")
-    draft = marker.with_suffix(".new")
-    draft.touch(mode=0o600)
-    draft.write_text(_fingerprint(settings))
-    draft.replace(marker)
+    mark(marker, _fingerprint(settings))
     return True
 
 
 def _fingerprint(settings: Settings) -> str:
     """What a prepared database looks like: versions installed, migrations applied, users, pool."""
-    try:
-        with psycopg.connect(
-            host=settings.metadata_host,
-            port=settings.metadata_port,
-            dbname="airflow",
-            user="airflow",
-            password=settings.metadata_password.get_secret_value(),
-            connect_timeout=5,
-        ) as connection:
-            try:
-                found = connection.execute(
-                    """
-                    select (select string_agg(version_num, ',') from alembic_version),
-                           (select string_agg(version_num, ',') from alembic_version_fab),
-                           (select string_agg(username || password, ',' order by username) from ab_user),
-                           (select slots from slot_pool where pool = %s),
-                           (select system_identifier from pg_control_system())
-                    """,
-                    [POOL],
-                ).fetchone()
-            except psycopg.errors.UndefinedTable:
-                found = None
-    except psycopg.OperationalError as error:
-        raise EltError(
-            f"the metadata PostgreSQL does not answer on {settings.metadata_host}:{settings.metadata_port}: "
-            f"{str(error).strip().splitlines()[-1]}",
-            "`elt up postgres`, and see `elt logs postgres`",
-        ) from None
+    found = metadata_row(
+        settings,
+        "airflow",
+        settings.metadata_password,
+        """
+        select (select string_agg(version_num, ',') from alembic_version),
+               (select string_agg(version_num, ',') from alembic_version_fab),
+               (select string_agg(username || password, ',' order by username) from ab_user),
+               (select slots from slot_pool where pool = %s),
+               (select system_identifier from pg_control_system())
+        """,
+        [POOL],
+    )
     # a changed password has to reach the database; it is stored nowhere but as this digest
     wanted = hmac.new(
         settings.airflow_jwt_secret.get_secret_value().encode(),

@@ -18,12 +18,12 @@ import tempfile
 from pathlib import Path
 from urllib.parse import quote
 
-import psycopg
 from filelock import FileLock
 
 from elt.errors import EltError
 from elt.settings import ROOT, Settings
 from elt.settings import settings as this_process
+from local.prepared import mark, metadata_row
 
 PROJECT = ROOT / "infrastructure" / "superset"
 ENVIRONMENT = ROOT / ".venv-superset"
@@ -138,40 +138,22 @@ def prepare(settings: Settings) -> bool:
         )
     if done.returncode:
         raise EltError("Superset could not prepare its database", f"the reason is at the end of {log}")
-    draft = marker.with_suffix(".new")
-    draft.touch(mode=0o600)
-    draft.write_text(_fingerprint(settings, bundle))
-    draft.replace(marker)
+    mark(marker, _fingerprint(settings, bundle))
     return True
 
 
 def _fingerprint(settings: Settings, bundle: bytes) -> str:
     """What a prepared database looks like: versions installed, migrations applied, users, the files imported."""
-    try:
-        with psycopg.connect(
-            host=settings.metadata_host,
-            port=settings.metadata_port,
-            dbname="superset",
-            user="superset",
-            password=settings.superset_database_password.get_secret_value(),
-            connect_timeout=5,
-        ) as connection:
-            try:
-                found = connection.execute(
-                    """
-                    select (select string_agg(version_num, ',') from alembic_version),
-                           (select string_agg(password, ',' order by username) from ab_user),
-                           (select system_identifier from pg_control_system())
-                    """
-                ).fetchone()
-            except psycopg.errors.UndefinedTable:
-                found = None
-    except psycopg.OperationalError as error:
-        raise EltError(
-            f"the metadata PostgreSQL does not answer on {settings.metadata_host}:{settings.metadata_port}: "
-            f"{str(error).strip().splitlines()[-1]}",
-            "`elt up postgres`, and see `elt logs postgres`",
-        ) from None
+    found = metadata_row(
+        settings,
+        "superset",
+        settings.superset_database_password,
+        """
+        select (select string_agg(version_num, ',') from alembic_version),
+               (select string_agg(password, ',' order by username) from ab_user),
+               (select system_identifier from pg_control_system())
+        """,
+    )
     # changed passwords have to reach the database; they are stored nowhere but in this digest
     passwords = [
         hmac.new(

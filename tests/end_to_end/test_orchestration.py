@@ -236,6 +236,12 @@ def test_lineage_is_written_to_a_file(site):
     assert {f"{DAG}.sync", f"{DAG}.publish"} <= jobs
 
 
+def test_airflows_metrics_reach_a_collector_by_one_variable(site, collector):
+    assert site.run() == "success"
+    wait_until(lambda: f"airflow.dagrun.duration.success.{DAG}" in collector.names, 120)
+    assert {"airflow.scheduler_heartbeat", "airflow.ti_successes"} <= collector.names
+
+
 def test_the_api_asks_for_a_token_and_a_viewer_may_look_but_not_trigger(site):
     base = f"{site.config.airflow_base}/api/v2"
     assert httpx.get(f"{base}/dags").status_code == 401
