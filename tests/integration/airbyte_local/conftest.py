@@ -201,7 +201,7 @@ def snow(shop: SourceDatabase, snowflake_emulator: Snowflake, tmp_path: Path) ->
     return SnowflakeEngine(shop, tmp_path / "unused", emulator=snowflake_emulator)
 
 
-@pytest.fixture(params=["engine", "snow"])
+@pytest.fixture(params=["engine", pytest.param("snow", marks=pytest.mark.slow)])
 def either(request: pytest.FixtureRequest) -> Engine:
     """An engine into each destination: for what both have to do alike."""
     return request.getfixturevalue(request.param)

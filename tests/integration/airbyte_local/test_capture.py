@@ -73,7 +73,7 @@ class CapturingSnowflakeEngine(Capturing, SnowflakeEngine):
     }
 
 
-@pytest.fixture(params=["engine", "snow"])
+@pytest.fixture(params=["engine", pytest.param("snow", marks=pytest.mark.slow)])
 def capturing(
     shop: SourceDatabase, tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[CapturingEngine | CapturingSnowflakeEngine]:

@@ -271,7 +271,12 @@ STEPS = {
 }
 
 
-@pytest.mark.parametrize("step", STEPS)
+ONE_OF_THEM = "while the version that is shown is replaced"  # the others are slow
+
+
+@pytest.mark.parametrize(
+    "step", [pytest.param(step, marks=[] if step == ONE_OF_THEM else pytest.mark.slow) for step in STEPS]
+)
 def test_an_erasure_that_was_killed_is_taken_up_and_nothing_is_left(
     served: Shop, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
