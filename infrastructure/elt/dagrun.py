@@ -120,7 +120,7 @@ def watch(api: httpx.Client, run: str, console: Console) -> list[dict]:
         raise DagRunFailedError(
             f"the DAG run {run} failed in {', '.join(failed) or 'no task'}",
             f"the reason is in the failure message and in the task's log,"
-            f" http://127.0.0.1:{settings().airflow_port}/dags/{DAG}/runs/{run}",
+            f" {settings().airflow_public}/dags/{DAG}/runs/{run}",
         )
     return tasks
 
@@ -132,7 +132,7 @@ def run() -> None:
 
     config = settings()
     if "down" in airflow.healthy(config).values():
-        raise EltError(f"Airflow does not answer on port {config.airflow_port}", "elt up")
+        raise EltError(f"Airflow does not answer at {config.airflow_base}", "elt up")
     console = Console()
     with airflow.client(config) as api:
         watch(api, begin(api, console), console)

@@ -272,7 +272,7 @@ def healthy(settings: Settings, timeout: float = 5.0) -> dict[str, str]:
     The API server builds the part that serves tasks when it is first asked, which takes seconds: that is asked here, so
     that a run's first task need not wait for it.
     """
-    url = f"http://127.0.0.1:{settings.airflow_port}"
+    url = settings.airflow_base
     try:
         httpx.get(f"{url}/execution/health", timeout=timeout).raise_for_status()
         answer = httpx.get(f"{url}/api/v2/monitor/health", timeout=timeout)

@@ -31,12 +31,12 @@ def _database(name: str) -> Callable[[Settings], bool]:
     return accepts
 
 
-def _page(address: str) -> Callable[[Settings], bool]:
+def _page(address: str, timeout: float = 5) -> Callable[[Settings], bool]:
     """A server is well when this page of its says so."""
 
     def answers(config: Settings) -> bool:
         with contextlib.suppress(httpx.HTTPError):
-            return httpx.get(address.format_map(config.model_dump()), timeout=5).is_success
+            return httpx.get(address.format_map(config.model_dump()), timeout=timeout).is_success
         return False
 
     return answers
@@ -74,7 +74,8 @@ CHECKS: dict[str, Callable[[Settings], bool]] = {
     "sink": _page("http://127.0.0.1:{sink_port}/health"),
     "airbyte": _page("http://127.0.0.1:{airbyte_port}/api/public/v1/health"),
     "superset": _page("http://127.0.0.1:{superset_port}/health"),
-    "airflow-api-server": _page("http://127.0.0.1:{airflow_port}/api/v2/version"),
+    # the part that serves tasks is built when it is first asked, which takes seconds: it is asked here, not by the first task
+    "airflow-api-server": _page("http://127.0.0.1:{airflow_port}/execution/health", timeout=20),
     "airflow-scheduler": _component("scheduler"),
     "airflow-dag-processor": _component("dag_processor"),
     "airflow-triggerer": _component("triggerer"),

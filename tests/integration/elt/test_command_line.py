@@ -34,7 +34,7 @@ def test_help_lists_every_verb_and_every_verb_has_help_of_its_own(elt):
         (["bogus"], "elt: No such command 'bogus'. — see 'elt --help'"),
         (["source", "load"], "elt: Missing option '--from'. — see 'elt source load --help'"),
         (["down", "sinc"], "elt: no part is named 'sinc' — choose from postgres, sink, airbyte, airflow"),
-        (["run"], "Airflow does not answer on port"),
+        (["run"], "Airflow does not answer at http"),
         (["logs"], "elt: no log in"),
     ],
 )
