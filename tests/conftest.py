@@ -10,6 +10,7 @@ pytest_plugins = [
     "tests.fixtures.stack",
     "tests.fixtures.collector",
     "tests.fixtures.site",
+    "tests.fixtures.web",
 ]
 
 # a shell's `&` hands down an ignored SIGINT to all that it starts; tests that send one mean it to be heard

@@ -40,9 +40,11 @@ class _Strict(BaseModel):
 
 
 class ActorFile(_Strict):
-    """A source or a destination; `definition_id` names a connector that has no type of its own in Airbyte."""
+    """A source or a destination; `definition_id` names a connector that has no type of its own in Airbyte. A source that is
+    `optional` is read only where ELT_SOURCES has its name, and so are its connections."""
 
     name: str = Field(min_length=1)
+    optional: bool = False
     definition_id: str | None = None
     configuration: dict[str, Any]
 
@@ -194,14 +196,17 @@ def load(
     file gets wrong.
     """
     settings = settings or current_settings()
-    sources = [
-        _actor("source", document, settings, need_secrets) for document in _files(directory / "sources")
-    ]
+    used, left_out = _in_use(_files(directory / "sources"), settings)
+    sources = [_actor("source", document, settings, need_secrets) for document in used]
     destinations = [
         _actor("destination", document, settings, need_secrets)
         for document in _chosen(_files(directory / "destinations"), settings)
     ]
-    connections = [_connection(document) for document in _files(directory / "connections")]
+    connections = [
+        _connection(document)
+        for document in _files(directory / "connections")
+        if str(document.data.get("source")) not in left_out
+    ]
     definitions = Definitions(_by_name(sources), _by_name(destinations), _by_name(connections))
     for connection in connections:
         _check_ends(connection, definitions)
@@ -211,6 +216,17 @@ def load(
 
 def _files(directory: Path) -> list[Document]:
     return [documents.read(path) for path in sorted(directory.glob("*.yaml"))]
+
+
+def _in_use(files: list[Document], settings: Settings) -> tuple[list[Document], set[str]]:
+    """The sources that are read, and the names of those that are not."""
+    left_out = {
+        name
+        for document in files
+        if document.data.get("optional") is True
+        and (name := str(document.data.get("name"))) not in settings.sources
+    }
+    return [document for document in files if str(document.data.get("name")) not in left_out], left_out
 
 
 def _chosen(files: list[Document], settings: Settings) -> list[Document]:

@@ -28,6 +28,7 @@ GENERATED = {
     "AIRBYTE_CLIENT_SECRET": lambda: secrets.token_urlsafe(24),
     "AIRBYTE_ENCRYPTION_KEY": lambda: Fernet.generate_key().decode(),
     "SLACK_WEBHOOK_TOKEN": lambda: f"T{secrets.token_hex(4)}/B{secrets.token_hex(4)}/{secrets.token_hex(12)}",
+    "WEB_API_TOKEN": lambda: secrets.token_urlsafe(24),
     "AIRFLOW_ADMIN_PASSWORD": lambda: secrets.token_urlsafe(12),
     "AIRFLOW_OPERATOR_PASSWORD": lambda: secrets.token_urlsafe(12),
     "AIRFLOW_VIEWER_PASSWORD": lambda: secrets.token_urlsafe(12),
@@ -100,7 +101,13 @@ class Settings(BaseSettings):
     sink_smtp_port: int = 8025
     slack_webhook_token: SecretStr
 
+    elt_sources: str = "adventureworks"  # with commas; `adventureworks,web` adds the web site's traffic
     web_port: int = 8003
+    web_url: str = ""  # empty: the local site on WEB_PORT
+    web_api_token: SecretStr
+    web_seed: int = 42
+    web_faults: bool = True  # the local site fails now and then; events come late and twice
+    web_calls_per_minute: int = 600
 
     superset_port: int = 8088
     superset_secret_key: SecretStr
@@ -168,6 +175,16 @@ class Settings(BaseSettings):
     def airbyte_api(self) -> str:
         """Base URL of the Airbyte public API, as the SDK's `server_url` and Airflow's `host` want it."""
         return self.airbyte_url or f"http://127.0.0.1:{self.airbyte_port}/api/public/v1"
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The source systems that are in use: parts, connections, models, DAGs and dashboards of others are left out."""
+        return tuple(name.strip() for name in self.elt_sources.split(",") if name.strip())
+
+    @property
+    def web_base(self) -> str:
+        """Where the events of the web site are read."""
+        return self.web_url.rstrip("/") or f"http://127.0.0.1:{self.web_port}"
 
     @property
     def docs_uri(self) -> str:

@@ -19,7 +19,7 @@ PARTS = click.argument("part", nargs=-1)
 def up(part: tuple[str, ...]) -> None:
     """Start PARTs and what they need (all, when none is named), and wait until each is healthy.
 
-    Parts: postgres, sink, airbyte, airflow, superset. What runs already is left alone.
+    Parts: postgres, sink, airbyte, airflow, superset, and web where ELT_SOURCES has it. What runs already is left alone.
     """
     stack.up(part, report=click.echo)
 
@@ -79,7 +79,7 @@ def logs(part: tuple[str, ...], follow: bool, lines: int) -> None:
     home = settings().home
     every = stack.parts()
     if unknown := [name for name in part if name not in every]:
-        raise EltError(f"no part is named {unknown[0]!r}", f"choose from {', '.join(every)}")
+        raise stack.unknown_part(unknown[0], every)
     files = [
         str(path)
         for chosen in every.values()

@@ -199,13 +199,13 @@ class Sink:
         return "250 OK"
 
 
-def listen(host: str, port: int, variable: str) -> socket.socket:
+def listen(host: str, port: int, variable: str, who: str = "the sink") -> socket.socket:
     """A listening socket. Raises EltError, naming the variable that moves it, when the port is taken."""
     try:
         return socket.create_server((host, port))
     except OSError as error:
         raise EltError(
-            f"the sink can't listen on {host}:{port}: {os.strerror(error.errno or 0)}",
+            f"{who} can't listen on {host}:{port}: {os.strerror(error.errno or 0)}",
             f"free the port, or set {variable}",
         ) from None
 

@@ -89,6 +89,14 @@ def parts(config: Settings | None = None) -> dict[str, Part]:
             "metadata", _module("local.postgres", "metadata"), {"METADATA_PORT": config.metadata_port}, "INT"
         ),
     )
+    web = Part(
+        "web",
+        (Program("web", _module("web_site"), {"WEB_PORT": config.web_port}),),
+        ("postgres",),
+        f"http://127.0.0.1:{config.web_port}",
+        lambda: _answers(f"http://127.0.0.1:{config.web_port}/health"),
+        patience=120.0,  # its first start makes the history
+    )
     return {
         part.name: part
         for part in (
@@ -145,6 +153,7 @@ def parts(config: Settings | None = None) -> dict[str, Part]:
                 prepare=lambda: superset.prepare(config),
                 patience=120.0,
             ),
+            *([web] if "web" in config.sources else []),
         )
     }
 
@@ -301,11 +310,19 @@ def _check_disk(home: Path) -> None:
         )
 
 
+def unknown_part(name: str, every: dict[str, Part]) -> EltError:
+    """The error of somebody who names a part that is not there, or not in use."""
+    remedy = f"choose from {', '.join(every)}"
+    if name == "web":
+        remedy = "put it in use: ELT_SOURCES=adventureworks,web in .env"
+    return EltError(f"no part is named {name!r}", remedy)
+
+
 def with_needs(names: Iterable[str], every: dict[str, Part]) -> list[Part]:
     """The named parts (all of them when none is named) with what they need and want, in starting order."""
     names = list(names) or list(every)
     if unknown := [name for name in names if name not in every]:
-        raise EltError(f"no part is named {unknown[0]!r}", f"choose from {', '.join(every)}")
+        raise unknown_part(unknown[0], every)
     wanted = set(names)
     for name in names:
         wanted |= {*every[name].needs, *every[name].wants}
@@ -446,7 +463,7 @@ def down(names: Iterable[str] = (), report: Callable[[str], None] = lambda line:
     every = parts()
     names = list(names)
     if unknown := [name for name in names if name not in every]:
-        raise EltError(f"no part is named {unknown[0]!r}", f"choose from {', '.join(every)}")
+        raise unknown_part(unknown[0], every)
     chosen = [p for p in every.values() if not names or p.name in names or set(p.needs) & set(names)]
     with _alone(home):
         _stop(chosen, everything=not names, report=report)

@@ -1,0 +1,39 @@
+"""Which streams there are, and whether they can be read."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from airbyte_cdk.models import ConnectorSpecification
+from airbyte_cdk.sources import AbstractSource
+from airbyte_cdk.sources.streams import Stream
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_web_events.events import Events
+
+
+class SourceWebEvents(AbstractSource):
+    """One stream, `events`."""
+
+    def spec(self, logger: logging.Logger) -> ConnectorSpecification:
+        content = json.loads((Path(__file__).parent / "spec.json").read_text())
+        return ConnectorSpecification(
+            connectionSpecification=content["connectionSpecification"],
+            documentationUrl=content["documentationUrl"],
+            supportsIncremental=True,
+        )
+
+    def check_connection(self, logger: logging.Logger, config: Mapping[str, Any]) -> tuple[bool, Any]:
+        """Whether the site answers and takes the token."""
+        try:
+            Events(config, retries=1).clock()
+        except AirbyteTracedException as error:
+            return False, error.message
+        return True, None
+
+    def streams(self, config: Mapping[str, Any]) -> list[Stream]:
+        return [Events(config)]

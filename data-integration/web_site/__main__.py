@@ -1,0 +1,44 @@
+"""`python -m web_site`: the site in the foreground, as supervisord runs it."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+import uvicorn
+
+from elt.errors import EltError
+from elt.settings import settings
+from local.sink import listen
+from web_site.api import Api
+from web_site.log import Log
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT; what is wrong at the start is one line and exit code 2."""
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    signal.signal(signal.SIGINT, lambda *_: None)
+    config = settings()
+    try:
+        listener = listen(config.listen_host, config.web_port, "WEB_PORT", "the web site")
+        log = Log(config.home / "web" / "events.duckdb", config, seed=config.web_seed, late=config.web_faults)
+        log.grow()
+    except EltError as error:
+        print(f"web: {error}", file=sys.stderr)
+        sys.exit(2)
+    api = Api(
+        log,
+        config.web_api_token.get_secret_value(),
+        calls_per_minute=config.web_calls_per_minute,
+        faults=config.web_faults,
+    )
+    print(f"web: events on {config.listen_host}:{config.web_port}", flush=True)
+    server = uvicorn.Server(
+        uvicorn.Config(api.app, access_log=False, log_level="warning", timeout_graceful_shutdown=2)
+    )
+    server.run(sockets=[listener])
+    log.close()
+
+
+if __name__ == "__main__":
+    main()

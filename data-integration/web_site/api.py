@@ -1,0 +1,162 @@
+"""The site's HTTP API: its events page by page, as an analytics service gives them away.
+
+    GET /v1/clock                                                 {"now": …, "first_event_at": …}
+    GET /v1/events?since=…&until=…[&page_size=…][&page_token=…]   {"data": [event, …], "next_page_token": …}
+
+Events of [since, until) by their own time, in the order in which they arrived: late ones come late, some come twice. The token
+stands for the place after a page, and goes with the same `since` and `until`; the last page has none. Every call needs the
+token WEB_API_TOKEN as a bearer. Who calls more often than the limit gets 429 with `Retry-After`; with faults on, one call in
+forty fails with 500.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from threading import Lock
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from elt.errors import EltError
+from web_site.log import Log
+
+PAGE_SIZE, MAX_PAGE_SIZE = 1_000, 10_000
+AN_ERROR_IN = 40  # calls
+
+
+@dataclass
+class Limit:
+    """A bucket of calls that refills evenly: `calls` in a minute, a twelfth of them at once."""
+
+    calls: float
+    clock: Callable[[], float] = time.monotonic
+
+    def __post_init__(self) -> None:
+        self._size = max(1.0, self.calls / 12)
+        self._left, self._at = self._size, self.clock()
+        self._lock = Lock()
+
+    def wait(self) -> float:
+        """Take a call; seconds to wait when there is none left, else 0."""
+        with self._lock:
+            now = self.clock()
+            self._left = min(self._size, self._left + (now - self._at) * self.calls / 60)
+            self._at = now
+            if self._left < 1:
+                return (1 - self._left) * 60 / self.calls
+            self._left -= 1
+            return 0.0
+
+
+class Api:
+    """Handlers over one log."""
+
+    def __init__(self, log: Log, token: str, *, calls_per_minute: float, faults: bool) -> None:
+        self._log, self._token, self._faults = log, token, faults
+        self._limit = Limit(calls_per_minute)
+        self._calls = 0
+        self.app = Starlette(
+            routes=[
+                Route("/v1/clock", self.clock, methods=["GET"]),
+                Route("/v1/events", self.events, methods=["GET"]),
+                Route("/health", self.health, methods=["GET"]),
+            ],
+            middleware=[Middleware(GZipMiddleware, minimum_size=1_000, compresslevel=1)],
+            exception_handlers={HTTPException: refused, EltError: unavailable},
+        )
+
+    # no coroutines: the queries run in threads
+    def clock(self, request: Request) -> Response:
+        """The site's time, and when its first event happened; null while there is none."""
+        self._admit(request)
+        self._log.grow()
+        return JSONResponse({"now": text(self._log.now()), "first_event_at": text(self._log.first())})
+
+    def events(self, request: Request) -> Response:
+        """A page of events."""
+        self._admit(request)
+        since, until = moment(request, "since"), moment(request, "until")
+        size = whole(request.query_params.get("page_size", str(PAGE_SIZE)), "page_size")
+        if not 1 <= size <= MAX_PAGE_SIZE:
+            raise HTTPException(400, f"page_size: from 1 to {MAX_PAGE_SIZE}")
+        after = place(request.query_params.get("page_token"), since, until)
+        page = self._log.page(since, until, after, size)
+        following = token_of(page.last, since, until) if page.last is not None else None
+        # the log writes the events' JSON; the rest is added around it
+        return Response(
+            f'{{"data":{page.events},"next_page_token":{json.dumps(following)}}}',
+            media_type="application/json",
+        )
+
+    def health(self, request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    def _admit(self, request: Request) -> None:
+        scheme, _, value = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not hmac.compare_digest(value.encode(), self._token.encode()):
+            raise HTTPException(401, "a bearer token is needed", {"WWW-Authenticate": "Bearer"})
+        if wait := self._limit.wait():
+            raise HTTPException(429, "too many calls", {"Retry-After": str(math.ceil(wait))})
+        self._calls += 1
+        if self._faults and self._calls % AN_ERROR_IN == 0:
+            raise HTTPException(500, "something went wrong, try again")
+
+
+def refused(request: Request, error: HTTPException) -> Response:
+    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+
+
+def unavailable(request: Request, error: EltError) -> Response:
+    """The shop is down: so is its site."""
+    return JSONResponse({"error": error.message}, 503, {"Retry-After": "5"})
+
+
+def text(moment: datetime | None) -> str | None:
+    return None if moment is None else f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def moment(request: Request, name: str) -> datetime:
+    """A parameter as a time (UTC, without its zone)."""
+    given = request.query_params.get(name, "")
+    try:
+        found = datetime.fromisoformat(given)
+    except ValueError:
+        raise HTTPException(400, f"{name}: an ISO 8601 time, as 2026-01-31T00:00:00Z") from None
+    return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
+
+
+def whole(given: str, name: str) -> int:
+    try:
+        return int(given)
+    except ValueError:
+        raise HTTPException(400, f"{name}: a whole number") from None
+
+
+def token_of(position: int, since: datetime, until: datetime) -> str:
+    return base64.urlsafe_b64encode(f"{position} {text(since)} {text(until)}".encode()).decode()
+
+
+def place(token: str | None, since: datetime, until: datetime) -> int:
+    """The position that a page token stands for."""
+    if not token:
+        return 0
+    try:
+        position, *query = base64.urlsafe_b64decode(token.encode()).decode().split(" ")
+        if query == [text(since), text(until)]:
+            return int(position)
+    except (ValueError, binascii.Error):
+        pass
+    raise HTTPException(400, "page_token: not one of this query")
