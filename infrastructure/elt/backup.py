@@ -183,6 +183,8 @@ def _metadata(config: Settings, folder: Path, wait_seconds: float) -> str:
     from local.postgres import metadata_cluster
 
     cluster = metadata_cluster(config)
+    if not (cluster.data_dir / "PG_VERSION").exists():  # another's, as RDS: that one has backups of its own
+        return ""
     with cluster.connect("postgres", cluster.superuser, cluster.password) as connection:
         names = [
             name
@@ -201,7 +203,7 @@ def _postgres(config: Settings, program: str, database: str, *arguments: str) ->
 
     cluster = metadata_cluster(config)
     place = [
-        "--host=127.0.0.1",
+        f"--host={cluster.host}",
         f"--port={cluster.port}",
         f"--username={cluster.superuser}",
         f"--dbname={database}",

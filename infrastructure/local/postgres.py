@@ -127,6 +127,7 @@ class Cluster:
     setup: tuple[sql.Composable, ...] = field(default=(), repr=False)
     port_variable: str = ""
     listen: str = "127.0.0.1"
+    host: str = "127.0.0.1"  # where clients find it
     _process: subprocess.Popen | None = field(default=None, init=False, repr=False, compare=False)
     _runner: Runner | None = field(default=None, init=False, repr=False, compare=False)
 
@@ -384,7 +385,7 @@ class Cluster:
     def connect(self, dbname: str, user: str, password: str, **options: object) -> psycopg.Connection:
         """A psycopg connection to this server."""
         return psycopg.connect(
-            host="127.0.0.1",
+            host=self.host,
             port=self.port,
             dbname=dbname,
             user=user,
@@ -464,6 +465,7 @@ def metadata_cluster(config: Settings) -> Cluster:
         password=password,
         port_variable="METADATA_PORT",
         listen=config.listen_host,
+        host=config.metadata_host,
         options={
             "max_connections": "100",
             "shared_buffers": "128MB",

@@ -119,3 +119,9 @@ def test_in_a_container_the_server_admits_the_networks_it_is_in_and_still_asks_f
     rules = (server.data_dir / "pg_hba.conf").read_text().splitlines()[1:]
     assert {rule.split()[3] for rule in rules} == {"127.0.0.1/32", "samenet"}
     assert {rule.split()[4] for rule in rules} == {"scram-sha-256"}
+
+
+def test_the_metadata_server_is_asked_where_it_is(tmp_path: Path) -> None:
+    config = load_settings({"ELT_HOME": str(tmp_path), "METADATA_HOST": "metadata"})
+    assert CLUSTERS["metadata"](config).host == "metadata"
+    assert CLUSTERS["source"](config).host == "127.0.0.1"
