@@ -54,6 +54,21 @@ def test_what_runs_is_not_root_and_was_built_elsewhere():
     assert "uv" not in " ".join(rest for stage in ("elt", "superset") for _, rest in named[stage][1]).split()
 
 
+def test_a_folder_that_the_cloud_mounts_is_writable_there():
+    mounted = set(
+        re.findall(
+            r'containerPath = "([^"]+)"',
+            (ROOT / "infrastructure/terraform/modules/platform/airflow.tf").read_text(),
+        )
+    )
+    assert mounted == {"/state", "/tmp"}  # noqa: S108
+    # the access point gives /state to the image's user
+    point = (ROOT / "infrastructure/terraform/modules/platform/storage.tf").read_text()
+    [user] = [rest for command, rest in stages()["elt"][1] if command == "USER"]
+    assert set(re.findall(r"(?:owner_)?[ug]id\s*= (\d+)", point)) == {user}
+    assert ("VOLUME", "/tmp") in stages()["elt"][1]  # noqa: S108
+
+
 def test_no_secret_is_given_to_a_build():
     secrets = {
         name.upper() for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)
