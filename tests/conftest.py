@@ -11,6 +11,7 @@ pytest_plugins = [
     "tests.fixtures.collector",
     "tests.fixtures.site",
     "tests.fixtures.web",
+    "tests.fixtures.clones",
 ]
 
 # a shell's `&` hands down an ignored SIGINT to all that it starts; tests that send one mean it to be heard

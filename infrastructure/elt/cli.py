@@ -32,6 +32,7 @@ COMMANDS = {
     "dashboards": ("dashboards.cli:dashboards", "Dashboards as code: plan, push, pull, drift."),
     "privacy": ("elt.privacy.cli:privacy", "Forget a customer's person, everywhere."),
     "check": ("elt.check:check", "Lint, format, test: what make and CI run."),
+    "ci": ("elt.ci.cli:ci", "What the workflows run on a change: dbt slim CI, security, docs."),
     "clean": ("elt.clean:clean", "Forget all local data."),
     "sql": ("elt.sql:sql", "Ask the warehouse, read-only."),
 }

@@ -1,0 +1,1 @@
+"""What the workflows run: `elt ci …`, the same on a laptop. Nothing here needs a credential."""
