@@ -1,7 +1,7 @@
-"""Pages of docs/ that are made from the dbt project: the bus matrix and the data dictionary.
+"""Pages of docs/ that are made from the project's files: bus matrix, data dictionary, configuration.
 
-`python -m elt.pages` writes them anew; a test fails when a model changed and its page did not. Only the project's files are
-read: no dbt, no warehouse.
+`python -m elt.pages` writes them anew; a test fails when a model or a setting changed and its page did not. Only the
+project's files are read: no dbt, no warehouse.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import SecretStr
 
-from elt.settings import ROOT
+from elt.settings import GENERATED, ROOT, Settings
 
 PROJECT = ROOT / "data-transformation"
 DOCS = ROOT / "docs"
@@ -148,7 +149,44 @@ def _text(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-PAGES = {"bus-matrix.md": bus_matrix, "data-dictionary.md": dictionary}
+def configuration() -> str:
+    """Every setting with its default, in the words and the order of `.env.example`."""
+    lines = [
+        "# Configuration",
+        "",
+        "Every setting, read once from the environment, then `.env`, then `ELT_HOME/secrets.env`, then the default below. Made from",
+        "the settings (`infrastructure/elt/settings.py`) and [.env.example](../.env.example) by `python -m elt.pages`; a test compares.",
+        "",
+        "| variable | default | |",
+        "|---|---|---|",
+    ]
+    comments: list[str] = []
+    told: dict[str, str] = {}
+    for line in (ROOT / ".env.example").read_text().splitlines():
+        if line.startswith("#"):
+            comments.append(line.removeprefix("#").strip())
+        elif "=" in line:
+            told[line.partition("=")[0]] = _text(" ".join(comments))
+            comments = []
+        else:
+            comments = []
+    for name, setting in Settings.model_fields.items():
+        variable = name.upper()
+        if variable in GENERATED:
+            default = "generated"
+        elif isinstance(setting.default, SecretStr):
+            default = "empty, a secret"
+        else:
+            default = f"`{setting.default}`" if str(setting.default) else "empty"
+        lines.append(f"| `{variable}` | {_text(default)} | {told.get(variable, '')} |")
+    return "\n".join(lines) + "\n"
+
+
+PAGES = {
+    "bus-matrix.md": bus_matrix,
+    "data-dictionary.md": dictionary,
+    "configuration.md": configuration,
+}
 
 
 def write(folder: Path = DOCS) -> None:

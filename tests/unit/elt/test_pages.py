@@ -1,10 +1,11 @@
-"""The pages that are made from the dbt project."""
+"""The pages that are made from the dbt project and the settings."""
 
 from __future__ import annotations
 
 import pytest
 
-from elt.pages import DOCS, PAGES, PROJECT, bus_matrix, dictionary, marts
+from elt.pages import DOCS, PAGES, PROJECT, bus_matrix, configuration, dictionary, marts
+from elt.settings import Settings
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -35,3 +36,11 @@ def test_the_matrix_shows_facts_on_shared_dimensions() -> None:
 
 def test_pay_is_marked_as_restricted() -> None:
     assert [mart.name for mart in marts() if mart.restricted] == ["fct_employee_pay"]
+
+
+def test_every_setting_is_in_the_reference_and_no_secret_has_a_default_there() -> None:
+    rows = dict(line.split(" | ")[:2] for line in configuration().splitlines() if line.startswith("| `"))
+    assert set(rows) == {f"| `{name.upper()}`" for name in Settings.model_fields}
+    for name, default in rows.items():
+        if name.endswith(("PASSWORD`", "SECRET`", "_KEY`", "TOKEN`")) and "PRESET_API_TOKEN" not in name:
+            assert default in ("generated", "empty, a secret", "empty"), name

@@ -1,0 +1,134 @@
+"""The documentation: it builds without a warning, its links lead somewhere, its commands are there, its drawings are their texts."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+
+from elt.check import _tracked, run_all
+from elt.ci.site import leading_out
+from elt.ci.tools import docs_commands
+from elt.cli import cli
+from elt.diagrams import DIAGRAMS, drawings
+from elt.settings import ROOT
+
+LINK = re.compile(r"\]\(([^)\s#]+)(?:#[^)\s]*)?\)")
+FENCE = re.compile(r"```(?:sh|bash)?\n(.*?)```", re.S)
+CODE = re.compile(r"`([^`\n]+)`")
+PROSE = {"elt …", "elt"}
+
+
+def pages() -> list[Path]:
+    return [ROOT / name for name in _tracked("*.md") if not name.startswith(".github")]
+
+
+def test_docs_build_without_a_warning(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run_all(docs_commands(tmp_path / "site")) == [], capfd.readouterr().out
+    assert (tmp_path / "site" / "quick-start" / "index.html").exists()
+
+
+def test_broken_link_fails_the_build(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "mkdocs.yml", tmp_path)
+    (tmp_path / "infrastructure" / "elt" / "ci").mkdir(parents=True)
+    shutil.copy(
+        ROOT / "infrastructure" / "elt" / "ci" / "site.py", tmp_path / "infrastructure" / "elt" / "ci"
+    )
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "README.md").write_text("# Page\n\n[gone](gone.md)\n")
+    (command,) = docs_commands(tmp_path / "site")
+    config = [*command.words, "--config-file", str(tmp_path / "mkdocs.yml")]
+    assert run_all([command._replace(words=config)]) == ["docs"]
+
+
+def test_every_relative_link_leads_to_a_file() -> None:
+    broken = []
+    for page in pages():
+        for link in LINK.findall(re.sub(r"```.*?```", "", page.read_text(), flags=re.S)):
+            if not re.match(r"[a-z]+:", link) and not (page.parent / link).exists():
+                broken.append(f"{page.relative_to(ROOT)}: {link}")
+    assert broken == []
+
+
+def commands(page: Path) -> set[str]:
+    """The `elt …` commands that a page names, in its fences and between backticks."""
+    text = page.read_text()
+    lines = [line for block in FENCE.findall(text) for line in block.splitlines()]
+    lines += CODE.findall(FENCE.sub("", text))
+    found = set()
+    for line in lines:
+        for part in re.split(r"&&|;|\|\|", re.split(r" #| \| ", line)[0]):
+            words = part.strip().removeprefix(".venv/bin/").strip()
+            if words.startswith("elt ") and words not in PROSE:
+                found.add(words)
+    return found
+
+
+def unknown(words: str) -> str:
+    """What of a command is not there: a verb or an option; "" when all is."""
+    command: click.Command = cli
+    context = click.Context(cli)
+    for word in words.split()[1:]:
+        if word.startswith("-"):
+            options = {
+                name for each in command.get_params(context) for name in (*each.opts, *each.secondary_opts)
+            }
+            if not re.match(r"-[\w-]+", word):
+                continue
+            if re.match(r"--?[\w-]+", word)[0] not in options | {"--help", "-h"}:
+                return word
+        elif isinstance(command, click.Group) and re.fullmatch(r"[a-z-]+", word):
+            following = command.get_command(context, word)
+            if following is None:
+                return word
+            command, context = following, click.Context(following, parent=context)
+    return ""
+
+
+def test_every_command_that_the_documentation_names_is_there() -> None:
+    named = {(str(page.relative_to(ROOT)), words) for page in pages() for words in commands(page)}
+    assert len(named) > 100
+    assert [(page, words, what) for page, words in sorted(named) if (what := unknown(words))] == []
+
+
+def test_command_that_is_not_there_is_found() -> None:
+    assert unknown("elt ci dtb --base main") == "dtb"
+    assert unknown("elt ci dbt --bass main") == "--bass"
+    assert unknown("elt ci dbt --base main") == ""
+
+
+def test_make_targets_that_the_documentation_names_are_there() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
+    named = {
+        word
+        for page in pages()
+        for block in [*FENCE.findall(page.read_text()), *CODE.findall(page.read_text())]
+        for line in block.splitlines()
+        for word in re.findall(r"^(?:\w+=\S+ )*make ([a-z-]+)", line)
+    }
+    assert {"demo", "test"} <= named <= targets
+
+
+def test_drawings_are_what_their_texts_say() -> None:
+    drawn = drawings()
+    assert len(drawn) == len(list(DIAGRAMS.glob("*.yaml"))) > 1
+    for target, text in drawn.items():
+        assert target.read_text() == text, "run `python -m elt.diagrams`"
+        titles = [
+            box["title"]
+            for box in yaml.safe_load((DIAGRAMS / f"{target.stem}.yaml").read_text())["boxes"].values()
+        ]
+        assert all(f">{title.replace('&', '&amp;')}<" in text for title in titles)
+
+
+def test_links_out_of_docs_lead_to_the_repository_or_are_text() -> None:
+    text = "[a](../Makefile) [b](runbook.md) ![p](../x.png)"
+    assert leading_out(text, "README.md", "https://h/o/r") == (
+        "[a](https://h/o/r/blob/main/Makefile) [b](runbook.md) ![p](../x.png)"
+    )
+    assert leading_out(text, "README.md", "") == "a [b](runbook.md) ![p](../x.png)"
+    assert leading_out("[c](../status.md)", "decisions/0001.md", "") == "[c](../status.md)"
