@@ -22,7 +22,7 @@ def ci() -> None:
 )
 @click.option(
     "--scale",
-    type=click.FloatRange(min=0.005, max=1),
+    type=click.FloatRange(min=0.01, max=1),
     default=0.02,
     show_default=True,
     help="Size of the generated data; 1 is the original's.",

@@ -11,7 +11,6 @@ import pytest
 
 from elt.check import BIN
 from elt.ci.tools import security_commands
-from elt.settings import ROOT
 from tests.fixtures.clones import Clone
 
 MODELS = "data-transformation/models"
@@ -136,7 +135,8 @@ def test_failing_unit_test_is_named(clone: Clone) -> None:
 def test_sbom_holds_all_that_is_locked_for_use_with_its_digests(cloned_once: Clone, tmp_path: Path) -> None:
     done = cloned_once.elt("ci", "sbom", "--to", str(tmp_path))
     assert done.returncode == 0, done.stderr
-    for name, lock in {"adventureworks-elt": ROOT, "superset": ROOT / "infrastructure" / "superset"}.items():
+    root = cloned_once.root
+    for name, lock in {"adventureworks-elt": root, "superset": root / "infrastructure" / "superset"}.items():
         bom = json.loads((tmp_path / f"{name}.cdx.json").read_text())
         assert (bom["bomFormat"], bom["specVersion"]) == ("CycloneDX", "1.5")
         locked = {p["name"]: p["version"] for p in tomllib.loads((lock / "uv.lock").read_text())["package"]}
