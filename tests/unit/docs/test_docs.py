@@ -61,7 +61,7 @@ def commands(page: Path) -> set[str]:
     lines += CODE.findall(FENCE.sub("", text))
     found = set()
     for line in lines:
-        for part in re.split(r"&&|;|\|\|", re.split(r" #| \| ", line)[0]):
+        for part in re.split(r"&&|;|\|\|", re.split(r" #| \| |: ", line)[0]):
             words = part.strip().removeprefix(".venv/bin/").strip()
             if words.startswith("elt ") and words not in PROSE:
                 found.add(words)
