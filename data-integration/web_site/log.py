@@ -114,8 +114,11 @@ class Log:
             closing(connect_reader(self._config)) as shop,
             self._connection.cursor() as cursor,
         ):
-            mark = shop.execute(MARK).fetchone()[0]
-            if mark is None:  # no order yet
+            try:
+                mark = shop.execute(MARK).fetchone()[0]
+            except psycopg.errors.UndefinedTable:
+                return 0  # the shop is not filled yet
+            if mark is None:
                 return 0
             cursor.execute("begin")
             try:

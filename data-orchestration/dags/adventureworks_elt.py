@@ -29,18 +29,12 @@ from datetime import timedelta
 from airflow.sdk import DAG, DeadlineAlert, DeadlineReference, SyncCallback, get_current_context, task
 
 from elt.settings import settings
-from orchestration import notices, parameters, steps
-from orchestration.defaults import DAG_ARGUMENTS, MARTS, NOTICE, RAW, RETRIED
-from orchestration.sync import AirbyteSyncOperator, ReconcileOperator
+from orchestration import notices, parameters, pipeline, steps
+from orchestration.defaults import DAG_ARGUMENTS, NOTICE, RETRIED
+from orchestration.sync import ReconcileOperator
 from orchestration.transformation import dbt_tasks
 
 SCHEDULE = os.environ.get("ELT_SCHEDULE", "*/15 * * * *")  # "manual": only when triggered
-AIRBYTE = {
-    "connection": "adventureworks",
-    "wait_seconds": 1,
-    "timeout": timedelta(minutes=60).total_seconds(),
-}
-
 with DAG(
     dag_id="adventureworks_elt",
     description="Airbyte sync, reconcile, dbt build, publish",
@@ -67,21 +61,12 @@ with DAG(
         """Check the parameters and log what will be built; a dry run ends here."""
         return steps.plan(get_current_context())
 
-    sync = AirbyteSyncOperator(
-        task_id="sync",
-        doc_md="Airbyte syncs the shop's changes into the raw layer.",
-        execution_timeout=timedelta(minutes=65),
-        outlets=[RAW],
-        **AIRBYTE,
-        **RETRIED,
-    )
+    sync = pipeline.sync_task("adventureworks", "Airbyte syncs the shop's changes into the raw layer.")
 
     reconcile = ReconcileOperator(
         task_id="reconcile",
         doc_md="Raw holds what the shop had committed when the sync began, row by row.",
-        execution_timeout=timedelta(minutes=65),
-        **AIRBYTE,
-        **RETRIED,
+        **pipeline.airbyte_arguments("adventureworks"),
     )
 
     @task(execution_timeout=timedelta(minutes=5), **RETRIED)
@@ -89,32 +74,7 @@ with DAG(
         """The last successful sync is recent; old orders only warn."""
         return steps.check_freshness(get_current_context())
 
-    @task(execution_timeout=timedelta(minutes=20), **RETRIED)
-    def prepare() -> str:
-        """Take the warehouse for this run, its marts as they are published."""
-        return steps.prepare(get_current_context())
-
     dbt = dbt_tasks(settings(), timeout=timedelta(minutes=45))
-
-    @task(execution_timeout=timedelta(minutes=20), outlets=[MARTS], **RETRIED)
-    def publish() -> int | None:
-        """Show the marts that were built and tested; the number of the new version."""
-        return steps.publish(get_current_context())
-
-    @task(**NOTICE)
-    def notify_success() -> None:
-        """Tell that everything is published."""
-        notices.succeeded(get_current_context())
-
-    @task(execution_timeout=timedelta(minutes=1), trigger_rule="one_failed")
-    def notify_failure() -> None:
-        """Tell about a task that was killed; a task that fails tells so itself (`notices.failed`)."""
-        notices.killed(get_current_context())
-
-    @task(execution_timeout=timedelta(minutes=5), **RETRIED)
-    def record() -> dict[str, int]:
-        """Whatever became of the run: give the warehouse back, note the run in the monitoring tables."""
-        return steps.record(get_current_context())
 
     (
         notify_start()
@@ -122,12 +82,12 @@ with DAG(
         >> sync
         >> reconcile
         >> freshness()
-        >> prepare()
+        >> pipeline.prepared()
         >> dbt
-        >> publish()
+        >> pipeline.published()
         >> [
-            notify_success(),
-            notify_failure(),
+            pipeline.told_success(),
+            pipeline.told_failure(),
         ]
-        >> record().as_teardown()
+        >> pipeline.recorded()
     )

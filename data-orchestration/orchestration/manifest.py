@@ -69,7 +69,12 @@ def write_manifest(settings: Settings) -> bool:
     command += ["--target-path", str(manifest.parent), "--log-path", str(settings.logs_dir / "dbt")]
     done = subprocess.run(
         command,
-        env=os.environ | {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "ELT_HOME": str(settings.home)},
+        env=os.environ
+        | {
+            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+            "ELT_HOME": str(settings.home),
+            "ELT_SOURCES": ",".join(settings.sources),
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -82,8 +87,8 @@ def write_manifest(settings: Settings) -> bool:
 
 
 def project_digest(settings: Settings) -> str:
-    """A digest of the dbt project's files, and of the target that they are parsed for."""
-    digest = hashlib.sha256(settings.dbt_target.encode())
+    """A digest of the dbt project's files, and of the target and the sources that they are parsed for."""
+    digest = hashlib.sha256(f"{settings.dbt_target} {settings.sources}".encode())
     for folder, folders, files in os.walk(PROJECT):
         folders[:] = sorted(name for name in folders if name not in ("target", "logs", "dbt_packages"))
         for name in sorted(name for name in files if not name.startswith(".")):

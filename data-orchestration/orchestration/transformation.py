@@ -47,6 +47,9 @@ PRODUCER = "dbt_producer_watcher"  # Cosmos' name for the task that runs dbt
 LAYERS = ("staging", "intermediate")
 BUILT = (DbtResourceType.MODEL, DbtResourceType.SEED, DbtResourceType.SNAPSHOT)
 
+# tests of what is selected, but not of other facts that point to the same dimension
+SELECTED = {"DBT_INDIRECT_SELECTION": "buildable"}
+
 log = logging.getLogger(__name__)
 
 
@@ -128,10 +131,11 @@ class DbtNodesSensor(DbtRunWatcherOperator):
         return True
 
 
-def dbt_tasks(settings: Settings, timeout: timedelta) -> DbtTaskGroup:
+def dbt_tasks(settings: Settings, timeout: timedelta, select: tuple[str, ...] = ()) -> DbtTaskGroup:
     """The task group `dbt`: the producer, `staging`, `intermediate`, and a task for each mart.
 
-    Parsed from the manifest that `manifest.write_manifest` left. Raises EltError when there is none.
+    Of a selection, the DAG takes no parameters. Parsed from the manifest that `manifest.write_manifest` left. Raises EltError
+    when there is none.
     """
     manifest = read_manifest(settings)
     tests = tests_by_node(manifest)
@@ -171,7 +175,7 @@ def dbt_tasks(settings: Settings, timeout: timedelta) -> DbtTaskGroup:
                     "DBT_ENV_CUSTOM_ENV_DAG_ID": "{{ dag.dag_id }}",
                     "DBT_ENV_CUSTOM_ENV_RUN_ID": "{{ run_id }}",
                     RUN_VARIABLE: "{{ dag.dag_id }} {{ run_id }}",  # as `steps.lease_name`
-                    **parameters.ENVIRONMENT,
+                    **(SELECTED if select else parameters.ENVIRONMENT),
                     **build_environment(settings),
                 },
                 "callback": keep_artifacts,
@@ -180,11 +184,16 @@ def dbt_tasks(settings: Settings, timeout: timedelta) -> DbtTaskGroup:
                     "results": str(results_path(settings)),
                 },
                 # unit tests are about the code: `make test` and pull requests run them
-                "dbt_cmd_flags": ["--exclude-resource-type", "unit_test", *parameters.FLAGS],
+                "dbt_cmd_flags": [
+                    "--exclude-resource-type",
+                    "unit_test",
+                    *([] if select else parameters.FLAGS),
+                ],
             },
         ),
         render_config=RenderConfig(
             load_method=LoadMode.DBT_MANIFEST,
+            select=list(select),
             emit_datasets=False,
             node_converters={
                 DbtResourceType.MODEL: mart,

@@ -32,3 +32,16 @@
 {% macro mask_phone(column) -%}
     '***' || right({{ column }}, 2)
 {%- endmacro %}
+
+{#- an address without the part that names one visitor: 198.51.100.0, 2001:db8:7:: -#}
+{% macro ip_network(column) -%}
+    case
+        when {{ column }} like '%:%'
+            then
+                split_part({{ column }}, ':', 1) || ':' || split_part({{ column }}, ':', 2) || ':'
+                || split_part({{ column }}, ':', 3) || '::'
+        else
+            split_part({{ column }}, '.', 1) || '.' || split_part({{ column }}, '.', 2) || '.'
+            || split_part({{ column }}, '.', 3) || '.0'
+    end
+{%- endmacro %}

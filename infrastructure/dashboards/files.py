@@ -10,6 +10,7 @@ from typing import Any
 from airbyte_config.documents import Document, read
 from dashboards import FOLDER
 from elt.errors import EltError
+from elt.settings import settings
 
 WAREHOUSE = "AdventureWorks"  # the name of the one database that has a file per place
 KINDS = ("databases", "datasets", "charts", "dashboards")
@@ -34,12 +35,18 @@ class Assets:
 
 
 def load(warehouse: str, folder: Path = FOLDER) -> Assets:
-    """Read the folder. Of the databases with one name, the file named by `warehouse` (`DASHBOARDS_WAREHOUSE`) counts.
+    """Read the folder; files in a folder of an optional source's name only where it is in use (ELT_SOURCES). Of the databases
+    with one name, the file named by `warehouse` (`DASHBOARDS_WAREHOUSE`) counts.
 
     Raises EltError naming file and line when a file is no YAML mapping.
     """
     kinds = {
-        kind: {path.stem: read(path) for path in sorted((folder / kind).glob("*.yaml"))} for kind in KINDS
+        kind: {
+            path.stem: read(path)
+            for place in (folder / kind, *(folder / kind / source for source in settings().sources))
+            for path in sorted(place.glob("*.yaml"))
+        }
+        for kind in KINDS
     }
     places = [name for name, doc in kinds["databases"].items() if doc.data.get("name") == WAREHOUSE]
     if warehouse not in places:

@@ -25,6 +25,7 @@ def dbt_environment(configuration: Settings) -> dict[str, str]:
         "DBT_PROJECT_DIR": str(PROJECT),
         "DBT_PROFILES_DIR": str(PROJECT),
         "DBT_TARGET": configuration.dbt_target,
+        "ELT_SOURCES": ",".join(configuration.sources),  # whose models there are
         "DBT_TARGET_PATH": str(configuration.home / "dbt" / "target"),
         "DBT_LOG_PATH": str(configuration.logs_dir / "dbt"),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",

@@ -18,7 +18,7 @@ from elt.settings import GENERATED, ROOT, Settings
 
 PROJECT = ROOT / "data-transformation"
 DOCS = ROOT / "docs"
-PROCESSES = ("Sales", "Purchasing", "Production", "People")
+PROCESSES = ("Sales", "Purchasing", "Production", "People", "Web traffic")
 REF = re.compile(r"ref\('(\w+)'\)")
 
 
@@ -39,7 +39,7 @@ class Mart:
 def marts() -> list[Mart]:
     """Every mart of the project, by name."""
     found = []
-    for path in sorted((PROJECT / "models" / "marts").glob("*.yml")):
+    for path in sorted((PROJECT / "models" / "marts").rglob("*.yml"), key=lambda path: path.name):
         for model in yaml.safe_load(path.read_text()).get("models", []):
             sql = path.with_suffix(".sql").read_text()
             dimensions: dict[str, list[str]] = {}

@@ -172,6 +172,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "AIRFLOW_HOME": str(home),
         "ELT_HOME": str(settings.home),
         "ELT_SCHEDULE": settings.elt_schedule,
+        "ELT_SOURCES": ",".join(settings.sources),
         # airflow_local_settings.py
         "PYTHONPATH": os.pathsep.join(
             [str(ORCHESTRATION / "config"), os.environ.get("PYTHONPATH", "")]

@@ -142,7 +142,7 @@ def parts(config: Settings | None = None) -> dict[str, Part]:
                 lambda: set(airflow.healthy(config).values()) == {"healthy"},
                 prepare=lambda: airflow.prepare(config),
                 patience=180.0,
-                wants=("sink", "airbyte"),
+                wants=("sink", "airbyte", *(("web",) if "web" in config.sources else ())),
             ),
             Part(
                 "superset",

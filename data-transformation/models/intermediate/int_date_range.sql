@@ -9,6 +9,9 @@
     ('int_inventory_movements', ['moved_at']),
     ('stg_employee_pay_history', ['changed_at']),
 ] %}
+{%- if in_use('web') %}
+{%- set dates = dates + [('stg_web_events', ['viewed_at'])] %}
+{%- endif %}
 with
 
 ranges as (

@@ -22,7 +22,8 @@ print("DAGS=" + json.dumps({
     "errors": {k: v for k, v in bag.import_errors.items()},
     "dags": {
         dag.dag_id: {
-            "schedule": dag.schedule,
+            "schedule": dag.schedule if isinstance(dag.schedule, str | None)
+                        else [asset.name for asset in dag.schedule],
             "catchup": dag.catchup,
             "max_active_runs": dag.max_active_runs,
             "doc": dag.doc_md,

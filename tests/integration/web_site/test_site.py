@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.fixtures.source import SourceDatabase
+from tests.fixtures.source import SourceDatabase, SourceServer
 from tests.fixtures.web import TOKEN, WebSite, served
 from web_site.log import Log
 
@@ -172,6 +172,16 @@ def test_a_shop_that_is_filled_anew_gets_a_new_log(generated_source: SourceDatab
     assert log.query("select count(distinct order_id) = count(*) from known_orders") == [(True,)]
     log.close()
     shop.server.drop(shop)
+
+
+def test_a_site_whose_shop_is_not_filled_yet_has_no_events(
+    source_server: SourceServer, tmp_path: Path
+) -> None:
+    shop = source_server.create()
+    with served(shop, tmp_path) as site:
+        answer = httpx.get(f"{site.url}/v1/clock", headers={"Authorization": f"Bearer {TOKEN}"})
+    assert answer.json() == {"now": None, "first_event_at": None}
+    source_server.drop(shop)
 
 
 def test_an_order_that_is_corrected_later_stays_in_the_log_as_it_was_placed(

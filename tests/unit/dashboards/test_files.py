@@ -167,3 +167,16 @@ def test_only_what_these_files_made_would_be_removed(config):
     assert [item.name for item in difference.remove] == ["Gone"]
     assert [item.name for item in difference.foreign] == ["Somebody's"]
     assert list(difference.lines()) == ["- chart Gone"]
+
+
+def test_dashboards_of_an_optional_source_are_there_only_where_it_is_in_use(monkeypatch, tmp_path):
+    monkeypatch.setattr(
+        "dashboards.files.settings",
+        lambda: load_settings({"ELT_HOME": str(tmp_path), "ELT_SOURCES": "adventureworks"}),
+    )
+    assert "web_traffic" not in load("duckdb").dashboards
+    in_use = {"ELT_HOME": str(tmp_path), "ELT_SOURCES": "adventureworks,web"}
+    monkeypatch.setattr("dashboards.files.settings", lambda: load_settings(in_use))
+    found = load("duckdb")
+    assert "web_traffic" in found.dashboards
+    assert {"web_visits", "web_conversion", "web_funnel"} <= set(found.datasets)

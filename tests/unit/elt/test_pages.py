@@ -14,7 +14,7 @@ def test_page_is_what_the_project_says(name: str) -> None:
 
 
 def test_every_mart_is_in_the_dictionary_with_all_its_columns() -> None:
-    models = {path.stem for path in (PROJECT / "models" / "marts").glob("*.sql")}
+    models = {path.stem for path in (PROJECT / "models" / "marts").rglob("*.sql")}
     assert {mart.name for mart in marts()} == models
     page = dictionary()
     for mart in marts():

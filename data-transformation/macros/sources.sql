@@ -1,0 +1,29 @@
+{#- Is a source system in use? Its models are there then (dbt_project.yml). -#}
+{% macro in_use(source) -%}
+    {{ return(source in env_var('ELT_SOURCES', 'adventureworks').split(',')) }}
+{%- endmacro %}
+
+{#- A raw table, or no rows of its columns while no sync has made it yet: a source that is in use may not have been read. -#}
+{% macro raw_or_empty(relation, columns) -%}
+    {%- if execute and not relation.is_cte and load_relation(relation) is none -%}
+        (
+            select
+                {%- for name, type in columns.items() %}
+                cast(null as {{ type }}) as {{ name }}{{ ',' if not loop.last }}
+                {%- endfor %}
+            where false
+        ) as no_rows
+    {%- else -%}
+        {{ relation }}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- The web site's events. -#}
+{% macro raw_web_events() -%}
+    {{ raw_or_empty(source('web', 'events'), {
+        'event_id': 'varchar', reserved_column('timestamp'): 'timestamp', 'session_id': 'varchar', 'user_id': 'integer',
+        'page_url': 'varchar', 'referrer_url': 'varchar', 'ip_address': 'varchar', 'user_agent': 'varchar',
+        'device_type': 'varchar', 'duration': 'integer', 'country': 'varchar', 'order_value': 'decimal(18, 4)',
+        '_airbyte_extracted_at': 'timestamp'
+    }) }}
+{%- endmacro %}
