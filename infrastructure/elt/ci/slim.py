@@ -129,17 +129,21 @@ def _keep(place: Place, kept: Path) -> None:
 def _build_change(base: str, place: Place, say: Say) -> Slim:
     own = {"DBT_TARGET": "dev", "DBT_DEVELOPER": DEVELOPER}
     state = ("--state", str(place.state))
-    kinds = [word for kind in BUILT for word in ("--resource-type", kind)]
+    kinds = [word for kind in (*BUILT, "unit_test") for word in ("--resource-type", kind)]
     listing = ("--quiet", "ls", "--select", "state:modified", *state, *kinds, "--output", "json")
     code, output = place.dbt(ROOT, place.target, *listing, "--output-keys", "unique_id", **own)
     if code:
         return Slim(base, failures=[f"dbt could not read the project: {_reason(output)}"])
-    changed = {json.loads(line)["unique_id"] for line in output.splitlines() if line.startswith("{")}
+    listed = [json.loads(line)["unique_id"] for line in output.splitlines() if line.startswith("{")]
+    # dbt runs a unit test with its model only: that counts as changed, too
+    tested = {_name(key) for key in listed if key.startswith("unit_test.")}
+    changed = {key for key in listed if not key.startswith("unit_test.")}
+    changed |= {f"model.adventureworks.{name}" for name in tested}
     before, after = _nodes(place.state), _nodes(place.target)
     found = Slim(base, removed=sorted(node["name"] for key, node in before.items() if key not in after))
 
     say(f"changed: {', '.join(sorted(map(_name, changed))) or 'no model'}")
-    build = ("build", "--select", "state:modified+", "--defer", *state)
+    build = ("build", "--select", "state:modified+", *sorted(tested), "--defer", *state)
     (place.target / "run_results.json").unlink(missing_ok=True)
     code, output = place.dbt(ROOT, place.target, *build, **own)
     results = place.target / "run_results.json"
