@@ -80,6 +80,7 @@ class Place:
         environ = {name: value for name, value in os.environ.items() if not name.startswith("DBT_")}
         environ |= {
             "ELT_HOME": str(self.home),
+            "ELT_SOURCES": "adventureworks",  # the generator has no other: models of further sources are not built
             "DBT_PROJECT_DIR": str(root / PROJECT),
             "DBT_PROFILES_DIR": str(root / PROJECT),
             "DBT_TARGET_PATH": str(target_path),
