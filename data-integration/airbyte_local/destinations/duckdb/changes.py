@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from airbyte_local.destinations.base import CDC_DELETED_AT, CDC_LSN, CDC_UPDATED_AT, Target
 from airbyte_local.destinations.duckdb.ddl import table_name
-from airbyte_local.destinations.duckdb.merge import METADATA, assignments, same_key, value_names
+from airbyte_local.destinations.duckdb.merge import METADATA, remove, same_key, value_names
 from airbyte_local.destinations.duckdb.types import from_text
 from airbyte_local.schema import StreamPlan
 from elt.quoting import quoted
@@ -63,22 +63,20 @@ def resolve(plan: StreamPlan, target: Target, stage: str, unchanged: Iterable[in
     return query
 
 
-def merge(plan: StreamPlan, target: Target) -> str:
-    """The resolved changes into the table."""
-    values, gone = value_names(plan), [quoted(name) for name in target.gone]
-    stamps = {CDC_LSN: f"s.{LSN}", CDC_UPDATED_AT: f"s.{AT}"} | METADATA
-    written = (
-        {name: f"s.{name}" for name in values}
-        | dict.fromkeys(gone, "null")
-        | {CDC_DELETED_AT: "null"}
-        | stamps
-    )
-    deleted = dict.fromkeys((*values, *gone), "null") | {CDC_DELETED_AT: f"s.{AT}"} | stamps
+def make_way(plan: StreamPlan) -> list[str]:
+    """What stands in the way of the resolved changes: deletes of rows that never arrived, then old rows in the table."""
+    unknown = f"not exists (select 1 from {table_name(plan)} as t where {same_key(plan)})"
+    return [f"delete from {RESOLVED} as s where s.{OP} = 1 and {unknown}", remove(plan, RESOLVED)]
+
+
+def write(plan: StreamPlan) -> str:
+    """The resolved changes into the table, after `make_way`."""
     keys = {quoted(name): f"s.{quoted(name)}" for name in plan.primary_key}
-    inserted = keys | {name: value for name, value in written.items() if name not in gone}
-    return (
-        f"merge into {table_name(plan)} as t using {RESOLVED} as s on {same_key(plan)}"
-        f" when matched and s.{OP} = 1 then update set {assignments(deleted)}"
-        f" when matched then update set {assignments(written)}"
-        f" when not matched and s.{OP} = 0 then insert ({', '.join(inserted)}) values ({', '.join(inserted.values())})"
-    )
+    values = {name: f"case when s.{OP} = 0 then s.{name} end" for name in value_names(plan)}
+    stamps = {
+        CDC_LSN: f"s.{LSN}",
+        CDC_UPDATED_AT: f"s.{AT}",
+        CDC_DELETED_AT: f"case when s.{OP} = 1 then s.{AT} end",
+    }
+    row = keys | values | stamps | METADATA
+    return f"insert into {table_name(plan)} ({', '.join(row)}) select {', '.join(row.values())} from {RESOLVED} as s"

@@ -1,7 +1,7 @@
 """Rows into tables.
 
 A new table takes the batches as they come. Otherwise they are staged, then merged by key or appended. Merged: a new row is
-inserted, a changed one replaced (from Postgres the later sync always wins: a snapshot holds one version per key), an
+written, a changed one in place of the old (from Postgres the later sync always wins: a snapshot holds one version per key), an
 equal one left alone, so that a row read again at the cursor's boundary keeps its `_airbyte_extracted_at`. Appended: what
 was delivered at the boundary before is left out.
 """
@@ -100,31 +100,52 @@ def append(plan: StreamPlan, target: Target, cursor: str | None) -> str:
     )
 
 
-def merge(plan: StreamPlan, target: Target) -> str:
-    """The staged rows into the table, by key."""
-    names, extra = _names(plan), extra_values(plan)
-    statement = f"merge into {table_name(plan)} as t using {STAGED} as s on {same_key(plan)}"
-    values = value_names(plan)
-    changed = [f"t.{name} is distinct from s.{name}" for name in values]
+def make_way(plan: StreamPlan, target: Target) -> list[str]:
+    """What stands in the way of the staged rows: those that change nothing leave the stage, then old rows the table."""
+    statements = [] if target.rewrite and not _newer(plan) else [_drop_unneeded(plan, target)]
+    return [*statements, remove(plan, STAGED)]
+
+
+def write(plan: StreamPlan) -> str:
+    """The staged rows into the table, after `make_way`."""
+    return _insert(plan, f"from {STAGED}")
+
+
+def remove(plan: StreamPlan, rows: str) -> str:
+    """Take out what has the key of one of the rows, to be written again: an update in place would have every part of a
+    column rewritten that one row of it is in."""
+    return f"delete from {table_name(plan)} as t using {rows} as s where {same_key(plan)}"
+
+
+def _drop_unneeded(plan: StreamPlan, target: Target) -> str:
+    changed = [f"t.{name} is distinct from s.{name}" for name in value_names(plan)]
     if plan.captured or CDC_DELETED_AT in target.gone:  # a deleted row whose key has come back
         changed.append(f"t.{CDC_DELETED_AT} is not null")
-    if changed or target.rewrite:
-        new = [f"{name} = s.{name}" for name in values] + [
-            f"{name} = {value}" for name, value in extra.items()
-        ]
-        new += [f"{quoted(name)} = null" for name in target.gone]
-        condition = "" if target.rewrite else f" and ({' or '.join(changed)})"
-        if plan.emitted and plan.cursor:
-            cursor = quoted(plan.cursor.name)
-            condition += f" and (t.{cursor} is null or s.{cursor} >= t.{cursor})"
-        statement += f" when matched{condition} then update set {', '.join(new)}"
-    columns = ", ".join([*names, *extra])
-    rows = ", ".join([f"s.{name}" for name in names] + list(extra.values()))
-    return f"{statement} when not matched then insert ({columns}) values ({rows})"
+    needed = [f"({' or '.join(changed) or 'false'})"] if not target.rewrite else []
+    needed = " and ".join(needed + _newer(plan))
+    old = table_name(plan)
+    if (
+        plan.cursor and not target.rewrite
+    ):  # most rows have another cursor value: all columns are read of the others alone
+        cursor = quoted(plan.cursor.name)
+        clear = " and ".join([f"t.{cursor} is distinct from s.{cursor}", *_newer(plan)])
+        close = f"select t.rowid from {old} as t join {STAGED} as s on {same_key(plan)} and not coalesce({clear}, false)"
+        old = f"(select t.* from {old} as t semi join ({close}) as c on t.rowid = c.rowid)"
+    return (
+        f"delete from {STAGED} as s using {old} as t where {same_key(plan)} and not coalesce({needed}, false)"
+    )
+
+
+def _newer(plan: StreamPlan) -> list[str]:
+    """The condition that a row s is not older than t: a connector may send an older one again, Postgres does not."""
+    if not (plan.emitted and plan.cursor):
+        return []
+    cursor = quoted(plan.cursor.name)
+    return [f"(t.{cursor} is null or s.{cursor} >= t.{cursor})"]
 
 
 def sweep(plan: StreamPlan, target: Target) -> str:
-    """After a whole table was merged: what was not in it is deleted in the source."""
+    """Before a whole table is merged: what is not in it is deleted in the source."""
     return f"{delete_all(plan, target)} and not exists (select 1 from {STAGED} as s where {same_key(plan)})"
 
 

@@ -138,12 +138,14 @@ class DuckdbSession:
             if target.write == Write.INSERT:
                 return self._count(merge.insert(plan, target), whole)
             self._connection.execute(merge.stage(plan, target))
+            # before unneeded rows leave the stage
+            written = self._count(merge.sweep(plan, target), whole) if plan.captured else 0
             if target.write == Write.APPEND:
-                written = self._count(merge.append(plan, target, saved.cursor), values)
+                written += self._count(merge.append(plan, target, saved.cursor), values)
             else:
-                written = self._count(merge.merge(plan, target), whole)
-            if plan.captured:
-                written += self._count(merge.sweep(plan, target), whole)
+                for statement in merge.make_way(plan, target):
+                    self._connection.execute(statement)
+                written += self._count(merge.write(plan), whole)
             self._connection.execute(f"drop table {merge.STAGED}")
         except (duckdb.Error, OSError) as error:
             if batches.error is not None:
@@ -185,7 +187,9 @@ class DuckdbSession:
                 stage = self._stage_name(plan)
                 self._connection.execute(changes.resolve(plan, target, stage, sorted(unchanged)))
                 self._connection.execute(f"drop table temp.{stage}")
-                written += self._count(changes.merge(plan, target), values)
+                for statement in changes.make_way(plan):
+                    self._connection.execute(statement)
+                written += self._count(changes.write(plan), values)
                 self._connection.execute(f"drop table {changes.RESOLVED}")
         return written
 
