@@ -6,10 +6,10 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; 
 RUN := $(PYTHON) infrastructure/bootstrap.py
 PART ?=
 
-.PHONY: help setup demo test test-all up down status sync build dashboards screenshots lint format doctor clean
+.PHONY: help setup demo test test-all test-browser up down status sync build dashboards screenshots lint format doctor clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r t d; do printf '  make %-11s %s\n' "$$t" "$$d"; done
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r t d; do printf '  make %-13s %s\n' "$$t" "$$d"; done
 
 demo: ## the whole chain on this machine, with live progress and a report (AW_DATA=DIR, SHOP=off)
 	@$(RUN) elt demo
@@ -19,6 +19,9 @@ test: ## format and lint checks, unit, integration and end-to-end tests, coverag
 
 test-all: ## what `make test` leaves out: fault histories, browsers, benchmarks at small size
 	@$(RUN) elt check slow
+
+test-browser: ## of these, the pages in a headless browser
+	@$(RUN) elt check browser
 
 setup: ## only make the environment .venv
 	@$(RUN)

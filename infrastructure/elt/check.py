@@ -87,6 +87,17 @@ def test_commands() -> Commands:
     ]
 
 
+def browser_commands() -> Commands:
+    """Of the slow tests those that look at pages, for the gate: what analysts and engineers see."""
+    pages = ["test_dashboards_on_screen.py", "test_ui.py"]
+    return [
+        Command(
+            "pages in a browser",
+            ["pytest", "--durations", "8", "-m", "slow", *(f"tests/end_to_end/{page}" for page in pages)],
+        )
+    ]
+
+
 def slow_commands() -> Commands:
     """What `test` leaves out. Whole runs, which wait for Airflow most of the time, beside all others."""
     pytest, runs = ["pytest", "--durations", "8", "-m", "slow"], "tests/end_to_end"
@@ -99,7 +110,13 @@ def slow_commands() -> Commands:
     ]
 
 
-STEPS = {"lint": lint_commands, "format": format_commands, "test": test_commands, "slow": slow_commands}
+STEPS = {
+    "lint": lint_commands,
+    "format": format_commands,
+    "test": test_commands,
+    "browser": browser_commands,
+    "slow": slow_commands,
+}
 
 
 class Run:
