@@ -74,7 +74,7 @@ def test_commands() -> Commands:
     Most of them wait for other processes most of the time; three runs beside each other leave no core idle.
     """
     pytest = ["coverage", "run", "-m", "pytest", "--durations", "8", "-m", "not slow"]
-    chain = ["tests/end_to_end"]
+    chain = ["tests/end_to_end", "tests/integration/web_site"]
     sync = [
         f"tests/integration/{package}" for package in ("adventureworks", "airbyte_config", "airbyte_local")
     ]
