@@ -8,6 +8,7 @@ changed on disk meanwhile, is replaced.
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -17,6 +18,9 @@ import airbyte_local
 import elt
 
 log = logging.getLogger(__name__)
+
+# glibc keeps freed blocks for later, the larger the blocks the more of them: batches of columns are to go back at once
+ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "131072"}
 
 CODE = [Path(package.__file__).parent for package in (airbyte_local, elt)]
 
@@ -75,6 +79,7 @@ def spawn() -> subprocess.Popen[bytes]:
         [sys.executable, "-m", "airbyte_local.job"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        env=ALLOCATION | os.environ,
         start_new_session=True,  # a terminal's Ctrl-C reaches the server, which ends its jobs in order
     )
 

@@ -23,8 +23,9 @@ from airbyte_local.sources.postgres.cursor import condition
 from elt.errors import EltError
 
 BATCH_BYTES = 4 << 20
+UUID = pa.uuid()
 
-# ADBC 1.13 moves PostgreSQL's epoch (2000) to Arrow's (1970) without looking: infinity (the greatest and least integer)
+# ADBC moves PostgreSQL's epoch (2000) to Arrow's (1970) without looking: infinity (the greatest and least integer)
 # wraps around. PostgreSQL's first moment is 4713 BC, so whatever is below it has wrapped.
 _FIRST_MICROSECOND, _FIRST_DAY = -210_866_803_200_000_000, -2_440_588
 _SHIFT_MICROSECONDS, _SHIFT_DAYS = 946_684_800_000_000, 10_957
@@ -106,8 +107,7 @@ class Snapshot(Reading):
                     plan = request.plan
                     cursor.execute(query(request).as_string())
                     reader = cursor.fetch_record_batch()
-                    schema = pa.schema([field.remove_metadata() for field in reader.schema])
-                    yield StreamStart(plan, schema)
+                    yield StreamStart(plan, travelling(reader.schema, plan))
                     for batch in reader:
                         yield StreamBatch(mended(batch, plan))
         except AdbcError as error:
@@ -128,9 +128,26 @@ def _selected(column: Column) -> sql.Composable:
     return sql.SQL("{}::text as {}").format(name, name) if column.as_text else name
 
 
+def travelling(schema: pa.Schema, plan: StreamPlan) -> pa.Schema:
+    """The schema of the mended batches: the driver's, its uuids (opaque bytes) as Arrow has them."""
+    return pa.schema(
+        pa.field(field.name, UUID if _is_uuid(column) else field.type)
+        for field, column in zip(schema, plan.columns, strict=True)
+    )
+
+
+def _is_uuid(column: Column) -> bool:
+    return column.type.kind == Kind.UUID and not column.as_text
+
+
 def mended(batch: pa.RecordBatch, plan: StreamPlan) -> pa.RecordBatch:
-    """The batch with its infinities right: the greatest integer and its negative, as DuckDB has them."""
+    """The batch with its uuids as such, and its infinities right: the greatest integer and its negative, as DuckDB has them."""
     for index, column in enumerate(plan.columns):
+        if _is_uuid(column):
+            uuids = batch.column(index).storage.cast(UUID.storage_type)
+            batch = batch.set_column(
+                index, pa.field(column.name, UUID), pa.ExtensionArray.from_storage(UUID, uuids)
+            )
         bits = _CAN_BE_INFINITE.get(column.type.kind)
         if bits is None:
             continue
