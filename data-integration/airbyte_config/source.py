@@ -9,14 +9,12 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 from adbc_driver_manager import Error as AdbcError
 from adbc_driver_postgresql import dbapi
-from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from airbyte_config.definitions import Actor
 from airbyte_config.raw_types import read_as_text
+from airbyte_local.sources.postgres.connect import Address
 from elt.errors import EltError
-
-CONNECT_SECONDS = 10
 
 # every statement of the one transaction sees the same moment; text forms don't depend on the server's settings
 SESSION = (
@@ -144,23 +142,13 @@ def open_source(actor: Actor) -> Iterator[Source]:
             f"verify can't read a {actor.connector} source",
             "compare it by hand",
         )
-    values = actor.values
-    place = f"{values['host']}:{values.get('port', 5432)}/{values['database']}"
-    conninfo = make_conninfo(
-        host=values["host"],
-        port=values.get("port", 5432),
-        dbname=values["database"],
-        user=values["username"],
-        password=values.get("password", ""),
-        sslmode=values.get("ssl_mode", {}).get("mode", "prefer"),
-        connect_timeout=CONNECT_SECONDS,
-        application_name="elt airbyte verify",
-        options=SESSION,
-    )
+    address = Address.of(actor.values)
+    place = f"{address.host}:{address.port}/{address.database}"
     try:
-        connection = dbapi.connect(conninfo)
+        with address.conninfo(SESSION, "elt airbyte verify") as conninfo:
+            connection = dbapi.connect(conninfo)
     except AdbcError as error:
-        raise _refused(place, values["username"], error) from None
+        raise _refused(place, address.username, error) from None
     try:
         yield Source(connection)
     except AdbcError as error:

@@ -13,6 +13,8 @@ SECRET_FIELDS = frozenset(
         "password",
         "ssh_key",
         "tunnel_user_password",
+        "ca_certificate",
+        "client_certificate",
         "client_key",
         "client_key_password",
         "motherduck_api_key",
