@@ -129,7 +129,7 @@ def _selected(column: Column) -> sql.Composable:
 
 
 def travelling(schema: pa.Schema, plan: StreamPlan) -> pa.Schema:
-    """The schema of the mended batches: the driver's, its uuids (opaque bytes) as Arrow has them."""
+    """The schema of the mended batches: the driver's, its uuids (bytes) as Arrow has them."""
     return pa.schema(
         pa.field(field.name, UUID if _is_uuid(column) else field.type)
         for field, column in zip(schema, plan.columns, strict=True)
@@ -144,7 +144,7 @@ def mended(batch: pa.RecordBatch, plan: StreamPlan) -> pa.RecordBatch:
     """The batch with its uuids as such, and its infinities right: the greatest integer and its negative, as DuckDB has them."""
     for index, column in enumerate(plan.columns):
         if _is_uuid(column):
-            uuids = batch.column(index).storage.cast(UUID.storage_type)
+            uuids = batch.column(index).cast(UUID.storage_type)
             batch = batch.set_column(
                 index, pa.field(column.name, UUID), pa.ExtensionArray.from_storage(UUID, uuids)
             )
