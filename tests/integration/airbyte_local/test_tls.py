@@ -22,11 +22,11 @@ from cryptography.x509.oid import NameOID
 from airbyte_config.definitions import Actor
 from airbyte_config.source import open_source
 from elt.errors import EltError
+from local.postgres import NOBODY, flags
 from tests.fixtures.source import free_port
 from tests.fixtures.waiting import wait_until
 from tests.integration.airbyte_local.conftest import Engine, stream
 
-NOBODY = 65534
 PASSWORD, KEY_PASSWORD = "tls test", "key test"
 ORDERS = stream("public.orders", "full_refresh_overwrite")
 SETUP = """
@@ -167,9 +167,8 @@ def server() -> Iterator[TlsServer]:
             "ssl_ca_file": "root.crt",
             "fsync": "off",
         }
-        flags = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         process = subprocess.Popen(
-            [binaries / "postgres", "-D", data, "-p", str(port), *flags],
+            [binaries / "postgres", "-D", data, "-p", str(port), *flags(options)],
             stdout=subprocess.DEVNULL,
             stderr=(home / "log").open("wb"),
             cwd=home,

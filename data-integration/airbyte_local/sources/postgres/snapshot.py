@@ -148,6 +148,7 @@ def mended(batch: pa.RecordBatch, plan: StreamPlan) -> pa.RecordBatch:
             batch = batch.set_column(
                 index, pa.field(column.name, UUID), pa.ExtensionArray.from_storage(UUID, uuids)
             )
+            continue
         bits = _CAN_BE_INFINITE.get(column.type.kind)
         if bits is None:
             continue
