@@ -338,7 +338,35 @@ def test_a_job_that_begins_while_another_commits_goes_on_from_there(
     later = threading.Thread(target=lambda: figures.append(second.sync(*STREAMS)))
     versions.proxy.decide = at("insert into AIRBYTE_INTERNAL.STATE", later.start)
     assert versions.engine.sync(*STREAMS)["orders"] == (20, 20)
-    later.join(60)
+    later.join(120)
+    assert figures[0]["orders"] == (20, 0)
+    versions.check_all()
+
+
+def test_two_jobs_that_put_the_same_table_in_its_place_at_once_do_so_once(
+    versions: Versions, second: SnowflakeEngine
+) -> None:
+    figures: list[dict[str, tuple[int, int]]] = []
+    second.changes |= versions.engine.changes  # both through the proxy
+    later = threading.Thread(target=lambda: figures.append(second.sync(*STREAMS)))
+    replacing, tidied = threading.Event(), threading.Event()
+    seen: list[str] = []
+
+    def decide(_: int, sql: str) -> None:
+        if sql.startswith("create or replace table"):
+            seen.append(sql)
+            if len(seen) == 1:  # the first job, which has committed, waits until the second one is as far
+                later.start()
+                assert replacing.wait(60)
+            elif len(seen) == 2:  # and that one until the first is done
+                replacing.set()
+                assert tidied.wait(60)
+
+    versions.proxy.decide = decide
+    assert versions.engine.sync(*STREAMS)["orders"] == (20, 20)
+    tidied.set()
+    later.join(120)
+    assert seen[0] == seen[1]
     assert figures[0]["orders"] == (20, 0)
     versions.check_all()
 

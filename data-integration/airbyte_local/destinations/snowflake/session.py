@@ -106,11 +106,11 @@ class SnowflakeSession:
         self._link.tag(connection=connection_id)
         with self._link.at("preparing the sync"):
             self._folder = Folder(connection_id)
-            present = self._catalogue(INTERNAL)
-            if not state.TABLES.keys() <= present.keys():
+            if not state.TABLES.keys() <= ddl.read_catalogue(self._link, INTERNAL).keys():
                 state.create(self._link)
             self._lease = Lease(self._link, connection_id, self._job_id)
             self._lease.take()
+            present = self._catalogue(INTERNAL)  # as the job left it whose commit this one has waited for
             self._put_successors_in_place(state.successors(self._link, connection_id), present)
             for table in present:
                 if table.startswith(self._successor_prefix):
@@ -413,11 +413,18 @@ class SnowflakeSession:
         self._unplaced = []
 
     def _put_successors_in_place(self, rows: list[tuple[str, str, str]], present: dict[str, Any]) -> None:
-        """Each successor becomes the table. Once it is gone nobody can do that again, over what was written since."""
+        """Each successor becomes the table. Once it is gone nobody can do that again, over what was written since.
+
+        The job that committed it may do so at the same time as the connection's next one: it is in place, then.
+        """
         for name, schema, table in rows:
             if name in present:
                 successor = named(INTERNAL, name)
-                self._link.safely(ddl.replace_with(named(schema, table), successor))
+                try:
+                    self._link.safely(ddl.replace_with(named(schema, table), successor))
+                except EltError:
+                    if name in ddl.read_catalogue(self._link, INTERNAL):
+                        raise
                 self._link.safely(f"drop table if exists {successor}")
                 present.pop(name)
                 self._catalogues.pop(schema, None)
