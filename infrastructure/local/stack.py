@@ -28,7 +28,7 @@ from filelock import FileLock, Timeout
 from supervisor.xmlrpc import SupervisorTransport
 
 from elt.errors import EltError
-from elt.settings import ROOT, Settings, settings
+from elt.settings import ROOT, Settings, read_env_file, settings
 from local import MARK
 from local.postgres import CLUSTERS, Cluster
 
@@ -360,9 +360,18 @@ def _start(wanted: list[Part], every: dict[str, Part], report: Callable[[str], N
     home = settings().home
     running = supervised(home)
     alive = {name for name, info in (running or {}).items() if info["statename"] in ("RUNNING", "STARTING")}
+    fresh = [program for part in wanted for program in part.programs if program.name not in alive]
+    if running is not None and fresh and (changed := _changed_settings(home)):
+        if alive:
+            raise EltError(
+                f"{', '.join(changed)}: not what the stack was started with, and its programs keep to that",
+                "start the whole stack anew: elt down, then elt up",
+            )
+        _stop([], everything=True, report=report)
+        running = None
     if running is None:
         stop_strays(home)
-    _check_ports(program for part in wanted for program in part.programs if program.name not in alive)
+    _check_ports(fresh)
     if running is None:
         _start_supervisord(home, every.values())
     calls = _supervisor(home).supervisor
@@ -386,6 +395,15 @@ def _start(wanted: list[Part], every: dict[str, Part], report: Callable[[str], N
         part = pending.pop(0)
         _await_ready(part, home)
         report(f"{part.name}: ready after {time.monotonic() - started:.1f} s, {part.address}")
+
+
+def _changed_settings(home: Path) -> list[str]:
+    """The settings that this process has from its environment or `.env` otherwise than supervisord, which hands them on."""
+    pid = _supervisor(home).supervisor.getPID()
+    file = read_env_file(ROOT / ".env")
+    started, now = file | psutil.Process(pid).environ(), file | os.environ
+    names = sorted({name.upper() for name in Settings.model_fields} - {"ELT_HOME"})
+    return [name for name in names if (started.get(name) or "") != (now.get(name) or "")]
 
 
 def _await_ready(part: Part, home: Path) -> None:

@@ -71,7 +71,7 @@ def incremental(stack: Stack) -> dict[str, float]:
 
 def freshness(stack: Stack, minutes: float) -> dict[str, float]:
     """The DAG every minute beside the live shop: seconds from each order in the source to the version that shows it."""
-    elt(stack, "down", "airflow")
+    elt(stack, "down")
     stack.environ["ELT_SCHEDULE"] = "* * * * *"
     elt(stack, "up", "airflow")
     with airflow.client(stack.settings) as api:
@@ -103,6 +103,8 @@ def freshness(stack: Stack, minutes: float) -> dict[str, float]:
         (versions,) = duck.execute(
             "select count(*) from mart_freshness where published_at >= ?", [began]
         ).fetchone()
+    if not found[1]:
+        raise SystemExit(f"no version showed one of {found[0]} orders; see {stack.home / 'logs'}")
     names = ("orders", "orders shown", "median", "p95", "longest")
     return {**dict(zip(names, found, strict=True)), "versions": versions}
 

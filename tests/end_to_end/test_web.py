@@ -8,7 +8,11 @@ import duckdb
 import httpx
 import pytest
 
+from dashboards.browser import browser, find_browser, login, open_dashboard
+from dashboards.files import charts_of, load
+from elt.settings import settings
 from tests.fixtures.site import Site
+from tests.fixtures.superset import login_of
 from tests.fixtures.waiting import wait_until
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
@@ -69,3 +73,37 @@ def test_a_sync_starts_the_transformation_which_publishes_what_the_site_has(site
         assert shown(site) == events(site)
         day = site.stack.elt("shop", "day")
         assert day.returncode == 0, day.stderr
+
+
+# charts of the dashboard: title, SQL on the facts, how the number is written
+NUMBERS = (
+    ("Visits", "count(*)", "{:,}"),
+    ("Conversion", "count(*) filter (is_converted) / count(*)", "{:.1%}"),
+    ("Bounces", "count(*) filter (is_bounce) / count(*)", "{:.1%}"),
+)
+
+
+@pytest.fixture
+def charts(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """How many charts the dashboard has, whose files count where the source is in use."""
+    monkeypatch.setenv("ELT_SOURCES", site.stack.environ["ELT_SOURCES"])
+    settings.cache_clear()
+    yield charts_of(load("duckdb"), "web_traffic")
+    settings.cache_clear()
+
+
+@pytest.mark.skipif(find_browser() is None, reason="there is no Chromium: apt-get install chromium")
+def test_the_dashboard_shows_the_published_visits_without_and_with_a_filter(site: Site, charts: int) -> None:
+    with browser(site.config.superset_url) as context:
+        page = login(context, *login_of(site.config, "analyst"))
+        dashboard = open_dashboard(page, "web-traffic", charts)
+        with duckdb.connect(site.config.serving_path, read_only=True) as connection:
+            sessions = connection.table("marts.fct_web_sessions")
+            (country,) = sessions.aggregate("mode(country_code)").fetchone()
+            for chosen in (sessions, sessions.filter(f"country_code = '{country}'")):
+                if chosen is not sessions:
+                    dashboard.filter("Country", country)
+                assert dashboard.failures() == []
+                for title, figure, form in NUMBERS:
+                    (value,) = chosen.aggregate(figure).fetchone()
+                    assert form.format(value) in dashboard.text(title).splitlines(), dashboard.text(title)

@@ -73,6 +73,22 @@ def test_no_secret_stands_in_the_supervisors_files_or_in_process_arguments(small
     assert small.processes() and not [s for s in secrets if any(s in text for text in texts)]
 
 
+def test_a_setting_that_the_running_programs_do_not_have_is_named(small):
+    changed = {"ELT_SCHEDULE": "* * * * *"}
+    assert small.elt("up", "sink", **changed).returncode == 0, "there is nothing to start"
+    refused = small.elt("up", "postgres", **changed)
+    assert refused.returncode == 2
+    assert refused.stderr.splitlines()[-1].startswith(
+        "elt: ELT_SCHEDULE: not what the stack was started with"
+    )
+    assert "elt down" in refused.stderr
+    assert small.elt("down", "sink").returncode == 0
+    started = small.elt("up", "sink", **changed)
+    assert started.returncode == 0, started.stderr
+    environ = psutil.Process(supervised(small.home)["sink"]["pid"]).environ()
+    assert environ["ELT_SCHEDULE"] == "* * * * *"
+
+
 def test_down_leaves_no_process_and_a_new_up_works(small):
     assert small.processes()
     stopped = small.elt("down")
