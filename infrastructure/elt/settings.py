@@ -168,6 +168,11 @@ class Settings(BaseSettings):
         return self.home / "monitoring.duckdb"
 
     @property
+    def superset_results_dir(self) -> Path:
+        """What Superset keeps of charts' results, each for the files that it came from."""
+        return self.home / "superset" / "results"
+
+    @property
     def logs_dir(self) -> Path:
         return self.home / "logs"
 

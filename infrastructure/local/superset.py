@@ -85,6 +85,9 @@ def environment(settings: Settings) -> dict[str, str]:
     return {
         "SUPERSET_CONFIG_PATH": str(PROJECT / "superset_config.py"),
         "SUPERSET_HOME": str(home),
+        "PYTHONPATH": str(PROJECT),  # results_cache.py
+        "SUPERSET_SHOWN_FILES": os.pathsep.join(map(str, (settings.serving_path, settings.monitoring_path))),
+        "SUPERSET_RESULTS": str(settings.superset_results_dir),
         "SUPERSET_SECRET_KEY": settings.superset_secret_key.get_secret_value(),
         "SUPERSET_DATABASE_URI": (
             f"postgresql+psycopg2://superset:{password}@{settings.metadata_host}:{settings.metadata_port}/superset"

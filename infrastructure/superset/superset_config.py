@@ -6,6 +6,7 @@ import os
 import threading
 from pathlib import Path
 
+import results_cache
 from sqlalchemy import create_engine
 from sqlalchemy.engine import Connection
 from sqlalchemy.pool import StaticPool
@@ -59,9 +60,11 @@ TALISMAN_CONFIG = {
 }
 THEME_FONT_URL_ALLOWED_DOMAINS: list[str] = []
 
-# Nothing is cached but what a browser session needs: a dashboard shows what was published last.
+# A dashboard shows what was published last: results of charts are kept for the version that they came from.
 CACHE_CONFIG = {"CACHE_TYPE": "NullCache"}
-DATA_CACHE_CONFIG = {"CACHE_TYPE": "NullCache"}
+DATA_CACHE_CONFIG = results_cache.configured(
+    os.environ["SUPERSET_SHOWN_FILES"], os.environ["SUPERSET_RESULTS"]
+)
 _IN_METADATA = {
     "CACHE_TYPE": "SupersetMetastoreCache",
     "CACHE_DEFAULT_TIMEOUT": 7 * 24 * 3600,

@@ -250,3 +250,24 @@ def test_pages_forbid_everything_from_elsewhere(analyst, superset):
         "Content-Security-Policy"
     ]
     assert "default-src 'self'" in policy and "http" not in policy and "*" not in policy
+
+
+def test_a_result_is_kept_until_the_next_version_is_published(superset, admin, analyst):
+    query = "(filters:!((col:table_name,opr:eq,value:sales)))"
+    dataset = admin.get("/api/v1/dataset/", params={"q": query}).json()["result"][0]["id"]
+    asked = {
+        "datasource": {"id": dataset, "type": "table"},
+        "queries": [{"metrics": ["revenue"], "columns": ["channel_name"], "row_limit": 77}],
+    }
+
+    def is_kept() -> tuple[bool, list]:
+        [result] = analyst.post("/api/v1/chart/data", json=asked).raise_for_status().json()["result"]
+        return result["is_cached"] or False, result["data"]
+
+    first = is_kept()
+    assert is_kept() == (True, first[1]) and not first[0]
+    assert superset.elt("publish").returncode == 0
+    assert is_kept() == (False, first[1])
+    assert is_kept() == (True, first[1])
+    kept = list(superset.settings.superset_results_dir.iterdir())
+    assert kept and all(file.stat().st_mode & 0o077 == 0 for file in kept)

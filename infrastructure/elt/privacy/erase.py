@@ -126,6 +126,8 @@ def erase_in_published(
     for version in replace_versions(settings, lambda file: marks.holds(file, run.subject), change):
         protocol.write()
         report(f"published {version}: {told(run.published[version])}")
+    for kept in settings.superset_results_dir.glob("*"):  # of the old files: not shown again, but there
+        kept.unlink(missing_ok=True)
 
 
 def erase_in_backups(settings: Settings, protocol: Protocol, run: Run, report: Callable[[str], None]) -> None:
