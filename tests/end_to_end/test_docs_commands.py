@@ -66,8 +66,9 @@ def test_every_command_of_the_pages_works_from_first_to_last(make_stack, tmp_pat
     environ = stack.environ | {"PATH": f"{BIN}{os.pathsep}{stack.environ['PATH']}"}
     run = [(page, command) for page, command in shown() if not is_left_out(command)]
     run.sort(key=lambda each: each[1] == "make down")  # the last word, wherever it stands
-    assert run[0] == ("docs/quick-start.md", "make demo") and run[-1][1] == "make down"
-    for page, command in {command: (page, command) for page, command in run}.values():
+    first, *rest = run
+    assert first == ("docs/quick-start.md", "make demo") and rest[-1][1] == "make down"
+    for page, command in (first, *(each for each in rest if each[1] != first[1])):  # pages begin alike
         folder = ROOT if command.startswith(("make", ".venv/")) else tmp_path
         done = subprocess.run(
             ["bash", "-c", command], cwd=folder, env=environ, capture_output=True, text=True
