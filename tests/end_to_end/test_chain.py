@@ -31,6 +31,7 @@ def messages(stack) -> list[dict]:
     answer = httpx.get(
         f"http://127.0.0.1:{config.sink_port}/messages",
         headers={"Authorization": f"Bearer {config.slack_webhook_token.get_secret_value()}"},
+        timeout=60,
     )
     answer.raise_for_status()
     return answer.json()["messages"]

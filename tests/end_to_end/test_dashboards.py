@@ -18,6 +18,7 @@ from dashboards.compare import normal
 from tests.fixtures.superset import access_token, session
 
 pytestmark = pytest.mark.end_to_end
+PATIENCE = 60.0  # seconds: the machine may be busy with other tests
 
 
 @pytest.fixture(scope="module")
@@ -168,10 +169,10 @@ def test_a_workspace_that_is_not_there_or_refuses_is_told_in_one_line(superset):
 def test_an_anonymous_visitor_gets_the_login_page_and_no_data(superset):
     url = f"http://127.0.0.1:{superset.settings.superset_port}"
     for page in ("/", "/superset/dashboard/sales-overview/", "/dashboard/list/", "/sqllab/"):
-        answer = httpx.get(url + page, follow_redirects=True)
+        answer = httpx.get(url + page, follow_redirects=True, timeout=PATIENCE)
         assert "/login" in str(answer.url), page
     for endpoint in ("dashboard/", "chart/", "dataset/", "database/", "assets/export/", "security/users/"):
-        answer = httpx.get(f"{url}/api/v1/{endpoint}")
+        answer = httpx.get(f"{url}/api/v1/{endpoint}", timeout=PATIENCE)
         assert answer.status_code in (401, 403) or answer.json().get("count") == 0, endpoint
 
 
@@ -246,9 +247,9 @@ def test_neither_a_chart_nor_sql_lab_reads_a_file_of_the_machine(analyst, admin,
 
 
 def test_pages_forbid_everything_from_elsewhere(analyst, superset):
-    policy = httpx.get(f"http://127.0.0.1:{superset.settings.superset_port}/login/").headers[
-        "Content-Security-Policy"
-    ]
+    policy = httpx.get(
+        f"http://127.0.0.1:{superset.settings.superset_port}/login/", timeout=PATIENCE
+    ).headers["Content-Security-Policy"]
     assert "default-src 'self'" in policy and "http" not in policy and "*" not in policy
 
 
