@@ -147,7 +147,7 @@ def open_dashboard(page: Page, slug: str, charts: int) -> Dashboard:
     page.on("request", lambda request: opened.requests.append(request.url))
     started = time.monotonic()
     page.goto(f"/superset/dashboard/{slug}/", wait_until="commit")
-    page.wait_for_function(READY, arg=charts, timeout=90_000, polling=50)  # asking costs the page time
+    page.wait_for_function(READY, arg=charts, timeout=90_000)
     opened.seconds = time.monotonic() - started
     opened.wait()
     return opened

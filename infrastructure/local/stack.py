@@ -360,8 +360,8 @@ def _start(wanted: list[Part], every: dict[str, Part], report: Callable[[str], N
     home = settings().home
     running = supervised(home)
     alive = {name for name, info in (running or {}).items() if info["statename"] in ("RUNNING", "STARTING")}
-    fresh = [program for part in wanted for program in part.programs if program.name not in alive]
-    if running is not None and fresh and (changed := _changed_settings(home)):
+    missing = [program for part in wanted for program in part.programs if program.name not in alive]
+    if running is not None and missing and (changed := _changed_settings(home)):
         if alive:
             raise EltError(
                 f"{', '.join(changed)}: not what the stack was started with, and its programs keep to that",
@@ -371,7 +371,7 @@ def _start(wanted: list[Part], every: dict[str, Part], report: Callable[[str], N
         running = None
     if running is None:
         stop_strays(home)
-    _check_ports(fresh)
+    _check_ports(missing)
     if running is None:
         _start_supervisord(home, every.values())
     calls = _supervisor(home).supervisor

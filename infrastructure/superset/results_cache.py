@@ -28,7 +28,7 @@ class ResultsCache(FileSystemCache):
     def __init__(self, *args, files: list[Path], **kwargs):
         super().__init__(*args, **kwargs)
         self._files = files
-        self._asked = threading.local()  # what the thread's last miss was about: its query follows
+        self._asked = threading.local()  # the thread's last question: where it misses, its query follows
 
     @classmethod
     def factory(cls, app, config, args, kwargs):

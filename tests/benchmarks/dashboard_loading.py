@@ -2,8 +2,8 @@
 
 python tests/benchmarks/dashboard_loading.py [NAME…] [--times 3] [--json]
 
-Cold: a browser that was never here. Warm: the same browser again. The server keeps no results: each time every chart asks
-the served file anew. Processor seconds of the server are told too, for they don't depend on what else the machine does.
+Cold: a browser that was never here. Warm: the same browser again. The server keeps a chart's result until
+the next version is published, so only a new version's first visit asks the served file. Processor seconds of the server are told too, for they don't depend on what else the machine does.
 """
 
 from __future__ import annotations

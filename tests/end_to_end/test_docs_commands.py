@@ -38,9 +38,7 @@ LEFT_OUT = {
 
 def shown() -> list[tuple[str, str]]:
     """(page, command) of every block, the newcomer's pages first."""
-    others = sorted(
-        page for page in (*ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md"), *ROOT.glob("*/*/README.md"))
-    )
+    others = sorted((*ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md"), *ROOT.glob("*/*/README.md")))
     pages = dict.fromkeys((ROOT / "docs" / "quick-start.md", ROOT / "README.md", *others))
     found = []
     for page in pages:
