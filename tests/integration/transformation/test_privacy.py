@@ -230,7 +230,7 @@ class Killed(BaseException):
 
 @pytest.fixture
 def served(shop: Shop) -> Shop:
-    """The shop with two published versions and a snapshot, made by hand."""
+    """The shop with two published versions, a snapshot and a chart's result, made by hand."""
     with duckdb.connect(shop.settings.warehouse_path) as connection:
         for schema in ("snapshots", "marts"):
             connection.execute(f"create schema {schema}")
@@ -256,6 +256,8 @@ def served(shop: Shop) -> Shop:
         connection.execute(
             "create table snapshots.customers_snapshot as from source.snapshots.customers_snapshot"
         )
+    shop.settings.superset_results_dir.mkdir(parents=True)
+    (shop.settings.superset_results_dir / "chart").write_text("a result that Superset keeps: Quorthonsen")
     assert {"Xanthippe", "Quorthonsen"} <= shop.told()
     return shop
 
