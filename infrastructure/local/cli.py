@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
+from typing import TYPE_CHECKING
 
 import click
 
 from elt.errors import EltError
-from elt.settings import settings
+from elt.settings import Settings, settings
 from local import stack
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 PARTS = click.argument("part", nargs=-1)
 
@@ -36,15 +40,34 @@ def down(part: tuple[str, ...]) -> None:
 def status() -> None:
     """What runs, where, and how it feels; who writes the warehouse; what the source's log waits for. Exit code 1 when a program is not healthy."""
     from rich.console import Console
-    from rich.table import Table
 
     from elt.doctor import capture_health
     from elt.lease import holder
 
+    console = Console(highlight=False)
+    console.width = max(console.width, 120)  # a line a program, also where the output is no terminal
+    elsewhere = settings().listen_host != Settings.model_fields["listen_host"].default
+    lines = [] if elsewhere else stack.status()
+    if elsewhere:
+        console.print("each program has a container of its own: `docker compose ps` shows how they feel")
+    else:
+        console.print(_table(lines))
+    if owner := holder(settings().warehouse_path):
+        console.print(f"the warehouse is written by {owner}")
+    with contextlib.suppress(EltError):  # a source that is down has its line above
+        for found, remedy in capture_health(settings()):
+            if remedy:
+                console.print(f"the source: {found} — {remedy}", soft_wrap=True)
+    if not all(line.healthy for line in lines):
+        raise click.exceptions.Exit(1)
+
+
+def _table(lines: list[stack.ProgramStatus]) -> Table:
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False)
     for column in ("part", "program", "state", "pid", "up for", "health", "address"):
         table.add_column(column, no_wrap=True)
-    lines = stack.status()
     for line in lines:
         minutes, seconds = divmod(line.seconds, 60)
         health = "healthy" if line.healthy else "not answering" if line.state == "running" else "-"
@@ -57,17 +80,7 @@ def status() -> None:
             health,
             line.address,
         )
-    console = Console(highlight=False)
-    console.width = max(console.width, 120)  # a line a program, also where the output is no terminal
-    console.print(table)
-    if owner := holder(settings().warehouse_path):
-        console.print(f"the warehouse is written by {owner}")
-    with contextlib.suppress(EltError):  # a source that is down has its line above
-        for found, remedy in capture_health(settings()):
-            if remedy:
-                console.print(f"the source: {found} — {remedy}", soft_wrap=True)
-    if not all(line.healthy for line in lines):
-        raise click.exceptions.Exit(1)
+    return table
 
 
 @click.command()
