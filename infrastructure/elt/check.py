@@ -24,6 +24,7 @@ class Command(NamedTuple):
     title: str
     words: list[str]
     background: bool = False
+    passes: tuple[int, ...] = (0,)  # exit codes
 
 
 Commands = list[Command]
@@ -123,7 +124,7 @@ class Run:
     """One command, at work. What a background one prints is kept until it has ended."""
 
     def __init__(self, command: Command) -> None:
-        self.title = command.title
+        self.title, self.passes = command.title, command.passes
         self.started = time.monotonic()
         self.output = TemporaryFile("w+", errors="replace") if command.background else None  # noqa: SIM115
         beside = ", in the background" if command.background else ""
@@ -140,8 +141,8 @@ class Run:
             self.output.seek(0)
             click.echo(self.output.read())
         seconds = time.monotonic() - self.started
-        click.echo(f"── {self.title}: {'ok' if code == 0 else f'FAILED ({code})'}, {seconds:.1f} s")
-        return code == 0
+        click.echo(f"── {self.title}: {'ok' if code in self.passes else f'FAILED ({code})'}, {seconds:.1f} s")
+        return code in self.passes
 
 
 def run_all(commands: Commands) -> list[str]:

@@ -40,7 +40,8 @@ def security_commands(folder: Path) -> Commands:
     commands = [
         Command("bandit", ["bandit", "--quiet", "--recursive", "--configfile", "pyproject.toml", *CODE]),
         Command("zizmor", ["zizmor", "--offline", "--quiet", "--no-progress", ".github"]),
-        Command("secrets", ["detect-secrets-hook", "--baseline", BASELINE, *_tracked(".")]),
+        # 3: what the baseline knows has moved to other lines, and the baseline was brought along
+        Command("secrets", ["detect-secrets-hook", "--baseline", BASELINE, *_tracked(".")], passes=(0, 3)),
     ]
     for name, lock in LOCKS.items():
         requirements = folder / f"{name}.txt"

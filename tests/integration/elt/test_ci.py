@@ -149,8 +149,11 @@ def test_sbom_holds_all_that_is_locked_for_use_with_its_digests(cloned_once: Clo
 
 
 @pytest.mark.slow
-def test_code_workflows_and_files_have_no_known_weak_spot(cloned_once: Clone) -> None:
-    done = cloned_once.elt("ci", "security", "--offline")
+def test_code_workflows_and_files_have_no_known_weak_spot(clone: Clone) -> None:
+    known = json.loads((clone.root / ".secrets.baseline").read_text())["results"]
+    moved = clone.root / next(name for name in known if name.endswith(".py"))
+    moved.write_text("\n" + moved.read_text())  # what is known to be no secret may stand on another line
+    done = clone.elt("ci", "security", "--offline")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
 
 
