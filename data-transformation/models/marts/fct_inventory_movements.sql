@@ -2,7 +2,6 @@
 {{
     config(
         materialized='incremental',
-        incremental_strategy='merge',
         unique_key='movement_key',
         on_schema_change='fail',
         post_hook="{{ remove_vanished(ref('int_inventory_movements'), ['transaction_id']) }}"

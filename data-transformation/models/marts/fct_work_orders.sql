@@ -2,7 +2,6 @@
 {{
     config(
         materialized='incremental',
-        incremental_strategy='merge',
         unique_key='work_order_key',
         on_schema_change='fail',
         post_hook="{{ remove_vanished(ref('stg_work_orders'), ['work_order_id']) }}"

@@ -2,7 +2,6 @@
 {{
     config(
         materialized='incremental',
-        incremental_strategy='merge',
         unique_key='sales_key',
         on_schema_change='fail',
         post_hook="{{ remove_vanished(ref('fct_sales'), ['order_id', 'order_line_id']) }}"

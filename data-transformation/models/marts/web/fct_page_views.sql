@@ -2,7 +2,6 @@
 {{
     config(
         materialized='incremental',
-        incremental_strategy='merge',
         unique_key='page_view_key',
         on_schema_change='fail',
         post_hook="{{ remove_vanished(ref('stg_web_events'), ['event_id']) }}"

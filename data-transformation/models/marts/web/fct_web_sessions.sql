@@ -2,7 +2,6 @@
 {{
     config(
         materialized='incremental',
-        incremental_strategy='merge',
         unique_key='session_key',
         on_schema_change='fail',
         post_hook="{{ remove_vanished(ref('fct_page_views'), ['session_id']) }}"
