@@ -43,7 +43,7 @@ with DAG(
     dagrun_timeout=timedelta(hours=2),
     deadline=DeadlineAlert(
         reference=DeadlineReference.DAGRUN_QUEUED_AT,
-        interval=timedelta(minutes=30),
+        interval=timedelta(minutes=settings().freshness_minutes) / 2,
         callback=SyncCallback(notices.late),
     ),
     params=parameters.form(settings()),

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from adventureworks.database import connect_owner
+from elt.lease import lease
 from elt.settings import ROOT
 from tests.fixtures.site import DAG, RUNS
 from tests.fixtures.waiting import wait_until
@@ -255,3 +256,20 @@ def test_the_api_asks_for_a_token_and_a_viewer_may_look_but_not_trigger(site):
     headers = {"Authorization": f"Bearer {token}"}
     assert httpx.get(f"{base}/dags", headers=headers).status_code == 200
     assert httpx.post(f"{base}{RUNS}", headers=headers, json={"logical_date": None}).status_code == 403
+
+
+def test_a_run_that_is_late_is_told_of_while_it_runs(site):
+    elt = site.stack.elt
+    assert elt("down").returncode == 0
+    restarted = elt("up", "airflow", FRESHNESS_MINUTES="1")  # so a run should end within 30 seconds
+    assert restarted.returncode == 0, restarted.stderr
+    try:
+        with site.told() as told, lease(site.config.warehouse_path, "the test"):
+            run = site.trigger()
+            wait_until(lambda: any(" is late: " in text for text in site.messages()), 180)
+            assert site.state(run) == "running"
+        [text] = [text for text in told if " is late: " in text]
+        assert f"*{DAG}* is late: it should have ended by" in text and run in text and "*Runbook:* http" in text
+        assert site.end(run) == "success"
+    finally:
+        assert elt("down").returncode == elt("up", "airflow").returncode == 0
