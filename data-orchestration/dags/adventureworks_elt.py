@@ -40,7 +40,7 @@ with DAG(
     description="Airbyte sync, reconcile, dbt build, publish",
     doc_md=__doc__,
     schedule=None if SCHEDULE == "manual" else SCHEDULE,
-    dagrun_timeout=timedelta(hours=2),
+    dagrun_timeout=2 * timedelta(minutes=settings().freshness_minutes),
     deadline=DeadlineAlert(
         reference=DeadlineReference.DAGRUN_QUEUED_AT,
         interval=timedelta(minutes=settings().freshness_minutes) / 2,

@@ -14,6 +14,7 @@ RAW, MARTS = Asset("adventureworks_raw"), Asset("adventureworks_marts")
 DAG_ARGUMENTS: dict[str, Any] = {
     "catchup": False,
     "max_active_runs": 1,
+    "on_failure_callback": notices.timed_out,
     "default_args": {"owner": "data-platform", "retries": 0, "on_failure_callback": notices.failed},
     "tags": ["adventureworks"],
 }

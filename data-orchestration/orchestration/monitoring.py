@@ -71,9 +71,14 @@ def record(settings: Settings, api: httpx.Client) -> dict[str, int]:
     EltError when the file itself can't be written.
     """
     taken: dict[str, int] = {}
+    read: list[Path] = []
 
     def update(duck: duckdb.DuckDBPyConnection) -> None:
-        for origin in (_airflow, _airbyte, _published, _dbt):
+        # a file that begins with a dot is being written
+        read.extend(file for file in sorted(results_path(settings).glob("*.json")) if file.name[0] != ".")
+        if read:
+            taken["dbt_results"] = _upsert(duck, "dbt_results", _dbt(settings, read))
+        for origin in (_airflow, _airbyte, _published):
             try:
                 rows = origin(settings, api, duck)
             except (httpx.HTTPError, EltError) as error:
@@ -85,7 +90,7 @@ def record(settings: Settings, api: httpx.Client) -> dict[str, int]:
                 taken[table] = _upsert(duck, table, new)
 
     _rewrite(settings, update)
-    for file in results_path(settings).glob("*.json"):  # they are in the file now
+    for file in read:  # they are in the tables now; what has come since is the next pass's
         file.unlink(missing_ok=True)
     return taken
 
@@ -334,11 +339,8 @@ def _published(
     }
 
 
-def _dbt(settings: Settings, api: httpx.Client, duck: duckdb.DuckDBPyConnection) -> dict[str, list[Row]]:
-    """The results that builds and freshness checks have left since the last pass."""
-    files = sorted(results_path(settings).glob("*.json"))
-    if not files:
-        return {}
+def _dbt(settings: Settings, files: list[Path]) -> list[Row]:
+    """The results that builds and freshness checks have left in these files."""
     try:
         manifest = read_manifest(settings)["nodes"]
     except EltError:
@@ -347,11 +349,13 @@ def _dbt(settings: Settings, api: httpx.Client, duck: duckdb.DuckDBPyConnection)
     for file in files:
         try:
             artifact = json.loads(file.read_text())
+        except FileNotFoundError:
+            continue  # another pass has taken it
         except ValueError:
             log.warning("monitoring: %s is not JSON", file)
             continue
         rows += _results(artifact, manifest)
-    return {"dbt_results": rows}
+    return rows
 
 
 def _results(artifact: Row, manifest: Row) -> Iterator[Row]:

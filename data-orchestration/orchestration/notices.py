@@ -103,6 +103,20 @@ def late(context: dict[str, Any]) -> bool:
     return send(_message(":hourglass:", headline, *facts, urgent=True))
 
 
+def timed_out(context: Context) -> bool:
+    """Tell that Airflow has ended a run that took longer than its DAG allows: a DAG's `on_failure_callback`.
+
+    What the run had not finished is skipped then, so no task tells. Of any other failure the task has told.
+    """
+    if context.get("reason") != "timed_out":
+        return False
+    dag = context["dag"]
+    limit = duration(dag.dagrun_timeout.total_seconds())
+    headline = f"*{dag.dag_id}* was ended: it took longer than {limit}"
+    at = [("At work", f"`{context['ti'].task_id}`")] if context.get("ti") else []
+    return send(_message(":x:", headline, *at, _runbook(dag.dag_id), _run(context), urgent=True))
+
+
 def growing_old(dag_id: str, age: timedelta, target: timedelta) -> bool:
     """Warn before the published data is older than it may be, and tell when it is; whether there was something to tell."""
     if age < target * WARN_AT:

@@ -49,7 +49,7 @@ def rendered(settings: Settings, assets: Assets | None = None) -> Rendered:
     for name, document in assets.databases.items():
         found[f"databases/{slug(document.data['name'])}.yaml"] = database(name, document, settings)
     for name, document in assets.datasets.items():
-        found[f"datasets/{name}.yaml"] = dataset(name, document, assets)
+        found[f"datasets/{name}.yaml"] = dataset(name, document, assets, settings)
     for file, title, definition in assets.every_chart():
         found[f"charts/{file}_{slug(title)}.yaml"] = chart(file, title, definition, assets)
     for name, document in assets.dashboards.items():
@@ -99,10 +99,11 @@ def _uri(parts: dict[str, Any]) -> str:
 # ------------------------------------------------------------------------------------------------ datasets
 
 
-def dataset(name: str, document: Document, assets: Assets) -> dict[str, Any]:
+def dataset(name: str, document: Document, assets: Assets, settings: Settings) -> dict[str, Any]:
     """A table of the marts, or a query over them, with the columns and metrics that charts may use."""
     data = document.data
-    base = assets.databases[database_of(data, assets)].data
+    within = assets.databases[database_of(data, assets)]
+    base, _ = resolve(within, within.data, (), settings)
     described = types_of(document, assets)
     columns = []
     for column, given in data["columns"].items():

@@ -15,16 +15,18 @@ from elt.settings import ROOT, Settings, settings
 PROJECT = ROOT / "data-transformation"
 
 
-def dbt_environment(configuration: Settings) -> dict[str, str]:
+def dbt_environment(configuration: Settings, target: str | None = None) -> dict[str, str]:
     """What any dbt process of this stack finds in its environment: project, profile, target, no telemetry.
 
     Artefacts and logs go under `ELT_HOME`, so that two stacks of one clone do not share them. The warehouse is found
     by `elt.dbt_lease`: a path of its own in the profile would make dbt parse the project anew for each `ELT_HOME`.
     """
+    target = target or configuration.dbt_target
     return {
+        **(configuration.snowflake_variables if target == "snowflake" else {}),
         "DBT_PROJECT_DIR": str(PROJECT),
         "DBT_PROFILES_DIR": str(PROJECT),
-        "DBT_TARGET": configuration.dbt_target,
+        "DBT_TARGET": target,
         "ELT_SOURCES": ",".join(configuration.sources),  # whose models there are
         "DBT_TARGET_PATH": str(configuration.home / "dbt" / "target"),
         "DBT_LOG_PATH": str(configuration.logs_dir / "dbt"),
@@ -83,9 +85,7 @@ def build(
     Exit code 0: all built and all tests passed; 1: a model or a test failed; 2: dbt could not start.
     """
     configuration = settings()
-    environment = dbt_environment(configuration)
-    if target:
-        environment["DBT_TARGET"] = target
+    environment = dbt_environment(configuration, target)
     os.environ.update(environment)
     if environment["DBT_TARGET"] != "snowflake":
         hold_local_warehouse(configuration, wait)

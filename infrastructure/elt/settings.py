@@ -7,12 +7,13 @@ below. Every default stands in `.env.example`; a test keeps the two equal.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from functools import cached_property, lru_cache
 from pathlib import Path
 
 from cryptography.fernet import Fernet
-from pydantic import PrivateAttr, SecretStr, ValidationError
+from pydantic import PrivateAttr, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from elt.errors import EltError
@@ -39,6 +40,32 @@ GENERATED = {
     "SUPERSET_ADMIN_PASSWORD": lambda: secrets.token_urlsafe(12),
     "SUPERSET_ANALYST_PASSWORD": lambda: secrets.token_urlsafe(12),
 }
+
+
+# What `elt snowflake bootstrap` makes in production
+SNOWFLAKE_NAMES = {
+    "snowflake_loader_user": "AIRBYTE",
+    "snowflake_loader_role": "LOADER",
+    "snowflake_loader_warehouse": "LOADING",
+    "snowflake_raw_database": "RAW",
+    "snowflake_user": "DBT",
+    "snowflake_role": "TRANSFORMER",
+    "snowflake_warehouse": "TRANSFORMING",
+    "snowflake_warehouse_marts": "TRANSFORMING_MARTS",
+    "snowflake_database": "ANALYTICS",
+    "snowflake_reporter_user": "SUPERSET",
+    "snowflake_reporter_role": "REPORTER",
+    "snowflake_reporter_warehouse": "REPORTING",
+}
+
+
+def suffix_of(environment: str) -> str:
+    """What Snowflake's names in an environment end with: `_STAGING`, nothing in production. Raises EltError."""
+    if environment.lower() in ("", "production"):
+        return ""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", environment):
+        raise EltError(f"{environment!r} can't be part of a name", "an environment is letters, digits and _")
+    return f"_{environment.upper()}"
 
 
 class Settings(BaseSettings):
@@ -79,9 +106,20 @@ class Settings(BaseSettings):
     airbyte_connector_silence_seconds: float = 3600  # after so long without a word a connector has failed
 
     snowflake_host: str = ""  # ACCOUNT.snowflakecomputing.com; empty: not used
-    snowflake_loader_user: str = "AIRBYTE"
-    snowflake_loader_private_key: SecretStr = SecretStr("")
     snowflake_environment: str = ""  # suffix of every name: staging → RAW_STAGING; empty: production
+    snowflake_loader_user: str = ""  # this and the next: empty is what SNOWFLAKE_NAMES says, with the suffix
+    snowflake_loader_role: str = ""
+    snowflake_loader_warehouse: str = ""
+    snowflake_raw_database: str = ""
+    snowflake_user: str = ""
+    snowflake_role: str = ""
+    snowflake_warehouse: str = ""
+    snowflake_warehouse_marts: str = ""
+    snowflake_database: str = ""
+    snowflake_reporter_user: str = ""
+    snowflake_reporter_role: str = ""
+    snowflake_reporter_warehouse: str = ""
+    snowflake_loader_private_key: SecretStr = SecretStr("")
     snowflake_allowed_ips: str = ""  # where services log in from: 203.0.113.7,198.51.100.0/24
     snowflake_loader_public_key: str = ""  # files of public keys, for `elt snowflake bootstrap`
     snowflake_transformer_public_key: str = ""
@@ -122,7 +160,6 @@ class Settings(BaseSettings):
     preset_api_url: str = "https://api.app.preset.io"
     preset_api_token: str = ""  # given: DASHBOARDS_URL is a Preset workspace
     preset_api_secret: SecretStr = SecretStr("")
-    snowflake_reporter_user: str = "SUPERSET"
     snowflake_reporter_private_key: SecretStr = SecretStr("")
 
     airflow_port: int = 8080
@@ -206,6 +243,23 @@ class Settings(BaseSettings):
     def airflow_public(self) -> str:
         """Where a browser finds Airflow."""
         return self.airflow_public_url.rstrip("/") or self.airflow_base
+
+    @model_validator(mode="after")
+    def _snowflake_names(self) -> Settings:
+        for field, name in SNOWFLAKE_NAMES.items():
+            if not getattr(self, field):
+                setattr(self, field, name + suffix_of(self.snowflake_environment))
+        return self
+
+    @property
+    def snowflake_variables(self) -> dict[str, str]:
+        """The names in Snowflake, as dbt's profile and project look for them in the environment."""
+        return {field.upper(): getattr(self, field) for field in SNOWFLAKE_NAMES}
+
+    @property
+    def snowflake_published(self) -> str:
+        """The database and schema that analysts read."""
+        return f"{self.snowflake_database}/MARTS"
 
     @property
     def snowflake_account(self) -> str:

@@ -173,6 +173,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "ELT_HOME": str(settings.home),
         "ELT_SCHEDULE": settings.elt_schedule,
         "ELT_SOURCES": ",".join(settings.sources),
+        **(settings.snowflake_variables if settings.dbt_target == "snowflake" else {}),
         # airflow_local_settings.py
         "PYTHONPATH": os.pathsep.join(
             [str(ORCHESTRATION / "config"), os.environ.get("PYTHONPATH", "")]

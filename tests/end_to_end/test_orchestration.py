@@ -258,18 +258,26 @@ def test_the_api_asks_for_a_token_and_a_viewer_may_look_but_not_trigger(site):
     assert httpx.post(f"{base}{RUNS}", headers=headers, json={"logical_date": None}).status_code == 403
 
 
-def test_a_run_that_is_late_is_told_of_while_it_runs(site):
-    elt = site.stack.elt
+def test_a_run_that_is_late_is_told_of_while_it_runs_and_ended_at_last(site):
+    elt, shown = site.stack.elt, site.shown()
     assert elt("down").returncode == 0
-    restarted = elt("up", "airflow", FRESHNESS_MINUTES="1")  # so a run should end within 30 seconds
+    # so a run should end within half a minute, and has to within two
+    restarted = elt("up", "airflow", FRESHNESS_MINUTES="1")
     assert restarted.returncode == 0, restarted.stderr
     try:
         with site.told() as told, lease(site.config.warehouse_path, "the test"):
             run = site.trigger()
             wait_until(lambda: any(" is late: " in text for text in site.messages()), 180)
             assert site.state(run) == "running"
-        [text] = [text for text in told if " is late: " in text]
-        assert f"*{DAG}* is late: it should have ended by" in text and run in text and "*Runbook:* http" in text
-        assert site.end(run) == "success"
+            assert site.end(run) == "failed"
+            wait_until(lambda: any(" was ended: " in text for text in site.messages()), 120)
+        [late] = [text for text in told if " is late: " in text]
+        assert f"*{DAG}* is late: it should have ended by" in late and run in late
+        [ended] = [text for text in told if " was ended: " in text]
+        assert f"*{DAG}* was ended: it took longer than 2 min 0 s" in ended and run in ended
+        assert "*Runbook:* http" in late and "*Runbook:* http" in ended
+        assert site.shown() == shown
     finally:
         assert elt("down").returncode == elt("up", "airflow").returncode == 0
+    assert site.run() == "success"
+    site.all_is_right()

@@ -11,7 +11,7 @@ from types import ModuleType
 
 from elt.errors import EltError
 from elt.settings import Settings
-from orchestration.publish.version import Hold, Version
+from orchestration.publish.version import Hold, Version, not_kept, unless_held
 
 __all__ = [
     "Hold",
@@ -60,11 +60,7 @@ def publish(
     since `prepare`. Whatever goes wrong, the last version is still shown.
     """
     publisher = _publisher(settings)
-    if hold := publisher.held(settings):
-        raise EltError(
-            f"version {hold.number} is held since {hold.since} by a rollback",
-            "`elt publish --resume` ends that",
-        )
+    unless_held(publisher.held(settings))  # each publisher asks again when it has the lease
     return publisher.publish(settings, run, wait_seconds, prepared)
 
 
@@ -102,10 +98,8 @@ def rollback(settings: Settings, number: int | None = None, wait_seconds: float 
     current = next((version.number for version in kept if version.current), None)
     earlier = [v.number for v in kept if current is not None and v.number < current]
     wanted = number if number is not None else max(earlier, default=None)
-    if wanted not in [version.number for version in kept]:
-        names = ", ".join(str(v.number) for v in kept) or "none"
-        missing = "there is no earlier version" if wanted is None else f"version {wanted} is not kept"
-        raise EltError(missing, f"kept are: {names}")
+    if wanted not in (numbers := [version.number for version in kept]):
+        raise not_kept(wanted, numbers)
     return _publisher(settings).rollback(settings, wanted, wait_seconds)
 
 

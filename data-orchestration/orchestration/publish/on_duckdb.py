@@ -22,7 +22,7 @@ from elt import lease
 from elt.errors import EltError
 from elt.quoting import literal, quoted
 from elt.settings import Settings
-from orchestration.publish.version import KEPT, Hold, Version, now
+from orchestration.publish.version import KEPT, Hold, Version, not_kept, now, unless_held
 
 SCHEMA = "marts"
 RECORD = "published.json"
@@ -90,6 +90,7 @@ def publish(settings: Settings, run: str, wait_seconds: float, prepared: str | N
                 "another writer had the warehouse since the marts were tested; the last version is still shown",
                 "the next run builds and tests them again",
             )
+        unless_held(held(settings))
         _remove_drafts(serving)
         draft = serving / f".draft-{os.getpid()}"
         try:
@@ -137,6 +138,11 @@ def rollback(settings: Settings, number: int, wait_seconds: float) -> Version:
     """Hold first, then switch: a publish that waits for the lease finds the hold. See `orchestration.publish.rollback`."""
     serving = _serving(settings)
     with lease.lease(_warehouse(settings), "elt publish --rollback", wait_seconds):
+        kept = [
+            kept for kept, _ in _numbered(serving)
+        ]  # a publish that was waited for has removed the oldest
+        if number not in kept:
+            raise not_kept(number, kept)
         draft = serving / f".{HELD}"
         draft.write_text(json.dumps(asdict(Hold(number, now()))))
         draft.replace(serving / HELD)

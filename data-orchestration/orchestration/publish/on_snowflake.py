@@ -27,12 +27,11 @@ from elt.lease import RESERVED_SECONDS, WarehouseInUseError
 from elt.quoting import quoted
 from elt.settings import Settings
 from orchestration.manifest import PROJECT
-from orchestration.publish.version import KEPT, Hold, Version, now
+from orchestration.publish.version import KEPT, Hold, Version, not_kept, now
 
 SHOWN, NEXT = "MARTS", "MARTS_NEXT"
 RECORD = "PUBLISHED_VERSION"
 BUILD_ENVIRONMENT = {"DBT_MARTS_SCHEMA": NEXT.lower()}
-REPORTER = os.environ.get("SNOWFLAKE_REPORTER_ROLE", "REPORTER")
 
 SETUP = (
     "create schema if not exists PUBLISHING",
@@ -88,8 +87,7 @@ def publish(settings: Settings, run: str, wait_seconds: float, prepared: str | N
             version.published_at,
             version.seconds,
         )
-        _ask(session, f"grant usage on schema {NEXT} to role {quoted(REPORTER)}")
-        _ask(session, f"grant select on all tables in schema {NEXT} to role {quoted(REPORTER)}")
+        _grant(session, settings.snowflake_reporter_role)
         _ask(session, f"alter schema {SHOWN} swap with {NEXT}")
         _keep_replaced(session)
         _release(session, prepared)
@@ -139,14 +137,15 @@ def rollback(settings: Settings, number: int, wait_seconds: float) -> Version:
     with _session(settings) as session:
         _take_lease(session, me, wait_seconds)
         try:
+            schemas = {r.number: s for s in _schemas(session) if s != NEXT and (r := _record(session, s))}
+            if number not in schemas:  # a publish that was waited for has removed the oldest
+                raise not_kept(number, sorted(schemas))
             _ask(session, "delete from PUBLISHING.HELD")
             _ask(session, "insert into PUBLISHING.HELD values (%s, %s)", number, now())
-            schemas = {r.number: s for s in _schemas(session) if s != NEXT and (r := _record(session, s))}
             if schemas[number] != SHOWN:
                 # a clone copies the grants on its tables (COPY GRANTS is the default), not the schema's own
                 _ask(session, f"create or replace transient schema {NEXT} clone {quoted(schemas[number])}")
-                _ask(session, f"grant usage on schema {NEXT} to role {quoted(REPORTER)}")
-                _ask(session, f"grant select on all tables in schema {NEXT} to role {quoted(REPORTER)}")
+                _grant(session, settings.snowflake_reporter_role)
                 _ask(session, f"alter schema {SHOWN} swap with {NEXT}")
                 _keep_replaced(session)
             shown = _record(session, SHOWN, current=True)
@@ -226,6 +225,12 @@ def _tables(session: SnowflakeConnection, schema: str) -> dict[str, int]:
         RECORD,
     )
     return dict(rows)
+
+
+def _grant(session: SnowflakeConnection, role: str) -> None:
+    """What is about to be shown may be read."""
+    _ask(session, f"grant usage on schema {NEXT} to role {quoted(role)}")
+    _ask(session, f"grant select on all tables in schema {NEXT} to role {quoted(role)}")
 
 
 # ---------------------------------------------------------------------------------------------------- lease

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from elt.errors import EltError
+
 KEPT = 3  # versions that stay, the one shown among them
 
 
@@ -30,6 +32,21 @@ class Hold:
 
     number: int
     since: str  # UTC, ISO 8601
+
+
+def unless_held(hold: Hold | None) -> None:
+    """Raises EltError when a rollback holds a version: then nothing is published."""
+    if hold:
+        raise EltError(
+            f"version {hold.number} is held since {hold.since} by a rollback",
+            "`elt publish --resume` ends that",
+        )
+
+
+def not_kept(number: int | None, kept: list[int]) -> EltError:
+    """What to raise about a version that can't be shown again."""
+    missing = "there is no earlier version" if number is None else f"version {number} is not kept"
+    return EltError(missing, f"kept are: {', '.join(map(str, kept)) or 'none'}")
 
 
 def now() -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import ipaddress
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from sqlglot import tokenize
 from sqlglot.tokens import TokenType
 
 from elt.errors import EltError
-from elt.settings import ROOT, Settings
+from elt.settings import ROOT, Settings, suffix_of
 
 DIRECTORY = ROOT / "infrastructure" / "snowflake"
 KEYS = ("SNOWFLAKE_LOADER_PUBLIC_KEY", "SNOWFLAKE_TRANSFORMER_PUBLIC_KEY", "SNOWFLAKE_REPORTER_PUBLIC_KEY")
@@ -33,15 +32,6 @@ class Statement:
     def place(self) -> str:
         """`40_grants.sql:7`"""
         return f"{self.path.name}:{self.line}"
-
-
-def suffix_of(environment: str) -> str:
-    """`_STAGING` for `staging`; production has none. Raises EltError for what is no name."""
-    if environment.lower() in ("", "production"):
-        return ""
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", environment):
-        raise EltError(f"{environment!r} can't be part of a name", "an environment is letters, digits and _")
-    return f"_{environment.upper()}"
 
 
 def statements(settings: Settings, *, complete: bool = True, directory: Path = DIRECTORY) -> list[Statement]:

@@ -190,6 +190,24 @@ def test_a_failed_test_is_there_with_its_model_and_rows_and_its_artifact_is_take
     ) == [("failed", 1, 1, 1, "dbt.dbt_producer_watcher")]
 
 
+def test_results_that_come_while_others_are_taken_are_the_next_passes(config, airflow, monkeypatch):
+    dbt_left(config, "one", [result("model.adventureworks.fct_sales", "success")])
+    draft = results_path(config) / ".three.json"
+    draft.write_text("{")
+    real = monitoring._published
+
+    def meanwhile(*arguments):
+        dbt_left(config, "two", [result("model.adventureworks.fct_orders", "success")])
+        return real(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(monitoring, "_published", meanwhile)
+        assert monitoring.record(config, airflow.api)["dbt_results"] == 1
+    assert {path.name for path in results_path(config).iterdir()} == {"two.json", draft.name}
+    assert monitoring.record(config, airflow.api)["dbt_results"] == 1
+    assert list(results_path(config).iterdir()) == [draft]
+
+
 def test_origins_that_are_away_are_named_in_the_log_and_the_others_are_taken(config, airflow, caplog):
     airflow.add(1, "success", [("publish", "success", 1)])
     taken = monitoring.record(config, airflow.api)  # no Airbyte
@@ -230,7 +248,7 @@ def test_readers_are_never_locked_out_and_see_whole_passes(config, airflow):
 def test_a_pass_that_is_killed_leaves_the_last_one_and_the_next_is_whole(config, airflow, monkeypatch):
     airflow.add(1, "success", [("sync", "success", 1)])
     monitoring.record(config, airflow.api)
-    monkeypatch.setattr(monitoring, "_dbt", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(monitoring, "_published", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     airflow.add(2, "success", [("sync", "success", 1)])
     with pytest.raises(KeyboardInterrupt):
         monitoring.record(config, airflow.api)

@@ -188,6 +188,20 @@ def test_a_run_that_is_late_is_told(shared_sink, slack):
         assert "is late: it should have ended by 12:30 UTC" in shared_sink.messages[-1]["text"]
 
 
+def test_a_run_that_airflow_ended_is_told_of_once(shared_sink, slack):
+    slack(shared_sink.url, shared_sink.token)
+    dag = SimpleNamespace(dag_id="adventureworks_elt", dagrun_timeout=timedelta(hours=2))
+    ended = {"dag": dag, "run_id": "scheduled__1", "reason": "timed_out"}
+    assert notices.timed_out(ended)  # the least that the DAG processor knows
+    text = shared_sink.messages[-1]["text"]
+    assert (
+        "*adventureworks_elt* was ended: it took longer than 120 min 0 s" in text and "scheduled__1" in text
+    )
+    assert notices.timed_out(ended | {"ti": SimpleNamespace(task_id="sync")})
+    assert "*At work:* `sync`" in shared_sink.messages[-1]["text"]
+    assert not notices.timed_out(ended | {"reason": "task_failure"})  # that task has told
+
+
 def test_data_that_grows_old_is_told_before_the_target_is_missed_and_when_it_is(shared_sink, slack):
     slack(shared_sink.url, shared_sink.token)
     target = timedelta(hours=1)

@@ -17,6 +17,7 @@ from elt.settings import load_settings
 from orchestration.publish import (
     give_back,
     held,
+    on_duckdb,
     prepare,
     publish,
     resume,
@@ -320,6 +321,20 @@ def test_a_rollback_to_what_is_not_kept_is_refused_and_nothing_is_held(config):
     with pytest.raises(EltError, match="version 7 is not kept — kept are: 1"):
         rollback(config, 7)
     assert held(config) is None
+
+
+def test_what_waited_for_the_warehouse_looks_again_at_what_is_kept_and_held(config):
+    """The versions and the hold may be others by the time that the lease is free."""
+    for number in range(1, 5):
+        publish(config, f"run {number}")
+    with pytest.raises(EltError, match=r"version 1 is not kept — kept are: 2, 3, 4"):
+        on_duckdb.rollback(config, 1, 1)
+    assert held(config) is None
+    assert [each.number for each in versions(config) if each.current] == [4]
+    rollback(config)
+    with pytest.raises(EltError, match="version 3 is held"):
+        on_duckdb.publish(config, "run 5", 1, None)
+    assert [each.number for each in versions(config) if each.current] == [3]
 
 
 def test_elt_publish_and_its_list(config):

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 import sqlglot
-import yaml
 
+from airbyte_config.definitions import load as definitions
+from dashboards.render import rendered
+from elt.build import dbt_environment
 from elt.errors import EltError
-from elt.settings import ROOT, Settings, load_settings
+from elt.settings import ROOT, SNOWFLAKE_NAMES, Settings, load_settings
 from elt.snowflake.privileges import Grant, Thing, effective, grants, things
 from elt.snowflake.statements import DIRECTORY, Statement, statements
 
@@ -164,7 +166,9 @@ def test_warehouses_suspend_and_have_a_limit_services_have_a_key_and_an_address(
     assert "password" not in text.lower()
 
 
-def test_dbt_airbyte_and_the_bootstrap_mean_the_same_names(given: list[Statement]) -> None:
+def test_dbt_airbyte_and_the_bootstrap_mean_the_same_names(
+    settings: Settings, given: list[Statement]
+) -> None:
     made = things(given)
 
     def names(kind: str) -> set[str]:
@@ -186,13 +190,17 @@ def test_dbt_airbyte_and_the_bootstrap_mean_the_same_names(given: list[Statement
     raw = (project / "models/staging/_airbyte.yml").read_text()
     assert re.search(r"env_var\('SNOWFLAKE_RAW_DATABASE', '(\w+)'\)", raw).group(1) in names("DATABASE")
 
-    destination = yaml.safe_load(
-        (ROOT / "data-integration/connections/destinations/snowflake.yaml").read_text()
+    ours = settings.snowflake_variables
+    assert (
+        Grant(ours["SNOWFLAKE_LOADER_ROLE"], "USAGE", "WAREHOUSE", ours["SNOWFLAKE_LOADER_WAREHOUSE"])
+        in every
     )
-    held = destination["configuration"]
-    assert Grant(held["role"], "USAGE", "WAREHOUSE", held["warehouse"]) in every
-    assert Grant(held["role"], "CREATE SCHEMA", "DATABASE", held["database"]) in every
-    assert Settings.model_fields["snowflake_loader_user"].default in names("USER")
+    assert (
+        Grant(ours["SNOWFLAKE_LOADER_ROLE"], "CREATE SCHEMA", "DATABASE", ours["SNOWFLAKE_RAW_DATABASE"])
+        in every
+    )
+    assert {ours[name] for name in ours if name.endswith("_USER")} <= names("USER")
+    assert defaults.items() <= ours.items() and marts == ours["SNOWFLAKE_WAREHOUSE_MARTS"]
 
 
 def key_file(folder: Path, head: str = "PUBLIC") -> str:
@@ -210,6 +218,38 @@ def test_keys_and_addresses_come_from_the_environment(settings: Settings, tmp_pa
     assert text.count("rsa_public_key = 'TUlJQklq'") == 3
     assert "allowed_ip_list = ('203.0.113.7', '198.51.100.0/24')" in text
     assert "<SNOWFLAKE" not in text
+
+
+def test_every_program_of_an_environment_uses_the_names_that_were_made_for_it(tmp_path: Path) -> None:
+    """Staging beside production in one account: its sync, models and dashboards must not meet the other's."""
+    given = {
+        "ELT_HOME": str(tmp_path),
+        "SNOWFLAKE_ENVIRONMENT": "staging",
+        "SNOWFLAKE_HOST": "acme.snowflakecomputing.com",
+        "SNOWFLAKE_LOADER_PRIVATE_KEY": "KEY",
+        "SNOWFLAKE_REPORTER_PRIVATE_KEY": "KEY",
+    }
+    staging = load_settings(
+        given | dict.fromkeys(("AIRBYTE_DESTINATION", "DASHBOARDS_WAREHOUSE", "DBT_TARGET"), "snowflake")
+    )
+    made = {
+        text.split()[-1 if "if not exists" not in text else text.split().index("exists") + 1]
+        for text in (each.text for each in statements(staging, complete=False))
+        if text.startswith("create ")
+    }
+    used = dbt_environment(staging)
+    names = {used[field.upper()] for field in SNOWFLAKE_NAMES}
+    assert len(names) == 12 and all(name.endswith("_STAGING") for name in names) and names <= made
+    loader = definitions(settings=staging).destinations["warehouse"].configuration
+    assert (loader.username, loader.role, loader.warehouse, loader.database) == (
+        *("AIRBYTE_STAGING", "LOADER_STAGING", "LOADING_STAGING", "RAW_STAGING"),
+    )
+    database = rendered(staging)["databases/adventureworks.yaml"]["sqlalchemy_uri"]
+    assert database == (
+        "snowflake://SUPERSET_STAGING@acme/ANALYTICS_STAGING/MARTS?role=REPORTER_STAGING&warehouse=REPORTING_STAGING"
+    )
+    assert load_settings(given | {"SNOWFLAKE_DATABASE": "OTHER"}).snowflake_database == "OTHER"
+    assert "SNOWFLAKE_ROLE" not in dbt_environment(load_settings(given))
 
 
 @pytest.mark.parametrize(
