@@ -15,6 +15,12 @@ variable "image" {
   type        = string
 }
 
+variable "image_readers" {
+  description = "Other accounts that may fetch the image: production's, in staging."
+  type        = list(string)
+  default     = []
+}
+
 variable "domain" {
   description = "Name under which people reach Airflow."
   type        = string

@@ -37,6 +37,7 @@ module "platform" {
 
   environment      = "staging"
   image            = var.image
+  image_readers    = var.image_readers
   domain           = var.domain
   certificate_arn  = var.certificate_arn
   allowed_cidrs    = var.allowed_cidrs

@@ -156,6 +156,12 @@ resource "aws_ecs_service" "airflow" {
     enable   = true
     rollback = true
   }
+  wait_for_steady_state = true # what follows an apply meets the new programs
+
+  timeouts {
+    create = "30m"
+    update = "30m"
+  }
 
   network_configuration {
     subnets          = aws_subnet.private[*].id

@@ -158,6 +158,20 @@ resource "aws_ecr_repository" "elt" {
   }
 }
 
+# the same image runs in every environment: those of other accounts take it from here
+resource "aws_ecr_repository_policy" "readers" {
+  count      = length(var.image_readers) > 0 ? 1 : 0
+  repository = aws_ecr_repository.elt.name
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { AWS = [for account in var.image_readers : "arn:aws:iam::${account}:root"] }
+      Action    = ["ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"]
+    }]
+  })
+}
+
 resource "aws_ecr_lifecycle_policy" "elt" {
   repository = aws_ecr_repository.elt.name
   policy = jsonencode({

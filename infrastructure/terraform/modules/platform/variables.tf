@@ -18,6 +18,12 @@ variable "image" {
   }
 }
 
+variable "image_readers" {
+  description = "Other accounts that may fetch the image."
+  type        = list(string)
+  default     = []
+}
+
 variable "domain" {
   description = "Name under which people reach Airflow; point it at the output `load_balancer`."
   type        = string
