@@ -3,7 +3,7 @@
     source_dags("web", every="*/5 * * * *")
 
 makes two DAGs of a connection of that name: `web_sync` has Airbyte sync it, and `web_transformation` builds the models that
-have its tag whenever a sync has ended, tests and publishes them. A DAG file for another source is that line.
+have its tag whenever a sync has ended, tests and publishes them. A DAG file for another source is that call.
 """
 
 from __future__ import annotations
