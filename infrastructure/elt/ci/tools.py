@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from elt.check import BIN, Command, Commands, _tracked
-from elt.ci.changed import BASELINE
+from elt.ci.changed import secrets_command
 from elt.errors import EltError
 from elt.settings import ROOT
 
@@ -40,8 +40,7 @@ def security_commands(folder: Path) -> Commands:
     commands = [
         Command("bandit", ["bandit", "--quiet", "--recursive", "--configfile", "pyproject.toml", *CODE]),
         Command("zizmor", ["zizmor", "--offline", "--quiet", "--no-progress", ".github"]),
-        # 3: what the baseline knows has moved to other lines, and the baseline was brought along
-        Command("secrets", ["detect-secrets-hook", "--baseline", BASELINE, *_tracked(".")], passes=(0, 3)),
+        Command("secrets", secrets_command(folder, *_tracked(".")), passes=(0, 3)),
     ]
     for name, lock in LOCKS.items():
         requirements = folder / f"{name}.txt"
