@@ -499,6 +499,8 @@ def main(argv: list[str]) -> int:
         cluster.check_port()
         command = cluster.command()
         os.chdir(cluster.data_dir.parent)
+        # Python would note a signal that comes right now, and be gone before it heeds it: it waits for the server instead
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         os.execve(command[0], command, cluster.environment())
     except EltError as error:
         print(f"elt: {error}", file=sys.stderr)

@@ -186,6 +186,19 @@ def test_interrupted_at_any_moment_it_starts_the_next_time(tmp_path: Path, sent:
         assert server.poll() is None
 
 
+def test_a_signal_that_comes_while_the_process_becomes_the_server_stops_the_server(tmp_path: Path) -> None:
+    environ = os.environ | {"ELT_HOME": str(tmp_path / "home"), "METADATA_PORT": str(free_port())}
+    interrupted = """
+import os, signal, sys
+from local import postgres
+become = os.execve
+os.execve = lambda *command: (os.kill(os.getpid(), signal.SIGINT), become(*command))
+sys.exit(postgres.main(["metadata"]))
+"""
+    done = subprocess.run([sys.executable, "-c", interrupted], env=environ, capture_output=True, timeout=60)
+    assert done.returncode == 0 and b"received fast shutdown request" in done.stdout + done.stderr, done
+
+
 # -- the foreground server
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from pathlib import Path
 
 import pytest
-import yaml
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -17,12 +16,13 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from snowflake.connector import errors
 
+from airbyte_config.definitions import load
 from airbyte_local.api.configurations import DestinationSnowflake
 from airbyte_local.destinations.snowflake.account import Account, private_key
 from airbyte_local.destinations.snowflake.errors import MAX_REASON, explained, passes
 from airbyte_local.destinations.snowflake.quoting import literal, named
 from elt.errors import EltError
-from elt.settings import ROOT
+from elt.settings import load_settings
 
 CONFIGURATION = {
     "host": "xy12345.eu-central-1.snowflakecomputing.com",
@@ -53,18 +53,15 @@ def test_only_this_machine_is_reached_without_tls() -> None:
     assert (local.protocol, local.port) == ("http", 8084)
 
 
-def test_the_file_of_the_production_destination_is_accepted() -> None:
-    """References to the environment stand for values there."""
-
-    def resolved(value: Any) -> Any:
-        if isinstance(value, dict):
-            if value.keys() & {"setting", "secret"}:
-                return "xy12345.snowflakecomputing.com"
-            return {name: resolved(item) for name, item in value.items()}
-        return value
-
-    document = yaml.safe_load((ROOT / "data-integration/connections/destinations/snowflake.yaml").read_text())
-    accepted = DestinationSnowflake.model_validate(resolved(document["configuration"]))
+def test_the_file_of_the_production_destination_is_accepted(tmp_path: Path) -> None:
+    given = {
+        "ELT_HOME": str(tmp_path),
+        "AIRBYTE_DESTINATION": "snowflake",
+        "SNOWFLAKE_HOST": "xy12345.snowflakecomputing.com",
+        "SNOWFLAKE_LOADER_PRIVATE_KEY": "any",  # pragma: allowlist secret
+    }
+    document = load(settings=load_settings(given)).destinations["warehouse"].configuration
+    accepted = DestinationSnowflake.model_validate(document.model_dump())
     assert (accepted.role, accepted.warehouse, accepted.database) == ("LOADER", "LOADING", "RAW")
 
 
