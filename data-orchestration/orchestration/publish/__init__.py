@@ -60,7 +60,7 @@ def publish(
     since `prepare`. Whatever goes wrong, the last version is still shown.
     """
     publisher = _publisher(settings)
-    unless_held(publisher.held(settings))  # each publisher asks again when it has the lease
+    unless_held(publisher.held(settings))  # before any waiting; a hold that comes later takes the lease
     return publisher.publish(settings, run, wait_seconds, prepared)
 
 

@@ -90,7 +90,7 @@ def publish(settings: Settings, run: str, wait_seconds: float, prepared: str | N
                 "another writer had the warehouse since the marts were tested; the last version is still shown",
                 "the next run builds and tests them again",
             )
-        unless_held(held(settings))
+        unless_held(held(settings))  # a rollback may have had the lease while it was waited for
         _remove_drafts(serving)
         draft = serving / f".draft-{os.getpid()}"
         try:
@@ -138,10 +138,8 @@ def rollback(settings: Settings, number: int, wait_seconds: float) -> Version:
     """Hold first, then switch: a publish that waits for the lease finds the hold. See `orchestration.publish.rollback`."""
     serving = _serving(settings)
     with lease.lease(_warehouse(settings), "elt publish --rollback", wait_seconds):
-        kept = [
-            kept for kept, _ in _numbered(serving)
-        ]  # a publish that was waited for has removed the oldest
-        if number not in kept:
+        kept = [each for each, _ in _numbered(serving)]
+        if number not in kept:  # a publish that was waited for has removed the oldest
             raise not_kept(number, kept)
         draft = serving / f".{HELD}"
         draft.write_text(json.dumps(asdict(Hold(number, now()))))

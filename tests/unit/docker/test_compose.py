@@ -31,12 +31,14 @@ def test_the_profiles_hold_what_they_promise():
 def test_what_a_service_waits_for_is_in_its_profiles(name):
     beside = {"workers": {"local", "cloud", "workers"}}  # workers come beside either of the two
     for needed, condition in SERVICES[name].get("depends_on", {}).items():
-        required = condition.get("required", True)
+        optional = {"required": False} if "required" in condition else {}
         for profile in SERVICES[name]["profiles"]:
-            assert not required or set(SERVICES[needed]["profiles"]) & beside.get(profile, {profile}), needed
+            assert optional or set(SERVICES[needed]["profiles"]) & beside.get(profile, {profile}), needed
         ends = SERVICES[needed]["restart"] == "no"
-        wanted = "service_completed_successfully" if ends else "service_healthy"
-        assert condition["condition"] == wanted, needed
+        assert (
+            condition
+            == {"condition": "service_completed_successfully" if ends else "service_healthy"} | optional
+        ), needed
 
 
 @each_service
@@ -99,8 +101,9 @@ def test_every_variable_of_the_file_is_a_setting_or_an_images_name():
 
 
 def test_images_of_others_are_pinned_to_a_version():
+    ours = {service["image"] for service in SERVICES.values() if "build" in service}
     for name, service in SERVICES.items():
-        if service.get("pull_policy") != "never":
+        if service["image"] not in ours:
             assert re.search(r":\d+\.\d+\.\d+-\w+$", service["image"]), name
 
 
