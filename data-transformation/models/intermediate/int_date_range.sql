@@ -6,7 +6,8 @@
     ('stg_purchase_order_headers', ['ordered_at', 'shipped_at']),
     ('stg_purchase_order_details', ['due_at']),
     ('stg_work_orders', ['started_at', 'ended_at', 'due_at']),
-    ('int_inventory_movements', ['moved_at']),
+    ('stg_transactions', ['moved_at']),
+    ('stg_transactions_archive', ['moved_at']),
     ('stg_employee_pay_history', ['changed_at']),
 ] %}
 {%- if in_use('web') %}

@@ -1,4 +1,14 @@
 -- grain: one row per sales order and reason to buy, or one "No reason" row for an order that names none (bridge)
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='delete+insert',
+        unique_key='order_id',
+        on_schema_change='fail',
+        post_hook="{{ remove_vanished(ref('fct_orders'), ['order_id']) }}"
+    )
+}}
+
 with
 
 orders as (
@@ -19,6 +29,50 @@ sales_reasons as (
 
 ),
 
+{%- if is_incremental() %}
+
+-- the tables themselves are read here: a CTE that is read twice is copied, all its columns
+named_now as (
+
+    select
+        orders.order_id,
+        orders.order_date_key,
+        coalesce(order_reasons.sales_reason_id, 0) as sales_reason_id
+    from {{ ref('fct_orders') }} as orders
+    left join {{ ref('stg_sales_order_reasons') }} as order_reasons on orders.order_id = order_reasons.order_id
+
+),
+
+named_before as (
+
+    select
+        built.order_id,
+        built.order_date_key,
+        sales_reasons.sales_reason_id
+    from {{ this }} as built
+    inner join sales_reasons on built.sales_reason_key = sales_reasons.sales_reason_key
+
+),
+
+-- orders that have another day, or a reason that has come, gone or is only known now (none names the unknown member)
+outdated_orders as (
+
+    select coalesce(named_now.order_id, named_before.order_id) as order_id
+    from named_now
+    full outer join named_before
+        on
+            named_now.order_id = named_before.order_id
+            and named_now.sales_reason_id = named_before.sales_reason_id
+    where
+        named_now.order_id is null
+        or named_before.order_id is null
+        or named_now.order_date_key <> named_before.order_date_key
+    group by coalesce(named_now.order_id, named_before.order_id)
+
+),
+
+{%- endif %}
+
 -- 0 is "No reason"
 named as (
 
@@ -31,6 +85,9 @@ named as (
         row_number() over (partition by orders.order_id order by order_reasons.sales_reason_id) as reason_number
     from orders
     left join order_reasons on orders.order_id = order_reasons.order_id
+    {%- if is_incremental() %}
+    where orders.order_id in (select outdated_orders.order_id from outdated_orders)
+    {%- endif %}
 
 ),
 

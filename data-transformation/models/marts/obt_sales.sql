@@ -146,7 +146,7 @@ outdated_lines as (
     from changed_lines
     {%- for member, _, role, _ in members %}
 
-    union distinct
+    union all
 
     select sales.order_line_id
     from {{ ref('fct_sales') }} as sales
@@ -162,7 +162,8 @@ lines_to_build as (
     select *
     from sales
     {%- if is_incremental() %}
-    where order_line_id in (select outdated_lines.order_line_id from outdated_lines)
+    -- grouped, these few are what DuckDB keeps in memory to look up, and not the whole fact
+    where order_line_id in (select outdated_lines.order_line_id from outdated_lines group by outdated_lines.order_line_id)
     {%- endif %}
 
 ),
