@@ -140,7 +140,7 @@ renamed_{{ member }} as (
 
 {%- endfor %}
 
-outdated_lines as (
+lines_of_changes as (
 
     select changed_lines.order_line_id
     from changed_lines
@@ -155,6 +155,15 @@ outdated_lines as (
 
 ),
 
+-- grouped, these few are what DuckDB keeps in memory to look up, and not the whole fact
+outdated_lines as (
+
+    select order_line_id
+    from lines_of_changes
+    group by order_line_id
+
+),
+
 {%- endif %}
 
 lines_to_build as (
@@ -162,8 +171,7 @@ lines_to_build as (
     select *
     from sales
     {%- if is_incremental() %}
-    -- grouped, these few are what DuckDB keeps in memory to look up, and not the whole fact
-    where order_line_id in (select outdated_lines.order_line_id from outdated_lines group by outdated_lines.order_line_id)
+    where order_line_id in (select outdated_lines.order_line_id from outdated_lines)
     {%- endif %}
 
 ),
