@@ -241,6 +241,7 @@ AT_FIRST = {
     "sales.salesorderheadersalesreason": [
         {"salesorderid": 1, "salesreasonid": 1},
         {"salesorderid": 4, "salesreasonid": 1},
+        {"salesorderid": 6, "salesreasonid": 3},  # nobody knows it yet
     ],
     "sales.currency": [
         {"currencycode": "USD", "name": "US Dollar"},
@@ -336,6 +337,7 @@ LATER = {
         {"businessentityid": 279, "quotadate": "2025-05-31", "salesquota": "250"}
     ],
     "sales.salesorderheadersalesreason": [{"salesorderid": 1, "salesreasonid": 2}],
+    "sales.salesreason": [{"salesreasonid": 3, "name": "Quality", "reasontype": "Other"}],
     "sales.customer": [{"customerid": 3, "personid": 10, "territoryid": 1}],
     "production.product": [
         {

@@ -232,15 +232,27 @@ def test_purchase_moves_on_and_its_product_arrives(first_build: Warehouse, secon
     ]
 
 
-def test_reasons_share_an_order_again_when_one_more_arrives(second_build: Built) -> None:
+def test_reasons_share_an_order_again_when_one_arrives_is_taken_back_or_gets_its_name(
+    first_build: Warehouse, second_build: Built
+) -> None:
     weights = """
-        select order_id, sales_reason_name, weight from {}.fct_order_sales_reasons
-        join marts.dim_sales_reason using (sales_reason_key) where order_id in (1, 2) order by all
+        select order_id, sales_reason_name, weight from marts.fct_order_sales_reasons
+        join marts.dim_sales_reason using (sales_reason_key) where order_id in (1, 2, 4, 5, 6) order by all
     """
-    assert second_build.warehouse.rows(weights.format("marts")) == [
-        (1, "On Promotion", Decimal("0.500000")),
-        (1, "Price", Decimal("0.500000")),
-        (2, "No reason", Decimal("1.000000")),
+    whole, half = Decimal("1.000000"), Decimal("0.500000")
+    assert first_build.rows(weights) == [
+        (1, "Price", whole),
+        (2, "No reason", whole),
+        (4, "Price", whole),
+        (5, "No reason", whole),
+        (6, "Unknown", whole),
+    ]
+    assert second_build.warehouse.rows(weights) == [
+        (1, "On Promotion", half),
+        (1, "Price", half),
+        (2, "No reason", whole),
+        (4, "No reason", whole),
+        (6, "Quality", whole),
     ]
 
 
