@@ -51,7 +51,7 @@ def second_build(first_build: Warehouse, tmp_path_factory: pytest.TempPathFactor
     warehouse.sync(small_shop.SECOND_SYNC, small_shop.LATER)
     warehouse.delete("sales.salesorderdetail", "salesorderdetailid in (6, 8)")
     warehouse.delete("sales.salesorderheader", "salesorderid = 5")
-    warehouse.delete("sales.salesorderheadersalesreason", "salesorderid = 4")
+    warehouse.delete("sales.salesorderheadersalesreason", "salesorderid = 4 and salesreasonid = 1")
     warehouse.delete("production.workorder", "workorderid = 5")
     warehouse.delete("production.productinventory", "productid = 708")
     warehouse.build("--exclude", "resource_type:unit_test")

@@ -241,6 +241,7 @@ AT_FIRST = {
     "sales.salesorderheadersalesreason": [
         {"salesorderid": 1, "salesreasonid": 1},
         {"salesorderid": 4, "salesreasonid": 1},
+        {"salesorderid": 4, "salesreasonid": 2},
         {"salesorderid": 6, "salesreasonid": 3},  # nobody knows it yet
     ],
     "sales.currency": [

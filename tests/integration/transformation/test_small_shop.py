@@ -243,7 +243,8 @@ def test_reasons_share_an_order_again_when_one_arrives_is_taken_back_or_gets_its
     assert first_build.rows(weights) == [
         (1, "Price", whole),
         (2, "No reason", whole),
-        (4, "Price", whole),
+        (4, "On Promotion", half),
+        (4, "Price", half),
         (5, "No reason", whole),
         (6, "Unknown", whole),
     ]
@@ -251,7 +252,7 @@ def test_reasons_share_an_order_again_when_one_arrives_is_taken_back_or_gets_its
         (1, "On Promotion", half),
         (1, "Price", half),
         (2, "No reason", whole),
-        (4, "No reason", whole),
+        (4, "On Promotion", whole),
         (6, "Quality", whole),
     ]
 
