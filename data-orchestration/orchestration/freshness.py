@@ -24,6 +24,8 @@ def check(settings: Settings) -> dict[str, str]:
     found: dict[str, str] = {}
     stale = []
     for source in result.result.results:
+        if source.node.resource_type != "source":
+            continue  # a hook of the project
         name = f"{source.node.source_name}.{source.node.name}"
         found[name] = source.status.value
         age = f"{name}: {source.status.value}"

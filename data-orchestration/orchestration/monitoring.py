@@ -23,9 +23,10 @@ import pyarrow as pa
 from filelock import FileLock
 
 from elt.errors import EltError
+from elt.project import read_manifest
 from elt.quoting import literal, quoted
 from elt.settings import Settings
-from orchestration.manifest import read_manifest, results_path
+from orchestration.manifest import results_path
 from orchestration.publish import versions
 
 SCHEMA = Path(__file__).with_suffix(".sql")

@@ -10,15 +10,26 @@ from airflow.sdk import Param
 from airflow.sdk.exceptions import AirflowFailException
 
 from elt.build import dbt_environment
+from elt.project import read_manifest
 from elt.settings import Settings
-from orchestration.manifest import read_manifest
 
 log = logging.getLogger(__name__)
 
 SELECTION = r"^(?!-)[\w.:+*@,/ -]+$"  # dbt's selector syntax; never an option
+EVERYTHING = ("everything", "full_refresh", "rebuild_from")  # what needs models whose inputs have not changed
+
+
+def from_prepare(name: str) -> str:
+    """A variable for dbt's hooks as the task `prepare` gave it; Jinja."""
+    return f"{{{{ (ti.xcom_pull(task_ids='prepare', key='environment') or {{}}).get('{name}', '') }}}}"
+
+
 # How the task that runs dbt is told; Jinja, rendered for each run.
-FLAGS = ["{{ '--select' if params.select else '' }}", "{{ params.select or '' }}"]
+SELECTION_OF_RUN = "(params.select or ti.xcom_pull(task_ids='prepare', key='select'))"
+FLAGS = [f"{{{{ '--select' if {SELECTION_OF_RUN} else '' }}}}", f"{{{{ {SELECTION_OF_RUN} or '' }}}}"]
 ENVIRONMENT = {
+    "ELT_BUILDING_FROM": from_prepare("ELT_BUILDING_FROM"),
+    "ELT_BUILT_FROM": from_prepare("ELT_BUILT_FROM"),
     "ELT_FULL_REFRESH": "{{ (params.full_refresh or []) | join(',') }}",
     "ELT_REBUILD_FROM": "{{ params.rebuild_from or '' }}",
     "ELT_REBUILD_TO": "{{ params.rebuild_to or '' }}",
@@ -38,7 +49,13 @@ def form(settings: Settings) -> dict[str, Param]:
             pattern=SELECTION,
             maxLength=500,
             title="Only these models",
-            description="In dbt's selector syntax, as `fct_sales+`; empty: all of them.",
+            description="In dbt's selector syntax, as `fct_sales+`; empty: all whose inputs have changed.",
+        ),
+        "everything": Param(
+            False,
+            type="boolean",
+            title="Build everything",
+            description="Also models whose inputs have not changed since the last complete build.",
         ),
         "full_refresh": Param(
             None,
@@ -90,12 +107,18 @@ def plan(settings: Settings, params: dict[str, Any]) -> list[str]:
         )
     if last and last < first:
         raise AirflowFailException(f"rebuild_to ({last}) is before rebuild_from ({first}): exchange them")
+    if params["everything"] and params["select"]:
+        raise AirflowFailException(
+            f"everything is to be built, but select is `{params['select']}`: leave one of them out"
+        )
     models = _selected(settings, params["select"])
     anew = params["full_refresh"] or []
     if missing := sorted(set(anew) - set(models)):
         raise AirflowFailException(
             f"full_refresh names {', '.join(missing)}, which `{params['select']}` does not select: widen the selection"
         )
+    if not params["select"] and not any(params[name] for name in EVERYTHING):
+        log.info("of these, what has changed since the last complete build; `prepare` will say:")
     log.info("%s models: %s", len(models), ", ".join(models))
     if anew:
         log.info("built anew: %s", ", ".join(anew))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from airbyte_config import jobs
 from elt import backup as backups
+from elt import changes
 from elt.settings import settings
 from local import airflow
 from orchestration import documentation, freshness, maintenance, monitoring, notices, parameters
@@ -41,6 +42,20 @@ def prepare(context: Context) -> str:
     """Take the warehouse for this run, its marts as they are published."""
     done = publishing.prepare(settings(), lease_name(context))
     log.info("%s", done)
+    changed = not any(context["params"].get(name) for name in ("select", *parameters.EVERYTHING))
+    marts = publishing.build_environment(settings()).get("DBT_MARTS_SCHEMA", "marts")
+    with changes.asking(settings(), f"prepare ({lease_name(context)})") as ask:
+        found = changes.look(settings(), ask, marts=marts)
+    changed = changed and found.selectors is not None
+    if found.reason:
+        log.info("everything is built: %s", found.reason)
+    elif changed:
+        log.info("what has changed since the last complete build: %s", found.selectors or "nothing")
+    environment = found.environment(complete=not context["params"].get("select"), changed=changed)
+    context["ti"].xcom_push(key="environment", value=environment)
+    # dbt has to run: the other tasks wait for its results, and monitoring takes them
+    select = " ".join(found.selectors or [changes.NOTHING]) if changed else ""
+    context["ti"].xcom_push(key="select", value=select)
     return done
 
 

@@ -31,10 +31,11 @@ from cosmos.operators._watcher.state import (
 from cosmos.operators.watcher import DbtRunWatcherOperator
 
 from elt.lease import RESERVED_SECONDS, RUN_VARIABLE
+from elt.project import PROJECT, manifest_path, project_digest, read_manifest
 from elt.settings import Settings
 from elt.settings import settings as current_settings
 from orchestration import parameters
-from orchestration.manifest import PROJECT, artifacts_path, manifest_path, read_manifest, results_path
+from orchestration.manifest import artifacts_path, results_path
 from orchestration.notices import WatchedTaskFailed
 from orchestration.publish import build_environment, renew
 from orchestration.steps import lease_name
@@ -113,6 +114,7 @@ class DbtNodesSensor(DbtRunWatcherOperator):
         state = self._get_producer_task_status(context)  # asked before the results, which may come in between
         if ti.try_number > 1 and is_producer_task_terminated(state):
             names = [DbtNode.get_resource_name_from_unique_id(node) for node in self.nodes]
+            self.env = (self.env or {}) | {"ELT_BUILD_PROJECT": project_digest(current_settings())}
             self.build_and_run_cmd(context, cmd_flags=["--select", *names])
             return True
         while self._waiting:
@@ -126,7 +128,10 @@ class DbtNodesSensor(DbtRunWatcherOperator):
                 return False
             if problems:
                 raise WatchedTaskFailed("; ".join(problems))
-            self.log.info("built and tested: %s", node)
+            if problems is None:
+                self.log.info("not part of this run, as nothing that it is made of has changed: %s", node)
+            else:
+                self.log.info("built and tested: %s", node)
             self._waiting.pop(0)
         return True
 
@@ -175,6 +180,7 @@ def dbt_tasks(settings: Settings, timeout: timedelta, select: tuple[str, ...] = 
                     "DBT_ENV_CUSTOM_ENV_DAG_ID": "{{ dag.dag_id }}",
                     "DBT_ENV_CUSTOM_ENV_RUN_ID": "{{ run_id }}",
                     RUN_VARIABLE: "{{ dag.dag_id }} {{ run_id }}",  # as `steps.lease_name`
+                    "ELT_BUILD_PROJECT": parameters.from_prepare("ELT_BUILD_PROJECT"),
                     **(SELECTED if select else parameters.ENVIRONMENT),
                     **build_environment(settings),
                 },

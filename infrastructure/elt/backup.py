@@ -20,6 +20,7 @@ import click
 import duckdb
 import psycopg
 
+from elt.changes import forget
 from elt.errors import EltError
 from elt.lease import lease, reading
 from elt.quoting import literal, quoted
@@ -175,6 +176,7 @@ def _restore_warehouse(config: Settings, file: Path) -> list[str]:
         schemas = tuple(s for s in SCHEMAS if s != STATE or (raw and STATE not in here))
         duck.execute("begin")
         tables = list(_copy(duck, "backup", config.warehouse_path.stem, schemas))
+        forget(duck)
         duck.execute("commit")
     return tables
 

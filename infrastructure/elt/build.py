@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from elt.changes import Changes, asking, look
 from elt.errors import EltError
 from elt.lease import holder
-from elt.settings import ROOT, Settings, settings
+from elt.project import PROJECT, note_manifest, project_digest, target_path
+from elt.settings import Settings, settings
 
-PROJECT = ROOT / "data-transformation"
+if TYPE_CHECKING:
+    from dbt.cli.main import dbtRunnerResult
+    from dbt.contracts.graph.manifest import Manifest
+
+HOOKS = ("ELT_BUILD_PROJECT", "ELT_BUILDING_FROM", "ELT_BUILT_FROM")  # what macros/built_from.sql reads
 
 
 def dbt_environment(configuration: Settings, target: str | None = None) -> dict[str, str]:
@@ -28,7 +34,7 @@ def dbt_environment(configuration: Settings, target: str | None = None) -> dict[
         "DBT_PROFILES_DIR": str(PROJECT),
         "DBT_TARGET": target,
         "ELT_SOURCES": ",".join(configuration.sources),  # whose models there are
-        "DBT_TARGET_PATH": str(configuration.home / "dbt" / "target"),
+        "DBT_TARGET_PATH": str(target_path(configuration, target)),
         "DBT_LOG_PATH": str(configuration.logs_dir / "dbt"),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DO_NOT_TRACK": "1",
@@ -55,6 +61,12 @@ def dbt_arguments(
 )
 @click.option("--exclude", multiple=True, help="All but these nodes; may be repeated.")
 @click.option(
+    "--changed",
+    is_flag=True,
+    help="Only what descends from what has changed since the last complete build; everything when that is not known."
+    " Not with --select, --full-refresh, the exclusion of models, or the target dev.",
+)
+@click.option(
     "--full-refresh", is_flag=True, help="Build incremental facts and seeds anew (never the snapshots)."
 )
 @click.option(
@@ -75,6 +87,7 @@ def dbt_arguments(
 def build(
     select: tuple[str, ...],
     exclude: tuple[str, ...],
+    changed: bool,
     full_refresh: bool,
     target: str | None,
     wait: float,
@@ -85,26 +98,74 @@ def build(
     Exit code 0: all built and all tests passed; 1: a model or a test failed; 2: dbt could not start.
     """
     configuration = settings()
-    environment = dbt_environment(configuration, target)
-    os.environ.update(environment)
-    if environment["DBT_TARGET"] != "snowflake":
+    target = target or configuration.dbt_target
+    excluded = " ".join(exclude).split()
+    if changed and (refused := not_with_changed(select, excluded, full_refresh, target)):
+        raise click.UsageError(f"--changed can't be used with {refused}")
+    os.environ.update(dbt_environment(configuration, target) | dict.fromkeys(HOOKS, ""))
+    if target != "snowflake":
         hold_local_warehouse(configuration, wait)
+    manifest = None
+    if target != "dev":
+        # before anything else, so that what is built is what is known of; dbt builds by the same
+        digest = project_digest(configuration, target)
+        manifest = invoke(configuration, None, ["--quiet", "parse"]).result
+        note_manifest(configuration, digest, target)
+        with asking(configuration, "elt build", target, leased=False) as ask:
+            found = look(configuration, ask, target)
+        changed = changed and not everything(found)
+        if changed and not found.selectors:
+            click.echo("nothing has changed since the last complete build")
+            return 0
+        # unit tests are about the code, not about what it has built
+        complete = not select and all(word == "resource_type:unit_test" for word in excluded)
+        os.environ.update(found.environment(complete=complete, changed=changed))
+        if changed:
+            select = tuple(found.selectors or ())
+    result = invoke(configuration, manifest, dbt_arguments(select, exclude, full_refresh))
+    built = [each for each in result.result.results if each.node.resource_type != "operation"]  # a hook
+    if select and not built:
+        raise EltError(
+            f"no node matches --select {' '.join(select)}", "`dbt ls` in data-transformation lists them"
+        )
+    if timing:
+        click.echo(timing_report(built))
+    return 0 if result.success else 1
 
+
+def not_with_changed(
+    select: tuple[str, ...], excluded: list[str], full_refresh: bool, target: str
+) -> str | None:
+    """What was asked for that can't go together with --changed."""
+    if select:
+        return "--select"
+    if any(not word.startswith("resource_type:") for word in excluded):
+        return "--exclude of anything but a resource_type:"
+    if full_refresh:
+        return "--full-refresh"
+    return "--target dev, whose builds are not noted" if target == "dev" else None
+
+
+def everything(found: Changes) -> bool:
+    """Has everything to be built, though only what has changed was asked for? Says why."""
+    asked = [name for name in ("ELT_FULL_REFRESH", "ELT_REBUILD_FROM") if os.environ.get(name)]
+    reason = f"{asked[0]} is set" if asked else found.reason
+    if reason:
+        click.echo(f"everything is built: {reason}")
+    return bool(reason)
+
+
+def invoke(configuration: Settings, manifest: Manifest | None, arguments: list[str]) -> dbtRunnerResult:
+    """dbt in this process, by this manifest if there is one. Raises EltError when it could not run."""
     from dbt.cli.main import dbtRunner  # two seconds of imports that a usage error need not pay
 
-    result = dbtRunner().invoke(dbt_arguments(select, exclude, full_refresh))
+    result = dbtRunner(manifest=manifest).invoke(arguments)
     if isinstance(result.exception, KeyboardInterrupt):
         raise result.exception
     if result.exception:
         reason = " ".join(str(result.exception).split())
         raise EltError(f"dbt could not run: {reason}", f"see {configuration.logs_dir / 'dbt' / 'dbt.log'}")
-    if select and not result.result.results:
-        raise EltError(
-            f"no node matches --select {' '.join(select)}", "`dbt ls` in data-transformation lists them"
-        )
-    if timing:
-        click.echo(timing_report(result.result.results))
-    return 0 if result.success else 1
+    return result
 
 
 def timing_report(results: Iterable[Any]) -> str:

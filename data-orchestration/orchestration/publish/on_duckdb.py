@@ -19,6 +19,7 @@ from pathlib import Path
 import duckdb
 
 from elt import lease
+from elt.changes import TABLE as BUILT_FROM
 from elt.errors import EltError
 from elt.quoting import literal, quoted
 from elt.settings import Settings
@@ -243,7 +244,8 @@ def _copy(warehouse: Path, file: Path) -> dict[str, int]:
         for table, comment in tables:
             qualified = f"{quoted(SCHEMA)}.{quoted(table)}"
             copied = duck.execute(f"create table {qualified} as from warehouse.{qualified}").fetchone()
-            rows[table] = copied[0] if copied else 0
+            if table != BUILT_FROM:
+                rows[table] = copied[0] if copied else 0
             if comment:
                 duck.execute(f"comment on table {qualified} is {literal(comment)}")
         for table, column, comment in duck.execute(
@@ -275,7 +277,7 @@ def _restore(warehouse: Path, published: Path) -> int:
             qualified = f"{quoted(SCHEMA)}.{quoted(table)}"
             duck.execute(f"create or replace table {qualified} as from published.{qualified}")
         duck.execute("commit")
-    return len(shown)
+    return len(set(shown) - {BUILT_FROM})
 
 
 def _show(serving: Path, name: str) -> None:

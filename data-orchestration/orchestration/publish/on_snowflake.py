@@ -10,23 +10,19 @@ MARTS_NEXT before it. Schema PUBLISHING holds the lease and the hold.
 
 from __future__ import annotations
 
-import os
 import re
 import time
-from argparse import Namespace
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import AbstractContextManager
 
-import snowflake.connector
 from snowflake.connector import SnowflakeConnection
-from snowflake.connector.errors import Error
 
+from elt.changes import TABLE as BUILT_FROM
 from elt.errors import EltError
 from elt.lease import RESERVED_SECONDS, WarehouseInUseError
 from elt.quoting import quoted
 from elt.settings import Settings
-from orchestration.manifest import PROJECT
+from elt.snowflake.session import ask as _ask
+from elt.snowflake.session import dbt_session
 from orchestration.publish.version import KEPT, Hold, Version, not_kept, now
 
 SHOWN, NEXT = "MARTS", "MARTS_NEXT"
@@ -220,9 +216,10 @@ def _tables(session: SnowflakeConnection, schema: str) -> dict[str, int]:
     rows = _ask(
         session,
         "select lower(TABLE_NAME), ROW_COUNT from INFORMATION_SCHEMA.TABLES"
-        " where TABLE_SCHEMA = %s and TABLE_TYPE = 'BASE TABLE' and TABLE_NAME <> %s order by 1",
+        " where TABLE_SCHEMA = %s and TABLE_TYPE = 'BASE TABLE' and TABLE_NAME not in (%s, %s) order by 1",
         schema,
         RECORD,
+        BUILT_FROM.upper(),
     )
     return dict(rows)
 
@@ -276,50 +273,5 @@ def _release(session: SnowflakeConnection, run: str) -> None:
 # ---------------------------------------------------------------------------------------------------- session
 
 
-@contextmanager
-def _session(settings: Settings) -> Iterator[SnowflakeConnection]:
-    """A session with the login of the dbt profile. Raises EltError with Snowflake's words."""
-    from dbt.adapters.snowflake.connections import SnowflakeCredentials
-    from dbt.config.profile import Profile, read_profile
-    from dbt.config.renderer import ProfileRenderer
-    from dbt.flags import set_from_args
-    from dbt_common.context import set_invocation_context
-    from dbt_common.exceptions import DbtBaseException
-
-    try:
-        set_from_args(Namespace(PROFILES_DIR=str(PROJECT)), None)
-        set_invocation_context(os.environ)
-        profile = Profile.from_raw_profiles(
-            read_profile(str(PROJECT)), "adventureworks", ProfileRenderer({}), settings.dbt_target
-        )
-        login: SnowflakeCredentials = profile.credentials
-        session = snowflake.connector.connect(
-            account=login.account,
-            database=login.database,
-            schema=login.schema,
-            warehouse=login.warehouse,
-            role=login.role,
-            session_parameters={"QUERY_TAG": "publish_adventureworks"},
-            **login.auth_args(),
-        )
-    except DbtBaseException as error:
-        raise EltError(
-            f"the dbt profile: {' '.join(str(error).split())}", "set what profiles.yml asks for"
-        ) from None
-    except Error as error:
-        raise EltError(
-            f"Snowflake: {' '.join(str(error).split())}", "check the login in profiles.yml"
-        ) from None
-    try:
-        yield session
-    except Error as error:
-        raise EltError(
-            f"publishing on Snowflake: {' '.join(str(error).split())}",
-            "check the grants of the dbt role; see docs",
-        ) from error
-    finally:
-        session.close()
-
-
-def _ask(session: SnowflakeConnection, query: str, *values: Any) -> list[tuple]:
-    return session.cursor().execute(query, values or None).fetchall()
+def _session(settings: Settings) -> AbstractContextManager[SnowflakeConnection]:
+    return dbt_session(settings.dbt_target, "publishing")

@@ -15,6 +15,7 @@ from pathlib import Path
 import duckdb
 
 from adventureworks.erasure import NAME, Action, Subject, actions, among
+from elt.changes import forget
 from elt.quoting import literal, quoted
 
 MEMORY = "1GB"
@@ -47,6 +48,7 @@ def scrub(file: Path, subject: Subject) -> dict[str, int]:
         for action in marks(connection, subject):
             if count := connection.execute(action.statement()).fetchone()[0]:
                 done[action.table] = done.get(action.table, 0) + count
+        forget(connection)
         connection.execute("commit")
         connection.execute("checkpoint")
     return {table.replace('"', ""): count for table, count in done.items()}

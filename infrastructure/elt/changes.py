@@ -1,0 +1,212 @@
+"""What has changed since the marts were last built: raw streams, the project, the day. So that a build can leave the rest.
+
+Every complete build notes what it was built from (data-transformation/macros/built_from.sql). Whatever is not known for
+certain makes everything be built.
+"""
+
+# ruff: noqa: S608 - names are the manifest's, texts are literals
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import duckdb
+
+from elt.errors import EltError
+from elt.project import is_manifest_of, project_digest, read_manifest
+from elt.quoting import literal
+from elt.settings import Settings
+from elt.warehouse import first_line, open_read_only
+
+TABLE = "built_from"
+BESIDE = "intermediate"  # the schema of the second one, which does not travel with the marts
+BUILD_DAY = "macro.adventureworks.build_day"
+PROJECT, DAY = "project", "day"  # rows that are no streams
+EXTRACTED_AT = "_airbyte_extracted_at"
+BUILT = ("model", "seed", "snapshot")
+NOTHING = "resource_type:seed"  # a selection that is nearly nothing, for a dbt that has to run
+
+Ask = Callable[[str], list[tuple]]
+Manifest = dict[str, Any]
+Versions = dict[str, str]
+Place = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a build finds: the versions now, what there is built from, and dbt's selectors of what differs."""
+
+    now: Versions
+    built: Versions
+    selectors: list[str] | None  # None: everything has to be built
+    reason: str  # why everything
+
+    def environment(self, *, complete: bool, changed: bool) -> dict[str, str]:
+        """For the hooks of dbt's run. `complete`: it leaves nothing out that may differ; `changed`: it leaves out the rest."""
+        return {
+            "ELT_BUILD_PROJECT": self.now[PROJECT],
+            "ELT_BUILDING_FROM": json.dumps(self.now) if complete else "",
+            "ELT_BUILT_FROM": json.dumps(self.built) if complete and changed else "",
+        }
+
+
+def look(settings: Settings, ask: Ask, target: str | None = None, marts: str | None = None) -> Changes:
+    """What has changed for a build in the schema `marts`; sources and models are those of dbt's manifest."""
+    digest = project_digest(settings, target)
+    manifest = read_manifest(settings, target)
+    now = versions(manifest, ask) | {PROJECT: digest, DAY: f"{datetime.now(UTC):%Y-%m-%d}"}
+    there = relations(manifest, ask)
+    before = built(manifest, ask, there, marts or os.environ.get("DBT_MARTS_SCHEMA", "marts"))
+    reason = why_everything(before, now)
+    if not reason and not is_manifest_of(settings, digest, target):
+        reason = "dbt's manifest is of other files"
+    if not reason and (gone := sorted({place(node["relation_name"]) for node in _built(manifest)} - there)):
+        reason = f"{gone[0][1]}.{gone[0][2]} is not there"
+    return Changes(now, before, None if reason else selectors(manifest, before, now), reason)
+
+
+def why_everything(built: Versions, now: Versions) -> str:
+    """Why a selection could be wrong; empty when it can be made."""
+    if not built:
+        return "no complete build is on record"
+    if built[PROJECT] != now[PROJECT]:
+        return "the project has changed"
+    if unknown := sorted(now.keys() ^ built.keys()):
+        return f"the last complete build knows nothing of {unknown[0]}"
+    return ""
+
+
+def selectors(manifest: Manifest, built: Versions, now: Versions) -> list[str] | None:
+    """dbt's selectors of what descends from what differs; None: everything has to be built."""
+    if why_everything(built, now):
+        return None
+    found = [
+        f"{unique_id.replace('.', ':', 1)}+"
+        for unique_id, source in _streams(manifest).items()
+        if now[_name(source)] != built[_name(source)]
+    ]
+    if now[DAY] != built[DAY]:
+        found += [
+            f"{node['name']}+"
+            for node in _built(manifest)
+            if BUILD_DAY in node.get("depends_on", {}).get("macros", [])
+        ]
+    return sorted(found)
+
+
+def versions(manifest: Manifest, ask: Ask) -> Versions:
+    """The content of each raw stream, in a line that is another one whenever a sync has changed something."""
+    streams = _streams(manifest)
+    columns: dict[Place, dict[str, str]] = {}
+    for database in sorted({place(source["relation_name"])[0] for source in streams.values()}):
+        rows = ask(
+            "select table_schema, table_name, column_name, data_type"
+            f" from {_catalog(manifest, database)}.columns order by 1, 2, ordinal_position"
+        )
+        for schema, table, column, data_type in rows:
+            columns.setdefault((database, schema.lower(), table.lower()), {})[column.lower()] = data_type
+    found, queries = {}, []
+    for source in streams.values():
+        name, present = _name(source), columns.get(place(source["relation_name"]))
+        if present is None:
+            found[name] = "none"
+        elif EXTRACTED_AT not in present:  # not Airbyte's: nothing tells whether it has changed
+            found[name] = f"not known at {datetime.now(UTC).isoformat()}"
+        else:
+            generation = "max(_airbyte_generation_id)" if "_airbyte_generation_id" in present else "null"
+            # staging depends on the columns, too: a sync may add one, or change its type
+            kinds = hashlib.sha256(json.dumps(present).encode()).hexdigest()[:8]
+            queries.append(
+                f"select {literal(name)}, {literal(kinds)}, count(*), max({EXTRACTED_AT}), {generation}"
+                f" from {source['relation_name']}"
+            )
+    for name, kinds, rows, newest, generation in ask(" union all ".join(queries)) if queries else []:
+        if isinstance(newest, datetime) and newest.tzinfo:
+            newest = newest.astimezone(UTC)
+        found[name] = f"{rows} rows, newest {newest}, generation {generation}, columns {kinds}"
+    return found
+
+
+def relations(manifest: Manifest, ask: Ask) -> set[Place]:
+    """The tables and views in the databases that dbt builds in."""
+    databases = sorted({place(node["relation_name"])[0] for node in _built(manifest)})
+    return {
+        (database, schema.lower(), name.lower())
+        for database in databases
+        for schema, name in ask(f"select table_schema, table_name from {_catalog(manifest, database)}.tables")
+    }
+
+
+def built(manifest: Manifest, ask: Ask, there: set[Place], marts: str) -> Versions:
+    """What the marts were built from; empty when that is not known, or views, seeds and snapshots are another project's."""
+    [database] = {place(node["relation_name"])[0] for node in _built(manifest)}
+    if not {(database, schema.lower(), TABLE) for schema in (marts, BESIDE)} <= there:
+        return {}
+    of_marts, beside = (
+        dict(ask(f"select name, version from {database}.{schema}.{TABLE}")) for schema in (marts, BESIDE)
+    )
+    return of_marts if of_marts[PROJECT] == beside[PROJECT] else {}
+
+
+def place(relation_name: str) -> Place:
+    """Database (as SQL writes it), schema and name of a relation of the manifest, comparable with the catalog's."""
+    database, schema, name = relation_name.rsplit(".", 2)
+    return database, schema.strip('"').lower(), name.strip('"').lower()
+
+
+def _catalog(manifest: Manifest, database: str) -> str:
+    """The information schema of a database; DuckDB has one for the file that is open."""
+    own = manifest["metadata"]["adapter_type"] != "duckdb"
+    return f"{database}.information_schema" if own else "information_schema"
+
+
+def _streams(manifest: Manifest) -> dict[str, dict[str, Any]]:
+    """The sources from which something is built or tested."""
+    read = {
+        name for node in manifest["nodes"].values() for name in node.get("depends_on", {}).get("nodes", [])
+    }
+    return {unique_id: source for unique_id, source in manifest["sources"].items() if unique_id in read}
+
+
+def _name(source: dict[str, Any]) -> str:
+    return f"{source['source_name']}.{source['name']}"
+
+
+def _built(manifest: Manifest) -> list[dict[str, Any]]:
+    """What dbt makes a table or a view of."""
+    return [
+        node
+        for node in manifest["nodes"].values()
+        if node["resource_type"] in BUILT and node["config"]["materialized"] != "ephemeral"
+    ]
+
+
+def forget(duck: duckdb.DuckDBPyConnection) -> None:
+    """Let the next build be one of everything: who changes rows that dbt has read or written calls this."""
+    duck.execute(f"drop table if exists marts.{TABLE}")
+
+
+@contextmanager
+def asking(settings: Settings, reader: str, target: str | None = None, leased: bool = True) -> Iterator[Ask]:
+    """Ask the warehouse of a dbt target. `leased=False`: the caller has its lease. Raises EltError."""
+    if (target or settings.dbt_target) == "duckdb":
+        with open_read_only(settings.warehouse_path, reader, leased=leased) as duck:
+            duck.execute("set timezone = 'UTC'")
+            try:
+                yield lambda query: duck.execute(query).fetchall()
+            except duckdb.Error as error:
+                raise EltError(
+                    f"what has changed can't be read: {first_line(error)}", "`elt build` builds everything"
+                ) from error
+    else:
+        from elt.snowflake.session import ask, dbt_session
+
+        with dbt_session(target or settings.dbt_target, "reading what has changed") as session:
+            yield lambda query: ask(session, query)

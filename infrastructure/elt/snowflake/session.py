@@ -1,0 +1,66 @@
+"""A session on Snowflake with the login of the dbt profile."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import snowflake.connector
+from snowflake.connector import SnowflakeConnection
+from snowflake.connector.errors import Error
+
+from elt.errors import EltError
+from elt.project import PROJECT
+
+
+@contextmanager
+def dbt_session(target: str, doing: str) -> Iterator[SnowflakeConnection]:
+    """A session of a dbt target; `doing`: what for, in its errors. Raises EltError with Snowflake's words."""
+    from dbt.adapters.snowflake.connections import SnowflakeCredentials
+    from dbt.config.profile import Profile, read_profile
+    from dbt.config.renderer import ProfileRenderer
+    from dbt.flags import set_from_args
+    from dbt_common.context import set_invocation_context
+    from dbt_common.exceptions import DbtBaseException
+
+    try:
+        set_from_args(Namespace(PROFILES_DIR=str(PROJECT)), None)
+        set_invocation_context(os.environ)
+        profile = Profile.from_raw_profiles(
+            read_profile(str(PROJECT)), "adventureworks", ProfileRenderer({}), target
+        )
+        login: SnowflakeCredentials = profile.credentials
+        session = snowflake.connector.connect(
+            account=login.account,
+            database=login.database,
+            schema=login.schema,
+            warehouse=login.warehouse,
+            role=login.role,
+            session_parameters={"QUERY_TAG": "publish_adventureworks"},
+            **login.auth_args(),
+        )
+    except DbtBaseException as error:
+        raise EltError(
+            f"the dbt profile: {' '.join(str(error).split())}", "set what profiles.yml asks for"
+        ) from None
+    except Error as error:
+        raise EltError(
+            f"Snowflake: {' '.join(str(error).split())}", "check the login in profiles.yml"
+        ) from None
+    try:
+        yield session
+    except Error as error:
+        raise EltError(
+            f"{doing} on Snowflake: {' '.join(str(error).split())}",
+            "check the grants of the dbt role; see docs",
+        ) from error
+    finally:
+        session.close()
+
+
+def ask(session: SnowflakeConnection, query: str, *values: Any) -> list[tuple]:
+    """The rows of a statement."""
+    return session.cursor().execute(query, values or None).fetchall()
