@@ -18,7 +18,8 @@
 {#- name → version, as the last build has left it; empty when there is none. -#}
 {% macro built_from_rows(schema) -%}
     {%- set noted = load_relation(built_from(schema)) -%}
-    {{ return(dict(run_query('select name, version from ' ~ noted).rows) if noted else {}) }}
+    {%- set columns = run_query('select name, version from ' ~ noted).columns if noted else [[], []] -%}
+    {{ return(dict(zip(columns[0], columns[1]))) }}
 {%- endmacro %}
 
 {#- Does this command build, where others build upon it? A developer's own schemas (`dev`) are always built as asked. -#}

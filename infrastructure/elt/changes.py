@@ -95,7 +95,7 @@ def selectors(manifest: Manifest, built: Versions, now: Versions) -> list[str] |
     if now[DAY] != built[DAY]:
         found += [
             f"{node['name']}+"
-            for node in _built(manifest)
+            for node in manifest["nodes"].values()
             if BUILD_DAY in node.get("depends_on", {}).get("macros", [])
         ]
     return sorted(found)

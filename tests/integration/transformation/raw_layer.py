@@ -166,14 +166,16 @@ class Warehouse:
             [BIN / "elt", *arguments], env=self.environ | (environ or {}), capture_output=True, text=True
         )
 
-    def dbt(self, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    def dbt(
+        self, *arguments: str, cwd: Path | None = None, environ: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """dbt as Cosmos or a person starts it: another working directory, little in the environment."""
         place = ["--project-dir", PROJECT, "--profiles-dir", PROJECT]
         output = ["--target-path", self.target, "--log-path", self.home / "logs"]
         return subprocess.run(
             [BIN / "dbt", *arguments, *place, *output],
             cwd=cwd or self.home,
-            env=self.environ | {"DBT_DEVELOPER": "ana"},
+            env=self.environ | {"DBT_DEVELOPER": "ana"} | (environ or {}),
             capture_output=True,
             text=True,
         )

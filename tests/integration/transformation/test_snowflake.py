@@ -46,7 +46,8 @@ class Both:
 def marts(warehouse: Warehouse) -> list[tuple[str, str]]:
     """Schema and name of every mart."""
     return warehouse.rows(
-        "select schema_name, table_name from duckdb_tables() where starts_with(schema_name, 'marts') order by all"
+        "select schema_name, table_name from duckdb_tables()"
+        " where starts_with(schema_name, 'marts') and table_name <> 'built_from' order by all"
     )
 
 
