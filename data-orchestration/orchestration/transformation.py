@@ -129,7 +129,9 @@ class DbtNodesSensor(DbtRunWatcherOperator):
             if problems:
                 raise WatchedTaskFailed("; ".join(problems))
             if problems is None:
-                self.log.info("not part of this run, as nothing that it is made of has changed: %s", node)
+                self.log.info(
+                    "not part of this run: its inputs have not changed, or it was not selected: %s", node
+                )
             else:
                 self.log.info("built and tested: %s", node)
             self._waiting.pop(0)

@@ -4,15 +4,20 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
+from types import SimpleNamespace
 
+import jinja2
 import pytest
 from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import AirflowFailException, ParamValidationError
 
+import elt.project
+from elt import changes
 from elt.errors import EltError
 from elt.settings import load_settings
 from local.airflow import ORCHESTRATION, environment
-from orchestration import manifest, parameters
+from orchestration import manifest, parameters, steps
 
 LOOK = """
 import json, sys
@@ -198,7 +203,14 @@ def test_raw_and_marts_are_assets_and_the_run_has_a_deadline(dag):
     outlets = {name: task["outlets"] for name, task in dag["tasks"].items() if task["outlets"]}
     assert outlets == {"sync": ["adventureworks_raw"], "publish": ["adventureworks_marts"]}
     assert dag["deadline"] == [1800]
-    assert dag["params"] == ["select", "full_refresh", "rebuild_from", "rebuild_to", "dry_run"]
+    assert dag["params"] == [
+        "select",
+        "everything",
+        "full_refresh",
+        "rebuild_from",
+        "rebuild_to",
+        "dry_run",
+    ]
 
 
 def test_one_run_at_a_time_and_no_past_ones(dag):
@@ -224,7 +236,8 @@ def test_the_manifest_is_written_again_only_when_the_project_has_changed(tmp_pat
     (project / "dbt_project.yml").write_text("name: small\nprofile: adventureworks\n")
     (project / "profiles.yml").write_text((manifest.PROJECT / "profiles.yml").read_text())
     (project / "models" / "one.sql").write_text("select 1 as id")
-    monkeypatch.setattr(manifest, "PROJECT", project)
+    for module in (manifest, elt.project):
+        monkeypatch.setattr(module, "PROJECT", project)
     assert manifest.write_manifest(config) is True
     assert manifest.write_manifest(config) is False
     (project / "target").mkdir()
@@ -284,9 +297,90 @@ def test_what_is_filled_in_becomes_a_plan(config, form):
             {"select": "dim_date", "full_refresh": ["fct_sales"]},
             "fct_sales, which `dim_date` does not select",
         ),
+        ({"select": "fct_sales", "everything": True}, "everything is to be built, but select is `fct_sales`"),
         ({"select": "no_such_model"}, "no model matches `no_such_model`"),
     ],
 )
 def test_values_that_do_not_fit_together_are_refused_by_name(config, form, values, says):
     with pytest.raises(AirflowFailException, match=says):
         parameters.plan(config, form(**values))
+
+
+# ---------------------------------------------------------------------------------------------------- what has changed
+
+ORDERS = "adventureworks_sales.salesorderheader"
+SELECT_ORDERS = f"source:adventureworks.{ORDERS}+"
+
+
+class Run:
+    """A run of the DAG: its parameters, and what its tasks tell each other."""
+
+    def __init__(self, params):
+        self.context = {"ti": self, "params": params, "run_id": "run 1", "dag": SimpleNamespace(dag_id="elt")}
+        self.told = {}
+
+    def xcom_push(self, key, value):
+        self.told[key] = json.loads(json.dumps(value))
+
+    def xcom_pull(self, task_ids, key):
+        assert task_ids == "prepare"
+        return self.told.get(key)
+
+    def rendered(self, *templates):
+        """Templates of the task that runs dbt, as Airflow renders them."""
+        return [jinja2.Template(text).render(self.context) for text in templates]
+
+
+@pytest.fixture
+def prepared(config, form, monkeypatch):
+    """A call that runs `prepare` with values of the form; the shop has got an order since the last complete build."""
+    monkeypatch.setattr(steps, "settings", lambda: config)
+    monkeypatch.setattr(steps.publishing, "prepare", lambda settings, run: "the marts are as published")
+    monkeypatch.setattr(steps.changes, "asking", lambda settings, reader: nullcontext())
+    digest = elt.project.project_digest(config)
+    built = {ORDERS: "1 rows", "project": digest, "day": "2025-06-01"}
+
+    def run(now=None, reason="", **values):
+        now = built | {ORDERS: "2 rows"} if now is None else now
+        found = changes.Changes(
+            now, built, None if reason else [SELECT_ORDERS] * (now[ORDERS] != "1 rows"), reason
+        )
+        monkeypatch.setattr(steps.changes, "look", lambda settings, ask, marts: found)
+        run = Run(form(**values))
+        steps.prepare(run.context)
+        flags = [flag for flag in run.rendered(*parameters.FLAGS) if flag]
+        environment = dict(
+            zip(parameters.ENVIRONMENT, run.rendered(*parameters.ENVIRONMENT.values()), strict=True)
+        )
+        assert run.rendered(parameters.from_prepare("ELT_BUILD_PROJECT")) == [digest]
+        noted, upon = (
+            json.loads(environment[f"ELT_{name}"] or "null") for name in ("BUILDING_FROM", "BUILT_FROM")
+        )
+        assert noted in (None, now) and upon in (None, built)
+        return flags, noted is not None, upon is not None
+
+    run.built = built
+    return run
+
+
+def test_a_run_builds_what_has_changed_and_notes_it_upon_what_it_was_chosen_from(prepared):
+    assert prepared() == (["--select", SELECT_ORDERS], True, True)
+
+
+def test_a_run_that_finds_nothing_changed_still_has_dbt_build_a_little(prepared):
+    assert prepared(now=prepared.built) == (["--select", "resource_type:seed"], True, True)
+
+
+def test_a_run_that_does_not_know_what_has_changed_builds_everything(prepared):
+    assert prepared(reason="the project has changed") == ([], True, False)
+
+
+@pytest.mark.parametrize(
+    "values", [{"everything": True}, {"full_refresh": ["fct_sales"]}, {"rebuild_from": "2026-01-01"}]
+)
+def test_a_run_that_is_asked_for_more_builds_everything_and_notes_it(prepared, values):
+    assert prepared(**values) == ([], True, False)
+
+
+def test_a_run_of_chosen_models_builds_them_and_notes_nothing(prepared):
+    assert prepared(select="fct_sales+") == (["--select", "fct_sales+"], False, False)

@@ -76,6 +76,34 @@ def test_a_version_holds_the_tables_of_marts_and_nothing_else(config):
     ]
 
 
+def test_what_the_marts_were_built_from_travels_with_them_but_is_not_counted(config):
+    def noted(day):
+        with duckdb.connect(config.warehouse_path) as connection:
+            connection.execute(
+                f"create or replace table marts.built_from as select 'day' as name, '{day}' as version"
+            )
+
+    def found():
+        with duckdb.connect(config.warehouse_path, read_only=True) as connection:
+            return connection.execute("select version from marts.built_from").fetchall()
+
+    noted("Monday")
+    assert publish(config, "run 1").tables == {"fct": 1_000, 'dim "odd"': 1}
+    assert read(config, "from marts.built_from") == [("day", "Monday")]
+    prepare(config, "elt run 2")
+    build(config, 2)
+    noted("Tuesday")
+    give_back(config, "elt run 2")  # it could not be published
+    assert "put back 2 published marts" in prepare(config, "elt run 3")
+    assert found() == [("Monday",)]
+    build(config, 3)
+    noted("Wednesday")
+    publish(config, "run 3", prepared="elt run 3")
+    rollback(config)
+    prepare(config, "elt run 4")
+    assert found() == [("Monday",)]
+
+
 def test_the_last_three_versions_stay_and_the_newest_is_shown(config):
     for generation in range(1, 6):
         build(config, generation)

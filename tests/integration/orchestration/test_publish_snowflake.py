@@ -92,6 +92,30 @@ def test_the_last_three_versions_stay_the_old_ones_under_the_name_of_their_run(c
     assert schemas(config) == ["MARTS", "MARTS_RUN_3_V3", "MARTS_RUN_4_V4"]
 
 
+def test_what_the_marts_were_built_from_travels_with_them_but_is_not_counted(config):
+    def noted(number):
+        config.ask(
+            f"create or replace table MARTS_NEXT.BUILT_FROM as select 'day' as NAME, '{number}' as VERSION"
+        )
+
+    def found(schema):
+        return config.ask(f"select VERSION from {schema}.BUILT_FROM")
+
+    for number in (1, 2):
+        prepare(config, f"elt run {number}")
+        build(config, number)
+        noted(number)
+        version = publish(config, f"run {number}", prepared=f"elt run {number}")
+        assert set(version.tables) == {"dim", "fct"}
+    prepare(config, "elt run 3")
+    assert found("MARTS_NEXT") == found("MARTS") == [("2",)]
+    noted(3)
+    give_back(config, "elt run 3")  # a test failed
+    rollback(config)
+    prepare(config, "elt run 4")
+    assert found("MARTS_NEXT") == [("1",)]
+
+
 def test_a_failed_build_is_forgotten_by_the_next_run(config):
     run(config, 1)
     prepare(config, "elt run 2")

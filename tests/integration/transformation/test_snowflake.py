@@ -10,6 +10,8 @@ import duckdb
 import pytest
 
 from adventureworks.schema import tables
+from elt.changes import Versions, asking, built, relations, versions
+from elt.settings import load_settings
 from tests.fixtures.snowflake import Snowflake
 from tests.integration.transformation import small_shop
 from tests.integration.transformation.conftest import MODELS_ONLY, Built
@@ -133,6 +135,42 @@ def test_key_of_a_moment_is_the_same_hash_on_both(
     shown = snowflake_emulator.dbt("--warn-error", "--quiet", "show", "--inline", query, "--output", "json")
     assert shown.returncode == 0, shown.stdout
     assert json.loads(shown.stdout) == {"show": [{"KEY": key}]}
+
+
+def test_what_marts_are_built_from_is_noted_read_and_forgotten(
+    first_build: Warehouse, snowflake_emulator: Snowflake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hooks, and who reads what they wrote; the seeds stand for a build. In a schema that nobody else uses."""
+    snowflake_emulator.load_raw(first_build.path, {"sales.currency", "sales.store"})
+    monkeypatch.setenv("SNOWFLAKE_EMULATOR_PORT", str(snowflake_emulator.port))
+    monkeypatch.setenv("SNOWFLAKE_DATABASE", "ANALYTICS_CI")
+    settings = load_settings({"ELT_HOME": str(snowflake_emulator.home), "DBT_TARGET": "ci"})
+
+    def build(**environ: str) -> None:
+        chosen = ("--select", "sales_channels", "--exclude", "resource_type:test")
+        snowflake_emulator.build(*chosen, DBT_MARTS_SCHEMA="marts_noted", **environ)
+
+    def found() -> tuple[Versions, Versions]:
+        written = json.loads((snowflake_emulator.home / "target" / "manifest.json").read_text())
+        with asking(settings, "a test") as ask:
+            there = relations(written, ask)
+            return built(written, ask, there, "marts_noted"), versions(written, ask)
+
+    noted = {"project": "a1", "day": "2025-06-01", "it's": "a\\b", "web.events": "none"}
+    build(ELT_BUILD_PROJECT="a1")
+    assert found()[0] == {}
+    build(ELT_BUILD_PROJECT="a1", ELT_BUILDING_FROM=json.dumps(noted))
+    before, now = found()
+    assert before == noted
+    assert now["adventureworks_sales.currency"].startswith("1 rows, newest 2025-05-01 00:00:00+00:00")
+    later = json.dumps(noted | {"day": "2025-06-02"})
+    build(ELT_BUILD_PROJECT="a1", ELT_BUILDING_FROM=later, ELT_BUILT_FROM=later)  # not upon that
+    build(ELT_BUILD_PROJECT="a1")
+    assert found()[0] == noted
+    build(ELT_BUILD_PROJECT="a1", ELT_BUILDING_FROM=later, ELT_BUILT_FROM=json.dumps(noted))
+    assert found()[0]["day"] == "2025-06-02"
+    build(ELT_BUILD_PROJECT="b2")
+    assert found()[0] == {}
 
 
 @pytest.mark.slow

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from elt.project import project_digest
+from elt.settings import settings
 from orchestration import transformation
 from orchestration.notices import WatchedTaskFailed
 from orchestration.transformation import DbtNodesSensor, Results, keep_artifacts
@@ -112,9 +114,18 @@ def test_a_producer_that_ended_without_a_result_fails_it_and_starts_no_second_db
         sensor.poke({"ti": TaskInstance()})
 
 
-def test_a_model_that_dbt_had_no_need_to_build_is_done_with_the_producer(sensor):
+def test_a_model_that_dbt_had_no_need_to_build_is_done_with_the_producer_and_not_told_as_built(
+    sensor, caplog
+):
     sensor.state = "success"
-    assert sensor.poke({"ti": TaskInstance()}) is True
+    ti = TaskInstance()
+    ti.pushed["model.p.a"] = []
+    with caplog.at_level("INFO"):
+        assert sensor.poke({"ti": ti}) is True
+    assert [message for message in caplog.messages if "model.p" in message] == [
+        "built and tested: model.p.a",
+        "not part of this run: its inputs have not changed, or it was not selected: model.p.b",
+    ]
 
 
 def test_cleared_after_the_run_it_builds_its_own_models(sensor, monkeypatch):
@@ -124,6 +135,9 @@ def test_cleared_after_the_run_it_builds_its_own_models(sensor, monkeypatch):
     sensor.state = "success"
     assert sensor.poke({"ti": TaskInstance(try_number=2)}) is True
     assert commands == [["--select", "a", "b"]]
+    assert sensor.env["ELT_BUILD_PROJECT"] == project_digest(
+        settings()
+    )  # so that its build is known as this project's
     assert sensor.base_cmd == ["build"]
 
 
