@@ -118,7 +118,7 @@ def test_a_part_by_the_same_files_and_a_developers_build_leave_the_note(warehous
     warehouse.sync("2025-07-02 00:00:00+00", {"sales.currency": [{"currencycode": "XYZ", "name": "New"}]})
     warehouse.build("--select", "dim_currency", *NO_UNIT_TESTS)
     warehouse.build("--target", "dev", "--select", "+dim_channel", *MODELS_ONLY)
-    by_hand = warehouse.dbt("run", "--target", "dev", "--select", "+dim_channel")
+    by_hand = warehouse.dbt("build", "--target", "dev", "--select", "+dim_channel", *MODELS_ONLY)
     assert by_hand.returncode == 0, by_hand.stdout
     assert noted(warehouse) == before
     changed(warehouse)

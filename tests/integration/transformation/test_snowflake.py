@@ -162,7 +162,7 @@ def test_what_marts_are_built_from_is_noted_read_and_forgotten(
     build(ELT_BUILD_PROJECT="a1", ELT_BUILDING_FROM=json.dumps(noted))
     before, now = found()
     assert before == noted
-    assert now["adventureworks_sales.currency"].startswith("1 rows, newest 2025-05-01 00:00:00+00:00")
+    assert now["adventureworks_sales.currency"].startswith("2 rows, newest 2025-05-01 00:00:00+00:00")
     later = json.dumps(noted | {"day": "2025-06-02"})
     build(ELT_BUILD_PROJECT="a1", ELT_BUILDING_FROM=later, ELT_BUILT_FROM=later)  # not upon that
     build(ELT_BUILD_PROJECT="a1")
