@@ -1,8 +1,8 @@
 """
 ### AdventureWorks: from the shop to the published marts
 
-**Purpose.** Every 15 minutes: sync the shop's tables with Airbyte, compare them with the shop, build and test the marts with
-dbt, publish them. Analysts see a new version only when every test has passed.
+**Purpose.** Every 15 minutes: sync the shop's tables with Airbyte, compare them with the shop, build and test with dbt what
+descends from the tables that have changed, publish the marts. Analysts see a new version only when every test has passed.
 
 **Owner.** data-platform, Slack channel of the connection `slack_default`.
 

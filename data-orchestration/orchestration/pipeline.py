@@ -51,7 +51,7 @@ def prepared() -> Any:
 
     @task(execution_timeout=timedelta(minutes=20), **RETRIED)
     def prepare() -> str:
-        """Take the warehouse for this run, its marts as they are published."""
+        """Take the warehouse for this run, its marts as they are published; see what has changed since they were built."""
         return steps.prepare(get_current_context())
 
     return prepare()

@@ -39,7 +39,7 @@ def check_freshness(context: Context) -> dict[str, str]:
 
 
 def prepare(context: Context) -> str:
-    """Take the warehouse for this run, its marts as they are published."""
+    """Take the warehouse for this run, its marts as they are published; tell dbt what has changed since they were built."""
     done = publishing.prepare(settings(), lease_name(context))
     log.info("%s", done)
     changed = not any(context["params"].get(name) for name in ("select", *parameters.EVERYTHING))

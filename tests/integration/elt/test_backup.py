@@ -71,6 +71,7 @@ def test_a_restore_brings_back_what_was_lost(config):
         oct(f.stat().st_mode)[-3:] == "600" for f in folder.iterdir()
     )
     warehouse(config, "update snapshots.customers set name = 'spoilt'")
+    warehouse(config, "create table marts.built_from as select 'day' as name")
     warehouse(config, "drop table airbyte_internal.state")
     metadata(config, "delete from runs")
     with sqlite3.connect(config.home / "airbyte" / "airbyte.sqlite") as connection:
@@ -85,6 +86,8 @@ def test_a_restore_brings_back_what_was_lost(config):
         assert connection.execute("select name from connections").fetchall() == [("adventureworks",)]
     assert "warehouse: snapshots.customers" in said and "metadata: airflow" in said
     assert warehouse(config, "from marts.fct") == [(1,)]  # not its business
+    # the marts were built from other histories: the next build is one of everything
+    assert warehouse(config, "from duckdb_tables() where table_name = 'built_from'") == []
 
 
 def test_without_the_rows_that_it_speaks_of_the_sync_state_stays_away(config):

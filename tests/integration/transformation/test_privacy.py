@@ -246,6 +246,7 @@ def served(shop: Shop) -> Shop:
         connection.execute(
             "create table marts.obt_sales as select customer_key, customer_name from marts.dim_customer"
         )
+        connection.execute("create table marts.built_from as select 'day' as name, 'some' as version")
     publish(shop.settings, "first")
     publish(shop.settings, "second")
     backup = shop.home / "backups" / "2025-01-01T000000Z"
@@ -301,6 +302,9 @@ def test_an_erasure_that_was_killed_is_taken_up_and_nothing_is_left(
     [run] = protocol.runs
     assert run.finished and run.source["person.emailaddress"] == 1
     assert [each.current for each in versions(served.settings)] == [False, True]
+    for file in (served.settings.warehouse_path, served.settings.serving_path):
+        with duckdb.connect(file, read_only=True) as connection:  # the next build is one of everything
+            assert connection.execute("from duckdb_tables() where table_name = 'built_from'").fetchall() == []
 
 
 def test_an_erasure_waits_for_the_warehouse_and_a_killed_one_is_taken_up(served: Shop) -> None:
