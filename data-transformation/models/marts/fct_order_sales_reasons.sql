@@ -54,7 +54,7 @@ named_before as (
 
 ),
 
--- orders that have another day, or a reason that has come, gone or is only known now (none names the unknown member)
+-- orders that have another day, or a reason that has come, gone or become known (none names the unknown member)
 outdated_orders as (
 
     select coalesce(named_now.order_id, named_before.order_id) as order_id
