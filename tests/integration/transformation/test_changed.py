@@ -134,7 +134,10 @@ def test_a_build_without_its_tests_is_not_noted(warehouse: Warehouse) -> None:
 
 @pytest.mark.parametrize(
     "how",
-    ["dbt by hand", *(pytest.param(how, marks=pytest.mark.slow) for how in ("other files", "a table dropped"))],
+    [
+        "dbt by hand",
+        *(pytest.param(how, marks=pytest.mark.slow) for how in ("other files", "a table dropped")),
+    ],
 )
 def test_everything_is_built_when_it_is_not_known_what_was_built(warehouse: Warehouse, how: str) -> None:
     if how == "dbt by hand":
