@@ -50,7 +50,7 @@ def prepare(context: Context) -> str:
     if found.reason:
         log.info("everything is built: %s", found.reason)
     elif changed:
-        log.info("what has changed since the last complete build: %s", found.selectors or "nothing")
+        log.info("what has changed since the last complete build: %s", ", ".join(found.changed) or "nothing")
     environment = found.environment(complete=not context["params"].get("select"), changed=changed)
     context["ti"].xcom_push(key="environment", value=environment)
     # dbt has to run: the other tasks wait for its results, and monitoring takes them

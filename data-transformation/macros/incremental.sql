@@ -7,10 +7,20 @@
     )
 {%- endmacro %}
 
-{#- Post-hook of an incremental fact: rows whose key has left staging (deleted in the source) leave the fact. -#}
-{% macro remove_vanished(staging, keys) -%}
-    delete from {{ this }}
-    where ({{ keys | join(', ') }}) not in (select {{ keys | join(', ') }} from {{ staging }})
+{#-
+    Post-hook of an incremental fact: rows whose key has left staging (deleted in the source) leave the fact. By now it has
+    every key of staging; if a key is one row in both, as many rows are the same ones, and nothing is looked for.
+-#}
+{% macro remove_vanished(staging, keys, row_each=true) -%}
+    {%- if execute -%}
+        {%- set counts = run_query(
+            'select (select count(*) from ' ~ staging ~ ') as wanted, (select count(*) from ' ~ this ~ ') as there'
+        ).rows[0] if row_each else [0, 1] -%}
+        {%- if counts[0] != counts[1] -%}
+            delete from {{ this }}
+            where ({{ keys | join(', ') }}) not in (select {{ keys | join(', ') }} from {{ staging }})
+        {%- endif -%}
+    {%- endif -%}
 {%- endmacro %}
 
 {#-
@@ -34,7 +44,7 @@
 {% macro has_other_columns() -%}
     {%- set existing = load_cached_relation(this) if execute and model.config.materialized == 'incremental' -%}
     {%- if existing -%}
-        {%- set built = adapter.get_columns_in_relation(existing) | map(attribute='name') | map('lower') | sort -%}
+        {%- set built = run_query('select * from ' ~ existing ~ ' limit 0').column_names | map('lower') | sort -%}
         {%- set declared = model.columns.keys() | map('lower') | sort -%}
         {{ return(built != declared) }}
     {%- endif -%}

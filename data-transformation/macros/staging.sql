@@ -5,6 +5,19 @@
     cast({{ column }} as decimal(18, 4))
 {%- endmacro %}
 
+{#- When a row was extracted, UTC without a zone. DuckDB's own cast asks the calendar of the session's zone for each row. -#}
+{% macro extracted_at() -%}
+    {{ return(adapter.dispatch('extracted_at')()) }}
+{%- endmacro %}
+
+{% macro default__extracted_at() -%}
+    cast(_airbyte_extracted_at as timestamp)
+{%- endmacro %}
+
+{% macro duckdb__extracted_at() -%}
+    make_timestamp(epoch_us(_airbyte_extracted_at))
+{%- endmacro %}
+
 {#- A raw column whose name is a reserved word, quoted in the case in which the destination stored it. -#}
 {% macro reserved_column(name) -%}
     {{ adapter.quote(name | upper if target.type == 'snowflake' else name) }}

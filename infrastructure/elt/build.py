@@ -43,7 +43,10 @@ def dbt_environment(configuration: Settings, target: str | None = None) -> dict[
 
 
 def dbt_arguments(
-    select: tuple[str, ...] = (), exclude: tuple[str, ...] = (), full_refresh: bool = False
+    select: tuple[str, ...] = (),
+    exclude: tuple[str, ...] = (),
+    full_refresh: bool = False,
+    threads: int | None = None,
 ) -> list[str]:
     """The command line of `dbt` for a build; selectors are dbt's own."""
     arguments = ["build"]
@@ -53,6 +56,8 @@ def dbt_arguments(
         arguments += ["--exclude", *exclude]
     if full_refresh:
         arguments.append("--full-refresh")
+    if threads:
+        arguments += ["--threads", str(threads)]
     return arguments
 
 
@@ -85,6 +90,11 @@ def dbt_arguments(
     help="Seconds to wait for another writer of the warehouse.",
 )
 @click.option("--timing", is_flag=True, help="At the end, the seconds of each model, slowest first.")
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    help="How many models are built at once; default: the profile's. With 1, the seconds of --timing hold no waiting for others.",
+)
 def build(
     select: tuple[str, ...],
     exclude: tuple[str, ...],
@@ -93,6 +103,7 @@ def build(
     target: str | None,
     wait: float,
     timing: bool,
+    threads: int | None,
 ) -> int:
     """dbt build on the configured target: models, snapshots, seeds and their tests.
 
@@ -124,7 +135,7 @@ def build(
         os.environ.update(found.environment(complete=complete, changed=changed))
         if changed:
             select = tuple(found.selectors or ())
-    result = invoke(configuration, manifest, dbt_arguments(select, exclude, full_refresh))
+    result = invoke(configuration, manifest, dbt_arguments(select, exclude, full_refresh, threads))
     built = [each for each in result.result.results if each.node.resource_type != "operation"]  # a hook
     if select and not built:
         raise EltError(

@@ -30,6 +30,15 @@ BESIDE = "intermediate"  # the schema of the second one, which does not travel w
 BUILD_DAY = "macro.adventureworks.build_day"
 PROJECT, DAY = "project", "day"  # rows that are no streams
 EXTRACTED_AT = "_airbyte_extracted_at"
+STREAM = ("rows", "newest", "generation", "columns")  # what a version says of a stream
+# what holds rows; views need be made anew only if the columns beneath them are others
+KEPT = (
+    "config.materialized:table",
+    "config.materialized:incremental",
+    "resource_type:snapshot",
+    "resource_type:test",
+    "resource_type:unit_test",
+)
 BUILT = ("model", "seed", "snapshot")
 NOTHING = "resource_type:seed"  # a selection that is nearly nothing, for a dbt that has to run
 
@@ -47,6 +56,11 @@ class Changes:
     built: Versions
     selectors: list[str] | None  # None: everything has to be built
     reason: str  # why everything
+
+    @property
+    def changed(self) -> list[str]:
+        """The raw streams (and `day`) that differ."""
+        return sorted(name for name, version in self.now.items() if self.built.get(name) != version)
 
     def environment(self, *, complete: bool, changed: bool) -> dict[str, str]:
         """For the hooks of dbt's run. `complete`: it leaves nothing out that may differ; `changed`: it leaves out the rest."""
@@ -87,11 +101,14 @@ def selectors(manifest: Manifest, built: Versions, now: Versions) -> list[str] |
     """dbt's selectors of what descends from what differs; None: everything has to be built."""
     if why_everything(built, now):
         return None
-    found = [
-        f"{unique_id.replace('.', ':', 1)}+"
-        for unique_id, source in _streams(manifest).items()
-        if now[_name(source)] != built[_name(source)]
-    ]
+    found = []
+    for unique_id, source in _streams(manifest).items():
+        before, after = built[_name(source)], now[_name(source)]
+        if before != after:
+            descendants = f"{unique_id.replace('.', ':', 1)}+"
+            found += (
+                [descendants] if _other_columns(before, after) else [f"{descendants},{kind}" for kind in KEPT]
+            )
     if now[DAY] != built[DAY]:
         found += [
             f"{node['name']}+"
@@ -102,7 +119,9 @@ def selectors(manifest: Manifest, built: Versions, now: Versions) -> list[str] |
 
 
 def versions(manifest: Manifest, ask: Ask) -> Versions:
-    """The content of each raw stream, in a line that is another one whenever a sync has changed something."""
+    """The content of each raw stream, as JSON that is another one whenever a sync has changed something: {} for a stream that
+    is not there, else its rows, the newest _airbyte_extracted_at (UTC), its generation, and a digest of its columns. macros/touched.sql reads it, too.
+    """
     streams = _streams(manifest)
     columns: dict[Place, dict[str, str]] = {}
     for database in sorted({place(source["relation_name"])[0] for source in streams.values()}):
@@ -116,22 +135,29 @@ def versions(manifest: Manifest, ask: Ask) -> Versions:
     for source in streams.values():
         name, present = _name(source), columns.get(place(source["relation_name"]))
         if present is None:
-            found[name] = "none"
+            found[name] = "{}"
         elif EXTRACTED_AT not in present:  # not Airbyte's: nothing tells whether it has changed
-            found[name] = f"not known at {datetime.now(UTC).isoformat()}"
+            found[name] = json.dumps({"not known at": datetime.now(UTC).isoformat()})
         else:
             generation = "max(_airbyte_generation_id)" if "_airbyte_generation_id" in present else "null"
             # staging depends on the columns, too: a sync may add one, or change its type
             kinds = hashlib.sha256(json.dumps(present).encode()).hexdigest()[:8]
             queries.append(
-                f"select {literal(name)}, {literal(kinds)}, count(*), max({EXTRACTED_AT}), {generation}"
+                f"select {literal(name)}, count(*), max({EXTRACTED_AT}), {generation}, {literal(kinds)}"
                 f" from {source['relation_name']}"
             )
-    for name, kinds, rows, newest, generation in ask(" union all ".join(queries)) if queries else []:
+    for name, rows, newest, generation, kinds in ask(" union all ".join(queries)) if queries else []:
         if isinstance(newest, datetime) and newest.tzinfo:
-            newest = newest.astimezone(UTC)
-        found[name] = f"{rows} rows, newest {newest}, generation {generation}, columns {kinds}"
+            newest = newest.astimezone(UTC).replace(tzinfo=None)  # as staging has it
+        values = (rows, str(newest) if newest else None, generation, kinds)
+        found[name] = json.dumps(dict(zip(STREAM, values, strict=True)))
     return found
+
+
+def _other_columns(before: str, now: str) -> bool:
+    """Do two versions of a stream differ in its columns? They do if it was not there, or is not Airbyte's."""
+    columns = json.loads(before).get("columns"), json.loads(now).get("columns")
+    return None in columns or columns[0] != columns[1]
 
 
 def relations(manifest: Manifest, ask: Ask) -> set[Place]:

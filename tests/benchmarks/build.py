@@ -1,6 +1,6 @@
 """How long `elt build` takes at a scale: the whole, and what changed in a trading day (`--changed`); models apart from tests.
 
-    python tests/benchmarks/build.py [--scale 1] [--json] [--home DIR]
+    python tests/benchmarks/build.py [--scale 1] [--threads N] [--json] [--home DIR]
 
 The raw layer is written straight from the generator, without a source database and a sync. The day is made in raw, in all
 streams that a day of the simulated shop changes: new orders like those of the last day, those of a week ago shipped, some
@@ -121,15 +121,15 @@ def timed(warehouse: Warehouse, *arguments: str) -> dict[str, object]:
     return {"clock": round(clock, 1), "models": models, "tests": tests, "slowest": slowest}
 
 
-def measure(scale: float, home: Path) -> dict[str, object]:
+def measure(scale: float, home: Path, *arguments: str) -> dict[str, object]:
     """Both builds at a scale."""
     warehouse = Warehouse(home)
     rows = load(warehouse, scale)
-    full = timed(warehouse)
+    full = timed(warehouse, *arguments)
     with duckdb.connect(warehouse.path) as connection:
         connection.execute("set timezone = 'UTC'")
         connection.execute(DAY.format(later=LATER))
-    after = timed(warehouse, "--changed")
+    after = timed(warehouse, "--changed", *arguments)
     share = round(after["models"] / full["models"], 3)
     return {"scale": scale, "raw_rows": rows, "full": full, "after_a_day": after, "share": share}
 
@@ -140,10 +140,14 @@ def main() -> None:
     parser.add_argument(
         "--home", type=Path, help="an empty folder for the warehouse; default: a temporary one"
     )
+    parser.add_argument(
+        "--threads", help="dbt's; with 1 a model's seconds are its own, without those of others beside it"
+    )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        result = measure(options.scale, options.home or Path(temporary))
+        threads = ["--threads", options.threads] if options.threads else []
+        result = measure(options.scale, options.home or Path(temporary), *threads)
     if options.json:
         print(json.dumps(result))
         return

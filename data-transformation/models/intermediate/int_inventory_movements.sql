@@ -41,7 +41,7 @@ movements as (
         moved_at,
         extracted_at
     from archived_movements
-    where transaction_id not in (select recent_movements.transaction_id from recent_movements)
+    where transaction_id not in (select recent.transaction_id from {{ ref('stg_transactions') }} as recent)
 
 )
 

@@ -1,4 +1,6 @@
 -- grain: one row per work order that has operations, with what they were planned to take and took
+{{ config(materialized='table') }}
+
 with
 
 operations as (

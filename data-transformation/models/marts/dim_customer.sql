@@ -7,6 +7,8 @@
     )
 }}
 
+{%- set is_update = is_incremental() %}
+
 with
 
 snapshots as (
@@ -15,7 +17,7 @@ snapshots as (
 
 ),
 
-{%- if is_incremental() %}
+{%- if is_update %}
 
 seen_customers as (
 
@@ -44,7 +46,7 @@ snapshots_to_build as (
 
     select *
     from snapshots
-    {%- if is_incremental() %}
+    {%- if is_update %}
     where
         customer_id in (
             select seen_customers.customer_id

@@ -2,17 +2,26 @@
 {{
     config(
         materialized='incremental',
-        unique_key='movement_key',
+        unique_key='transaction_id',
         on_schema_change='fail',
         post_hook="{{ remove_vanished(ref('int_inventory_movements'), ['transaction_id']) }}"
     )
 }}
+
+{%- set is_update = is_incremental() %}
+{%- set compares_touched = is_update and only_touched() %}
+{%- set touched_movements, touched_products = touched('movements'), touched('products') %}
 
 with
 
 movements as (
 
     select * from {{ ref('int_inventory_movements') }}
+    {%- if compares_touched %}
+    where
+        transaction_id in (select touched.transaction_id from {{ touched_movements }} as touched)
+        or product_id in (select touched.product_id from {{ touched_products }} as touched)
+    {%- endif %}
 
 ),
 
@@ -31,7 +40,7 @@ products as (
 
 ),
 
-{%- if is_incremental() %}
+{%- if is_update %}
 
 -- what the last sync brought, and what has the unknown member or a product version that is no longer right for it
 outdated_movements as (
@@ -53,7 +62,7 @@ movements_to_build as (
 
     select *
     from movements
-    {%- if is_incremental() %}
+    {%- if is_update %}
     where transaction_id in (select outdated_movements.transaction_id from outdated_movements)
     {%- endif %}
 

@@ -5,9 +5,11 @@
         incremental_strategy='delete+insert',
         unique_key='order_id',
         on_schema_change='fail',
-        post_hook="{{ remove_vanished(ref('fct_orders'), ['order_id']) }}"
+        post_hook="{{ remove_vanished(ref('fct_orders'), ['order_id'], row_each=false) }}"
     )
 }}
+
+{%- set is_update = is_incremental() %}
 
 with
 
@@ -29,7 +31,7 @@ sales_reasons as (
 
 ),
 
-{%- if is_incremental() %}
+{%- if is_update %}
 
 -- the tables themselves are read here: a CTE that is read twice is copied, all its columns
 named_now as (
@@ -85,7 +87,7 @@ named as (
         row_number() over (partition by orders.order_id order by order_reasons.sales_reason_id) as reason_number
     from orders
     left join order_reasons on orders.order_id = order_reasons.order_id
-    {%- if is_incremental() %}
+    {%- if is_update %}
     where orders.order_id in (select outdated_orders.order_id from outdated_orders)
     {%- endif %}
 

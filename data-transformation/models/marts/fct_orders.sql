@@ -2,23 +2,33 @@
 {{
     config(
         materialized='incremental',
-        unique_key='order_key',
+        unique_key='order_id',
         on_schema_change='fail',
         post_hook="{{ remove_vanished(ref('stg_sales_order_headers'), ['order_id']) }}"
     )
 }}
+
+{%- set is_update = is_incremental() %}
+{%- set compares_touched = is_update and only_touched() %}
+{%- set touched_orders = touched('orders') %}
 
 with
 
 headers as (
 
     select * from {{ ref('stg_sales_order_headers') }}
+    {%- if compares_touched %}
+    where order_id in (select touched.order_id from {{ touched_orders }} as touched)
+    {%- endif %}
 
 ),
 
 lines as (
 
     select * from {{ ref('stg_sales_order_details') }}
+    {%- if compares_touched %}
+    where order_id in (select headers.order_id from headers)
+    {%- endif %}
 
 ),
 
@@ -167,7 +177,7 @@ orders as (
     'ship_method_key', 'currency_key'
 ] %}
 
-{%- if is_incremental() %}
+{%- if is_update %}
 
 -- what the last sync brought, and what has the unknown member or a dimension version that is no longer right for it
 orders_to_build as (
@@ -189,7 +199,7 @@ hashed as (
     select
         *,
         {{ surrogate_key(what_changes) }} as order_hash
-    from {{ 'orders_to_build' if is_incremental() else 'orders' }}
+    from {{ 'orders_to_build' if is_update else 'orders' }}
 
 )
 

@@ -1,9 +1,31 @@
 -- grain: one row per purchase order line, brought up to date as goods arrive (accumulating snapshot)
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='delete+insert',
+        unique_key='purchase_order_id',
+        on_schema_change='fail',
+        post_hook="{{ remove_vanished(ref('stg_purchase_order_details'), ['purchase_order_id', 'purchase_order_line_id']) }}"
+    )
+}}
+
+{%- set is_update = is_incremental() %}
+{%- set compares_touched = is_update and only_touched() %}
+{%- set touched_purchase_orders = touched('purchase_orders') %}
+
+{%- set what_changes = [
+    'extracted_at', 'product_key', 'vendor_key', 'buyer_key', 'ship_method_key', 'order_date_key',
+    'purchase_order_status_name', 'counts_as_spend'
+] %}
+
 with
 
 lines as (
 
     select * from {{ ref('stg_purchase_order_details') }}
+    {%- if compares_touched %}
+    where purchase_order_id in (select touched.purchase_order_id from {{ touched_purchase_orders }} as touched)
+    {%- endif %}
 
 ),
 
@@ -98,6 +120,37 @@ described_lines as (
 
 ),
 
+{%- if is_update %}
+
+built_lines as (
+
+    select * from {{ this }}
+    {%- if compares_touched %}
+    where purchase_order_id in (select touched.purchase_order_id from {{ touched_purchase_orders }} as touched)
+    {%- endif %}
+
+),
+
+-- orders with a line that has come, changed or gone, or has a member or a version that is no longer right for it
+outdated_orders as (
+
+    select coalesce(described_lines.purchase_order_id, built.purchase_order_id) as purchase_order_id
+    from described_lines
+    full outer join built_lines as built
+        on
+            described_lines.purchase_order_id = built.purchase_order_id
+            and described_lines.purchase_order_line_id = built.purchase_order_line_id
+    where
+        described_lines.purchase_order_id is null
+        or built.purchase_order_id is null
+        or {{ any_differs('described_lines', 'built', what_changes) }}
+    group by coalesce(described_lines.purchase_order_id, built.purchase_order_id)
+
+),
+
+{%- endif %}
+
+-- an order is built whole: its tax and freight are shared out among all its lines
 weighed as (
 
     select
@@ -107,6 +160,9 @@ weighed as (
             partition by purchase_order_id order by line_total desc, purchase_order_line_id asc
         ) as line_rank
     from described_lines
+    {%- if is_update %}
+    where purchase_order_id in (select outdated_orders.purchase_order_id from outdated_orders)
+    {%- endif %}
 
 ),
 

@@ -2,11 +2,15 @@
 {{
     config(
         materialized='incremental',
-        unique_key='sales_key',
+        unique_key=['order_id', 'order_line_id'],
         on_schema_change='fail',
         post_hook="{{ remove_vanished(ref('stg_sales_order_details'), ['order_id', 'order_line_id']) }}"
     )
 }}
+
+{%- set is_update = is_incremental() %}
+{%- set compares_touched = is_update and only_touched() %}
+{%- set touched_orders, touched_products = touched('orders'), touched('products') %}
 
 {%- set is_cost_estimated -%}
     not coalesce(
@@ -37,22 +41,50 @@ promotions as (
 
 ),
 
-{%- if is_incremental() %}
+{%- if is_update %}
 
--- orders that are new or not as their lines know them, and lines with a product version, a cost or an unknown member
--- that is no longer right for them
+-- the tables themselves are read here: a CTE that is read twice is copied, all its columns
+synced_lines as (
+
+    select order_id from {{ ref('stg_sales_order_details') }}
+    {%- if compares_touched %}
+    where order_id in (select touched.order_id from {{ touched_orders }} as touched)
+    {%- endif %}
+
+),
+
+built_lines as (
+
+    select * from {{ this }}
+    {%- if compares_touched %}
+    where
+        order_id in (select touched.order_id from {{ touched_orders }} as touched)
+        or product_key in (
+            select products.product_key from products
+            where products.product_id in (select touched.product_id from {{ touched_products }} as touched)
+        )
+        or product_key = {{ unknown_key() }}
+        or promotion_key = {{ unknown_key() }}
+    {%- endif %}
+
+),
+
 orders_to_build as (
 
-    select orders.order_id
-    from orders
-    left join {{ this }} as built on orders.order_id = built.order_id
-    where built.order_id is null
+    -- of lines that are new, or came before their order
+    select order_id
+    from synced_lines
+    where
+        order_id not in (select built.order_id from {{ this }} as built)
+        or order_id not in (select orders.order_id from {{ ref('fct_orders') }} as orders)
 
     union distinct
 
+    -- of lines that know another state of their order, or have a product version, a cost or an unknown member that is
+    -- no longer right for them
     select built.order_id
-    from {{ this }} as built
-    left join orders on built.order_id = orders.order_id
+    from built_lines as built
+    left join {{ ref('fct_orders') }} as orders on built.order_id = orders.order_id
     left join products on built.product_key = products.product_key
     where
         built.order_hash is distinct from orders.order_hash
@@ -63,13 +95,6 @@ orders_to_build as (
         is distinct from cast(products.standard_cost * built.order_quantity as decimal(18, 4))
         or built.is_cost_estimated <> {{ is_cost_estimated }}
 
-    union distinct
-
-    -- lines that came before their order
-    select order_id
-    from {{ ref('stg_sales_order_details') }}
-    where order_id not in (select orders.order_id from orders)
-
 ),
 
 {%- endif %}
@@ -79,7 +104,7 @@ lines as (
 
     select *
     from {{ ref('stg_sales_order_details') }}
-    {%- if is_incremental() %}
+    {%- if is_update %}
     where order_id in (select orders_to_build.order_id from orders_to_build)
     {%- endif %}
 

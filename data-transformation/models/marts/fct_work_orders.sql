@@ -2,17 +2,26 @@
 {{
     config(
         materialized='incremental',
-        unique_key='work_order_key',
+        unique_key='work_order_id',
         on_schema_change='fail',
         post_hook="{{ remove_vanished(ref('stg_work_orders'), ['work_order_id']) }}"
     )
 }}
+
+{%- set is_update = is_incremental() %}
+{%- set compares_touched = is_update and only_touched() %}
+{%- set touched_work_orders, touched_products = touched('work_orders'), touched('products') %}
 
 with
 
 work_orders as (
 
     select * from {{ ref('stg_work_orders') }}
+    {%- if compares_touched %}
+    where
+        work_order_id in (select touched.work_order_id from {{ touched_work_orders }} as touched)
+        or product_id in (select touched.product_id from {{ touched_products }} as touched)
+    {%- endif %}
 
 ),
 
@@ -37,7 +46,7 @@ scrap_reasons as (
 
 ),
 
-{%- if is_incremental() %}
+{%- if is_update %}
 
 -- what the last sync brought, and what has an unknown member, a product version or a cost that is no longer right
 outdated_work_orders as (
@@ -68,7 +77,7 @@ work_orders_to_build as (
 
     select *
     from work_orders
-    {%- if is_incremental() %}
+    {%- if is_update %}
     where work_order_id in (select outdated_work_orders.work_order_id from outdated_work_orders)
     {%- endif %}
 

@@ -27,7 +27,7 @@ revenue_orders as (
         cast(orders.ordered_at as date) as order_date,
         orders.line_total
     from orders
-    inner join customers on orders.customer_key = customers.customer_key
+    inner join {{ ref('dim_customer') }} as customers on orders.customer_key = customers.customer_key
     inner join statuses on orders.order_status_key = statuses.order_status_key
     where
         statuses.counts_as_revenue

@@ -31,7 +31,6 @@ revenue_lines as (
     select
         products.product_id,
         sales.order_id,
-        sales.customer_key,
         dates.date_day as order_date,
         sales.order_quantity,
         sales.gross_amount,

@@ -1,12 +1,6 @@
 -- grain: one row per month and city (of a state, of a country) to which goods were shipped
 with
 
-sales as (
-
-    select * from {{ ref('fct_sales') }}
-
-),
-
 dates as (
 
     select * from {{ ref('dim_date') }}
@@ -31,6 +25,29 @@ customers as (
 
 ),
 
+-- the lines of an order have all but their product in common; read from the table itself: of a CTE's groups DuckDB does
+-- not know how many there will be
+orders as (
+
+    select
+        order_id,
+        order_date_key,
+        ship_to_geography_key,
+        order_status_key,
+        customer_key,
+        sum(order_quantity) as order_quantity,
+        sum(line_total) as line_total,
+        sum(margin) as margin
+    from {{ ref('fct_sales') }}
+    group by
+        order_id,
+        order_date_key,
+        ship_to_geography_key,
+        order_status_key,
+        customer_key
+
+),
+
 -- a city has several postal codes; its state has one code
 summed as (
 
@@ -41,16 +58,16 @@ summed as (
         places.state_code,
         places.state_name,
         places.city,
-        count(distinct sales.order_id) as order_count,
+        count(*) as order_count,
         count(distinct customers.customer_id) as customer_count,
-        sum(sales.order_quantity) as quantity_sold,
-        sum(sales.line_total) as revenue,
-        sum(sales.margin) as margin
-    from sales
-    inner join dates on sales.order_date_key = dates.date_key
-    inner join places on sales.ship_to_geography_key = places.geography_key
-    inner join statuses on sales.order_status_key = statuses.order_status_key
-    inner join customers on sales.customer_key = customers.customer_key
+        sum(orders.order_quantity) as quantity_sold,
+        sum(orders.line_total) as revenue,
+        sum(orders.margin) as margin
+    from orders
+    inner join dates on orders.order_date_key = dates.date_key
+    inner join places on orders.ship_to_geography_key = places.geography_key
+    inner join statuses on orders.order_status_key = statuses.order_status_key
+    inner join customers on orders.customer_key = customers.customer_key
     where statuses.counts_as_revenue
     group by
         dates.month_start,

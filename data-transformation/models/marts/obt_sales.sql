@@ -2,33 +2,37 @@
 {{
     config(
         materialized='incremental',
-        unique_key='sales_key',
+        unique_key=['order_id', 'order_line_id'],
         on_schema_change='fail',
         post_hook="{{ remove_vanished(ref('fct_sales'), ['order_id', 'order_line_id']) }}"
     )
 }}
 
-{#- the members whose words may change while their key stays: what a column is called there, and here -#}
+{%- set is_update = is_incremental() %}
+{%- set compares_touched = is_update and only_touched() %}
+{%- set touched_orders, touched_products = touched('orders'), touched('products') %}
+
+{#- members whose words may change while their key stays: model, keys, and what a column is called there and here -#}
 {%- set members = [
-    ('products', 'product_key', 'product_key', {
+    ('products', 'dim_product', 'product_key', 'product_key', {
         'product_name': 'product_name', 'product_model': 'product_model',
         'product_subcategory': 'product_subcategory', 'product_category': 'product_category'
     }),
-    ('promotions', 'promotion_key', 'promotion_key', {
+    ('promotions', 'dim_promotion', 'promotion_key', 'promotion_key', {
         'promotion_name': 'promotion_name', 'promotion_type': 'promotion_type'
     }),
-    ('salespeople', 'salesperson_key', 'salesperson_key', {'salesperson_name': 'salesperson_name'}),
-    ('territories', 'territory_key', 'territory_key', {
+    ('salespeople', 'dim_salesperson', 'salesperson_key', 'salesperson_key', {'salesperson_name': 'salesperson_name'}),
+    ('territories', 'dim_sales_territory', 'territory_key', 'territory_key', {
         'territory_name': 'territory_name', 'territory_group': 'territory_group',
         'territory_country': 'territory_country'
     }),
-    ('places', 'geography_key', 'ship_to_geography_key', {
+    ('places', 'dim_geography', 'geography_key', 'ship_to_geography_key', {
         'country_name': 'ship_to_country', 'state_name': 'ship_to_state'
     }),
-    ('statuses', 'order_status_key', 'order_status_key', {
+    ('statuses', 'dim_order_status', 'order_status_key', 'order_status_key', {
         'order_status_name': 'order_status_name', 'counts_as_revenue': 'counts_as_revenue'
     }),
-    ('channels', 'channel_key', 'channel_key', {'channel_name': 'channel_name'})
+    ('channels', 'dim_channel', 'channel_key', 'channel_key', {'channel_name': 'channel_name'})
 ] %}
 
 with
@@ -99,19 +103,40 @@ credit_card_types as (
 
 ),
 
-{%- if is_incremental() %}
+{%- if is_update %}
 
 -- the tables themselves are read here: a CTE that is read twice is copied, all its columns
+compared_lines as (
+
+    select
+        order_id,
+        order_line_id,
+        sales_hash
+    from {{ ref('fct_sales') }}
+    {%- if compares_touched %}
+    where
+        order_id in (select touched.order_id from {{ touched_orders }} as touched)
+        or product_key in (
+            select products.product_key from products
+            where products.product_id in (select touched.product_id from {{ touched_products }} as touched)
+        )
+        {%- if has_newer_inputs('dim_promotion') %}
+        or true
+        {%- endif %}
+    {%- endif %}
+
+),
+
 changed_lines as (
 
     select sales.order_line_id
-    from {{ ref('fct_sales') }} as sales
+    from compared_lines as sales
     left join {{ this }} as built on sales.order_id = built.order_id and sales.order_line_id = built.order_line_id
     where sales.sales_hash is distinct from built.sales_hash
 
 ),
 
-{%- for member, key, role, words in members %}
+{%- for member, dimension, key, role, words in members if not compares_touched or has_newer_inputs(dimension) %}
 
 -- all lines of a member were given the same words, so its first one tells whether they are still right
 first_lines_of_{{ member }} as (
@@ -144,7 +169,7 @@ lines_of_changes as (
 
     select changed_lines.order_line_id
     from changed_lines
-    {%- for member, _, role, _ in members %}
+    {%- for member, dimension, _, role, _ in members if not compares_touched or has_newer_inputs(dimension) %}
 
     union all
 
@@ -170,7 +195,7 @@ lines_to_build as (
 
     select *
     from sales
-    {%- if is_incremental() %}
+    {%- if is_update %}
     where order_line_id in (select outdated_lines.order_line_id from outdated_lines)
     {%- endif %}
 

@@ -44,17 +44,22 @@ def first_build(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     return warehouse
 
 
-@pytest.fixture(scope="session")
-def second_build(first_build: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """The same after a second sync, built incrementally with every test; a copy of it has its marts built anew."""
-    warehouse = first_build.copy(tmp_path_factory.mktemp("second build"))
-    before = marts(warehouse)
+def second_sync(warehouse: Warehouse) -> None:
+    """What changes in the small shop, deletions included."""
     warehouse.sync(small_shop.SECOND_SYNC, small_shop.LATER)
     warehouse.delete("sales.salesorderdetail", "salesorderdetailid in (6, 8)")
     warehouse.delete("sales.salesorderheader", "salesorderid = 5")
     warehouse.delete("sales.salesorderheadersalesreason", "salesorderid = 4 and salesreasonid = 1")
     warehouse.delete("production.workorder", "workorderid = 5")
     warehouse.delete("production.productinventory", "productid = 708")
+
+
+@pytest.fixture(scope="session")
+def second_build(first_build: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """The same after a second sync, built incrementally with every test; a copy of it has its marts built anew."""
+    warehouse = first_build.copy(tmp_path_factory.mktemp("second build"))
+    before = marts(warehouse)
+    second_sync(warehouse)
     warehouse.build("--exclude", "resource_type:unit_test")
     anew = warehouse.copy(tmp_path_factory.mktemp("full refresh"))
     anew.build("--select", "path:models/marts", "--full-refresh", *MODELS_ONLY)

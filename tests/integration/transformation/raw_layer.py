@@ -125,14 +125,15 @@ class Warehouse:
         marks = ", ".join(["?"] * len(values) + list(fillers.values()))
         connection.execute(f"insert into {target} ({columns}) values ({marks})", list(values.values()))
 
-    def delete(self, name: str, condition: str) -> None:
+    def delete(self, name: str, condition: str, extracted_at: str = "2025-06-02 00:00:00+00") -> None:
         """Rows deleted in the source, as change data capture leaves them: the key, and when."""
         table = tables()[name]
         values = [column for column in streams()[name] if column not in table.primary_key]
         gone = ", ".join(f'"{column}" = null' for column in values)
         with duckdb.connect(self.path) as connection:
             connection.execute(
-                f"update {raw_name(table)} set {gone}, _ab_cdc_deleted_at = '2025-06-01T12:00:00Z' where {condition}"
+                f"update {raw_name(table)} set {gone}, _ab_cdc_deleted_at = '2025-06-01T12:00:00Z',"
+                f" _airbyte_extracted_at = timestamptz '{extracted_at}' where {condition}"
             )
 
     def load_original(self, folder: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from elt.changes import Changes, built, relations, selectors, versions, why_everything
+from elt.changes import KEPT, Changes, built, relations, selectors, versions, why_everything
 from elt.project import PROJECT
 
 
@@ -47,7 +47,25 @@ MANIFEST = {
         "test.adventureworks.unique_fct": node("test", "unique_fct", "model.adventureworks.fct"),
     },
 }
-BUILT = {"shop.orders": "3 rows", "shop.lines": "9 rows", "project": "a1", "day": "2025-06-01"}
+
+
+def stream(rows: int, columns: str = "c1") -> str:
+    values = {
+        "rows": rows,
+        "deleted": 0,
+        "newest": "2025-01-01 00:00:00",
+        "generation": 0,
+        "columns": columns,
+    }
+    return json.dumps(values)
+
+
+BUILT = {"shop.orders": stream(3), "shop.lines": stream(9), "project": "a1", "day": "2025-06-01"}
+
+
+def rows_below(name: str) -> list[str]:
+    """Selectors of all that holds rows, or tests them, below a stream."""
+    return sorted(f"source:adventureworks.{name}+,{kind}" for kind in KEPT)
 
 
 def test_nothing_is_selected_when_nothing_differs() -> None:
@@ -57,16 +75,20 @@ def test_nothing_is_selected_when_nothing_differs() -> None:
 @pytest.mark.parametrize(
     ("now", "selected"),
     [
-        ({"shop.orders": "4 rows"}, ["source:adventureworks.shop.orders+"]),
-        ({"shop.lines": "none"}, ["source:adventureworks.shop.lines+"]),
+        ({"shop.orders": stream(4)}, rows_below("shop.orders")),
+        ({"shop.orders": stream(4, "c2")}, ["source:adventureworks.shop.orders+"]),
+        ({"shop.lines": "{}"}, ["source:adventureworks.shop.lines+"]),
+        ({"shop.lines": '{"not known at": "noon"}'}, ["source:adventureworks.shop.lines+"]),
         ({"day": "2025-06-02"}, ["dim_date+"]),
         (
-            {"shop.orders": "2 rows", "shop.lines": "8 rows", "day": "2025-06-02"},
-            ["dim_date+", "source:adventureworks.shop.lines+", "source:adventureworks.shop.orders+"],
+            {"shop.orders": stream(2), "shop.lines": stream(8), "day": "2025-06-02"},
+            ["dim_date+", *rows_below("shop.lines"), *rows_below("shop.orders")],
         ),
     ],
 )
-def test_what_descends_from_what_differs_is_selected(now: dict[str, str], selected: list[str]) -> None:
+def test_what_descends_from_what_differs_is_selected_and_views_only_when_the_columns_differ(
+    now: dict[str, str], selected: list[str]
+) -> None:
     assert selectors(MANIFEST, BUILT, BUILT | now) == selected
 
 
@@ -75,8 +97,8 @@ def test_what_descends_from_what_differs_is_selected(now: dict[str, str], select
     [
         ({}, BUILT, "no complete build is on record"),
         (BUILT, BUILT | {"project": "b2"}, "the project has changed"),
-        (BUILT, BUILT | {"web.events": "1 rows"}, "the last complete build knows nothing of web.events"),
-        (BUILT | {"web.events": "1 rows"}, BUILT, "the last complete build knows nothing of web.events"),
+        (BUILT, BUILT | {"web.events": stream(1)}, "the last complete build knows nothing of web.events"),
+        (BUILT | {"web.events": stream(1)}, BUILT, "the last complete build knows nothing of web.events"),
     ],
 )
 def test_everything_is_built_when_a_selection_could_be_wrong(
@@ -88,6 +110,7 @@ def test_everything_is_built_when_a_selection_could_be_wrong(
 
 def test_a_part_is_not_noted_and_what_has_changed_only_upon_what_it_was_chosen_from() -> None:
     found = Changes({"project": "a1", "x": "2"}, {"project": "a1", "x": "1"}, ["x+"], "")
+    assert found.changed == ["x"]
     part = found.environment(complete=False, changed=False)
     assert part == {"ELT_BUILD_PROJECT": "a1", "ELT_BUILDING_FROM": "", "ELT_BUILT_FROM": ""}
     whole = found.environment(complete=True, changed=False)
@@ -116,9 +139,13 @@ def version(duck: duckdb.DuckDBPyConnection, name: str = "shop.orders") -> str:
     return versions(MANIFEST, lambda query: duck.execute(query).fetchall())[name]
 
 
-def test_a_stream_is_told_by_rows_newest_generation_and_columns(duck: duckdb.DuckDBPyConnection) -> None:
-    assert version(duck).startswith("1 rows, newest 2025-01-01 00:00:00+00:00, generation 0, columns ")
-    assert version(duck, "shop.lines") == "none"
+def test_a_stream_is_told_by_rows_newest_generation_and_columns(
+    duck: duckdb.DuckDBPyConnection,
+) -> None:
+    told = json.loads(version(duck))
+    assert len(told.pop("columns")) == 8
+    assert told == {"rows": 1, "newest": "2025-01-01 00:00:00", "generation": 0}
+    assert version(duck, "shop.lines") == "{}"
     assert "airbyte_internal.syncs" not in versions(MANIFEST, lambda query: duck.execute(query).fetchall())
 
 

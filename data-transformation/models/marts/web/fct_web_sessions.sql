@@ -4,9 +4,11 @@
         materialized='incremental',
         unique_key='session_key',
         on_schema_change='fail',
-        post_hook="{{ remove_vanished(ref('fct_page_views'), ['session_id']) }}"
+        post_hook="{{ remove_vanished(ref('fct_page_views'), ['session_id'], row_each=false) }}"
     )
 }}
+
+{%- set is_update = is_incremental() %}
 
 with
 
@@ -22,7 +24,7 @@ customers as (
 
 ),
 
-{%- if is_incremental() %}
+{%- if is_update %}
 
 -- visits with a page view that has come since, late or not, and those with a customer version that is no longer right
 sessions_to_build as (
@@ -56,7 +58,7 @@ ordered as (
         row_number() over (partition by session_key order by viewed_at, event_id) as view_number,
         row_number() over (partition by session_key order by viewed_at desc, event_id desc) as view_number_from_end
     from page_views
-    {%- if is_incremental() %}
+    {%- if is_update %}
     where session_key in (select sessions_to_build.session_key from sessions_to_build)
     {%- endif %}
 

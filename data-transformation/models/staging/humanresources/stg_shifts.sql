@@ -17,7 +17,7 @@ renamed as (
         name as shift_name,
 
         -- extraction
-        cast(_airbyte_extracted_at as timestamp) as extracted_at
+        {{ extracted_at() }} as extracted_at
     from source
     where {{ not_deleted(source('adventureworks_humanresources', 'shift')) }}
 

@@ -19,7 +19,7 @@ renamed as (
         trim(postalcode) as postal_code,
 
         -- extraction
-        cast(_airbyte_extracted_at as timestamp) as extracted_at
+        {{ extracted_at() }} as extracted_at
     from source
     where {{ not_deleted(source('adventureworks_person', 'address')) }}
 

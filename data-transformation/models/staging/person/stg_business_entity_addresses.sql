@@ -16,7 +16,7 @@ renamed as (
         addresstypeid as address_type_id,
 
         -- extraction
-        cast(_airbyte_extracted_at as timestamp) as extracted_at
+        {{ extracted_at() }} as extracted_at
     from source
     where {{ not_deleted(source('adventureworks_person', 'businessentityaddress')) }}
 

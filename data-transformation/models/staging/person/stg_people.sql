@@ -26,7 +26,7 @@ renamed as (
         emailpromotion as email_promotion,
 
         -- extraction
-        cast(_airbyte_extracted_at as timestamp) as extracted_at
+        {{ extracted_at() }} as extracted_at
     from source
     where {{ not_deleted(source('adventureworks_person', 'person')) }}
 

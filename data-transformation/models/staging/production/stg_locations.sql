@@ -21,7 +21,7 @@ renamed as (
         cast(availability as decimal(8, 2)) as available_hours,
 
         -- extraction
-        cast(_airbyte_extracted_at as timestamp) as extracted_at
+        {{ extracted_at() }} as extracted_at
     from source
     where {{ not_deleted(source('adventureworks_production', 'location')) }}
 

@@ -22,7 +22,7 @@ renamed as (
         quantity,
 
         -- extraction
-        cast(_airbyte_extracted_at as timestamp) as extracted_at
+        {{ extracted_at() }} as extracted_at
     from source
     where {{ not_deleted(source('adventureworks_production', 'productinventory')) }}
 

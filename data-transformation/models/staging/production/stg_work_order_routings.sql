@@ -28,7 +28,7 @@ renamed as (
         actualenddate as actual_end_at,
 
         -- extraction
-        cast(_airbyte_extracted_at as timestamp) as extracted_at
+        {{ extracted_at() }} as extracted_at
     from source
     where {{ not_deleted(source('adventureworks_production', 'workorderrouting')) }}
 

@@ -25,7 +25,7 @@ renamed as (
         duedate as due_at,
 
         -- extraction
-        cast(_airbyte_extracted_at as timestamp) as extracted_at
+        {{ extracted_at() }} as extracted_at
     from source
     where {{ not_deleted(source('adventureworks_purchasing', 'purchaseorderdetail')) }}
 

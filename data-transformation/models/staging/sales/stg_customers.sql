@@ -20,7 +20,7 @@ renamed as (
         'AW' || lpad(cast(customerid as varchar), 8, '0') as account_number,
 
         -- extraction
-        cast(_airbyte_extracted_at as timestamp) as extracted_at
+        {{ extracted_at() }} as extracted_at
     from source
     where {{ not_deleted(source('adventureworks_sales', 'customer')) }}
 

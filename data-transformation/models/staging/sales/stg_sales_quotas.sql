@@ -20,7 +20,7 @@ renamed as (
         quotadate as quota_date,
 
         -- extraction
-        cast(_airbyte_extracted_at as timestamp) as extracted_at
+        {{ extracted_at() }} as extracted_at
     from source
     where {{ not_deleted(source('adventureworks_sales', 'salespersonquotahistory')) }}
 

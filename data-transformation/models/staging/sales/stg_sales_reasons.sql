@@ -18,7 +18,7 @@ renamed as (
         reasontype as sales_reason_type,
 
         -- extraction
-        cast(_airbyte_extracted_at as timestamp) as extracted_at
+        {{ extracted_at() }} as extracted_at
     from source
     where {{ not_deleted(source('adventureworks_sales', 'salesreason')) }}
 

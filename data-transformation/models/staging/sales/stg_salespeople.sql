@@ -18,7 +18,7 @@ renamed as (
         {{ amount('salesquota') }} as sales_quota,
 
         -- extraction
-        cast(_airbyte_extracted_at as timestamp) as extracted_at
+        {{ extracted_at() }} as extracted_at
     from source
     where {{ not_deleted(source('adventureworks_sales', 'salesperson')) }}
 

@@ -15,7 +15,7 @@ renamed as (
         productid as product_id,
 
         -- extraction
-        cast(_airbyte_extracted_at as timestamp) as extracted_at
+        {{ extracted_at() }} as extracted_at
     from source
     where {{ not_deleted(source('adventureworks_sales', 'specialofferproduct')) }}
 

@@ -78,7 +78,7 @@ renamed as (
         cast({{ reserved_column('timestamp') }} as timestamp) as viewed_at,
 
         -- extraction
-        cast(_airbyte_extracted_at as timestamp) as extracted_at
+        {{ extracted_at() }} as extracted_at
     from placed
 
 )

@@ -1,0 +1,89 @@
+{#-
+    A build of what has changed (`elt build --changed`) knows from which content of each raw stream the marts were built. The
+    models int_touched_* name what newer raw rows concern, and the incremental facts compare only that with what they hold.
+    Any other build compares all, and does not ask them.
+-#}
+{% macro only_touched() -%}
+    {{ return(built_upon() != {}) }}
+{%- endmacro %}
+
+{#- The relation of int_touched_<what>, for a model that asks it if `only_touched`. -#}
+{% macro touched(what) -%}
+    {%- if only_touched() or not execute -%}
+        {{ return(ref('int_touched_' ~ what)) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- Predicate on a raw stream: rows that have come or changed since the marts were built, those marked as deleted included. -#}
+{% macro is_newer(source_name, table) -%}
+    {%- set before, now = versions_of(source_name, table) -%}
+    {%- if before == now -%}
+        {{ return('false') }}
+    {%- elif
+        not before.newest or not now.newest or before.generation != now.generation or before.columns != now.columns
+        or before.rows > now.rows
+    -%}
+        {{ return('true') }}
+    {%- endif -%}
+    {{ return("_airbyte_extracted_at > cast('" ~ before.newest ~ "+00:00' as timestamptz)") }}
+{%- endmacro %}
+
+{#- Predicate: `column` names such a row by the stream's `key`; true for all when rows may have gone without a trace. -#}
+{% macro names_newer(column, source_name, table, key) -%}
+    {%- set stream, newer = source(source_name, table), is_newer(source_name, table) -%}
+    {{ return(
+        column ~ ' in (select ' ~ key ~ ' from ' ~ stream ~ ' where ' ~ newer ~ ')' if newer not in ('true', 'false')
+        else newer
+    ) }}
+{%- endmacro %}
+
+{#- Predicate: has the stream such a row at all? -#}
+{% macro has_newer(source_name, table) -%}
+    {{ return('false' if is_newer(source_name, table) == 'false' else 'true') }}
+{%- endmacro %}
+
+{#- Does such a row stand anywhere above a model? Seeds and macros have not changed: a build of everything would be due. -#}
+{% macro has_newer_inputs(model_name) -%}
+    {%- set found, open = [], ['model.' ~ project_name ~ '.' ~ model_name] -%}
+    {%- for unique_id in open -%}
+        {%- set node = graph.sources.get(unique_id) or graph.nodes[unique_id] -%}
+        {%- if node.resource_type == 'source' and is_newer(node.source_name, node.name) != 'false' -%}
+            {%- do found.append(unique_id) -%}
+        {%- endif -%}
+        {%- for parent in node.get('depends_on', {}).get('nodes', []) if parent not in open -%}
+            {%- do open.append(parent) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{ return(found != []) }}
+{%- endmacro %}
+
+{#- Predicate: have rows of one of the streams gone without a trace? They could be anybody's. -#}
+{% macro any_gone(source_name, tables) -%}
+    {%- set gone = [] -%}
+    {%- for table in tables if is_newer(source_name, table) == 'true' -%}
+        {%- do gone.append(table) -%}
+    {%- endfor -%}
+    {{ return('true' if gone else 'false') }}
+{%- endmacro %}
+
+{#- Any of these predicates. -#}
+{% macro any_of(predicates) -%}
+    {%- set open = predicates | reject('equalto', 'false') | list -%}
+    {{ return('true' if 'true' in open else (open or ['false']) | join('\n or ')) }}
+{%- endmacro %}
+
+{#- The raw streams' versions when the marts were built (ELT_BUILT_FROM), of a model that builds upon that; else nothing. -#}
+{% macro built_upon() -%}
+    {{ return(
+        fromjson(env_var('ELT_BUILT_FROM', '') or '{}') if execute and model.resource_type in ('model', 'snapshot') else {}
+    ) }}
+{%- endmacro %}
+
+{#- What a stream held then, and what it holds now; elt.changes writes both. -#}
+{% macro versions_of(source_name, table) -%}
+    {%- set stream, before = source_name ~ '.' ~ table, built_upon() -%}
+    {%- if not before -%}
+        {{ return((none, none)) }}
+    {%- endif -%}
+    {{ return((fromjson(before[stream]), fromjson(fromjson(env_var('ELT_BUILDING_FROM'))[stream]))) }}
+{%- endmacro %}

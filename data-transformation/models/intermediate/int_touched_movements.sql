@@ -1,0 +1,31 @@
+-- grain: one row per movement of goods that newer raw rows concern than the marts were built from (macros/touched.sql)
+{{ config(materialized='ephemeral') }}
+
+{%- set parts = ['transactionhistory', 'transactionhistoryarchive'] %}
+
+with
+
+movements as (
+
+    select * from {{ ref('int_inventory_movements') }}
+
+),
+
+touched as (
+
+    {%- for part in parts %}
+
+    select transactionid as transaction_id
+    from {{ source('adventureworks_production', part) }}
+    where {{ is_newer('adventureworks_production', part) }}
+
+    union distinct
+    {%- endfor %}
+
+    select transaction_id
+    from movements
+    where {{ any_gone('adventureworks_production', parts) }}
+
+)
+
+select transaction_id from touched
