@@ -87,3 +87,13 @@
     {%- endif -%}
     {{ return((fromjson(before[stream]), fromjson(fromjson(env_var('ELT_BUILDING_FROM'))[stream]))) }}
 {%- endmacro %}
+
+{#-
+    Overrides dbt's: the comments of a table that is only brought up to date are there already. (Other files, with other
+    comments, build everything.)
+-#}
+{% macro persist_docs(relation, model, for_relation=true, for_columns=true) -%}
+    {%- if model.config.materialized != 'incremental' or not only_touched() -%}
+        {{ return(dbt.persist_docs(relation, model, for_relation, for_columns)) }}
+    {%- endif -%}
+{%- endmacro %}
