@@ -42,7 +42,8 @@
     that has got or lost a column need not know of it. A column of another type fails (on_schema_change), with the remedy.
 -#}
 {% macro has_other_columns() -%}
-    {%- set existing = load_cached_relation(this) if execute and model.config.materialized == 'incremental' -%}
+    {%- set asked = execute and model.config.materialized == 'incremental' and not only_touched() -%}
+    {%- set existing = load_cached_relation(this) if asked -%}
     {%- if existing -%}
         {%- set built = run_query('select * from ' ~ existing ~ ' limit 0').column_names | map('lower') | sort -%}
         {%- set declared = model.columns.keys() | map('lower') | sort -%}

@@ -89,11 +89,18 @@
 {%- endmacro %}
 
 {#-
-    Overrides dbt's: the comments of a table that is only brought up to date are there already. (Other files, with other
-    comments, build everything.)
+    Overrides dbt's: a table that is only brought up to date has its comments already, and the columns of its model. (Other
+    files, with other comments and columns, build everything.)
 -#}
 {% macro persist_docs(relation, model, for_relation=true, for_columns=true) -%}
     {%- if model.config.materialized != 'incremental' or not only_touched() -%}
         {{ return(dbt.persist_docs(relation, model, for_relation, for_columns)) }}
     {%- endif -%}
+{%- endmacro %}
+
+{% macro process_schema_changes(on_schema_change, source_relation, target_relation) -%}
+    {%- if only_touched() -%}
+        {{ return({}) }}
+    {%- endif -%}
+    {{ return(dbt.process_schema_changes(on_schema_change, source_relation, target_relation)) }}
 {%- endmacro %}
