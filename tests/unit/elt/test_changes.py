@@ -52,7 +52,6 @@ MANIFEST = {
 def stream(rows: int, columns: str = "c1") -> str:
     values = {
         "rows": rows,
-        "deleted": 0,
         "newest": "2025-01-01 00:00:00",
         "generation": 0,
         "columns": columns,

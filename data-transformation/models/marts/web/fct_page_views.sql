@@ -8,15 +8,13 @@
     )
 }}
 
-{%- set is_update = is_incremental() %}
-
 with
 
 events as (
 
     select *
     from {{ ref('stg_web_events') }}
-    {%- if is_update %}
+    {%- if is_incremental() %}
     -- what syncs brought since the last build, late events among it
     where extracted_at >= (select coalesce(max(built.extracted_at), {{ beginning_of_time() }}) from {{ this }} as built)
     {%- endif %}
