@@ -9,10 +9,11 @@
 
 {#-
     Post-hook of an incremental fact: rows whose key has left staging (deleted in the source) leave the fact. By now it has
-    every key of staging; if a key is one row in both, as many rows are the same ones, and nothing is looked for.
+    every key of staging; if a key is one row in both, as many rows are the same ones, and nothing is looked for. Nor is
+    anything counted if staging is what it was when the fact was built.
 -#}
 {% macro remove_vanished(staging, keys, row_each=true) -%}
-    {%- if execute -%}
+    {%- if execute and (not only_touched() or has_newer_inputs(staging.identifier)) -%}
         {%- set counts = run_query(
             'select (select count(*) from ' ~ staging ~ ') as wanted, (select count(*) from ' ~ this ~ ') as there'
         ).rows[0] if row_each else [0, 1] -%}

@@ -7,11 +7,33 @@
     {{ return(built_upon() != {}) }}
 {%- endmacro %}
 
-{#- The relation of int_touched_<what>, for a model that asks it if `only_touched`. -#}
-{% macro touched(what) -%}
-    {%- if only_touched() or not execute -%}
-        {{ return(ref('int_touched_' ~ what)) }}
+{#-
+    Predicate: `column` names one of int_touched_<what>, for a model that asks it if `only_touched`. To be called at the head of
+    the model, where dbt finds the reference.
+-#}
+{% macro among_touched(column, what, key=column) -%}
+    {%- set touched = 'int_touched_' ~ what -%}
+    {%- if not execute -%}
+        {%- do ref(touched) -%}
+    {%- elif only_touched() -%}
+        {{ return(
+            column ~ ' in (select touched.' ~ key ~ ' from ' ~ ref(touched) ~ ' as touched)' if has_newer_inputs(touched)
+            else 'false'
+        ) }}
     {%- endif -%}
+{%- endmacro %}
+
+{#- Select `key` of what such rows are part of, from streams whose own key begins with it. -#}
+{% macro of_newer(source_name, tables, raw_key, key) -%}
+    {%- for table in tables %}
+    select {{ raw_key }} as {{ key }}
+    from {{ source(source_name, table) }}
+    where {{ is_newer(source_name, table) }}
+    {%- if not loop.last %}
+
+    union distinct
+    {% endif -%}
+    {%- endfor -%}
 {%- endmacro %}
 
 {#- Predicate on a raw stream: rows that have come or changed since the marts were built, those marked as deleted included. -#}

@@ -1,9 +1,16 @@
--- grain: one row per customer as it is now: the person, the store, and where they are
+-- grain: one row per customer as it is now; those that the snapshot compares: the touched ones, or all
+{{ config(materialized='ephemeral') }}
+
+{%- set is_touched = among_touched('customer_id', 'customers') %}
+
 with
 
 customers as (
 
     select * from {{ ref('stg_customers') }}
+    {%- if only_touched() %}
+    where {{ is_touched }}
+    {%- endif %}
 
 ),
 
@@ -31,6 +38,7 @@ first_emails as (
         person_id,
         masked_email
     from {{ ref('stg_email_addresses') }}
+    where person_id in (select customers.person_id from customers)
     qualify row_number() over (partition by person_id order by email_address_id) = 1
 
 ),
@@ -41,6 +49,7 @@ first_phones as (
         person_id,
         masked_phone
     from {{ ref('stg_phones') }}
+    where person_id in (select customers.person_id from customers)
     qualify row_number() over (partition by person_id order by phone_type_id, phone_id) = 1
 
 ),
@@ -58,6 +67,9 @@ main_addresses as (
     inner join {{ ref('int_addresses') }} as addresses on entity_addresses.address_id = addresses.address_id
     left join {{ ref('stg_address_types') }} as address_types
         on entity_addresses.address_type_id = address_types.address_type_id
+    where
+        entity_addresses.business_entity_id
+        in (select coalesce(customers.store_id, customers.person_id) from customers)
     qualify row_number() over (
         partition by entity_addresses.business_entity_id
         order by

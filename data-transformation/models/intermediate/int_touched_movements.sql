@@ -13,14 +13,9 @@ movements as (
 
 touched as (
 
-    {%- for part in parts %}
-
-    select transactionid as transaction_id
-    from {{ source('adventureworks_production', part) }}
-    where {{ is_newer('adventureworks_production', part) }}
+    {{ of_newer('adventureworks_production', parts, 'transactionid', 'transaction_id') }}
 
     union distinct
-    {%- endfor %}
 
     select transaction_id
     from movements

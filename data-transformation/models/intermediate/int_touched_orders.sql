@@ -35,14 +35,9 @@ former_customers as (
 
 touched as (
 
-    {%- for part in parts %}
-
-    select salesorderid as order_id
-    from {{ source('adventureworks_sales', part) }}
-    where {{ is_newer('adventureworks_sales', part) }}
+    {{ of_newer('adventureworks_sales', parts, 'salesorderid', 'order_id') }}
 
     union distinct
-    {%- endfor %}
 
     select order_id
     from headers

@@ -14,14 +14,9 @@ products as (
 
 touched as (
 
-    {%- for part in parts %}
-
-    select productid as product_id
-    from {{ source('adventureworks_production', part) }}
-    where {{ is_newer('adventureworks_production', part) }}
+    {{ of_newer('adventureworks_production', parts, 'productid', 'product_id') }}
 
     union distinct
-    {%- endfor %}
 
     select product_id
     from products

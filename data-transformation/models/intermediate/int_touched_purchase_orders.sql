@@ -35,14 +35,9 @@ touched_products as (
 
 touched as (
 
-    {%- for part in parts %}
-
-    select purchaseorderid as purchase_order_id
-    from {{ source('adventureworks_purchasing', part) }}
-    where {{ is_newer('adventureworks_purchasing', part) }}
+    {{ of_newer('adventureworks_purchasing', parts, 'purchaseorderid', 'purchase_order_id') }}
 
     union distinct
-    {%- endfor %}
 
     select purchase_order_id
     from headers

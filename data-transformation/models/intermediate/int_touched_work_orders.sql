@@ -14,14 +14,9 @@ work_orders as (
 
 touched as (
 
-    {%- for part in parts %}
-
-    select workorderid as work_order_id
-    from {{ source('adventureworks_production', part) }}
-    where {{ is_newer('adventureworks_production', part) }}
+    {{ of_newer('adventureworks_production', parts, 'workorderid', 'work_order_id') }}
 
     union distinct
-    {%- endfor %}
 
     select work_order_id
     from work_orders

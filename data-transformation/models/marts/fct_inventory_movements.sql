@@ -10,7 +10,10 @@
 
 {%- set is_update = is_incremental() %}
 {%- set compares_touched = is_update and only_touched() %}
-{%- set touched_movements, touched_products = touched('movements'), touched('products') %}
+{%- set is_touched = any_of([
+    among_touched('transaction_id', 'movements'),
+    among_touched('product_id', 'products')
+]) %}
 
 with
 
@@ -18,9 +21,7 @@ movements as (
 
     select * from {{ ref('int_inventory_movements') }}
     {%- if compares_touched %}
-    where
-        transaction_id in (select touched.transaction_id from {{ touched_movements }} as touched)
-        or product_id in (select touched.product_id from {{ touched_products }} as touched)
+    where {{ is_touched }}
     {%- endif %}
 
 ),

@@ -10,7 +10,7 @@
 
 {%- set is_update = is_incremental() %}
 {%- set compares_touched = is_update and only_touched() %}
-{%- set touched_orders = touched('orders') %}
+{%- set is_touched = among_touched('order_id', 'orders') %}
 
 with
 
@@ -18,7 +18,7 @@ headers as (
 
     select * from {{ ref('stg_sales_order_headers') }}
     {%- if compares_touched %}
-    where order_id in (select touched.order_id from {{ touched_orders }} as touched)
+    where {{ is_touched }}
     {%- endif %}
 
 ),

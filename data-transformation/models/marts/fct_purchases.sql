@@ -11,7 +11,7 @@
 
 {%- set is_update = is_incremental() %}
 {%- set compares_touched = is_update and only_touched() %}
-{%- set touched_purchase_orders = touched('purchase_orders') %}
+{%- set is_touched = among_touched('purchase_order_id', 'purchase_orders') %}
 
 {%- set what_changes = [
     'extracted_at', 'product_key', 'vendor_key', 'buyer_key', 'ship_method_key', 'order_date_key',
@@ -24,7 +24,7 @@ lines as (
 
     select * from {{ ref('stg_purchase_order_details') }}
     {%- if compares_touched %}
-    where purchase_order_id in (select touched.purchase_order_id from {{ touched_purchase_orders }} as touched)
+    where {{ is_touched }}
     {%- endif %}
 
 ),
@@ -126,7 +126,7 @@ built_lines as (
 
     select * from {{ this }}
     {%- if compares_touched %}
-    where purchase_order_id in (select touched.purchase_order_id from {{ touched_purchase_orders }} as touched)
+    where {{ is_touched }}
     {%- endif %}
 
 ),

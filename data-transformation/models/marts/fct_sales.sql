@@ -10,7 +10,8 @@
 
 {%- set is_update = is_incremental() %}
 {%- set compares_touched = is_update and only_touched() %}
-{%- set touched_orders, touched_products = touched('orders'), touched('products') %}
+{%- set is_touched = among_touched('order_id', 'orders') %}
+{%- set is_touched_product = among_touched('products.product_id', 'products', 'product_id') %}
 
 {%- set is_cost_estimated -%}
     not coalesce(
@@ -48,7 +49,7 @@ synced_lines as (
 
     select order_id from {{ ref('stg_sales_order_details') }}
     {%- if compares_touched %}
-    where order_id in (select touched.order_id from {{ touched_orders }} as touched)
+    where {{ is_touched }}
     {%- endif %}
 
 ),
@@ -58,10 +59,10 @@ built_lines as (
     select * from {{ this }}
     {%- if compares_touched %}
     where
-        order_id in (select touched.order_id from {{ touched_orders }} as touched)
+        {{ is_touched }}
         or product_key in (
             select products.product_key from products
-            where products.product_id in (select touched.product_id from {{ touched_products }} as touched)
+            where {{ is_touched_product }}
         )
         or product_key = {{ unknown_key() }}
         or promotion_key = {{ unknown_key() }}
@@ -75,7 +76,7 @@ orders_to_build as (
     select order_id
     from synced_lines
     where
-        order_id not in (select built.order_id from {{ this }} as built)
+        order_id not in (select built.order_id from {{ 'built_lines' if compares_touched else this }} as built)
         or order_id not in (select orders.order_id from {{ ref('fct_orders') }} as orders)
 
     union distinct

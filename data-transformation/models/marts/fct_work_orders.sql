@@ -10,7 +10,10 @@
 
 {%- set is_update = is_incremental() %}
 {%- set compares_touched = is_update and only_touched() %}
-{%- set touched_work_orders, touched_products = touched('work_orders'), touched('products') %}
+{%- set is_touched = any_of([
+    among_touched('work_order_id', 'work_orders'),
+    among_touched('product_id', 'products')
+]) %}
 
 with
 
@@ -18,9 +21,7 @@ work_orders as (
 
     select * from {{ ref('stg_work_orders') }}
     {%- if compares_touched %}
-    where
-        work_order_id in (select touched.work_order_id from {{ touched_work_orders }} as touched)
-        or product_id in (select touched.product_id from {{ touched_products }} as touched)
+    where {{ is_touched }}
     {%- endif %}
 
 ),

@@ -35,14 +35,6 @@ revenue_orders as (
 
 ),
 
--- recency is counted to the newest order, not to today: a quiet weekend changes no segment
-last_day as (
-
-    select max(order_date) as last_order_date
-    from revenue_orders
-
-),
-
 bought as (
 
     select
@@ -53,6 +45,14 @@ bought as (
         max(order_date) as last_order_date
     from revenue_orders
     group by customer_id
+
+),
+
+-- recency is counted to the newest order, not to today: a quiet weekend changes no segment
+last_day as (
+
+    select max(last_order_date) as last_order_date
+    from bought
 
 ),
 

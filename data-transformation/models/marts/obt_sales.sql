@@ -10,7 +10,8 @@
 
 {%- set is_update = is_incremental() %}
 {%- set compares_touched = is_update and only_touched() %}
-{%- set touched_orders, touched_products = touched('orders'), touched('products') %}
+{%- set is_touched = among_touched('order_id', 'orders') %}
+{%- set is_touched_product = among_touched('products.product_id', 'products', 'product_id') %}
 
 {#- members whose words may change while their key stays: model, keys, and what a column is called there and here -#}
 {%- set members = [
@@ -115,10 +116,10 @@ compared_lines as (
     from {{ ref('fct_sales') }}
     {%- if compares_touched %}
     where
-        order_id in (select touched.order_id from {{ touched_orders }} as touched)
+        {{ is_touched }}
         or product_key in (
             select products.product_key from products
-            where products.product_id in (select touched.product_id from {{ touched_products }} as touched)
+            where {{ is_touched_product }}
         )
         {%- if has_newer_inputs('dim_promotion') %}
         or true
