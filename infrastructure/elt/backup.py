@@ -25,6 +25,7 @@ from elt.errors import EltError
 from elt.lease import lease, reading
 from elt.quoting import literal, quoted
 from elt.settings import Settings, settings
+from elt.warehouse import NEW_FILE
 
 KEPT = 7
 SCHEMAS = ("snapshots", "airbyte_internal")
@@ -136,7 +137,7 @@ def _warehouse(config: Settings, folder: Path, wait_seconds: float) -> str:
         return ""
     with (
         reading(config.warehouse_path, "elt backup", wait_seconds),
-        duckdb.connect(folder / WAREHOUSE) as duck,
+        duckdb.connect(folder / WAREHOUSE, config=NEW_FILE) as duck,
     ):
         duck.execute(f"attach {literal(str(config.warehouse_path))} as source (read_only)")
         tables = list(_copy(duck, "source", "warehouse", SCHEMAS))

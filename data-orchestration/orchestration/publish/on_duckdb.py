@@ -23,6 +23,7 @@ from elt.changes import TABLE as BUILT_FROM
 from elt.errors import EltError
 from elt.quoting import literal, quoted
 from elt.settings import Settings
+from elt.warehouse import NEW_FILE
 from orchestration.publish.version import KEPT, Hold, Version, not_kept, now, unless_held
 
 SCHEMA = "marts"
@@ -232,7 +233,7 @@ def _tables(duck: duckdb.DuckDBPyConnection, database: str) -> list[tuple[str, s
 
 def _copy(warehouse: Path, file: Path) -> dict[str, int]:
     """Every table of the marts, with its comments, into a new database file; returns rows by table."""
-    with duckdb.connect(file) as duck:
+    with duckdb.connect(file, config=NEW_FILE) as duck:
         duck.execute("set memory_limit = '2GB'")
         duck.execute(f"attach {literal(str(warehouse))} as warehouse (read_only)")
         tables = _tables(duck, "warehouse")

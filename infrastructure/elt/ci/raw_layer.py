@@ -13,6 +13,7 @@ import yaml
 from adventureworks.generator import generate
 from adventureworks.schema import Column, tables
 from elt.quoting import quoted
+from elt.warehouse import NEW_FILE
 
 CONNECTION = Path("data-integration") / "connections" / "connections" / "adventureworks.yaml"
 TEXT = re.compile(r"numeric$|char|varchar|text|xml")  # a numeric without precision travels as text
@@ -44,7 +45,7 @@ def streams(root: Path) -> Streams:
 
 def land(warehouse: Path, wanted: Streams, scale: float) -> list[str]:
     """Make the tables of the streams that are not in the warehouse yet, or with other columns; which those were."""
-    with duckdb.connect(warehouse) as connection:
+    with duckdb.connect(warehouse, config=NEW_FILE) as connection:
         connection.execute("set timezone = 'UTC'")
         missing = [name for name, columns in wanted.items() if not _landed(connection, name, columns)]
         generated = generate(scale=scale, seed=42, as_of=AS_OF) if missing else {}

@@ -18,6 +18,7 @@ import yaml
 from adventureworks.schema import Table, tables
 from elt.build import PROJECT
 from elt.settings import ROOT
+from elt.warehouse import NEW_FILE
 
 BIN = Path(sys.executable).parent
 CONNECTION = ROOT / "data-integration" / "connections" / "connections" / "adventureworks.yaml"
@@ -83,7 +84,8 @@ class Warehouse:
     def create_raw(self, captured: bool = True) -> None:
         """All streams, empty; as change data capture leaves them, or as a sync by cursor does."""
         extra = f"{METADATA}, {CAPTURED}" if captured else METADATA
-        with duckdb.connect(self.path) as connection:
+        # a file as the destination makes it
+        with duckdb.connect(self.path, config=NEW_FILE) as connection:
             for name, columns in streams().items():
                 table = tables()[name]
                 connection.execute(f"create schema if not exists adventureworks_{table.schema}")

@@ -23,16 +23,16 @@ from airbyte_local.schema import ConnectionState, StreamPlan, StreamState
 from airbyte_local.sources.base import ChangeBatch, Truncated
 from elt.lease import holder, lease
 from elt.quoting import quoted
+from elt.warehouse import NEW_FILE
 
 log = logging.getLogger(__name__)
 
 LEASE_WAIT_VARIABLE = "AIRBYTE_LEASE_WAIT_SECONDS"
 LEASE_WAIT_SECONDS = 300.0
 
-CONFIG = {
+CONFIG = NEW_FILE | {
     "memory_limit": "640MB",
     "preserve_insertion_order": "false",  # parallel, and less to hold back
-    "storage_compatibility_version": "latest",  # of a new file: what reads it has the same version by the lock file
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
 }
