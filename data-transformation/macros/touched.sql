@@ -115,9 +115,21 @@
     files, with other comments and columns, build everything.)
 -#}
 {% macro persist_docs(relation, model, for_relation=true, for_columns=true) -%}
-    {%- if model.config.materialized != 'incremental' or not only_touched() -%}
+    {%- if model.config.materialized == 'incremental' and only_touched() -%}
+        {{ return('') }}
+    {%- elif target.type == 'duckdb' and (model.config.get('contract') or {}).enforced -%}
+        {%- do run_query(comments(relation, model)) -%}
+    {%- else -%}
         {{ return(dbt.persist_docs(relation, model, for_relation, for_columns)) }}
     {%- endif -%}
+{%- endmacro %}
+
+{#- DuckDB: the comments of a table that has the columns of its contract (dbt's macro would ask for them twice). -#}
+{% macro comments(relation, model) -%}
+    {{ alter_relation_comment(relation, model.description) }}
+    {%- for name, column in model.columns.items() %}
+    comment on column {{ relation }}.{{ name }} is {{ duckdb_escape_comment(column.description) }};
+    {%- endfor %}
 {%- endmacro %}
 
 {% macro process_schema_changes(on_schema_change, source_relation, target_relation) -%}

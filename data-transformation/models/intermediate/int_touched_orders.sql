@@ -2,7 +2,7 @@
 {{ config(materialized='ephemeral') }}
 
 {#- what is part of an order: streams whose key begins with its own -#}
-{%- set parts = ['salesorderheader', 'salesorderdetail'] %}
+{%- set parts = ['salesorderheader', 'salesorderdetail', 'salesorderheadersalesreason'] %}
 
 {#- what a header points to -#}
 {%- set concerned = [

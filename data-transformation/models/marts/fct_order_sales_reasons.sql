@@ -10,6 +10,9 @@
 }}
 
 {%- set is_update = is_incremental() %}
+{%- set compares_touched = is_update and only_touched() and not has_newer_inputs('dim_sales_reason') %}
+{%- set is_touched = among_touched('orders.order_id', 'orders', 'order_id') %}
+{%- set was_touched = among_touched('built.order_id', 'orders', 'order_id') %}
 
 with
 
@@ -42,6 +45,9 @@ named_now as (
         coalesce(order_reasons.sales_reason_id, 0) as sales_reason_id
     from {{ ref('fct_orders') }} as orders
     left join {{ ref('stg_sales_order_reasons') }} as order_reasons on orders.order_id = order_reasons.order_id
+    {%- if compares_touched %}
+    where {{ is_touched }}
+    {%- endif %}
 
 ),
 
@@ -53,6 +59,9 @@ named_before as (
         sales_reasons.sales_reason_id
     from {{ this }} as built
     inner join sales_reasons on built.sales_reason_key = sales_reasons.sales_reason_key
+    {%- if compares_touched %}
+    where {{ was_touched }}
+    {%- endif %}
 
 ),
 
