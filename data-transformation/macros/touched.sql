@@ -133,8 +133,29 @@
 {%- endmacro %}
 
 {% macro process_schema_changes(on_schema_change, source_relation, target_relation) -%}
-    {%- if only_touched() -%}
-        {{ return({}) }}
+    {%- if not only_touched() -%}
+        {{ return(dbt.process_schema_changes(on_schema_change, source_relation, target_relation)) }}
     {%- endif -%}
-    {{ return(dbt.process_schema_changes(on_schema_change, source_relation, target_relation)) }}
+    {%- set known = [] -%}
+    {%- for column in model.columns.values() if target.type == 'duckdb' -%} {#- Snowflake has them in capitals: asked for -#}
+        {%- do known.append(api.Column(column.name, column.data_type)) -%}
+    {%- endfor -%}
+    {{ return(known) }}
+{%- endmacro %}
+
+{#- Overrides dbt's: the last build held the same models against their contracts; unless raw has other columns since. -#}
+{% macro get_assert_columns_equivalent(sql) -%}
+    {%- if not only_touched() or has_other_raw_columns() -%}
+        {{ return(dbt.get_assert_columns_equivalent(sql)) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro has_other_raw_columns() -%}
+    {%- set now, other = fromjson(env_var('ELT_BUILDING_FROM')), [] -%}
+    {%- for stream, version in built_upon().items() if '.' in stream -%}
+        {%- if fromjson(version).columns != fromjson(now.get(stream, '{}')).columns -%}
+            {%- do other.append(stream) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(other != []) }}
 {%- endmacro %}

@@ -251,6 +251,16 @@ def test_fewer_rows_build_what_descends_from_them(warehouse: Warehouse) -> None:
     assert "fct_sales" not in ran(warehouse)
 
 
+def test_raw_columns_of_another_type_are_held_against_the_contracts(warehouse: Warehouse) -> None:
+    with duckdb.connect(warehouse.path) as connection:
+        connection.execute(
+            "alter table adventureworks_sales.salesorderheader alter purchaseordernumber type integer using 1"
+        )
+    done = warehouse.elt("build", "--changed", *NO_UNIT_TESTS)
+    assert "everything is built" not in done.stdout
+    assert done.returncode == 1 and "has an enforced contract that failed" in done.stdout
+
+
 def test_another_day_builds_what_depends_on_it(warehouse: Warehouse) -> None:
     with duckdb.connect(warehouse.path) as connection:
         for schema in ("marts", "intermediate"):
