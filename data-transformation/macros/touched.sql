@@ -150,10 +150,12 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#- Has a raw stream other columns than when the marts were built? Both builds know of the same streams (elt.changes). -#}
 {% macro has_other_raw_columns() -%}
-    {%- set now, other = fromjson(env_var('ELT_BUILDING_FROM')), [] -%}
-    {%- for stream, version in built_upon().items() if '.' in stream -%}
-        {%- if fromjson(version).columns != fromjson(now.get(stream, '{}')).columns -%}
+    {%- set other = [] -%}
+    {%- for stream in built_upon() if '.' in stream -%}
+        {%- set before, now = versions_of(*stream.split('.')) -%}
+        {%- if before.columns != now.columns -%}
             {%- do other.append(stream) -%}
         {%- endif -%}
     {%- endfor -%}
