@@ -30,6 +30,7 @@ FLAGS = [f"{{{{ '--select' if {SELECTION_OF_RUN} else '' }}}}", f"{{{{ {SELECTIO
 ENVIRONMENT = {
     "ELT_BUILDING_FROM": from_prepare("ELT_BUILDING_FROM"),
     "ELT_BUILT_FROM": from_prepare("ELT_BUILT_FROM"),
+    "ELT_CHANGES": from_prepare("ELT_CHANGES"),
     "ELT_FULL_REFRESH": "{{ (params.full_refresh or []) | join(',') }}",
     "ELT_REBUILD_FROM": "{{ params.rebuild_from or '' }}",
     "ELT_REBUILD_TO": "{{ params.rebuild_to or '' }}",

@@ -4,7 +4,7 @@
     Any other build compares all, and does not ask them.
 -#}
 {% macro only_touched() -%}
-    {{ return(built_upon() != {}) }}
+    {{ return(changes() != {}) }}
 {%- endmacro %}
 
 {#-
@@ -36,18 +36,19 @@
     {%- endfor -%}
 {%- endmacro %}
 
-{#- Predicate on a raw stream: rows that have come or changed since the marts were built, those marked as deleted included. -#}
+{#-
+    Predicate on a raw stream: rows that have come or changed since the marts were built, those marked as deleted included. Who
+    asks depends on the stream.
+-#}
 {% macro is_newer(source_name, table) -%}
-    {%- set before, now = versions_of(source_name, table) -%}
-    {%- if before == now -%}
+    {%- do source(source_name, table) -%}
+    {%- set stream, since = source_name ~ '.' ~ table, changes().since or {} -%}
+    {%- if stream not in since -%}
         {{ return('false') }}
-    {%- elif
-        not before.newest or not now.newest or before.generation != now.generation or before.columns != now.columns
-        or before.rows > now.rows
-    -%}
+    {%- elif since[stream] is none -%}
         {{ return('true') }}
     {%- endif -%}
-    {{ return("_airbyte_extracted_at > cast('" ~ before.newest ~ "+00:00' as timestamptz)") }}
+    {{ return("_airbyte_extracted_at > cast('" ~ since[stream] ~ "+00:00' as timestamptz)") }}
 {%- endmacro %}
 
 {#- Predicate: `column` names such a row by the stream's `key`; true for all when rows may have gone without a trace. -#}
@@ -66,17 +67,7 @@
 
 {#- Does such a row stand anywhere above a model? Seeds and macros have not changed: a build of everything would be due. -#}
 {% macro has_newer_inputs(model_name) -%}
-    {%- set found, open = [], ['model.' ~ project_name ~ '.' ~ model_name] -%}
-    {%- for unique_id in open -%}
-        {%- set node = graph.sources.get(unique_id) or graph.nodes[unique_id] -%}
-        {%- if node.resource_type == 'source' and is_newer(node.source_name, node.name) != 'false' -%}
-            {%- do found.append(unique_id) -%}
-        {%- endif -%}
-        {%- for parent in node.get('depends_on', {}).get('nodes', []) if parent not in open -%}
-            {%- do open.append(parent) -%}
-        {%- endfor -%}
-    {%- endfor -%}
-    {{ return(found != []) }}
+    {{ return(model_name in (changes().below or [])) }}
 {%- endmacro %}
 
 {#- Predicate: have rows of one of the streams gone without a trace? They could be anybody's. -#}
@@ -94,20 +85,11 @@
     {{ return('true' if 'true' in open else (open or ['false']) | join('\n or ')) }}
 {%- endmacro %}
 
-{#- The raw streams' versions when the marts were built (ELT_BUILT_FROM), of a model that builds upon that; else nothing. -#}
-{% macro built_upon() -%}
+{#- What elt.changes.difference says (ELT_CHANGES), to a model of a build of what has changed; else nothing. -#}
+{% macro changes() -%}
     {{ return(
-        fromjson(env_var('ELT_BUILT_FROM', '') or '{}') if execute and model.resource_type in ('model', 'snapshot') else {}
+        fromjson(env_var('ELT_CHANGES', '') or '{}') if execute and model.resource_type in ('model', 'snapshot') else {}
     ) }}
-{%- endmacro %}
-
-{#- What a stream held then, and what it holds now; elt.changes writes both. -#}
-{% macro versions_of(source_name, table) -%}
-    {%- set stream, before = source_name ~ '.' ~ table, built_upon() -%}
-    {%- if not before -%}
-        {{ return((none, none)) }}
-    {%- endif -%}
-    {{ return((fromjson(before[stream]), fromjson(fromjson(env_var('ELT_BUILDING_FROM'))[stream]))) }}
 {%- endmacro %}
 
 {#-
@@ -145,19 +127,7 @@
 
 {#- Overrides dbt's: the last build held the same models against their contracts; unless raw has other columns since. -#}
 {% macro get_assert_columns_equivalent(sql) -%}
-    {%- if not only_touched() or has_other_raw_columns() -%}
+    {%- if not only_touched() or changes().other_columns -%}
         {{ return(dbt.get_assert_columns_equivalent(sql)) }}
     {%- endif -%}
-{%- endmacro %}
-
-{#- Has a raw stream other columns than when the marts were built? Both builds know of the same streams (elt.changes). -#}
-{% macro has_other_raw_columns() -%}
-    {%- set other = [] -%}
-    {%- for stream in built_upon() if '.' in stream -%}
-        {%- set before, now = versions_of(*stream.split('.')) -%}
-        {%- if before.columns != now.columns -%}
-            {%- do other.append(stream) -%}
-        {%- endif -%}
-    {%- endfor -%}
-    {{ return(other != []) }}
 {%- endmacro %}

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from dbt.cli.main import dbtRunnerResult
     from dbt.contracts.graph.manifest import Manifest
 
-HOOKS = ("ELT_BUILD_PROJECT", "ELT_BUILDING_FROM", "ELT_BUILT_FROM")  # what macros/built_from.sql reads
+# what macros/built_from.sql and touched.sql read
+HOOKS = ("ELT_BUILD_PROJECT", "ELT_BUILDING_FROM", "ELT_BUILT_FROM", "ELT_CHANGES")
 
 
 def dbt_environment(configuration: Settings, target: str | None = None) -> dict[str, str]:

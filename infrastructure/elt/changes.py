@@ -50,12 +50,13 @@ Place = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Changes:
-    """What a build finds: the versions now, what there is built from, and dbt's selectors of what differs."""
+    """What a build finds: the versions now, what there is built from, and what of the project that concerns."""
 
     now: Versions
     built: Versions
-    selectors: list[str] | None  # None: everything has to be built
+    selectors: list[str] | None  # dbt's, of what descends from what differs; None: everything has to be built
     reason: str  # why everything
+    difference: dict[str, Any]  # see there
 
     @property
     def changed(self) -> list[str]:
@@ -68,6 +69,7 @@ class Changes:
             "ELT_BUILD_PROJECT": self.now[PROJECT],
             "ELT_BUILDING_FROM": json.dumps(self.now) if complete else "",
             "ELT_BUILT_FROM": json.dumps(self.built) if complete and changed else "",
+            "ELT_CHANGES": json.dumps(self.difference) if complete and changed else "",
         }
 
 
@@ -83,7 +85,9 @@ def look(settings: Settings, ask: Ask, target: str | None = None, marts: str | N
         reason = "dbt's manifest is of other files"
     if not reason and (gone := sorted({place(node["relation_name"]) for node in _built(manifest)} - there)):
         reason = f"{gone[0][1]}.{gone[0][2]} is not there"
-    return Changes(now, before, None if reason else selectors(manifest, before, now), reason)
+    if reason:
+        return Changes(now, before, None, reason, {})
+    return Changes(now, before, selectors(manifest, before, now), "", difference(manifest, before, now))
 
 
 def why_everything(built: Versions, now: Versions) -> str:
@@ -118,9 +122,42 @@ def selectors(manifest: Manifest, built: Versions, now: Versions) -> list[str] |
     return sorted(found)
 
 
+def difference(manifest: Manifest, built: Versions, now: Versions) -> dict[str, Any]:
+    """What the models are told of the streams that differ (macros/touched.sql).
+
+    `since`: per stream, the newest _airbyte_extracted_at that the marts know, which the others' rows exceed; None if rows may
+    have gone without a trace, or if any may have changed. `below`: the names of the models that descend from them.
+    `other_columns`: is one of them another table than it was?
+    """
+    differing = [
+        (unique_id, name, built[name], now[name])
+        for unique_id, source in _streams(manifest).items()
+        if built[name := _name(source)] != now[name]
+    ]
+    below, above = set(), [unique_id for unique_id, *_ in differing]
+    while above:
+        children = set(manifest["child_map"].get(above.pop(), ())) - below
+        below |= children
+        above += children
+    return {
+        "since": {name: _known_until(before, after) for _, name, before, after in differing},
+        "below": sorted(node.split(".")[2] for node in below if node.startswith("model.")),
+        "other_columns": any(_other_columns(before, after) for *_, before, after in differing),
+    }
+
+
+def _known_until(before: str, now: str) -> str | None:
+    """The moment up to which all rows of a stream are as they were; None when nothing tells."""
+    then, later = json.loads(before), json.loads(now)
+    comparable = then.get("newest") and later.get("newest") and then["generation"] == later["generation"]
+    if not comparable or _other_columns(before, now) or then["rows"] > later["rows"]:
+        return None
+    return then["newest"]
+
+
 def versions(manifest: Manifest, ask: Ask) -> Versions:
     """The content of each raw stream, as JSON that is another one whenever a sync has changed something: {} for a stream that
-    is not there, else its rows, the newest _airbyte_extracted_at (UTC), its generation, and a digest of its columns. macros/touched.sql reads it, too.
+    is not there, else its rows, the newest _airbyte_extracted_at (UTC), its generation, and a digest of its columns.
     """
     streams = _streams(manifest)
     columns: dict[Place, dict[str, str]] = {}

@@ -243,6 +243,50 @@ def test_a_reason_that_alone_comes_or_goes_shares_its_order_again(warehouse: War
     equals_a_full_refresh(warehouse)
 
 
+def test_what_is_far_from_a_fact_or_a_customer_is_seen_when_it_alone_has_changed(
+    warehouse: Warehouse,
+) -> None:
+    """Streams whose newer rows say nothing of which orders or customers they concern."""
+    rate = {"currencyrateid": 2, "currencyratedate": "2025-03-06", "fromcurrencycode": "USD"}
+    warehouse.sync(
+        "2025-07-02 00:00:00+00",
+        {
+            "sales.currencyrate": [
+                rate | {"tocurrencycode": "XYZ", "averagerate": "0.9", "endofdayrate": "0.91"}
+            ],
+            "sales.salesorderheader": [{"salesorderid": 1, "currencyrateid": 2}],
+            "person.addresstype": [{"addresstypeid": 5, "name": "Shipping"}],
+            "person.businessentityaddress": [{"businessentityid": 10, "addressid": 2, "addresstypeid": 5}],
+        },
+    )
+    changed(warehouse)
+    currency = (
+        "select distinct currency_code from marts.{} join marts.dim_currency using (currency_key)"
+        " where order_id = 1"
+    )
+    customer = (
+        "select territory_name, country_name, state_name, city from marts.dim_customer"
+        " where customer_id = 1 and is_current"
+    )
+    facts = ("fct_orders", "fct_sales")
+    assert [warehouse.row(currency.format(fact)) for fact in facts] == [(None,)] * 2
+    assert warehouse.row(customer) == ("Northwest", "United States", "Washington", "Redmond")
+    types = [{"addresstypeid": 2, "name": "Former"}, {"addresstypeid": 5, "name": "Home"}]
+    for day, stream, rows, seen in (
+        (3, "sales.salesterritory", [{"territoryid": 1, "name": "North"}], "North"),
+        (4, "person.countryregion", [{"countryregioncode": "US", "name": "USA"}], "USA"),
+        (5, "person.stateprovince", [{"stateprovinceid": 79, "name": "Cascadia"}], "Cascadia"),
+        (6, "person.addresstype", types, "Seattle"),
+    ):
+        warehouse.sync(f"2025-07-0{day} 00:00:00+00", {stream: rows})
+        changed(warehouse)
+        assert seen in warehouse.row(customer), stream
+    warehouse.sync("2025-07-07 00:00:00+00", {"sales.currency": [{"currencycode": "XYZ", "name": "New"}]})
+    assert "everything" not in changed(warehouse)
+    assert [warehouse.row(currency.format(fact)) for fact in facts] == [("XYZ",)] * 2
+    equals_a_full_refresh(warehouse)
+
+
 def test_fewer_rows_build_what_descends_from_them(warehouse: Warehouse) -> None:
     with duckdb.connect(warehouse.path) as connection:  # erased, not marked as deleted
         connection.execute("delete from adventureworks_production.workorderrouting where workorderid = 1")

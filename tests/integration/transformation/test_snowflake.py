@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from adventureworks.schema import tables
-from elt.changes import Versions, asking, built, relations, versions
+from elt.changes import Versions, asking, built, difference, relations, versions
 from elt.settings import load_settings
 from tests.fixtures.snowflake import Snowflake
 from tests.integration.transformation import small_shop
@@ -95,15 +95,18 @@ def differences(
     return found
 
 
+def manifest(snowflake: Snowflake) -> dict[str, object]:
+    return json.loads((snowflake.home / "target" / "manifest.json").read_text())
+
+
 def raw_versions(snowflake: Snowflake) -> Versions:
     """What a build of what has changed would find in raw."""
     settings = load_settings({"ELT_HOME": str(snowflake.home), "DBT_TARGET": "ci"})
-    manifest = json.loads((snowflake.home / "target" / "manifest.json").read_text())
     with pytest.MonkeyPatch.context() as environ:
         environ.setenv("SNOWFLAKE_EMULATOR_PORT", str(snowflake.port))
         environ.setenv("SNOWFLAKE_DATABASE", "ANALYTICS_CI")
         with asking(settings, "a test") as ask:
-            return versions(manifest, ask)
+            return versions(manifest(snowflake), ask)
 
 
 @pytest.fixture(scope="session")
@@ -135,7 +138,8 @@ def both(
         if warehouse is not first_build:  # there is a manifest
             known = raw_versions(snowflake_emulator)
         if warehouse is third:
-            environ = {"ELT_BUILT_FROM": json.dumps(before), "ELT_BUILDING_FROM": json.dumps(known)}
+            told = difference(manifest(snowflake_emulator), before, known)
+            environ = {"ELT_CHANGES": json.dumps(told)}
         snowflake_emulator.build(*arguments, **environ)
         found.append(differences(warehouse, snowflake_emulator, marts(warehouse)))
     return Both(snowflake_emulator, [first_build, second, third], found)
@@ -169,7 +173,7 @@ def test_what_marts_are_built_from_is_noted_read_and_forgotten(
         snowflake_emulator.build(*chosen, DBT_MARTS_SCHEMA="marts_noted", **environ)
 
     def found() -> tuple[Versions, Versions]:
-        written = json.loads((snowflake_emulator.home / "target" / "manifest.json").read_text())
+        written = manifest(snowflake_emulator)
         with asking(settings, "a test") as ask:
             there = relations(written, ask)
             return built(written, ask, there, "marts_noted"), versions(written, ask)

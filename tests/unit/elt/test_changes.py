@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from elt.changes import KEPT, Changes, built, relations, selectors, versions, why_everything
+from elt.changes import KEPT, Changes, built, difference, relations, selectors, versions, why_everything
 from elt.project import PROJECT
 
 
@@ -44,19 +44,22 @@ MANIFEST = {
         "model.adventureworks.dim_date": node(
             "model", "dim_date", macros=("macro.adventureworks.build_day",)
         ),
+        "model.adventureworks.mart": node("model", "mart", "model.adventureworks.fct"),
         "test.adventureworks.unique_fct": node("test", "unique_fct", "model.adventureworks.fct"),
+    },
+    "child_map": {
+        ORDERS: ["model.adventureworks.fct"],
+        LINES: ["model.adventureworks.fct"],
+        "model.adventureworks.fct": ["model.adventureworks.mart", "test.adventureworks.unique_fct"],
+        "model.adventureworks.mart": [],
     },
 }
 
 
-def stream(rows: int, columns: str = "c1") -> str:
-    values = {
-        "rows": rows,
-        "newest": "2025-01-01 00:00:00",
-        "generation": 0,
-        "columns": columns,
-    }
-    return json.dumps(values)
+def stream(
+    rows: int, columns: str = "c1", newest: str | None = "2025-01-01 00:00:00", generation: int = 0
+) -> str:
+    return json.dumps({"rows": rows, "newest": newest, "generation": generation, "columns": columns})
 
 
 BUILT = {"shop.orders": stream(3), "shop.lines": stream(9), "project": "a1", "day": "2025-06-01"}
@@ -107,15 +110,46 @@ def test_everything_is_built_when_a_selection_could_be_wrong(
     assert selectors(MANIFEST, before, now) is None
 
 
+@pytest.mark.parametrize(
+    ("now", "since"),
+    [
+        (stream(4, newest="2025-01-02 00:00:00"), "2025-01-01 00:00:00"),
+        (stream(3, newest="2025-01-02 00:00:00"), "2025-01-01 00:00:00"),
+        (stream(2, newest="2025-01-02 00:00:00"), None),  # a row has gone
+        (stream(4, newest="2025-01-02 00:00:00", generation=1), None),
+        (stream(4, "c2", newest="2025-01-02 00:00:00"), None),
+        (stream(0, newest=None), None),
+        ("{}", None),
+        ('{"not known at": "noon"}', None),
+    ],
+)
+def test_rows_are_newer_than_what_the_marts_know_unless_some_may_have_gone_without_a_trace(
+    now: str, since: str | None
+) -> None:
+    found = difference(MANIFEST, BUILT, BUILT | {"shop.orders": now, "day": "2025-06-02"})
+    assert found["since"] == {"shop.orders": since}
+
+
+def test_what_descends_from_what_differs_is_told_and_whether_it_has_other_columns() -> None:
+    nothing = {"since": {}, "below": [], "other_columns": False}
+    assert difference(MANIFEST, BUILT, BUILT | {"day": "2025-06-02"}) == nothing
+    found = difference(MANIFEST, BUILT, BUILT | {"shop.lines": stream(10)})
+    assert (found["below"], found["other_columns"]) == (["fct", "mart"], False)
+    assert difference(MANIFEST, BUILT, BUILT | {"shop.lines": stream(10, "c2")})["other_columns"]
+
+
 def test_a_part_is_not_noted_and_what_has_changed_only_upon_what_it_was_chosen_from() -> None:
-    found = Changes({"project": "a1", "x": "2"}, {"project": "a1", "x": "1"}, ["x+"], "")
+    told = {"since": {"x": None}, "below": [], "other_columns": False}
+    found = Changes({"project": "a1", "x": "2"}, {"project": "a1", "x": "1"}, ["x+"], "", told)
     assert found.changed == ["x"]
     part = found.environment(complete=False, changed=False)
-    assert part == {"ELT_BUILD_PROJECT": "a1", "ELT_BUILDING_FROM": "", "ELT_BUILT_FROM": ""}
+    nothing = {"ELT_BUILT_FROM": "", "ELT_CHANGES": ""}
+    assert part == {"ELT_BUILD_PROJECT": "a1", "ELT_BUILDING_FROM": ""} | nothing
     whole = found.environment(complete=True, changed=False)
-    assert json.loads(whole["ELT_BUILDING_FROM"]) == found.now and whole["ELT_BUILT_FROM"] == ""
+    assert whole == {"ELT_BUILD_PROJECT": "a1", "ELT_BUILDING_FROM": json.dumps(found.now)} | nothing
     changed = found.environment(complete=True, changed=True)
     assert json.loads(changed["ELT_BUILT_FROM"]) == found.built
+    assert json.loads(changed["ELT_CHANGES"]) == told
 
 
 # ---------------------------------------------------------------------------------------------------- the warehouse
