@@ -15,6 +15,11 @@
     )
 {%- endmacro %}
 
+{#- The key of the place of an address (int_addresses), for whoever has joined it: few are hashed, of all that there are. -#}
+{% macro geography_key(addresses) -%}
+    {{ surrogate_key([addresses ~ '.city', addresses ~ '.state_province_id', addresses ~ '.postal_code']) }}
+{%- endmacro %}
+
 {#- The key found by a left join, else the unknown member. -#}
 {% macro key_or_unknown(column) -%}
     coalesce({{ column }}, {{ unknown_key() }})

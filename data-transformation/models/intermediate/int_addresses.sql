@@ -23,8 +23,6 @@ named as (
 
     select
         addresses.address_id,
-        {{ surrogate_key(['addresses.city', 'addresses.state_province_id', 'addresses.postal_code']) }}
-            as geography_key,
         addresses.city,
         addresses.postal_code,
         addresses.state_province_id,

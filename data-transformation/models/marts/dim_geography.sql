@@ -10,14 +10,28 @@ addresses as (
 places as (
 
     select distinct
-        geography_key,
         city,
         postal_code,
+        state_province_id,
         state_code,
         state_name,
         country_code,
         country_name
     from addresses
+
+),
+
+keyed as (
+
+    select
+        {{ geography_key('places') }} as geography_key,
+        places.city,
+        places.postal_code,
+        places.state_code,
+        places.state_name,
+        places.country_code,
+        places.country_name
+    from places
 
 ),
 
@@ -34,6 +48,6 @@ unknown_place as (
 
 )
 
-select * from places
+select * from keyed
 union all
 select * from unknown_place

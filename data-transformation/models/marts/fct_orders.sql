@@ -124,8 +124,10 @@ orders as (
         {{ key_or_unknown('customers.customer_key') }} as customer_key,
         {{ key_or_unknown('salespeople.salesperson_key') }} as salesperson_key,
         {{ key_or_unknown('territories.territory_key') }} as territory_key,
-        {{ key_or_unknown('bill_to.geography_key') }} as bill_to_geography_key,
-        {{ key_or_unknown('ship_to.geography_key') }} as ship_to_geography_key,
+        case when bill_to.address_id is null then {{ unknown_key() }} else {{ geography_key('bill_to') }} end
+            as bill_to_geography_key,
+        case when ship_to.address_id is null then {{ unknown_key() }} else {{ geography_key('ship_to') }} end
+            as ship_to_geography_key,
         {{ key_or_unknown('statuses.order_status_key') }} as order_status_key,
         {{ key_or_unknown('channels.channel_key') }} as channel_key,
         {{ key_or_unknown('credit_card_types.credit_card_type_key') }} as credit_card_type_key,
