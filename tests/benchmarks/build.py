@@ -1,6 +1,6 @@
 """How long `elt build` takes at a scale: the whole, and what changed in a trading day (`--changed`); models apart from tests.
 
-    python tests/benchmarks/build.py [--scale 1] [--threads N] [--json] [--home DIR]
+    python tests/benchmarks/build.py [--scale 1] [--threads 1] [--json] [--home DIR]
 
 The raw layer is written straight from the generator, without a source database and a sync. The day is made in raw, in all
 streams that a day of the simulated shop changes: new orders like those of the last day, those of a week ago shipped, some
@@ -141,13 +141,15 @@ def main() -> None:
         "--home", type=Path, help="an empty folder for the warehouse; default: a temporary one"
     )
     parser.add_argument(
-        "--threads", help="dbt's; with 1 a model's seconds are its own, without those of others beside it"
+        "--threads",
+        default="1",
+        help="dbt's; with 1, the default, a model's seconds are its own, without those of others beside it",
     )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        threads = ["--threads", options.threads] if options.threads else []
-        result = measure(options.scale, options.home or Path(temporary), *threads)
+        home = options.home or Path(temporary)
+        result = measure(options.scale, home, "--threads", options.threads)
     if options.json:
         print(json.dumps(result))
         return
