@@ -342,9 +342,8 @@ def prepared(config, form, monkeypatch):
 
     def run(now=None, reason="", **values):
         now = built | {ORDERS: "2 rows"} if now is None else now
-        found = changes.Changes(
-            now, built, None if reason else [SELECT_ORDERS] * (now[ORDERS] != "1 rows"), reason
-        )
+        selectors = None if reason else [SELECT_ORDERS] * (now[ORDERS] != "1 rows")
+        found = changes.Changes(now, built, selectors, reason, {"since": {}})
         monkeypatch.setattr(steps.changes, "look", lambda settings, ask, marts: found)
         run = Run(form(**values))
         steps.prepare(run.context)
@@ -353,10 +352,11 @@ def prepared(config, form, monkeypatch):
             zip(parameters.ENVIRONMENT, run.rendered(*parameters.ENVIRONMENT.values()), strict=True)
         )
         assert run.rendered(parameters.from_prepare("ELT_BUILD_PROJECT")) == [digest]
-        noted, upon = (
-            json.loads(environment[f"ELT_{name}"] or "null") for name in ("BUILDING_FROM", "BUILT_FROM")
+        noted, upon, told = (
+            json.loads(environment[f"ELT_{name}"] or "null")
+            for name in ("BUILDING_FROM", "BUILT_FROM", "CHANGES")
         )
-        assert noted in (None, now) and upon in (None, built)
+        assert noted in (None, now) and (upon, told) in ((None, None), (built, found.difference))
         return flags, noted is not None, upon is not None
 
     run.built = built
