@@ -106,13 +106,11 @@ def selectors(manifest: Manifest, built: Versions, now: Versions) -> list[str] |
     if why_everything(built, now):
         return None
     found = []
-    for unique_id, source in _streams(manifest).items():
-        before, after = built[_name(source)], now[_name(source)]
-        if before != after:
-            descendants = f"{unique_id.replace('.', ':', 1)}+"
-            found += (
-                [descendants] if _other_columns(before, after) else [f"{descendants},{kind}" for kind in KEPT]
-            )
+    for unique_id, _, before, after in _differing(manifest, built, now):
+        descendants = f"{unique_id.replace('.', ':', 1)}+"
+        found += (
+            [descendants] if _other_columns(before, after) else [f"{descendants},{kind}" for kind in KEPT]
+        )
     if now[DAY] != built[DAY]:
         found += [
             f"{node['name']}+"
@@ -129,11 +127,7 @@ def difference(manifest: Manifest, built: Versions, now: Versions) -> dict[str, 
     have gone without a trace, or if any may have changed. `below`: the names of the models that descend from them.
     `other_columns`: is one of them another table than it was?
     """
-    differing = [
-        (unique_id, name, built[name], now[name])
-        for unique_id, source in _streams(manifest).items()
-        if built[name := _name(source)] != now[name]
-    ]
+    differing = _differing(manifest, built, now)
     below, above = set(), [unique_id for unique_id, *_ in differing]
     while above:
         children = set(manifest["child_map"].get(above.pop(), ())) - below
@@ -144,6 +138,14 @@ def difference(manifest: Manifest, built: Versions, now: Versions) -> dict[str, 
         "below": sorted(node.split(".")[2] for node in below if node.startswith("model.")),
         "other_columns": any(_other_columns(before, after) for *_, before, after in differing),
     }
+
+
+def _differing(manifest: Manifest, built: Versions, now: Versions) -> list[tuple[str, str, str, str]]:
+    """The streams that differ: dbt's id, name, version before and now."""
+    named = [(unique_id, _name(source)) for unique_id, source in _streams(manifest).items()]
+    return [
+        (unique_id, name, built[name], now[name]) for unique_id, name in named if built[name] != now[name]
+    ]
 
 
 def _known_until(before: str, now: str) -> str | None:
