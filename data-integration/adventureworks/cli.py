@@ -20,7 +20,7 @@ from adventureworks.database import (
     replace_all,
     row_counts,
 )
-from elt.settings import settings
+from foundation.settings import settings
 
 SLOW = 0.5  # seconds; a table that takes longer gets a line of its own
 

@@ -24,8 +24,8 @@ from adventureworks.schema import (
     names,
     tables,
 )
-from elt.errors import EltError
-from elt.settings import Settings, settings
+from foundation.errors import EltError
+from foundation.settings import Settings, settings
 
 Report = Callable[[str, int, float], None]  # table, rows, seconds
 LOAD_LOCK = 0x41574C44  # advisory lock: one load at a time

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 
 import psycopg
 
-from elt.errors import EltError
+from foundation.errors import EltError
 
 ERASED = "Erased"
 NAME = f"{ERASED} Person"  # as staging puts it together

@@ -11,7 +11,7 @@ import psycopg
 
 from adventureworks.database import Report, replace_all
 from adventureworks.schema import Table, tables
-from elt.errors import EltError
+from foundation.errors import EltError
 
 CHUNK_BYTES = 1 << 18
 ORIGIN = "original CSV files"

@@ -20,7 +20,7 @@ from pathlib import Path
 import psycopg
 
 from adventureworks.erasure import erase, find
-from elt.errors import EltError
+from foundation.errors import EltError
 
 DAY_LOCK = 0x41574C45  # advisory lock: one simulated day at a time
 EVERY_ONE = 2**31 - 1

@@ -17,9 +17,9 @@ from airbyte_config.documents import DIRECTORY, At, Document
 from airbyte_config.fingerprints import Fingerprints
 from airbyte_config.plan import Action, Change, Plan, make_plan
 from airbyte_config.server import Server
-from elt.errors import EltError
-from elt.settings import Settings
-from elt.settings import settings as current_settings
+from foundation.errors import EltError
+from foundation.settings import Settings
+from foundation.settings import settings as current_settings
 
 LOCK_SECONDS = 300.0
 

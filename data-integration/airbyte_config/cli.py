@@ -63,7 +63,7 @@ def plan_command(prune: bool, resend_secrets: bool, as_json: bool, directory: Pa
     from airbyte_config.definitions import load
     from airbyte_config.plan import make_plan
     from airbyte_config.server import Server
-    from elt.settings import settings
+    from foundation.settings import settings
 
     server = Server(settings())
     plan = make_plan(load(directory), server, settings(), prune=prune, resend_secrets=resend_secrets)
@@ -120,7 +120,7 @@ def drift_command(ignore_unknown: bool, as_json: bool, directory: Path) -> None:
     from airbyte_config.definitions import load
     from airbyte_config.plan import make_plan
     from airbyte_config.server import Server
-    from elt.settings import settings
+    from foundation.settings import settings
 
     definitions = load(directory, need_secrets=False)
     plan = make_plan(definitions, Server(settings()), settings(), only_compare=True)

@@ -12,9 +12,9 @@ import httpx
 from airbyte_api import AirbyteAPI, models
 from airbyte_api.errors import AirbyteAPIError, ResponseValidationError
 
-from elt.errors import EltError
-from elt.settings import Settings
-from elt.settings import settings as current_settings
+from foundation.errors import EltError
+from foundation.settings import Settings
+from foundation.settings import settings as current_settings
 
 REQUEST_SECONDS = 120.0  # a create waits for the connector's check
 PAGE = 100  # the most that Airbyte lists at once

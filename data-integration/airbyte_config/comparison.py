@@ -17,7 +17,7 @@ import duckdb
 import pyarrow as pa
 
 from airbyte_config.source import Source, Table
-from elt.quoting import literal, quoted
+from foundation.quoting import literal, quoted
 
 KEYS = 5  # named per stream
 REMEMBERED = 10_000  # keys that differ, for a second look

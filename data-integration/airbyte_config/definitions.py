@@ -12,9 +12,9 @@ from pydantic.alias_generators import to_camel, to_pascal
 
 from airbyte_config import documents, references
 from airbyte_config.documents import DIRECTORY, At, Document
-from elt.errors import EltError
-from elt.settings import Settings
-from elt.settings import settings as current_settings
+from foundation.errors import EltError
+from foundation.settings import Settings
+from foundation.settings import settings as current_settings
 
 # Airbyte's own names: what reads by a cursor, what adds to the rows that are there, what keeps one row per key
 INCREMENTAL = frozenset(

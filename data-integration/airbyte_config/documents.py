@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from elt.errors import EltError
-from elt.settings import ROOT
+from foundation.errors import EltError
+from foundation.settings import ROOT
 
 DIRECTORY = ROOT / "data-integration" / "connections"
 

@@ -15,9 +15,9 @@ from airbyte_config.definitions import label_of, sdk_model
 from airbyte_config.documents import shown
 from airbyte_config.references import SECRET_FIELD
 from airbyte_config.server import KINDS, Server
-from elt.errors import EltError
-from elt.settings import Settings
-from elt.settings import settings as current_settings
+from foundation.errors import EltError
+from foundation.settings import Settings
+from foundation.settings import settings as current_settings
 
 MASKED = re.compile(r"\*{3,}")  # what Airbyte shows in the place of a secret
 HEADER = "# Exported from Airbyte. Secrets are references to variables of the environment.\n"

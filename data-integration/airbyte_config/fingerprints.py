@@ -11,7 +11,7 @@ import hmac
 import json
 from pathlib import Path
 
-from elt.settings import Settings
+from foundation.settings import Settings
 
 
 class Fingerprints:

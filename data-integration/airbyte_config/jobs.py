@@ -14,9 +14,9 @@ from airbyte_api.utils import BackoffStrategy, RetryConfig
 
 from airbyte_config import client
 from airbyte_config.client import AirbyteError, talking
-from elt.errors import EltError
-from elt.settings import Settings
-from elt.settings import settings as current_settings
+from foundation.errors import EltError
+from foundation.settings import Settings
+from foundation.settings import settings as current_settings
 
 STATUS = models.JobStatusEnum
 ACTIVE = frozenset({STATUS.PENDING, STATUS.QUEUED, STATUS.RUNNING, STATUS.INCOMPLETE})

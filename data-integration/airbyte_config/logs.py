@@ -9,9 +9,9 @@ import httpx
 
 from airbyte_config import client, jobs
 from airbyte_config.client import AirbyteError, talking
-from elt.errors import EltError
-from elt.settings import Settings
-from elt.settings import settings as current_settings
+from foundation.errors import EltError
+from foundation.settings import Settings
+from foundation.settings import settings as current_settings
 
 PAUSE_SECONDS = 0.5
 

@@ -27,7 +27,7 @@ from airbyte_config.definitions import Actor, Connection, Definitions
 from airbyte_config.fingerprints import Fingerprints
 from airbyte_config.references import UNSET
 from airbyte_config.server import KINDS, Server
-from elt.settings import Settings
+from foundation.settings import Settings
 
 
 class Action(StrEnum):

@@ -12,8 +12,8 @@ from pathlib import Path
 from airbyte_config.comparison import StreamResult
 from airbyte_config.documents import DIRECTORY
 from airbyte_config.verify import verify
-from elt.errors import EltError
-from elt.settings import Settings
+from foundation.errors import EltError
+from foundation.settings import Settings
 
 WAIT_SECONDS = 600.0  # for a writer of the warehouse
 

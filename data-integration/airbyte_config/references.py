@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from airbyte_config.documents import At, Document
-from elt.settings import Settings
+from foundation.settings import Settings
 
 # Names under which Airbyte's connectors keep secrets (their specifications mark them `airbyte_secret`).
 SECRET_FIELD = re.compile(

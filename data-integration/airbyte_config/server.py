@@ -14,7 +14,7 @@ from airbyte_api import models
 from airbyte_config import client, jobs
 from airbyte_config.client import AirbyteError, answer, talking
 from airbyte_config.definitions import Actor, ConnectionFile, Stream, Tag, path_of
-from elt.settings import Settings
+from foundation.settings import Settings
 
 KINDS = ("source", "destination", "connection")
 GIVE_WAY_SECONDS = 5.0

@@ -14,7 +14,7 @@ from psycopg.sql import SQL, Composable, Identifier, Literal
 from airbyte_config.definitions import Actor
 from airbyte_config.raw_types import read_as_text
 from airbyte_local.sources.postgres.connect import Address
-from elt.errors import EltError
+from foundation.errors import EltError
 
 # every statement of the one transaction sees the same moment; text forms don't depend on the server's settings
 SESSION = (

@@ -17,11 +17,11 @@ from airbyte_config.definitions import Actor, Connection, Definitions, Stream, l
 from airbyte_config.documents import DIRECTORY
 from airbyte_config.raw_types import raw_type
 from airbyte_config.source import Source, Table, open_source
-from elt.errors import EltError
-from elt.quoting import quoted
-from elt.settings import Settings
-from elt.settings import settings as current_settings
-from elt.warehouse import first_line, open_read_only
+from foundation.errors import EltError
+from foundation.quoting import quoted
+from foundation.settings import Settings
+from foundation.settings import settings as current_settings
+from foundation.warehouse import first_line, open_read_only
 
 MEMORY = "1GB"  # of DuckDB; what does not fit goes to disk
 

@@ -16,8 +16,8 @@ from airbyte_local.api.app import create_app
 from airbyte_local.jobs.runner import SERVER_STOPPED, JobRunner
 from airbyte_local.store import Store
 from airbyte_local.vault import Tokens, Vault
-from elt.errors import EltError
-from elt.settings import settings
+from foundation.errors import EltError
+from foundation.settings import settings
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -17,7 +17,7 @@ from airbyte_local.schema import ConnectionState, StreamPlan
 from airbyte_local.sources.base import Apply, ChangeBatch, ReadRequest, Snapshot
 from airbyte_local.states import position_of
 from airbyte_local.work import Work
-from elt.errors import EltError
+from foundation.errors import EltError
 
 
 def load(work: Work) -> tuple[ConnectionState, datetime]:

@@ -26,7 +26,7 @@ from airbyte_local.sources.base import StreamBatch, StreamStart
 from airbyte_local.sources.connector.messages import Control, Item, Rows, State, Status
 from airbyte_local.sources.connector.rows import Typed, parser
 from airbyte_local.work import Work
-from elt.errors import EltError
+from foundation.errors import EltError
 
 log = logging.getLogger(__name__)
 

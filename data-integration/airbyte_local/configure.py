@@ -11,7 +11,7 @@ from airbyte_local.failures import Failures
 from airbyte_local.schema import Column, SourceStream, StreamPlan
 from airbyte_local.schema import label as label_of
 from airbyte_local.sources.base import Reading, Source
-from elt.errors import EltError
+from foundation.errors import EltError
 
 
 def plans(

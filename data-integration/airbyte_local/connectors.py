@@ -7,7 +7,7 @@ import json
 import click
 
 from airbyte_local.sources.connector import environment, registry
-from elt.errors import EltError
+from foundation.errors import EltError
 
 
 @click.group()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from airbyte_local.schema import StreamPlan, label
-from elt.errors import EltError
+from foundation.errors import EltError
 
 Key = tuple[str, str]
 

@@ -22,7 +22,7 @@ from setproctitle import setproctitle
 from airbyte_local.enums import JobStatus
 from airbyte_local.jobs.report import Report, log_to_stderr
 from airbyte_local.masking import SECRET_FIELDS, redacted, secret_values
-from elt.errors import EltError
+from foundation.errors import EltError
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from airbyte_local.enums import APPEND_MODES, INCREMENTAL_MODES, SyncMode
 from airbyte_local.schema import StreamPlan, StreamState
-from elt.errors import EltError
+from foundation.errors import EltError
 
 REFRESH = "refresh the connection: its tables are made anew from the source"
 

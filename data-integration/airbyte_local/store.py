@@ -18,7 +18,7 @@ from typing import Any
 
 from airbyte_local.enums import ACTIVE_STATUSES, ENDED_STATUSES, ActorKind, JobStatus, JobType
 from airbyte_local.vault import Vault
-from elt.errors import EltError
+from foundation.errors import EltError
 
 VERSION = 2
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken
 
-from elt.errors import EltError
+from foundation.errors import EltError
 
 TOKEN_SECONDS = 900
 

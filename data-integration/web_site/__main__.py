@@ -7,9 +7,9 @@ import sys
 
 import uvicorn
 
-from elt.errors import EltError
-from elt.settings import settings
-from local.sink import listen
+from foundation.errors import EltError
+from foundation.settings import settings
+from stack.sink import listen
 from web_site.api import Api
 from web_site.log import Log
 

@@ -30,7 +30,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from elt.errors import EltError
+from foundation.errors import EltError
 from web_site.log import Log
 
 PAGE_SIZE, MAX_PAGE_SIZE = 1_000, 10_000

@@ -19,7 +19,7 @@ import psycopg
 import pyarrow as pa
 
 from adventureworks.database import connect_reader
-from elt.settings import Settings
+from foundation.settings import Settings
 
 log = logging.getLogger(__name__)
 

@@ -28,7 +28,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, DeadlineAlert, DeadlineReference, SyncCallback, get_current_context, task
 
-from elt.settings import settings
+from foundation.settings import settings
 from orchestration import notices, parameters, pipeline, steps
 from orchestration.defaults import DAG_ARGUMENTS, NOTICE, RETRIED
 from orchestration.sync import ReconcileOperator

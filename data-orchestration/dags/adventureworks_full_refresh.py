@@ -19,7 +19,7 @@ from datetime import timedelta
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, get_current_context, task
 
-from elt.settings import settings
+from foundation.settings import settings
 from orchestration import parameters, steps
 from orchestration.defaults import DAG_ARGUMENTS, RAW, RETRIED
 

@@ -9,7 +9,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from elt.settings import settings
+from foundation.settings import settings
 from orchestration.messages import Message, scrub
 
 SLACK, SMTP = "slack_default", "smtp_default"

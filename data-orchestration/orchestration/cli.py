@@ -11,7 +11,7 @@ import duckdb
 from rich.console import Console
 from rich.table import Table
 
-from elt.settings import settings
+from foundation.settings import settings
 from orchestration import publish as publishing
 from orchestration.monitoring import prepare as prepare_monitoring
 

@@ -11,7 +11,7 @@ from airflow.sdk import ObjectStoragePath
 from airflow.sdk.exceptions import AirflowException
 
 from elt.build import dbt_environment
-from elt.settings import Settings
+from foundation.settings import Settings
 
 PAGE = "index.html"
 

@@ -8,7 +8,7 @@ import os
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from elt.build import dbt_environment
-from elt.settings import Settings
+from foundation.settings import Settings
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from elt.settings import Settings
+from foundation.settings import Settings
 from orchestration import monitoring
 from orchestration import publish as publishing
 

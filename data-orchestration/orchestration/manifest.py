@@ -7,9 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from elt.errors import EltError
-from elt.project import PROJECT, is_manifest_of, manifest_path, note_manifest, project_digest
-from elt.settings import Settings
+from foundation.errors import EltError
+from foundation.settings import Settings
+from transformation.project import PROJECT, is_manifest_of, manifest_path, note_manifest, project_digest
 
 
 def artifacts_path(settings: Settings) -> Path:

@@ -22,12 +22,12 @@ import httpx
 import pyarrow as pa
 from filelock import FileLock
 
-from elt.errors import EltError
-from elt.project import read_manifest
-from elt.quoting import literal, quoted
-from elt.settings import Settings
+from foundation.errors import EltError
+from foundation.quoting import literal, quoted
+from foundation.settings import Settings
 from orchestration.manifest import results_path
 from orchestration.publish import versions
+from transformation.project import read_manifest
 
 SCHEMA = Path(__file__).with_suffix(".sql")
 OVERLAP = timedelta(hours=1)  # looked at again, so that clocks that differ lose nothing

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowException
 
-from elt.settings import settings
+from foundation.settings import settings
 from orchestration.channels import send
 from orchestration.messages import Message, duration, failing_tests, reason, since
 

@@ -10,8 +10,8 @@ from airflow.sdk import Param
 from airflow.sdk.exceptions import AirflowFailException
 
 from elt.build import dbt_environment
-from elt.project import read_manifest
-from elt.settings import Settings
+from foundation.settings import Settings
+from transformation.project import read_manifest
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from typing import Any
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Asset, get_current_context, task
 
-from elt.settings import settings
+from foundation.settings import settings
 from orchestration import notices, steps
 from orchestration.defaults import DAG_ARGUMENTS, MARTS, NOTICE, RETRIED
 from orchestration.sync import AirbyteSyncOperator

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from airbyte_config import jobs
 from elt import backup as backups
-from elt import changes
-from elt.settings import settings
-from local import airflow
+from foundation.settings import settings
 from orchestration import documentation, freshness, maintenance, monitoring, notices, parameters
 from orchestration import publish as publishing
+from stack import airflow
+from transformation import changes
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

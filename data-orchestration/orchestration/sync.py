@@ -17,7 +17,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from airbyte_config.client import connection_id
 from airbyte_config.reconcile import NotReconciledError, reconcile
 from airbyte_config.verify import NotComparableError, moment
-from elt.errors import EltError
+from foundation.errors import EltError
 from orchestration.monitoring import SYNC_JOB
 
 if TYPE_CHECKING:

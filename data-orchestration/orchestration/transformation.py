@@ -30,15 +30,15 @@ from cosmos.operators._watcher.state import (
 )
 from cosmos.operators.watcher import DbtRunWatcherOperator
 
-from elt.lease import RESERVED_SECONDS, RUN_VARIABLE
-from elt.project import PROJECT, manifest_path, project_digest, read_manifest
-from elt.settings import Settings
-from elt.settings import settings as current_settings
+from foundation.lease import RESERVED_SECONDS, RUN_VARIABLE
+from foundation.settings import Settings
+from foundation.settings import settings as current_settings
 from orchestration import parameters
 from orchestration.manifest import artifacts_path, results_path
 from orchestration.notices import WatchedTaskFailed
 from orchestration.publish import build_environment, renew
 from orchestration.steps import lease_name
+from transformation.project import PROJECT, manifest_path, project_digest, read_manifest
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -1,6 +1,6 @@
 """Dashboards as code: the files of `infrastructure/preset`, and the Superset or Preset workspace that shows them."""
 
-from elt.settings import ROOT
+from foundation.settings import ROOT
 
 FOLDER = ROOT / "infrastructure" / "preset"
 OWNER = (

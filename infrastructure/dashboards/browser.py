@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from elt.errors import EltError
+from foundation.errors import EltError
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from dashboards import FOLDER
-from elt.settings import ROOT, settings
+from foundation.settings import ROOT, settings
 
 folder_option = click.option(
     "--folder",
@@ -134,7 +134,7 @@ def screenshots(name: tuple[str, ...], to: Path) -> None:
     """A picture of each dashboard (or of those named), as the analyst sees it."""
     from dashboards.browser import browser, login, open_dashboard, screenshot
     from dashboards.files import charts_of, load
-    from elt.errors import EltError
+    from foundation.errors import EltError
 
     config = settings()
     assets = load(config.dashboards_warehouse)

@@ -13,8 +13,8 @@ import duckdb
 
 from airbyte_config.documents import At, Document
 from elt.pages import marts
-from elt.quoting import quoted
-from elt.settings import ROOT
+from foundation.quoting import quoted
+from foundation.settings import ROOT
 
 if TYPE_CHECKING:
     from dashboards.files import Assets

@@ -9,8 +9,8 @@ from typing import Any
 
 from airbyte_config.documents import Document, read
 from dashboards import FOLDER
-from elt.errors import EltError
-from elt.settings import settings
+from foundation.errors import EltError
+from foundation.settings import settings
 
 WAREHOUSE = "AdventureWorks"  # the name of the one database that has a file per place
 KINDS = ("databases", "datasets", "charts", "dashboards")

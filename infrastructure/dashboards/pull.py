@@ -16,7 +16,7 @@ from dashboards.compare import ADDED, Item, compare, normal
 from dashboards.files import Assets, load
 from dashboards.render import chart_uuid, native_filter, position, rendered, uuid_of
 from dashboards.semantic import metrics
-from elt.settings import Settings
+from foundation.settings import Settings
 
 
 def pull(settings: Settings, export: dict[str, dict[str, Any]], assets: Assets | None = None) -> list[Path]:

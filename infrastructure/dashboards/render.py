@@ -19,7 +19,7 @@ from dashboards import DETAILS, OWNER
 from dashboards.contracts import types_of
 from dashboards.files import Assets, load
 from dashboards.semantic import metrics
-from elt.settings import Settings
+from foundation.settings import Settings
 
 NAMESPACE = UUID("6f0b8f3e-54d1-5a0c-9a3b-2c3f0f6f8b11")
 VERSION = "1.0.0"

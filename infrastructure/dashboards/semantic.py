@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from elt.settings import ROOT
+from foundation.settings import ROOT
 
 SEMANTIC = ROOT / "data-transformation" / "models" / "semantic"
 AGGREGATIONS = {

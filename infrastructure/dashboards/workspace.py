@@ -9,8 +9,8 @@ import httpx
 
 from dashboards.bundle import unzipped, zipped
 from dashboards.compare import Item
-from elt.errors import EltError
-from elt.settings import Settings
+from foundation.errors import EltError
+from foundation.settings import Settings
 
 ENDPOINTS = {"datasets": "dataset", "charts": "chart", "dashboards": "dashboard"}
 ORDER = {"dataset": "table_name", "chart": "slice_name", "dashboard": "dashboard_title"}

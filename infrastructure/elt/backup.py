@@ -20,12 +20,12 @@ import click
 import duckdb
 import psycopg
 
-from elt.changes import forget
-from elt.errors import EltError
-from elt.lease import lease, reading
-from elt.quoting import literal, quoted
-from elt.settings import Settings, settings
-from elt.warehouse import NEW_FILE
+from foundation.errors import EltError
+from foundation.lease import lease, reading
+from foundation.quoting import literal, quoted
+from foundation.settings import Settings, settings
+from foundation.warehouse import NEW_FILE
+from transformation.changes import forget
 
 KEPT = 7
 SCHEMAS = ("snapshots", "airbyte_internal")
@@ -80,7 +80,7 @@ def restore(
     Snapshots always; the sync state only into a warehouse that has raw tables and has lost it, because without the rows that
     it speaks of the next sync has to read all. Raises EltError: no such backup, or Airflow or Airbyte run.
     """
-    from local import stack
+    from stack import stack
 
     known = {path.name: path for path in backups(config)}
     if not known or (name and name not in known):
@@ -183,7 +183,7 @@ def _restore_warehouse(config: Settings, file: Path) -> list[str]:
 
 
 def _metadata(config: Settings, folder: Path, wait_seconds: float) -> str:
-    from local.postgres import metadata_cluster
+    from stack.postgres import metadata_cluster
 
     cluster = metadata_cluster(config)
     if not (cluster.data_dir / "PG_VERSION").exists():  # another's, as RDS: that one has backups of its own
@@ -202,7 +202,7 @@ def _metadata(config: Settings, folder: Path, wait_seconds: float) -> str:
 
 def _postgres(config: Settings, program: str, database: str, *arguments: str) -> None:
     """Run one of PostgreSQL's programs on a database of the metadata cluster."""
-    from local.postgres import binaries, metadata_cluster
+    from stack.postgres import binaries, metadata_cluster
 
     cluster = metadata_cluster(config)
     place = [

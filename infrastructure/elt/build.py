@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from elt.changes import Changes, asking, look
-from elt.errors import EltError
-from elt.lease import holder
-from elt.project import PROJECT, note_manifest, project_digest, target_path
-from elt.settings import Settings, settings
+from foundation.errors import EltError
+from foundation.lease import holder
+from foundation.settings import Settings, settings
+from transformation.changes import Changes, asking, look
+from transformation.project import PROJECT, note_manifest, project_digest, target_path
 
 if TYPE_CHECKING:
     from dbt.cli.main import dbtRunnerResult
@@ -27,7 +27,7 @@ def dbt_environment(configuration: Settings, target: str | None = None) -> dict[
     """What any dbt process of this stack finds in its environment: project, profile, target, no telemetry.
 
     Artefacts and logs go under `ELT_HOME`, so that two stacks of one clone do not share them. The warehouse is found
-    by `elt.dbt_lease`: a path of its own in the profile would make dbt parse the project anew for each `ELT_HOME`.
+    by `transformation.dbt_lease`: a path of its own in the profile would make dbt parse the project anew for each `ELT_HOME`.
     """
     target = target or configuration.dbt_target
     return {
@@ -207,7 +207,7 @@ def timing_report(results: Iterable[Any]) -> str:
 
 def hold_local_warehouse(configuration: Settings, wait_seconds: float) -> None:
     """Take the lease before dbt starts, so that a warehouse in use or not there is one line, not a stack of models."""
-    from elt.dbt_lease import hold
+    from transformation.dbt_lease import hold
 
     warehouse = configuration.warehouse_path
     if not warehouse.exists():

@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import click
 
-from elt.settings import ROOT
+from foundation.settings import ROOT
 
 BIN = Path(sys.executable).parent
-PYTHON = ["data-integration", "data-orchestration", "infrastructure", "tests"]
+PYTHON = ["data-integration", "data-orchestration", "data-transformation", "infrastructure", "tests"]
 
 
 class Command(NamedTuple):

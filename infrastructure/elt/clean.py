@@ -6,9 +6,9 @@ import shutil
 
 import click
 
-from elt.errors import EltError
-from elt.settings import settings
-from local import stack
+from foundation.errors import EltError
+from foundation.settings import settings
+from stack import stack
 
 # all that the stack keeps under ELT_HOME: whatever else lies there is somebody's, and ELT_HOME perhaps a mistake
 OURS = (

@@ -7,16 +7,16 @@ import sys
 
 import click
 
-from elt.errors import EltError
+from foundation.errors import EltError
 
 # verb → (where its click command lives, one line for --help); in the order of the data's way
 COMMANDS = {
     "demo": ("elt.demo:demo", "The whole chain, with live progress and a report."),
     "doctor": ("elt.doctor:doctor", "What is missing on this machine, with the remedy."),
-    "up": ("local.cli:up", "Start the stack, or some of its parts."),
-    "down": ("local.cli:down", "Stop the stack, or some of its parts."),
-    "status": ("local.cli:status", "What runs, where, and how it feels."),
-    "logs": ("local.cli:logs", "The parts' logs."),
+    "up": ("stack.cli:up", "Start the stack, or some of its parts."),
+    "down": ("stack.cli:down", "Stop the stack, or some of its parts."),
+    "status": ("stack.cli:status", "What runs, where, and how it feels."),
+    "logs": ("stack.cli:logs", "The parts' logs."),
     "source": ("adventureworks.cli:source", "Fill the source database: load, generate."),
     "shop": ("adventureworks.cli:shop", "Let the shop trade: a day, or live."),
     "airbyte": ("airbyte_config.cli:airbyte", "Connections as code, and their jobs."),

@@ -8,8 +8,8 @@ import click
 import httpx
 from rich.console import Console
 
-from elt.errors import EltError
-from elt.settings import settings
+from foundation.errors import EltError
+from foundation.settings import settings
 
 DAG = "adventureworks_elt"
 ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
@@ -128,7 +128,7 @@ def watch(api: httpx.Client, run: str, console: Console) -> list[dict]:
 @click.command()
 def run() -> None:
     """Trigger the DAG adventureworks_elt and watch the run. Exit code 1 when it fails."""
-    from local import airflow
+    from stack import airflow
 
     config = settings()
     if "down" in airflow.healthy(config).values():

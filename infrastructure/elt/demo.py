@@ -22,10 +22,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from elt import dagrun
-from elt.errors import EltError
-from elt.lease import lease
 from elt.report import Facts, changes, facts, revenue_by_category
-from elt.settings import Settings, settings
+from foundation.errors import EltError
+from foundation.lease import lease
+from foundation.settings import Settings, settings
 
 
 @dataclass
@@ -135,7 +135,7 @@ def demo() -> None:
     Environment: AW_DATA=DIR fills the source from the original CSV files instead of the generator; SHOP=off leaves
     the trading day out.
     """
-    from local import stack
+    from stack import stack
 
     config = settings()
     original, shop = _original_folder(config), _shop_open()
@@ -157,7 +157,7 @@ def demo() -> None:
 def _chain(steps: Steps, config: Settings, original: Path | None, shop: bool) -> list[Facts]:
     """The steps of the demo; what each DAG run did."""
     from airbyte_config.apply import apply
-    from local import airflow, stack
+    from stack import airflow, stack
 
     with steps.step("Source: PostgreSQL with the AdventureWorks shop"):
         stack.up(["postgres"], report=lambda line: steps.say(f"  {line}"))

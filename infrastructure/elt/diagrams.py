@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from elt.settings import ROOT
+from foundation.settings import ROOT
 
 DIAGRAMS = ROOT / "docs" / "diagrams"
 IMAGES = ROOT / "docs" / "images"

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import click
 
-from elt.errors import EltError
-from elt.settings import ROOT, Settings, load_settings
+from foundation.errors import EltError
+from foundation.settings import ROOT, Settings, load_settings
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def _lock(_: Settings) -> Iterator[Finding]:
 
 
 def _postgres(_: Settings) -> Iterator[Finding]:
-    from local.postgres import binaries
+    from stack.postgres import binaries
 
     try:
         run = subprocess.run(
@@ -119,7 +119,7 @@ def _memory(_: Settings) -> Iterator[Finding]:
 
 
 def _ports(config: Settings) -> Iterator[Finding]:
-    from local import stack
+    from stack import stack
 
     running = stack.supervised(config.home) or {}
     for part in stack.parts(config).values():

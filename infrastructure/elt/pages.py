@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from pydantic import SecretStr
 
-from elt.settings import GENERATED, ROOT, Settings
+from foundation.settings import GENERATED, ROOT, Settings
 
 PROJECT = ROOT / "data-transformation"
 DOCS = ROOT / "docs"
@@ -155,7 +155,7 @@ def configuration() -> str:
         "# Configuration",
         "",
         "Every setting, read once from the environment, then `.env`, then `ELT_HOME/secrets.env`, then the default below. Made from",
-        "the settings (`infrastructure/elt/settings.py`) and [.env.example](../.env.example) by `python -m elt.pages`; a test compares.",
+        "the settings (`infrastructure/foundation/settings.py`) and [.env.example](../.env.example) by `python -m elt.pages`; a test compares.",
         "",
         "| variable | default | |",
         "|---|---|---|",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 
-from elt.settings import Settings
+from foundation.settings import Settings
 
 # what a person wants to know of a published version: title → query over `marts`
 MEASURES = {

@@ -17,9 +17,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from elt.errors import EltError
-from elt.settings import settings
-from elt.warehouse import LOCKED_DOWN, first_line, open_read_only
+from foundation.errors import EltError
+from foundation.settings import settings
+from foundation.warehouse import LOCKED_DOWN, first_line, open_read_only
 
 BATCH = 10_000  # rows held at once for --csv and --json
 SHOWN = 1_000  # rows of a table that a person reads

@@ -1,6 +1,6 @@
 """Bring Superset's database to this version: tables, roles, users, and the assets of a bundle.
 
-`python prepare.py BUNDLE.zip`, in Superset's own environment (`local.superset` starts it). One process for what would be
+`python prepare.py BUNDLE.zip`, in Superset's own environment (`stack.superset` starts it). One process for what would be
 four of Superset's commands, each with its seconds of start-up; and no password stands on a command line. Safe to repeat.
 """
 

@@ -1,5 +1,5 @@
 """Superset's configuration on one machine. What differs from stack to stack comes through the environment
-(`local.superset.environment`); it runs in Superset's own environment, so nothing of ours is imported here.
+(`stack.superset.environment`); it runs in Superset's own environment, so nothing of ours is imported here.
 """
 
 import os

@@ -16,8 +16,8 @@ import psutil
 
 from dashboards.browser import browser, login, open_dashboard
 from dashboards.files import charts_of, load
-from elt.settings import Settings, settings
-from local.stack import supervised
+from foundation.settings import Settings, settings
+from stack.stack import supervised
 
 
 def server_seconds(config: Settings) -> float:

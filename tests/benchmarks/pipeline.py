@@ -24,9 +24,9 @@ import duckdb
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from adventureworks.database import connect_owner
-from elt.settings import ROOT
-from local import airflow
+from foundation.settings import ROOT
 from orchestration.monitoring import monitoring_path
+from stack import airflow
 from tests.fixtures.stack import PORTS, Stack, clean_environ, free_ports
 
 DAG = "adventureworks_elt"

@@ -15,7 +15,7 @@ from adventureworks.generator import generate
 from adventureworks.schema import tables
 from airbyte_config import client
 from airbyte_config.apply import apply
-from elt.settings import load_settings
+from foundation.settings import load_settings
 from tests.benchmarks.contestants import Field
 from tests.benchmarks.engine import Run, engine, totals
 from tests.benchmarks.order_lines import DATABASE, TABLE, order_lines

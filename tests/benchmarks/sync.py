@@ -23,7 +23,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from elt.errors import EltError
+from foundation.errors import EltError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # for `tests`, when this file is run as a script
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from elt.settings import ROOT
+from foundation.settings import ROOT
 from tests.fixtures.stack import Stack
 
 

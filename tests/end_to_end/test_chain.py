@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from adventureworks.database import connect_owner
-from local import airflow
 from orchestration.monitoring import monitoring_path
+from stack import airflow
 
 pytestmark = pytest.mark.end_to_end
 

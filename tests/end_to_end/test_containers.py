@@ -13,7 +13,7 @@ import pytest
 
 from dashboards.browser import browser, find_browser, login, open_dashboard
 from dashboards.files import charts_of, load
-from elt.settings import ROOT
+from foundation.settings import ROOT
 from tests.fixtures.clones import Clone
 from tests.fixtures.stack import PORTS, clean_environ, free_ports
 

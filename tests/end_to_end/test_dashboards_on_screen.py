@@ -15,7 +15,7 @@ import pytest
 from adventureworks.database import connect_owner
 from dashboards.browser import Dashboard, browser, find_browser, login, open_dashboard
 from dashboards.files import charts_of, load
-from elt.settings import ROOT
+from foundation.settings import ROOT
 from tests.fixtures.superset import login_of
 
 pytestmark = [

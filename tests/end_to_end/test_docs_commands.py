@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from elt.check import BIN
-from elt.settings import ROOT
+from foundation.settings import ROOT
 from tests.fixtures.stack import Stack
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.slow, pytest.mark.timeout(2400)]

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from adventureworks.database import connect_owner
-from elt.settings import ROOT
+from foundation.settings import ROOT
 from orchestration.publish import versions
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.slow, pytest.mark.timeout(1800)]

@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from adventureworks.database import connect_owner
-from elt.lease import lease
-from elt.settings import ROOT
+from foundation.lease import lease
+from foundation.settings import ROOT
 from tests.fixtures.site import DAG, RUNS
 from tests.fixtures.waiting import wait_until
 

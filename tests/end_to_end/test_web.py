@@ -10,7 +10,7 @@ import pytest
 
 from dashboards.browser import browser, find_browser, login, open_dashboard
 from dashboards.files import charts_of, load
-from elt.settings import settings
+from foundation.settings import settings
 from tests.fixtures.site import Site
 from tests.fixtures.superset import login_of
 from tests.fixtures.waiting import wait_until

@@ -24,7 +24,7 @@ from adventureworks.generator.reference import reference
 from adventureworks.generator.sales import sales
 from adventureworks.generator.salespeople import salespeople, sell
 from adventureworks.schema import tables
-from elt.errors import EltError
+from foundation.errors import EltError
 
 SCALES = (0.01, 10.0)
 EARLIEST = datetime.date(2000, 1, 1)

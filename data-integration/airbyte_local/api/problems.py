@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from elt.errors import EltError
+from foundation.errors import EltError
 
 TITLES = {
     400: "bad-request",

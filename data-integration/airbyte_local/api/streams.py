@@ -13,7 +13,7 @@ from airbyte_local.api.problems import Problem
 from airbyte_local.enums import ActorKind, SyncMode
 from airbyte_local.schema import SourceStream
 from airbyte_local.sources import open_source
-from elt.errors import EltError
+from foundation.errors import EltError
 
 router = APIRouter(prefix="/streams", tags=["streams"])
 

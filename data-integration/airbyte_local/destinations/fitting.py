@@ -11,7 +11,7 @@ from airbyte_local.destinations.base import METADATA_COLUMNS, RAW_ID, Target, Wr
 from airbyte_local.enums import SyncMode
 from airbyte_local.schema import Column, DataType, StreamPlan, StreamState
 from airbyte_local.states import REFRESH
-from elt.errors import EltError
+from foundation.errors import EltError
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,14 @@ import threading
 from pathlib import Path
 
 import airbyte_local
-import elt
+import foundation
 
 log = logging.getLogger(__name__)
 
 # glibc keeps freed blocks for later, the larger the blocks the more of them: batches of columns are to go back at once
 ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "131072"}
 
-CODE = [Path(package.__file__).parent for package in (airbyte_local, elt)]
+CODE = [Path(package.__file__).parent for package in (airbyte_local, foundation)]
 
 
 class Processes:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airbyte_local.schema import Column, SourceStream, StreamPlan
-from elt.errors import EltError
+from foundation.errors import EltError
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -9,8 +9,8 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
-from elt.errors import EltError
-from elt.settings import Settings
+from foundation.errors import EltError
+from foundation.settings import Settings
 from orchestration.publish.version import Hold, Version, not_kept, unless_held
 
 __all__ = [

@@ -18,13 +18,13 @@ from pathlib import Path
 
 import duckdb
 
-from elt import lease
-from elt.changes import TABLE as BUILT_FROM
-from elt.errors import EltError
-from elt.quoting import literal, quoted
-from elt.settings import Settings
-from elt.warehouse import NEW_FILE
+from foundation import lease
+from foundation.errors import EltError
+from foundation.quoting import literal, quoted
+from foundation.settings import Settings
+from foundation.warehouse import NEW_FILE
 from orchestration.publish.version import KEPT, Hold, Version, not_kept, now, unless_held
+from transformation.changes import TABLE as BUILT_FROM
 
 SCHEMA = "marts"
 RECORD = "published.json"

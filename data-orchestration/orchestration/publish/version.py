@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from elt.errors import EltError
+from foundation.errors import EltError
 
 KEPT = 3  # versions that stay, the one shown among them
 

@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 from dashboards.check import check
 from dashboards.files import load
 from elt.check import BIN, PYTHON
-from elt.errors import EltError
-from elt.settings import ROOT, Settings
+from foundation.errors import EltError
+from foundation.settings import ROOT, Settings
 
 BASELINE = ".secrets.baseline"  # what looks like a secret and is none
 SQL = "data-transformation/"

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 import click
 
 from elt.check import Commands, run_all
-from elt.settings import settings
+from foundation.settings import settings
 
 
 @click.group()

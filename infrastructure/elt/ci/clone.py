@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from elt.errors import EltError
-from elt.settings import ROOT
+from foundation.errors import EltError
+from foundation.settings import ROOT
 
 
 def git(*words: str) -> str:

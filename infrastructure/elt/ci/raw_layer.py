@@ -12,8 +12,8 @@ import yaml
 
 from adventureworks.generator import generate
 from adventureworks.schema import Column, tables
-from elt.quoting import quoted
-from elt.warehouse import NEW_FILE
+from foundation.quoting import quoted
+from foundation.warehouse import NEW_FILE
 
 CONNECTION = Path("data-integration") / "connections" / "connections" / "adventureworks.yaml"
 TEXT = re.compile(r"numeric$|char|varchar|text|xml")  # a numeric without precision travels as text

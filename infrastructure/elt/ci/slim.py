@@ -21,9 +21,9 @@ import duckdb
 from elt.check import BIN
 from elt.ci import raw_layer
 from elt.ci.clone import checked_out
-from elt.errors import EltError
-from elt.quoting import quoted
-from elt.settings import ROOT
+from foundation.errors import EltError
+from foundation.quoting import quoted
+from foundation.settings import ROOT
 
 PROJECT = "data-transformation"
 DEVELOPER = "change"  # the prefix of the change's schemas

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from elt.check import BIN, Command, Commands, _tracked
 from elt.ci.changed import secrets_command
-from elt.errors import EltError
-from elt.settings import ROOT
+from foundation.errors import EltError
+from foundation.settings import ROOT
 
-CODE = ("data-integration", "data-orchestration", "infrastructure")
+CODE = ("data-integration", "data-orchestration", "data-transformation", "infrastructure")
 LOCKS = {"adventureworks-elt": ROOT, "superset": ROOT / "infrastructure" / "superset"}
 # what is ours in the text of a lock: not the project itself, and nothing that only developers have
 SHIPPED = ("--frozen", "--no-dev", "--all-extras", "--no-emit-project", "--quiet")

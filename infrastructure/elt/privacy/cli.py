@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from elt.settings import settings
+from foundation.settings import settings
 
 
 @click.group()

@@ -18,12 +18,12 @@ from adventureworks import erasure
 from adventureworks.database import connect_owner, readable_errors
 from adventureworks.erasure import Subject
 from elt.backup import WAREHOUSE, backups
-from elt.errors import EltError
-from elt.lease import lease
 from elt.privacy import marks
 from elt.privacy.protocol import Counts, Protocol, Run
-from elt.settings import Settings
-from elt.warehouse import first_line
+from foundation.errors import EltError
+from foundation.lease import lease
+from foundation.settings import Settings
+from foundation.warehouse import first_line
 from orchestration.publish.on_duckdb import replace_versions
 
 LEASE_WAIT_SECONDS = 600.0

@@ -15,8 +15,8 @@ from pathlib import Path
 import duckdb
 
 from adventureworks.erasure import NAME, Action, Subject, actions, among
-from elt.changes import forget
-from elt.quoting import literal, quoted
+from foundation.quoting import literal, quoted
+from transformation.changes import forget
 
 MEMORY = "1GB"
 DELETED_AT = "_ab_cdc_deleted_at"  # a row kept as deleted has nothing but its key

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from adventureworks.erasure import Subject
-from elt.settings import Settings
+from foundation.settings import Settings
 
 Counts = dict[str, int]
 

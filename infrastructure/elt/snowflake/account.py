@@ -9,7 +9,7 @@ import snowflake.connector
 from snowflake.connector import SnowflakeConnection
 from snowflake.connector.errors import Error
 
-from elt.errors import EltError
+from foundation.errors import EltError
 
 
 @contextmanager

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from snowflake.connector import SnowflakeConnection
 from snowflake.connector.errors import Error
 
-from elt.errors import EltError
 from elt.snowflake.account import reason
 from elt.snowflake.statements import Statement
+from foundation.errors import EltError
 
 
 def run(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from elt.settings import Settings
+    from foundation.settings import Settings
 
 connection_option = click.option(
     "--connection",
@@ -91,7 +91,7 @@ def doctor_command(everything: bool, environment: str | None, connection: str) -
 
 
 def _settings(environment: str | None) -> Settings:
-    from elt.settings import settings
+    from foundation.settings import settings
 
     given = settings()
     return given if environment is None else given.model_copy(update={"snowflake_environment": environment})

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from sqlglot import tokenize
 
-from elt.errors import EltError
 from elt.snowflake.statements import Statement
+from foundation.errors import EltError
 
 # what stands before a name in `create … if not exists NAME`
 OBJECTS = ("resource monitor", "network policy", "database", "schema", "warehouse", "role", "user")

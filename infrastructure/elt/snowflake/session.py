@@ -12,8 +12,8 @@ import snowflake.connector
 from snowflake.connector import SnowflakeConnection
 from snowflake.connector.errors import Error
 
-from elt.errors import EltError
-from elt.project import PROJECT
+from foundation.errors import EltError
+from transformation.project import PROJECT
 
 
 @contextmanager

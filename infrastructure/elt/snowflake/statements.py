@@ -12,8 +12,8 @@ from string import Template
 from sqlglot import tokenize
 from sqlglot.tokens import TokenType
 
-from elt.errors import EltError
-from elt.settings import ROOT, Settings, suffix_of
+from foundation.errors import EltError
+from foundation.settings import ROOT, Settings, suffix_of
 
 DIRECTORY = ROOT / "infrastructure" / "snowflake"
 KEYS = ("SNOWFLAKE_LOADER_PUBLIC_KEY", "SNOWFLAKE_TRANSFORMER_PUBLIC_KEY", "SNOWFLAKE_REPORTER_PUBLIC_KEY")

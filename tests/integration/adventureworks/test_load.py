@@ -16,7 +16,7 @@ from psycopg import sql
 from adventureworks.database import checksums, ensure_schema, publish, replace_all, row_counts
 from adventureworks.loader import find_files, load, read_chunks
 from adventureworks.schema import tables
-from elt.errors import EltError
+from foundation.errors import EltError
 from tests.fixtures.source import SourceDatabase, original_data
 
 STAMP = "2020-01-02 03:04:05.678901"

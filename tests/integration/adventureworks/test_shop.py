@@ -11,7 +11,7 @@ import pytest
 from adventureworks.database import row_counts
 from adventureworks.schema import foreign_keys
 from adventureworks.shop import ShopDay, day, live
-from elt.errors import EltError
+from foundation.errors import EltError
 from tests.fixtures.source import GENERATED_AS_OF, SourceDatabase
 
 DELETES = ("cleared_lines", "deleted_addresses", "forgotten_customers")

@@ -24,8 +24,8 @@ from airbyte_config.definitions import Stream, load
 from airbyte_config.documents import DIRECTORY
 from airbyte_config.jobs import Job, recent
 from airbyte_config.verify import verify
-from elt.quoting import literal, quoted
-from elt.settings import ROOT, Settings, load_settings
+from foundation.quoting import literal, quoted
+from foundation.settings import ROOT, Settings, load_settings
 from tests.fixtures.airbyte import AirbyteServer
 from tests.fixtures.source import SourceDatabase
 

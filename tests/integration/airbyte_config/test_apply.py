@@ -14,8 +14,8 @@ from airbyte_api import models
 
 from airbyte_config import client
 from airbyte_config.apply import Action
-from elt.errors import EltError
-from elt.settings import ROOT
+from foundation.errors import EltError
+from foundation.settings import ROOT
 from tests.fixtures.source import free_port
 from tests.integration.airbyte_config.conftest import Site
 

@@ -10,7 +10,7 @@ import pytest
 
 from airbyte_config.apply import Action
 from airbyte_config.export import export
-from elt.errors import EltError
+from foundation.errors import EltError
 from tests.fixtures.airbyte import AirbyteServer
 from tests.fixtures.source import SourceDatabase, free_port
 from tests.integration.airbyte_config.conftest import Site, make_site

@@ -13,7 +13,7 @@ import pytest
 
 from airbyte_config.logs import _Reader
 from elt.cli import main
-from elt.settings import settings
+from foundation.settings import settings
 from tests.integration.airbyte_config.conftest import Chain
 
 

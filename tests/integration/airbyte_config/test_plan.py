@@ -20,7 +20,7 @@ from airbyte_config.documents import DIRECTORY
 from airbyte_config.jobs import run
 from airbyte_config.plan import Plan, make_plan
 from airbyte_config.server import Server
-from elt.errors import EltError
+from foundation.errors import EltError
 from tests.fixtures.connections import by_cursor
 from tests.integration.airbyte_config.conftest import Chain, Site
 

@@ -15,7 +15,7 @@ import pytest
 from airbyte_config import client
 from airbyte_config.apply import Action
 from airbyte_config.export import export
-from elt.errors import EltError
+from foundation.errors import EltError
 from tests.integration.airbyte_config.conftest import Site
 
 ACME = {  # as a connector's `spec` gives it

@@ -15,8 +15,8 @@ from airbyte_config.definitions import load
 from airbyte_config.documents import DIRECTORY
 from airbyte_config.jobs import Job, JobFailedError, sync
 from airbyte_config.verify import verify
-from elt.errors import EltError
-from elt.settings import ROOT
+from foundation.errors import EltError
+from foundation.settings import ROOT
 from tests.fixtures.airbyte import AirbyteServer
 from tests.fixtures.connections import by_cursor
 from tests.fixtures.source import SourceDatabase

@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from airbyte_config.verify import verify
-from elt.errors import EltError
-from elt.lease import WarehouseInUseError, lease
-from elt.settings import ROOT, load_settings
+from foundation.errors import EltError
+from foundation.lease import WarehouseInUseError, lease
+from foundation.settings import ROOT, load_settings
 from tests.fixtures.source import free_port
 from tests.integration.airbyte_config.conftest import Pair
 
@@ -203,8 +203,8 @@ def test_verify_changes_nothing_and_holds_writers_off(pair: Pair) -> None:
 
 
 def test_a_writer_in_the_way_is_named(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("elt.warehouse.WAIT_SECONDS", 0.3)
-    code = "import sys; from pathlib import Path; from elt.lease import lease\n"
+    monkeypatch.setattr("foundation.warehouse.WAIT_SECONDS", 0.3)
+    code = "import sys; from pathlib import Path; from foundation.lease import lease\n"
     code += "with lease(Path(sys.argv[1]), 'sync job 12'): print('held', flush=True); sys.stdin.read()"
     writer = subprocess.Popen(
         [sys.executable, "-c", code, str(pair.settings.warehouse_path)],

@@ -26,7 +26,7 @@ import duckdb
 import psycopg
 
 from airbyte_local.enums import SyncMode
-from elt.errors import EltError
+from foundation.errors import EltError
 from tests.fixtures.airbyte import AirbyteServer
 from tests.fixtures.source import SourceServer
 from tests.fixtures.waiting import wait_until

@@ -14,7 +14,7 @@ import pytest
 from airbyte_local.destinations.duckdb.session import DuckdbSession
 from airbyte_local.destinations.snowflake.session import SnowflakeSession
 from airbyte_local.sources.postgres.cdc import slot as slots
-from elt.errors import EltError
+from foundation.errors import EltError
 from tests.fixtures.source import FAST, SourceDatabase, SourceServer, make_server
 from tests.fixtures.waiting import wait_until
 from tests.integration.airbyte_local.conftest import (

@@ -11,7 +11,7 @@ import pytest
 from airbyte_local.sources.postgres.cdc import slot as slots
 from airbyte_local.sources.postgres.cdc.health import examine
 from airbyte_local.sources.postgres.connect import Address
-from elt.errors import EltError
+from foundation.errors import EltError
 from tests.fixtures.source import FAST, SourceServer, make_server
 from tests.integration.airbyte_local.conftest import SHOP
 from tests.integration.airbyte_local.test_capture import CapturingEngine

@@ -12,8 +12,8 @@ import psycopg
 import pytest
 
 from airbyte_local.sources.postgres import PostgresSource
-from elt.errors import EltError
-from local.postgres import Cluster
+from foundation.errors import EltError
+from stack.postgres import Cluster
 from tests.fixtures.source import free_port
 from tests.integration.airbyte_local.conftest import Engine, source_configuration, stream
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from adventureworks.shop import live
-from elt.errors import EltError
-from local.postgres import Cluster
+from foundation.errors import EltError
+from stack.postgres import Cluster
 from tests.fixtures.airbyte import AirbyteServer
 from tests.fixtures.source import SourceDatabase
 from tests.fixtures.waiting import wait_until

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from airbyte_api import api, models
 
-from elt.lease import lease
+from foundation.lease import lease
 from tests.fixtures.airbyte import AirbyteServer
 from tests.fixtures.source import SourceDatabase
 from tests.fixtures.waiting import wait_until

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from elt.errors import EltError
+from foundation.errors import EltError
 from tests.integration.airbyte_local.conftest import Engine, stream
 
 

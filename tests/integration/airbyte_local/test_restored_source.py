@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from elt.errors import EltError
+from foundation.errors import EltError
 from tests.fixtures.source import FAST, SourceDatabase, make_server
 from tests.integration.airbyte_local.conftest import SHOP, Engine
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from elt.errors import EltError
+from foundation.errors import EltError
 from tests.integration.airbyte_local.conftest import Engine, stream
 
 TWO_ORDERS = "insert into shop.orders (id, customer, total, updated) values (1, 'a', 1.5, '2024-01-01'), (2, 'b', 2.5, '2024-01-02')"

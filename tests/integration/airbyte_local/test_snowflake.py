@@ -16,7 +16,7 @@ import pytest
 
 from adventureworks.schema import tables
 from airbyte_local.destinations.snowflake import files
-from elt.errors import EltError
+from foundation.errors import EltError
 from tests.fixtures.snowflake import Snowflake
 from tests.fixtures.source import SourceDatabase
 from tests.integration.airbyte_local.conftest import Engine, SnowflakeEngine, source_configuration, stream

@@ -20,7 +20,7 @@ import pytest
 from airbyte_local.destinations.snowflake import account
 from airbyte_local.jobs.report import Report
 from airbyte_local.sync import run
-from elt.errors import EltError
+from foundation.errors import EltError
 from tests.fixtures.faults import Fault, Proxy, proxy
 from tests.fixtures.snowflake import Snowflake
 from tests.fixtures.source import SourceDatabase

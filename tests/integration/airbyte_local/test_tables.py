@@ -11,8 +11,8 @@ import psycopg
 import pytest
 
 from airbyte_local.destinations.duckdb import session
-from elt.errors import EltError
-from elt.lease import lease
+from foundation.errors import EltError
+from foundation.lease import lease
 from tests.fixtures.source import SourceDatabase
 from tests.integration.airbyte_local.conftest import Engine, source_configuration, stream
 

@@ -21,8 +21,8 @@ from cryptography.x509.oid import NameOID
 
 from airbyte_config.definitions import Actor
 from airbyte_config.source import open_source
-from elt.errors import EltError
-from local.postgres import NOBODY, flags
+from foundation.errors import EltError
+from stack.postgres import NOBODY, flags
 from tests.fixtures.source import free_port
 from tests.fixtures.waiting import wait_until
 from tests.integration.airbyte_local.conftest import Engine, stream

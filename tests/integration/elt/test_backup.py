@@ -9,10 +9,10 @@ import duckdb
 import pytest
 
 from elt import backup as backups
-from elt.errors import EltError
-from elt.lease import WarehouseInUseError, lease
-from elt.settings import load_settings
-from local import postgres
+from foundation.errors import EltError
+from foundation.lease import WarehouseInUseError, lease
+from foundation.settings import load_settings
+from stack import postgres
 from tests.fixtures.source import free_port
 
 

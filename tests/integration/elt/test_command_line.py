@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from elt.cli import COMMANDS
-from elt.settings import ROOT, read_env_file
+from foundation.settings import ROOT, read_env_file
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_a_wrong_password_of_the_source_names_the_variable_and_not_the_password(
 
 
 def test_a_warehouse_in_use_is_named_with_its_user(stack):
-    hold = "import sys, time; from pathlib import Path; from elt.lease import acquire\n"
+    hold = "import sys, time; from pathlib import Path; from foundation.lease import acquire\n"
     hold += "lock = acquire(Path(sys.argv[1]), 'sync job 12'); print('held', flush=True); time.sleep(120)"
     warehouse = stack.settings.warehouse_path
     duckdb.connect(warehouse).close()

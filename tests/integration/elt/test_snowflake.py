@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from elt.errors import EltError
-from elt.settings import ROOT, load_settings
 from elt.snowflake.bootstrap import run
 from elt.snowflake.statements import Statement, statements
+from foundation.errors import EltError
+from foundation.settings import ROOT, load_settings
 from tests.fixtures.snowflake import Snowflake
 
 

@@ -12,12 +12,12 @@ import pytest
 from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import AirflowFailException, ParamValidationError
 
-import elt.project
-from elt import changes
-from elt.errors import EltError
-from elt.settings import load_settings
-from local.airflow import ORCHESTRATION, environment
+import transformation.project
+from foundation.errors import EltError
+from foundation.settings import load_settings
 from orchestration import manifest, parameters, steps
+from stack.airflow import ORCHESTRATION, environment
+from transformation import changes
 
 LOOK = """
 import json, sys
@@ -236,7 +236,7 @@ def test_the_manifest_is_written_again_only_when_the_project_has_changed(tmp_pat
     (project / "dbt_project.yml").write_text("name: small\nprofile: adventureworks\n")
     (project / "profiles.yml").write_text((manifest.PROJECT / "profiles.yml").read_text())
     (project / "models" / "one.sql").write_text("select 1 as id")
-    for module in (manifest, elt.project):
+    for module in (manifest, transformation.project):
         monkeypatch.setattr(module, "PROJECT", project)
     assert manifest.write_manifest(config) is True
     assert manifest.write_manifest(config) is False
@@ -337,7 +337,7 @@ def prepared(config, form, monkeypatch):
     monkeypatch.setattr(steps, "settings", lambda: config)
     monkeypatch.setattr(steps.publishing, "prepare", lambda settings, run: "the marts are as published")
     monkeypatch.setattr(steps.changes, "asking", lambda settings, reader: nullcontext())
-    digest = elt.project.project_digest(config)
+    digest = transformation.project.project_digest(config)
     built = {ORDERS: "1 rows", "project": digest, "day": "2025-06-01"}
 
     def run(now=None, reason="", **values):

@@ -6,7 +6,7 @@ import time
 import duckdb
 import pytest
 
-from elt.settings import load_settings
+from foundation.settings import load_settings
 from orchestration import maintenance, monitoring
 
 

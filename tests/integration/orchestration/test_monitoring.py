@@ -11,8 +11,8 @@ import duckdb
 import httpx
 import pytest
 
-from elt.errors import EltError
-from elt.settings import load_settings
+from foundation.errors import EltError
+from foundation.settings import load_settings
 from orchestration import monitoring
 from orchestration.manifest import manifest_path, results_path
 from tests.fixtures.source import free_port

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from elt.settings import load_settings, settings
+from foundation.settings import load_settings, settings
 from orchestration import channels, monitoring, notices
 from orchestration.manifest import artifacts_path, manifest_path
 

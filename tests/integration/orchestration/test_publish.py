@@ -11,9 +11,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from elt.errors import EltError
-from elt.lease import RESERVED_SECONDS, WarehouseInUseError, acquire, lease
-from elt.settings import load_settings
+from foundation.errors import EltError
+from foundation.lease import RESERVED_SECONDS, WarehouseInUseError, acquire, lease
+from foundation.settings import load_settings
 from orchestration.publish import (
     give_back,
     held,
@@ -165,7 +165,7 @@ def test_readers_always_see_one_whole_version_while_versions_come(config):
 
 PUBLISH = """
 import sys
-from elt.settings import settings
+from foundation.settings import settings
 from orchestration.publish import publish
 print(publish(settings(), sys.argv[1]).number)
 """

@@ -7,9 +7,9 @@ what is shown here only by the statements and their order: on MARTS_NEXT, before
 import pytest
 import snowflake.connector
 
-from elt.errors import EltError
-from elt.lease import WarehouseInUseError
-from elt.settings import load_settings
+from foundation.errors import EltError
+from foundation.lease import WarehouseInUseError
+from foundation.settings import load_settings
 from orchestration.publish import (
     give_back,
     held,

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from elt.settings import load_settings
+from foundation.settings import load_settings
 from orchestration import manifest
 from tests.integration.orchestration.test_dag import look
 

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from elt.lease import lease
-from elt.settings import settings
+from foundation.lease import lease
+from foundation.settings import settings
 from orchestration.sync import AirbyteSyncOperator
 from tests.fixtures.airbyte import AirbyteServer
 from tests.fixtures.source import free_port

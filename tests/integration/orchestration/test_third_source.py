@@ -14,9 +14,9 @@ import duckdb
 import pytest
 
 from elt.build import PROJECT
-from elt.settings import load_settings
-from local.airflow import environment
+from foundation.settings import load_settings
 from orchestration import manifest
+from stack.airflow import environment
 from tests.fixtures.airbyte import AirbyteServer
 from tests.fixtures.source import SourceDatabase, free_port
 from tests.integration.airbyte_config.conftest import make_site

@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 
-from elt.settings import ROOT
+from foundation.settings import ROOT
 
 PAGE = ROOT / "docs" / "questions.md"
 SECTION = re.compile(

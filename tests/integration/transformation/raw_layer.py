@@ -17,8 +17,8 @@ import yaml
 
 from adventureworks.schema import Table, tables
 from elt.build import PROJECT
-from elt.settings import ROOT
-from elt.warehouse import NEW_FILE
+from foundation.settings import ROOT
+from foundation.warehouse import NEW_FILE
 
 BIN = Path(sys.executable).parent
 CONNECTION = ROOT / "data-integration" / "connections" / "connections" / "adventureworks.yaml"

@@ -15,13 +15,13 @@ import duckdb
 import pytest
 
 from adventureworks.database import row_counts
-from elt.errors import EltError
-from elt.lease import lease
 from elt.privacy import erase as erasing
 from elt.privacy import marks
 from elt.privacy.erase import erase
-from elt.quoting import quoted
-from elt.settings import Settings, load_settings
+from foundation.errors import EltError
+from foundation.lease import lease
+from foundation.quoting import quoted
+from foundation.settings import Settings, load_settings
 from orchestration.publish import publish, versions
 from tests.fixtures.airbyte import AirbyteServer
 from tests.fixtures.source import SourceDatabase

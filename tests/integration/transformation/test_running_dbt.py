@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from elt.lease import lease
+from foundation.lease import lease
 from tests.integration.transformation.conftest import MODELS_ONLY, Built, marts
 from tests.integration.transformation.raw_layer import Warehouse
 

@@ -10,13 +10,13 @@ import duckdb
 import pytest
 
 from adventureworks.schema import tables
-from elt.changes import Versions, asking, built, difference, relations, versions
-from elt.settings import load_settings
+from foundation.settings import load_settings
 from tests.fixtures.snowflake import Snowflake
 from tests.integration.transformation import small_shop
 from tests.integration.transformation.conftest import MODELS_ONLY, Built
 from tests.integration.transformation.raw_layer import Warehouse, streams
 from tests.integration.transformation.small_shop import line, order
+from transformation.changes import Versions, asking, built, difference, relations, versions
 
 THIRD_SYNC = "2025-07-02 00:00:00+00"
 # an order is corrected once more, one is new, a customer moves back; a line goes

@@ -10,7 +10,7 @@ from statistics import correlation
 
 import pytest
 
-from elt.settings import settings
+from foundation.settings import settings
 from tests.fixtures.source import SourceDatabase
 from tests.fixtures.web import WebSync, served
 from tests.integration.transformation.raw_layer import Warehouse

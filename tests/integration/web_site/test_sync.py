@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from elt.errors import EltError
+from foundation.errors import EltError
 from tests.fixtures.web import Trouble, WebSync, replied
 
 SMALL = {"slice_days": 200, "page_size": 5_000}

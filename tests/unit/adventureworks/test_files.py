@@ -7,7 +7,7 @@ import pytest
 
 from adventureworks.loader import CHUNK_BYTES, find_files, read_chunks
 from adventureworks.schema import tables
-from elt.errors import EltError
+from foundation.errors import EltError
 
 
 def test_a_missing_folder_is_named() -> None:

@@ -16,7 +16,7 @@ import pytest
 from adventureworks.arrow import csv_chunks
 from adventureworks.generator import Plan, frames, generate
 from adventureworks.schema import ForeignKey, Table, foreign_keys, tables
-from elt.errors import EltError
+from foundation.errors import EltError
 
 AS_OF = date(2025, 6, 30)
 SMALLEST, SMALL = 0.01, 0.05

@@ -14,8 +14,8 @@ from airbyte_config.apply import apply, place_of
 from airbyte_config.client import detail_of, named, pages, talking
 from airbyte_config.jobs import job_of, sync
 from airbyte_config.raw_types import raw_type, read_as_text
-from elt.errors import EltError
-from elt.settings import Settings, load_settings
+from foundation.errors import EltError
+from foundation.settings import Settings, load_settings
 
 Handler = Callable[[httpx.Request], httpx.Response]
 URL = "https://airbyte.example.com/api/public/v1"

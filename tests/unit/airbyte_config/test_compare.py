@@ -10,7 +10,7 @@ import pytest
 from airbyte_config import compare
 from airbyte_config.definitions import Actor, ConnectionFile, Definitions, load
 from airbyte_config.fingerprints import Fingerprints
-from elt.settings import load_settings
+from foundation.settings import load_settings
 
 
 @pytest.fixture

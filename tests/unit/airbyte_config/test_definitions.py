@@ -12,8 +12,8 @@ import pytest
 from airbyte_config import documents
 from airbyte_config.definitions import Definitions, Stream, load
 from airbyte_config.documents import DIRECTORY
-from elt.errors import EltError
-from elt.settings import Settings, load_settings
+from foundation.errors import EltError
+from foundation.settings import Settings, load_settings
 from tests.fixtures.connections import by_cursor
 
 CONNECTION = "connections/adventureworks.yaml"

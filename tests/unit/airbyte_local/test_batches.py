@@ -14,7 +14,7 @@ from airbyte_local.enums import SyncMode
 from airbyte_local.schema import Column, DataType, Kind, StreamPlan
 from airbyte_local.sources.base import StreamBatch, StreamStart
 from airbyte_local.sources.postgres.snapshot import mended
-from elt.errors import EltError
+from foundation.errors import EltError
 
 
 def plan(name: str, kind: Kind = Kind.INTEGER) -> StreamPlan:

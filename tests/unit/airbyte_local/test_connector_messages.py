@@ -11,7 +11,7 @@ import pytest
 
 from airbyte_local.sources.connector.messages import Control, Messages, Rows, State, Status
 from airbyte_local.sources.connector.registry import Connector
-from elt.errors import EltError
+from foundation.errors import EltError
 
 CONNECTOR = Connector(Path("/nowhere"), "demo", "Demo", "id", ("demo",), "1.2.3")
 A, B = ("", "a"), ("", "b")

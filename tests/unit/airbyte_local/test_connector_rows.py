@@ -13,7 +13,7 @@ from airbyte_local.schema import Column, StreamPlan
 from airbyte_local.sources.base import CHANGES, SEQUENCE
 from airbyte_local.sources.connector.rows import Typed, parser
 from airbyte_local.sources.connector.types import travel_type
-from elt.errors import EltError
+from foundation.errors import EltError
 
 
 def plan_of(**schemas: dict) -> StreamPlan:

@@ -8,7 +8,7 @@ import pytest
 
 from airbyte_local.schema import Column, DataType, Kind
 from airbyte_local.sources.postgres.cursor import Watermark, check_cursor, condition, next_cursor
-from elt.errors import EltError
+from foundation.errors import EltError
 
 NOON = datetime(2024, 6, 1, 12, tzinfo=UTC)
 HOUR = 3_600_000_000

@@ -15,7 +15,7 @@ from airbyte_local.enums import SyncMode
 from airbyte_local.schema import Column, DataType, Kind, StreamPlan
 from airbyte_local.sources.base import Apply, ChangeBatch, Truncated
 from airbyte_local.sources.postgres.cdc.pgoutput import DELETE, UPSERT, Decoder
-from elt.errors import EltError
+from foundation.errors import EltError
 
 LEFT = object()  # a large value that is told as unchanged
 COLUMNS = ("id", "name", "note")

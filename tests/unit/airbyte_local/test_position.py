@@ -6,7 +6,7 @@ import pytest
 
 from airbyte_local.sources.postgres.connect import Address
 from airbyte_local.sources.postgres.position import check_position, number
-from elt.errors import EltError
+from foundation.errors import EltError
 
 ADDRESS = Address("127.0.0.1", 5432, "shop", "reader", "secret", "prefer")
 SAVED = {"system": "1", "timeline": "00000001", "database": 5, "lsn": "1/10"}

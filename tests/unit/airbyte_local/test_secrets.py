@@ -10,7 +10,7 @@ from cryptography.fernet import Fernet
 from airbyte_local.jobs.report import Redacted
 from airbyte_local.masking import masked, secret_values, unmasked
 from airbyte_local.vault import Tokens, Vault
-from elt.errors import EltError
+from foundation.errors import EltError
 
 NESTED = {
     "host": "h",

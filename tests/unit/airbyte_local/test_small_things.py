@@ -15,7 +15,7 @@ from airbyte_local.jobs.runner import death
 from airbyte_local.schema import DataType, Kind
 from airbyte_local.sources.postgres.connect import Address, unreachable
 from airbyte_local.sources.postgres.types import travel_type
-from elt.quoting import quoted
+from foundation.quoting import quoted
 
 
 @pytest.mark.parametrize(

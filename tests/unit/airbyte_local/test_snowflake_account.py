@@ -21,8 +21,8 @@ from airbyte_local.api.configurations import DestinationSnowflake
 from airbyte_local.destinations.snowflake.account import Account, private_key
 from airbyte_local.destinations.snowflake.errors import MAX_REASON, explained, passes
 from airbyte_local.destinations.snowflake.quoting import literal, named
-from elt.errors import EltError
-from elt.settings import load_settings
+from foundation.errors import EltError
+from foundation.settings import load_settings
 
 CONFIGURATION = {
     "host": "xy12345.eu-central-1.snowflakecomputing.com",

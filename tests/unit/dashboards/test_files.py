@@ -13,8 +13,8 @@ from dashboards.compare import compare
 from dashboards.files import load
 from dashboards.pull import pull
 from dashboards.render import rendered, uuid_of
-from elt.errors import EltError
-from elt.settings import load_settings
+from foundation.errors import EltError
+from foundation.settings import load_settings
 
 
 @pytest.fixture(scope="module")

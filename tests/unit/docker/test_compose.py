@@ -5,9 +5,9 @@ import re
 import pytest
 import yaml
 
-from elt.settings import GENERATED, ROOT, Settings
-from local.airflow import DEPLOYED, PROGRAMS
-from local.health import CHECKS
+from foundation.settings import GENERATED, ROOT, Settings
+from stack.airflow import DEPLOYED, PROGRAMS
+from stack.health import CHECKS
 
 TEXT = (ROOT / "docker-compose.yml").read_text()
 COMPOSE = yaml.safe_load(TEXT)
@@ -72,14 +72,14 @@ def test_what_stays_up_has_a_health_check_that_exists(name):
         return
     test = service["healthcheck"]["test"]
     if name != "broker":
-        assert test == ["CMD", "python", "-m", "local.health", name]
+        assert test == ["CMD", "python", "-m", "stack.health", name]
         assert name in CHECKS
 
 
 @each_service
 def test_a_command_of_airflows_is_one_that_there_is(name):
     command = SERVICES[name]["command"]
-    if command[:3] == ["python", "-m", "local.airflow"]:
+    if command[:3] == ["python", "-m", "stack.airflow"]:
         assert command[3] in {*PROGRAMS, *DEPLOYED, "prepare"}
 
 

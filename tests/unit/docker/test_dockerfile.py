@@ -5,7 +5,7 @@ import tomllib
 
 import yaml
 
-from elt.settings import ROOT, Settings
+from foundation.settings import ROOT, Settings
 
 LINES = (ROOT / "infrastructure/docker/Dockerfile").read_text().replace("\\\n", " ").splitlines()
 COMMANDS = [line.split(maxsplit=1) for line in LINES if line and not line.startswith("#")]

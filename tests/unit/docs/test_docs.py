@@ -15,7 +15,7 @@ from elt.ci.site import leading_out
 from elt.ci.tools import docs_commands
 from elt.cli import cli
 from elt.diagrams import DIAGRAMS, drawings
-from elt.settings import ROOT
+from foundation.settings import ROOT
 
 LINK = re.compile(r"\]\(([^)\s#]+)(?:#[^)\s]*)?\)")
 FENCE = re.compile(r"```(?:sh|bash)?\n(.*?)```", re.S)

@@ -11,9 +11,9 @@ from types import SimpleNamespace
 import pytest
 
 from elt.build import dbt_arguments, dbt_environment, timing_report
-from elt.dbt_lease import hold
-from elt.lease import WarehouseInUseError, holder, lease
-from elt.settings import load_settings
+from foundation.lease import WarehouseInUseError, holder, lease
+from foundation.settings import load_settings
+from transformation.dbt_lease import hold
 
 ELT = Path(sys.executable).parent / "elt"
 

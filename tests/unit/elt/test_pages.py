@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from elt.pages import DOCS, PAGES, PROJECT, bus_matrix, configuration, dictionary, marts
-from elt.settings import Settings
+from foundation.settings import Settings
 
 
 @pytest.mark.parametrize("name", PAGES)

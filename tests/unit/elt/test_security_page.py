@@ -6,7 +6,7 @@ import re
 import pytest
 import yaml
 
-from elt.settings import GENERATED, ROOT, Settings
+from foundation.settings import GENERATED, ROOT, Settings
 
 PAGE = (ROOT / "docs/security.md").read_text()
 SECRETS = {

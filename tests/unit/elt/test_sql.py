@@ -15,9 +15,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from elt import sql as module
-from elt.errors import EltError
-from elt.lease import lease, reading
-from elt.settings import load_settings
+from foundation.errors import EltError
+from foundation.lease import lease, reading
+from foundation.settings import load_settings
 
 Ask = Callable[..., Result]
 
@@ -156,7 +156,7 @@ def test_a_damaged_warehouse_is_told(ask: Ask, home: Path) -> None:
 
 
 def test_a_writer_is_waited_for_and_then_named(ask: Ask, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("elt.warehouse.WAIT_SECONDS", 0.2)
+    monkeypatch.setattr("foundation.warehouse.WAIT_SECONDS", 0.2)
     with lease(home / "warehouse.duckdb", "dbt build"):
         result = ask("select 1")
     assert "is in use by dbt build (process" in str(result.exception)
@@ -166,7 +166,7 @@ def test_a_writer_is_waited_for_and_then_named(ask: Ask, home: Path, monkeypatch
 def test_a_writer_that_does_not_know_the_lease_is_named_by_its_process(
     ask: Ask, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("elt.warehouse.WAIT_SECONDS", 0.2)
+    monkeypatch.setattr("foundation.warehouse.WAIT_SECONDS", 0.2)
     code = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
     command = [sys.executable, "-c", code, str(home / "warehouse.duckdb")]
     writer = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)

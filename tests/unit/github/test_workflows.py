@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from elt.check import BIN
-from elt.settings import ROOT
+from foundation.settings import ROOT
 
 GITHUB = ROOT / ".github"
 WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))

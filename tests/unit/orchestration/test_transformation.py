@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from elt.project import project_digest
-from elt.settings import settings
+from foundation.settings import settings
 from orchestration import transformation
 from orchestration.notices import WatchedTaskFailed
 from orchestration.transformation import DbtNodesSensor, Results, keep_artifacts
+from transformation.project import project_digest
 
 MANIFEST = {
     "nodes": {

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from snowflake.connector.errors import DatabaseError
 
-from elt.settings import ROOT
+from foundation.settings import ROOT
 from tests.unit.snowflake.conftest import Session
 
 

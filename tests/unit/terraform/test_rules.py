@@ -9,8 +9,8 @@ from pathlib import Path
 import hcl2
 import pytest
 
-from elt.settings import GENERATED, ROOT, Settings
-from local.airflow import DEPLOYED, PROGRAMS
+from foundation.settings import GENERATED, ROOT, Settings
+from stack.airflow import DEPLOYED, PROGRAMS
 
 TERRAFORM = ROOT / "infrastructure/terraform"
 ENVIRONMENTS = ("staging", "production")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from elt.settings import ROOT
+from foundation.settings import ROOT
 
 TERRAFORM = ROOT / "infrastructure/terraform"
 CHECKOV = "checkov==3.3.30"  # in an environment of its own: its pins are not ours

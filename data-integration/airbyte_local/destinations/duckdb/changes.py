@@ -15,7 +15,7 @@ from airbyte_local.destinations.duckdb.ddl import table_name
 from airbyte_local.destinations.duckdb.merge import METADATA, remove, same_key, value_names
 from airbyte_local.destinations.duckdb.types import from_text
 from airbyte_local.schema import StreamPlan
-from elt.quoting import quoted
+from foundation.quoting import quoted
 
 STAGE_TYPES = {"int64": "BIGINT", "int8": "TINYINT", "string": "VARCHAR"}
 RESOLVED = "temp.resolved"

@@ -8,7 +8,7 @@ from airbyte_local.destinations.base import Target
 from airbyte_local.destinations.duckdb.types import CDC_TYPES, METADATA_TYPES, column_type, common_type
 from airbyte_local.destinations.fitting import Dialect
 from airbyte_local.schema import StreamPlan
-from elt.quoting import quoted
+from foundation.quoting import quoted
 
 DIALECT = Dialect(str.casefold, column_type, common_type, METADATA_TYPES, CDC_TYPES)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 
-from elt.errors import EltError
+from foundation.errors import EltError
 
 _FULL = ("No space left on device", "File too large", "Disk quota exceeded", "max_temp_directory_size")
 _LOCKED = re.compile(r"Conflicting lock is held in (.*?) \(PID (\d+)\)")

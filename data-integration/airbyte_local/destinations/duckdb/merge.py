@@ -20,7 +20,7 @@ from airbyte_local.destinations.duckdb.ddl import table_name
 from airbyte_local.destinations.duckdb.types import arrived
 from airbyte_local.schema import StreamPlan
 from airbyte_local.sources.base import CHANGES, SEQUENCE
-from elt.quoting import literal, quoted
+from foundation.quoting import literal, quoted
 
 ARRIVING = "arriving"  # the registered Arrow stream
 STAGED = "temp.staged"

@@ -21,9 +21,9 @@ from airbyte_local.destinations.duckdb.errors import explained, is_locked
 from airbyte_local.destinations.fitting import check_names, fitting, key_of
 from airbyte_local.schema import ConnectionState, StreamPlan, StreamState
 from airbyte_local.sources.base import ChangeBatch, Truncated
-from elt.lease import holder, lease
-from elt.quoting import quoted
-from elt.warehouse import NEW_FILE
+from foundation.lease import holder, lease
+from foundation.quoting import quoted
+from foundation.warehouse import NEW_FILE
 
 log = logging.getLogger(__name__)
 

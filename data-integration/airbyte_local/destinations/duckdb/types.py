@@ -15,7 +15,7 @@ from airbyte_local.destinations.base import (
 )
 from airbyte_local.destinations.fitting import is_numeric
 from airbyte_local.schema import Column, DataType, Kind
-from elt.quoting import quoted
+from foundation.quoting import quoted
 
 # spelled as DuckDB's catalogue spells them, so that the two can be compared
 TYPES = {

@@ -23,7 +23,7 @@ from airbyte_local.destinations.snowflake.errors import (
     refused_login,
     unreachable,
 )
-from elt.errors import EltError
+from foundation.errors import EltError
 
 log = logging.getLogger(__name__)
 logging.getLogger("snowflake.connector").setLevel(logging.WARNING)  # it tells of every connection and file

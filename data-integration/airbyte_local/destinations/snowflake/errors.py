@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from snowflake.connector import errors
 
-from elt.errors import EltError
+from foundation.errors import EltError
 
 # the service or the way to it: what the connector gives up on after its own tries
 PASSING = (

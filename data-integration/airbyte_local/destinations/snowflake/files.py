@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from airbyte_local.destinations.snowflake.account import Link
 from airbyte_local.destinations.snowflake.quoting import literal
-from elt.errors import EltError
+from foundation.errors import EltError
 
 FILE_BYTES = 64 << 20  # compressed, as Snowflake likes them; the disk holds one or two at a time
 

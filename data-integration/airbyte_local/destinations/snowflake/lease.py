@@ -21,7 +21,7 @@ from contextlib import suppress
 
 from airbyte_local.destinations.snowflake.account import Link
 from airbyte_local.destinations.snowflake.state import INTERNAL
-from elt.errors import EltError
+from foundation.errors import EltError
 
 TAKE = f"""
 merge into {INTERNAL}.LEASES as t using (select %s as CONNECTION_ID, %s as TOKEN, %s as HOLDER) as s

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from elt.quoting import quoted
+from foundation.quoting import quoted
 
 
 def named(*parts: str) -> str:

@@ -31,7 +31,7 @@ from airbyte_local.destinations.snowflake.quoting import named
 from airbyte_local.destinations.snowflake.state import INTERNAL
 from airbyte_local.schema import ConnectionState, StreamPlan, StreamState, label
 from airbyte_local.sources.base import ChangeBatch, Truncated
-from elt.errors import EltError
+from foundation.errors import EltError
 
 log = logging.getLogger(__name__)
 

@@ -31,7 +31,7 @@ from airbyte_local.destinations.base import (
 )
 from airbyte_local.destinations.fitting import is_numeric
 from airbyte_local.schema import Column, DataType, Kind
-from elt.errors import EltError
+from foundation.errors import EltError
 
 # spelled as `ddl.read_catalogue` spells them, so that the two can be compared
 TYPES = {

@@ -19,8 +19,8 @@ from pathlib import Path
 from filelock import FileLock
 
 from airbyte_local.sources.connector.registry import Connector
-from elt.errors import EltError
-from elt.settings import ROOT, settings
+from foundation.errors import EltError
+from foundation.settings import ROOT, settings
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from typing import Any
 from airbyte_local.failures import Key
 from airbyte_local.schema import label
 from airbyte_local.sources.connector.process import Process, how_it_ended
-from elt.errors import EltError
+from foundation.errors import EltError
 
 log = logging.getLogger(__name__)
 

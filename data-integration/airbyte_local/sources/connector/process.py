@@ -25,8 +25,8 @@ from typing import Any
 from airbyte_local.masking import SECRET_FIELDS, redacted, secret_values
 from airbyte_local.sources.connector.environment import bare_environ, program
 from airbyte_local.sources.connector.registry import Connector
-from elt.errors import EltError
-from elt.settings import settings
+from foundation.errors import EltError
+from foundation.settings import settings
 
 log = logging.getLogger(__name__)
 

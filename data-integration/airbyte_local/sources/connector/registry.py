@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from airbyte_local.sources.connector.specification import marked_secret
-from elt.errors import EltError
-from elt.settings import ROOT, settings
+from foundation.errors import EltError
+from foundation.settings import ROOT, settings
 
 SHIPPED = ROOT / "data-integration" / "connectors"
 

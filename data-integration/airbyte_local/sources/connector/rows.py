@@ -14,8 +14,8 @@ import pyarrow as pa
 
 from airbyte_local.schema import Column, Kind, StreamPlan
 from airbyte_local.sources.base import CHANGES, SEQUENCE
-from elt.errors import EltError
-from elt.quoting import literal, quoted
+from foundation.errors import EltError
+from foundation.quoting import literal, quoted
 
 LINES = "lines"  # the registered Arrow table
 AS_JSON = frozenset({Kind.JSON, Kind.BOOLEAN})  # whose form in JSON tells whether they fit

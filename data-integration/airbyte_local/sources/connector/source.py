@@ -17,7 +17,7 @@ from airbyte_local.sources.connector.process import Process
 from airbyte_local.sources.connector.registry import Connector, connector_of
 from airbyte_local.sources.connector.specification import own
 from airbyte_local.sources.connector.types import travel_type
-from elt.errors import EltError
+from foundation.errors import EltError
 
 Key = tuple[str, str]
 DESTINATION_MODES = {

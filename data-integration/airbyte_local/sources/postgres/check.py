@@ -6,7 +6,7 @@ import psycopg
 from psycopg import sql
 
 from airbyte_local.sources.postgres.connect import Address
-from elt.errors import EltError
+from foundation.errors import EltError
 
 
 def check(connection: psycopg.Connection, address: Address, by_cursor: bool) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from elt.errors import EltError
+from foundation.errors import EltError
 
 CONNECT_SECONDS = 10
 

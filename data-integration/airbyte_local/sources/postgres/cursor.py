@@ -26,7 +26,7 @@ import psycopg
 from psycopg import sql
 
 from airbyte_local.schema import TIME_CURSOR_KINDS, Column, Kind
-from elt.errors import EltError
+from foundation.errors import EltError
 
 CLOCK = "select clock_timestamp(), clock_timestamp()::timestamp - (clock_timestamp() at time zone 'UTC')"
 

@@ -12,7 +12,7 @@ import psycopg
 from airbyte_local.schema import Column, SourceStream
 from airbyte_local.sources.postgres.connect import Address
 from airbyte_local.sources.postgres.types import travel_type
-from elt.errors import EltError
+from foundation.errors import EltError
 
 # Tables, partitioned tables, views, materialised views, foreign tables: what the user may select from. A partition is
 # read through its parent. Domains are followed to their base type.

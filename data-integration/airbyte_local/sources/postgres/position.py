@@ -13,7 +13,7 @@ import psycopg
 
 from airbyte_local.sources.postgres.connect import Address
 from airbyte_local.states import REFRESH
-from elt.errors import EltError
+from foundation.errors import EltError
 
 POSITION = """
 select c.system_identifier::text, left(pg_walfile_name(w.lsn), 8), d.oid::bigint, w.lsn::text

@@ -20,7 +20,7 @@ from airbyte_local.schema import Column, Kind, StreamPlan
 from airbyte_local.sources.base import ReadRequest, StreamBatch, StreamStart
 from airbyte_local.sources.postgres.connect import READER_OPTIONS, Address, unreachable
 from airbyte_local.sources.postgres.cursor import condition
-from elt.errors import EltError
+from foundation.errors import EltError
 
 BATCH_BYTES = 4 << 20
 UUID = pa.uuid()

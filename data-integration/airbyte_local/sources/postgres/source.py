@@ -22,7 +22,7 @@ from airbyte_local.sources.postgres.cursor import (
 )
 from airbyte_local.sources.postgres.discover import discover, why_missing
 from airbyte_local.sources.postgres.position import check_position, read_position
-from elt.errors import EltError
+from foundation.errors import EltError
 
 if TYPE_CHECKING:
     from airbyte_local.sources.postgres.snapshot import Snapshot

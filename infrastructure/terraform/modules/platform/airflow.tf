@@ -90,7 +90,7 @@ resource "aws_ecs_task_definition" "airflow" {
     # the scheduler's start brings the database to this version first; the others are started again until it has
     each.key != "airflow-scheduler" ? [] : [merge(local.container, {
       name      = "prepare"
-      command   = ["python", "-m", "local.airflow", "prepare"]
+      command   = ["python", "-m", "stack.airflow", "prepare"]
       essential = false
       logConfiguration = {
         logDriver = "awslogs"
@@ -103,12 +103,12 @@ resource "aws_ecs_task_definition" "airflow" {
     })],
     [merge(local.container, {
       name         = each.key
-      command      = ["python", "-m", "local.airflow", each.key]
+      command      = ["python", "-m", "stack.airflow", each.key]
       dependsOn    = each.key != "airflow-scheduler" ? [] : [{ containerName = "prepare", condition = "SUCCESS" }]
       portMappings = each.key != "airflow-api-server" ? [] : [{ containerPort = 8080, protocol = "tcp" }]
       stopTimeout  = 120
       healthCheck = {
-        command     = ["CMD", "python", "-m", "local.health", each.key]
+        command     = ["CMD", "python", "-m", "stack.health", each.key]
         interval    = 30
         timeout     = 30
         retries     = 5

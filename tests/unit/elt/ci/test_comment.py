@@ -9,7 +9,7 @@ import duckdb
 from elt.ci.comment import MARK, comment
 from elt.ci.raw_layer import land, streams
 from elt.ci.slim import Relation, Slim
-from elt.settings import ROOT
+from foundation.settings import ROOT
 
 
 def test_comment_tells_differences_failures_and_who_is_reached() -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from elt.settings import load_settings
 from elt.snowflake.doctor import SUSPEND_SECONDS, _future, _grant, _users, _warehouses, compare
 from elt.snowflake.privileges import Grant, grants
 from elt.snowflake.statements import statements
+from foundation.settings import load_settings
 
 ROLES = ["LOADER", "TRANSFORMER", "REPORTER", "HR_REPORTER"]
 

@@ -11,7 +11,7 @@ from psycopg import sql
 from airbyte_local.failures import Failures
 from airbyte_local.schema import StreamPlan
 from airbyte_local.sources.postgres.connect import Address
-from elt.errors import EltError
+from foundation.errors import EltError
 
 SERVER = """
 select current_setting('wal_level'), (select rolreplication or rolsuper from pg_roles where rolname = current_user)

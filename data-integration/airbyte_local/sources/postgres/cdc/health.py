@@ -10,7 +10,7 @@ from airbyte_local.sources.postgres.cdc.check import check_server
 from airbyte_local.sources.postgres.cdc.slot import SYNC_OFTEN, read_slots
 from airbyte_local.sources.postgres.connect import Address
 from airbyte_local.states import REFRESH
-from elt.errors import EltError
+from foundation.errors import EltError
 
 
 def examine(

@@ -19,7 +19,7 @@ from airbyte_local.sources.base import Apply, ChangeBatch, Truncated
 from airbyte_local.sources.postgres.cdc import messages as told
 from airbyte_local.sources.postgres.cdc.messages import Messages
 from airbyte_local.states import REFRESH
-from elt.errors import EltError
+from foundation.errors import EltError
 
 MOVES = 50_000  # keys of moved rows that are remembered at a time
 

@@ -14,7 +14,7 @@ from psycopg import pq, sql
 from airbyte_local.sources.postgres.connect import READER_OPTIONS, Address, unreachable
 from airbyte_local.sources.postgres.position import number
 from airbyte_local.states import REFRESH
-from elt.errors import EltError
+from foundation.errors import EltError
 
 PLUGIN = "pgoutput"
 SYNC_OFTEN = "sync more often, or drop a slot that is not used"

@@ -9,8 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from elt.errors import EltError
-from elt.settings import ROOT, Settings
+from foundation.errors import EltError
+from foundation.settings import ROOT, Settings
 
 PROJECT = ROOT / "data-transformation"
 
@@ -46,7 +46,9 @@ def project_digest(settings: Settings, target: str | None = None) -> str:
     """A digest of the dbt project's files, and of the target and the sources that they are parsed for."""
     digest = hashlib.sha256(f"{target or settings.dbt_target} {settings.sources}".encode())
     for folder, folders, files in os.walk(PROJECT):
-        folders[:] = sorted(name for name in folders if name not in ("target", "logs", "dbt_packages"))
+        folders[:] = sorted(
+            name for name in folders if name not in ("target", "logs", "dbt_packages", "transformation")
+        )
         for name in sorted(name for name in files if not name.startswith(".")):
             path = Path(folder, name)
             digest.update(str(path.relative_to(PROJECT)).encode() + b"\0" + path.read_bytes() + b"\0")

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from elt.lease import (
+from foundation.lease import (
     RESERVED_SECONDS,
     WarehouseInUseError,
     acquire,
@@ -21,7 +21,7 @@ from elt.lease import (
 HOLD = """
 import sys, time
 from pathlib import Path
-from elt.lease import acquire
+from foundation.lease import acquire
 lock = acquire(Path(sys.argv[1]), "sync job 12")
 print("held", flush=True)
 time.sleep(60)

@@ -9,8 +9,17 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from elt.changes import KEPT, Changes, built, difference, relations, selectors, versions, why_everything
-from elt.project import PROJECT
+from transformation.changes import (
+    KEPT,
+    Changes,
+    built,
+    difference,
+    relations,
+    selectors,
+    versions,
+    why_everything,
+)
+from transformation.project import PROJECT
 
 
 def node(kind: str, name: str, *reads: str, macros: tuple[str, ...] = ()) -> dict[str, object]:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import duckdb
 
-from elt.errors import EltError
-from elt.lease import WarehouseInUseError, reading
+from foundation.errors import EltError
+from foundation.lease import WarehouseInUseError, reading
 
 WAIT_SECONDS = 10.0
 BUSY = re.compile(

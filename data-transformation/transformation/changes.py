@@ -19,11 +19,11 @@ from typing import Any
 
 import duckdb
 
-from elt.errors import EltError
-from elt.project import is_manifest_of, project_digest, read_manifest
-from elt.quoting import literal
-from elt.settings import Settings
-from elt.warehouse import first_line, open_read_only
+from foundation.errors import EltError
+from foundation.quoting import literal
+from foundation.settings import Settings
+from foundation.warehouse import first_line, open_read_only
+from transformation.project import is_manifest_of, project_digest, read_manifest
 
 TABLE = "built_from"
 BESIDE = "intermediate"  # the schema of the second one, which does not travel with the marts

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from elt.errors import EltError
-from elt.settings import Settings, settings
-from local import stack
+from foundation.errors import EltError
+from foundation.settings import Settings, settings
+from stack import stack
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -42,7 +42,7 @@ def status() -> None:
     from rich.console import Console
 
     from elt.doctor import capture_health
-    from elt.lease import holder
+    from foundation.lease import holder
 
     console = Console(highlight=False)
     console.width = max(console.width, 120)  # a line a program, also where the output is no terminal

@@ -18,12 +18,12 @@ from urllib.parse import quote
 
 import httpx
 
-from elt.errors import EltError
-from elt.settings import ROOT, Settings
-from elt.settings import settings as this_process
-from local import SMTP_USER
-from local.prepared import mark, metadata_row
+from foundation.errors import EltError
+from foundation.settings import ROOT, Settings
+from foundation.settings import settings as this_process
 from orchestration.manifest import write_manifest
+from stack import SMTP_USER
+from stack.prepared import mark, metadata_row
 
 ORCHESTRATION = ROOT / "data-orchestration"
 POOL = "warehouse"
@@ -225,7 +225,7 @@ def prepare(settings: Settings) -> bool:
     log = settings.logs_dir / "airflow" / "migrate.log"
     with log.open("w") as output:
         migration = subprocess.Popen(
-            [sys.executable, "-m", "local.airflow", "migrate"],
+            [sys.executable, "-m", "stack.airflow", "migrate"],
             env=os.environ | environment(settings),
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -364,7 +364,7 @@ def _users(settings: Settings) -> list[tuple[str, str, str]]:
 
 
 def main(arguments: list[str]) -> None:
-    """`python -m local.airflow PROGRAM`: become that program, with Airflow's environment (which no file then has to hold).
+    """`python -m stack.airflow PROGRAM`: become that program, with Airflow's environment (which no file then has to hold).
 
     `prepare` makes its database ready instead, as `elt up airflow` does.
     """

@@ -16,7 +16,7 @@ from cryptography.fernet import Fernet
 from pydantic import PrivateAttr, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from elt.errors import EltError
+from foundation.errors import EltError
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from elt.errors import EltError
-from elt.settings import load_settings
-from local import postgres
-from local.postgres import CLUSTERS, Cluster, Runner, binary_major, choose_runner, runners
+from foundation.errors import EltError
+from foundation.settings import load_settings
+from stack import postgres
+from stack.postgres import CLUSTERS, Cluster, Runner, binary_major, choose_runner, runners
 
 
 def cluster(folder: Path, port: int = 1, **options: str) -> Cluster:
@@ -102,7 +102,7 @@ def test_missing_binaries_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_unknown_cluster_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert postgres.main(["warehouse"]) == 2
     assert (
-        capsys.readouterr().err == "elt: unknown cluster — usage: python -m local.postgres source|metadata\n"
+        capsys.readouterr().err == "elt: unknown cluster — usage: python -m stack.postgres source|metadata\n"
     )
 
 

@@ -1,4 +1,4 @@
-"""`python -m local.health PROGRAM`: exit code 0 when that program of the stack is well. What a container's health check runs,
+"""`python -m stack.health PROGRAM`: exit code 0 when that program of the stack is well. What a container's health check runs,
 beside the program itself.
 """
 
@@ -12,15 +12,15 @@ from collections.abc import Callable
 import httpx
 import psycopg
 
-from elt.errors import EltError
-from elt.settings import Settings, settings
+from foundation.errors import EltError
+from foundation.settings import Settings, settings
 
 
 def _database(name: str) -> Callable[[Settings], bool]:
     """A database is well when it lets its superuser in."""
 
     def accepts(config: Settings) -> bool:
-        from local.postgres import CLUSTERS
+        from stack.postgres import CLUSTERS
 
         cluster = CLUSTERS[name](config)
         with contextlib.suppress(EltError, psycopg.Error):
@@ -63,7 +63,7 @@ def _worker(config: Settings) -> bool:
 
 
 def _broker(config: Settings) -> str:
-    from local.airflow import environment
+    from stack.airflow import environment
 
     return environment(config)["AIRFLOW__CELERY__BROKER_URL"]
 
@@ -86,7 +86,7 @@ CHECKS: dict[str, Callable[[Settings], bool]] = {
 def main(arguments: list[str]) -> int:
     """0 when the named program is well, 1 when not, 2 when there is none of that name."""
     if len(arguments) != 1 or arguments[0] not in CHECKS:
-        print(f"usage: python -m local.health {'|'.join(CHECKS)}", file=sys.stderr)
+        print(f"usage: python -m stack.health {'|'.join(CHECKS)}", file=sys.stderr)
         return 2
     return 0 if CHECKS[arguments[0]](settings()) else 1
 

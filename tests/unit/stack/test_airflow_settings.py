@@ -5,9 +5,9 @@ import json
 import httpx
 import pytest
 
-from elt.errors import EltError
-from elt.settings import load_settings
-from local import airflow
+from foundation.errors import EltError
+from foundation.settings import load_settings
+from stack import airflow
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import stat
 
 import pytest
 
-from elt.errors import EltError
-from elt.settings import GENERATED, ROOT, Settings, generated_secrets, load_settings, read_env_file
+from foundation.errors import EltError
+from foundation.settings import GENERATED, ROOT, Settings, generated_secrets, load_settings, read_env_file
 
 
 def test_env_example_holds_every_setting_with_its_default():

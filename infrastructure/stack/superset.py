@@ -20,10 +20,10 @@ from urllib.parse import quote
 
 from filelock import FileLock
 
-from elt.errors import EltError
-from elt.settings import ROOT, Settings
-from elt.settings import settings as this_process
-from local.prepared import mark, metadata_row
+from foundation.errors import EltError
+from foundation.settings import ROOT, Settings
+from foundation.settings import settings as this_process
+from stack.prepared import mark, metadata_row
 
 PROJECT = ROOT / "infrastructure" / "superset"
 ENVIRONMENT = ROOT / ".venv-superset"

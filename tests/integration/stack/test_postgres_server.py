@@ -15,9 +15,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from elt.errors import EltError
-from local import postgres
-from local.postgres import NOBODY, Cluster, alter_password
+from foundation.errors import EltError
+from stack import postgres
+from stack.postgres import NOBODY, Cluster, alter_password
 from tests.fixtures.source import free_port
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root changes users and mounts")
@@ -116,7 +116,7 @@ def test_root_falls_back_to_a_user_namespace_and_back_again(
 def test_an_ordinary_user_starts_it_without_any_help(tmp_path: Path) -> None:
     """In a user namespace this process is an ordinary user for itself."""
     script = (
-        "import os, sys; from pathlib import Path; from local.postgres import Cluster, runners\n"
+        "import os, sys; from pathlib import Path; from stack.postgres import Cluster, runners\n"
         "assert os.geteuid() == 1000 and len(runners()) == 1\n"
         "cluster = Cluster(Path(sys.argv[1]), int(sys.argv[2]), 'postgres', 'x'); cluster.start()\n"
         "print(cluster.connect('postgres', 'postgres', 'x').execute('select 40 + 2').fetchone()[0]); cluster.stop()\n"
@@ -165,7 +165,7 @@ def test_interrupted_at_any_moment_it_starts_the_next_time(tmp_path: Path, sent:
     """Interrupted while initdb works, when the directory has its name, in single-user mode, at the server's start."""
     home = tmp_path / "home"
     environ = os.environ | {"ELT_HOME": str(home), "METADATA_PORT": str(free_port())}
-    command = [sys.executable, "-m", "local.postgres", "metadata"]
+    command = [sys.executable, "-m", "stack.postgres", "metadata"]
     moments = (
         lambda: list(home.glob("metadata.initialising-*/base")),
         lambda: (home / "metadata").exists(),
@@ -190,7 +190,7 @@ def test_a_signal_that_comes_while_the_process_becomes_the_server_stops_the_serv
     environ = os.environ | {"ELT_HOME": str(tmp_path / "home"), "METADATA_PORT": str(free_port())}
     interrupted = """
 import os, signal, sys
-from local import postgres
+from stack import postgres
 become = os.execve
 os.execve = lambda *command: (os.kill(os.getpid(), signal.SIGINT), become(*command))
 sys.exit(postgres.main(["metadata"]))
@@ -203,14 +203,14 @@ sys.exit(postgres.main(["metadata"]))
 
 
 class foreground:
-    """`python -m local.postgres NAME` in an environment, until the block ends."""
+    """`python -m stack.postgres NAME` in an environment, until the block ends."""
 
     def __init__(self, name: str, environ: dict[str, str]) -> None:
-        from elt.settings import load_settings
+        from foundation.settings import load_settings
 
         self.config = load_settings(environ)
         self.cluster = postgres.CLUSTERS[name](self.config)
-        self.command = [sys.executable, "-m", "local.postgres", name]
+        self.command = [sys.executable, "-m", "stack.postgres", name]
         self.environ = environ
 
     def __enter__(self):
@@ -244,14 +244,14 @@ def test_the_process_becomes_the_server_with_roles_and_database(tmp_path: Path) 
         assert reader.execute("show wal_level").fetchone() == ("logical",)
         assert postgres.source_cluster(load(environ)).running_pid() == server.pid
         second = subprocess.run(
-            [sys.executable, "-m", "local.postgres", "source"], env=environ, capture_output=True
+            [sys.executable, "-m", "stack.postgres", "source"], env=environ, capture_output=True
         )
         assert second.returncode == 2
         assert f"(process {server.pid}) already runs on".encode() in second.stderr
 
 
 def load(environ: dict[str, str]):
-    from elt.settings import load_settings
+    from foundation.settings import load_settings
 
     return load_settings(environ)
 
@@ -277,7 +277,7 @@ def test_a_running_server_is_not_prepared_again_and_any_process_can_stop_it(make
     with pytest.raises(EltError, match=rf"\(process {pid}\) already runs on .*data"):
         other.initialise()
     stopper = subprocess.run(
-        [sys.executable, "-c", "import sys; from pathlib import Path; from local.postgres import Cluster\n"
+        [sys.executable, "-c", "import sys; from pathlib import Path; from stack.postgres import Cluster\n"
          "Cluster(Path(sys.argv[1]), 1, 'postgres', '').stop()", str(cluster.data_dir)],
         capture_output=True,
     )  # fmt: skip

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from elt.errors import EltError
+from foundation.errors import EltError
 
 RUN_VARIABLE = "ELT_RUN"  # in the environment of a run's processes: which run
 RESERVED_SECONDS = 120.0  # that a reservation outlives its last renewal

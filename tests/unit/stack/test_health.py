@@ -6,10 +6,10 @@ import threading
 
 import pytest
 
-from elt.settings import load_settings
-from local import health
-from local.airflow import DEPLOYED, PROGRAMS
-from local.postgres import CLUSTERS
+from foundation.settings import load_settings
+from stack import health
+from stack.airflow import DEPLOYED, PROGRAMS
+from stack.postgres import CLUSTERS
 from tests.fixtures.source import free_port
 
 

@@ -1,7 +1,7 @@
 """The sink: takes Slack webhooks and e-mail on one machine, and keeps each message as one line of JSON.
 
 It answers as Slack's incoming webhooks do (https://api.slack.com/messaging/webhooks#handling_errors), so that what it
-accepts here is accepted there: `ok`, or the error's short name. `python -m local.sink` runs it in the foreground.
+accepts here is accepted there: `ok`, or the error's short name. `python -m stack.sink` runs it in the foreground.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from elt.errors import EltError
-from elt.settings import Settings, settings
-from local import SMTP_USER
+from foundation.errors import EltError
+from foundation.settings import Settings, settings
+from stack import SMTP_USER
 
 MAX_BODY = 1024 * 1024  # bytes
 # Slack's limits: https://api.slack.com/reference/block-kit/blocks, …/methods/chat.postMessage

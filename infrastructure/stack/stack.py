@@ -27,10 +27,10 @@ import psycopg
 from filelock import FileLock, Timeout
 from supervisor.xmlrpc import SupervisorTransport
 
-from elt.errors import EltError
-from elt.settings import ROOT, Settings, read_env_file, settings
-from local import MARK
-from local.postgres import CLUSTERS, Cluster
+from foundation.errors import EltError
+from foundation.settings import ROOT, Settings, read_env_file, settings
+from stack import MARK
+from stack.postgres import CLUSTERS, Cluster
 
 NOT_RUNNING = xmlrpc.client.Fault
 
@@ -80,13 +80,13 @@ def _accepts(cluster: Cluster) -> bool:
 
 def parts(config: Settings | None = None) -> dict[str, Part]:
     """The parts in the order in which they start."""
-    from local import airflow, superset
+    from stack import airflow, superset
 
     config = config or settings()
     postgres_programs = (
-        Program("source", _module("local.postgres", "source"), {"SOURCE_PORT": config.source_port}, "INT"),
+        Program("source", _module("stack.postgres", "source"), {"SOURCE_PORT": config.source_port}, "INT"),
         Program(
-            "metadata", _module("local.postgres", "metadata"), {"METADATA_PORT": config.metadata_port}, "INT"
+            "metadata", _module("stack.postgres", "metadata"), {"METADATA_PORT": config.metadata_port}, "INT"
         ),
     )
     web = Part(
@@ -112,7 +112,7 @@ def parts(config: Settings | None = None) -> dict[str, Part]:
                 (
                     Program(
                         "sink",
-                        _module("local.sink"),
+                        _module("stack.sink"),
                         {"SINK_PORT": config.sink_port, "SINK_SMTP_PORT": config.sink_smtp_port},
                     ),
                 ),
@@ -132,7 +132,7 @@ def parts(config: Settings | None = None) -> dict[str, Part]:
                 tuple(
                     Program(
                         name,
-                        _module("local.airflow", name),
+                        _module("stack.airflow", name),
                         {"AIRFLOW_PORT": config.airflow_port} if name.endswith("api-server") else {},
                     )
                     for name in airflow.PROGRAMS
@@ -146,7 +146,7 @@ def parts(config: Settings | None = None) -> dict[str, Part]:
             ),
             Part(
                 "superset",
-                (Program("superset", _module("local.superset"), {"SUPERSET_PORT": config.superset_port}),),
+                (Program("superset", _module("stack.superset"), {"SUPERSET_PORT": config.superset_port}),),
                 ("postgres",),
                 f"http://127.0.0.1:{config.superset_port}",
                 lambda: _answers(f"http://127.0.0.1:{config.superset_port}/health"),

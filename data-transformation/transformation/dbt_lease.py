@@ -15,9 +15,9 @@ from dbt.flags import get_flags
 from dbt_common.exceptions import DbtRuntimeError
 from filelock import FileLock
 
-from elt.errors import EltError
-from elt.lease import acquire
-from elt.settings import settings
+from foundation.errors import EltError
+from foundation.lease import acquire
+from foundation.settings import settings
 
 _held: dict[Path, FileLock] = {}
 

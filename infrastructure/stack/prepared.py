@@ -8,8 +8,8 @@ from pathlib import Path
 import psycopg
 from pydantic import SecretStr
 
-from elt.errors import EltError
-from elt.settings import Settings
+from foundation.errors import EltError
+from foundation.settings import Settings
 
 
 def metadata_row(

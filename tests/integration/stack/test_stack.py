@@ -10,8 +10,8 @@ import time
 import psutil
 import pytest
 
-from elt.settings import ROOT
-from local.stack import supervised
+from foundation.settings import ROOT
+from stack.stack import supervised
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def test_what_a_killed_supervisor_left_behind_is_cleared_by_the_next_up(small):
     psutil.Process(pid).kill()
     psutil.Process(pid).wait(10) if psutil.pid_exists(pid) else None
     orphans = small.processes()
-    assert [p for p in orphans if "local.sink" in p.cmdline()]
+    assert [p for p in orphans if "stack.sink" in p.cmdline()]
     assert small.elt("up", "sink").returncode == 0
     assert not [p for p in orphans if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
 

@@ -6,10 +6,10 @@ import psycopg
 import pytest
 from werkzeug.security import check_password_hash
 
-from elt.errors import EltError
-from elt.settings import load_settings
-from local import airflow
-from local.postgres import metadata_cluster
+from foundation.errors import EltError
+from foundation.settings import load_settings
+from stack import airflow
+from stack.postgres import metadata_cluster
 from tests.fixtures.source import free_port
 
 

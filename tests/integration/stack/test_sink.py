@@ -116,7 +116,7 @@ def test_what_was_answered_ok_survives_a_kill_and_a_torn_line_costs_only_itself(
 
 def test_a_taken_port_is_one_line_that_names_the_variable(shared_sink):
     second = subprocess.run(
-        [sys.executable, "-m", "local.sink"],
+        [sys.executable, "-m", "stack.sink"],
         env=shared_sink.environ,
         capture_output=True,
         text=True,

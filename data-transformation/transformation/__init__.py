@@ -1,0 +1,1 @@
+"""The one room that runs dbt: its project, its runs, what has changed since the last one."""
