@@ -20,6 +20,7 @@ import click
 import duckdb
 import psycopg
 
+from elt.sealed import seal, verify
 from foundation.errors import EltError
 from foundation.lease import lease, reading
 from foundation.quoting import literal, quoted
@@ -40,7 +41,8 @@ WAREHOUSE, MONITORING, AIRBYTE, SECRETS = (
 
 def backups(config: Settings) -> list[Path]:
     """The complete backups, oldest first."""
-    return sorted(path for path in (config.home / "backups").glob("2*") if path.is_dir())
+    found = (config.home / "backups").glob("2*")
+    return sorted(path for path in found if path.is_dir() and not path.is_symlink())
 
 
 def backup(
@@ -54,6 +56,7 @@ def backup(
         for name, part in PARTS.items():
             if found := part(config, draft, wait_seconds):
                 report(f"{name}: {found}")
+        seal(draft)
         for path in draft.iterdir():
             path.chmod(0o600)
         draft.rename(folder)
@@ -78,7 +81,8 @@ def restore(
     """Put a backup's content (the newest one's, without a name) in the place of what is there.
 
     Snapshots always; the sync state only into a warehouse that has raw tables and has lost it, because without the rows that
-    it speaks of the next sync has to read all. Raises EltError: no such backup, or Airflow or Airbyte run.
+    it speaks of the next sync has to read all. Raises EltError: no such backup, one that is not as it was made, or Airflow
+    or Airbyte run; then nothing has been changed.
     """
     from stack import stack
 
@@ -93,6 +97,7 @@ def restore(
     for program, part in (("airflow-scheduler", "airflow"), ("airbyte", "airbyte")):
         if running.get(program, {}).get("statename") == "RUNNING":
             raise EltError(f"{part} runs on what is to be replaced", f"`elt down {part}`, then restore")
+    verify(folder)
     try:
         if (folder / SECRETS).read_text() != (config.home / SECRETS).read_text():
             raise EltError(
@@ -117,10 +122,14 @@ def restore(
             (MONITORING, config.home / MONITORING),
         ):
             if (folder / file).exists():
+                place.parent.mkdir(parents=True, exist_ok=True)
+                draft = place.with_name(f".{place.name}.restored")
+                draft.unlink(missing_ok=True)  # of a restore that was killed
+                draft.touch(mode=0o600)
+                shutil.copyfile(folder / file, draft)
                 for leftover in place.parent.glob(f"{place.name}-*"):  # SQLite's, of the database that goes
                     leftover.unlink()
-                place.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(folder / file, place)
+                draft.replace(place)  # a link there is replaced, never followed
                 report(f"{file}: as it was")
     except (duckdb.Error, OSError) as error:
         raise EltError(

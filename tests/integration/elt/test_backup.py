@@ -9,6 +9,7 @@ import duckdb
 import pytest
 
 from elt import backup as backups
+from elt.sealed import seal
 from foundation.errors import EltError
 from foundation.lease import WarehouseInUseError, lease
 from foundation.settings import load_settings
@@ -122,7 +123,55 @@ def test_other_secrets_or_no_backup_are_refused_with_what_to_do(config):
         backups.restore(config)
     folder = backups.backup(config)
     (folder / "secrets.env").write_text("AIRFLOW_FERNET_KEY=another\n")
+    seal(folder)
     with pytest.raises(EltError, match="are not those of this ELT_HOME"):
         backups.restore(config)
     with pytest.raises(EltError, match="there is no backup yesterday's"):
         backups.restore(config, "yesterday's")
+
+
+def test_a_damaged_or_linked_backup_changes_nothing(config, tmp_path):
+    """Whatever is wrong with one of its files: the restore says which, before it touches anything."""
+    folder = backups.backup(config)
+    store = config.home / "airbyte" / "airbyte.sqlite"
+    before = {path: path.read_bytes() for path in (config.warehouse_path, store)}
+    elsewhere = tmp_path / "elsewhere"
+    file = folder / "airbyte.sqlite"
+    good = file.read_bytes()
+
+    def refused(match):
+        with pytest.raises(EltError, match=match):
+            backups.restore(config)
+        assert {path: path.read_bytes() for path in before} == before
+
+    file.write_bytes(good[:-1] + b"?")
+    refused("airbyte.sqlite is damaged")
+    file.write_bytes(good)
+    elsewhere.write_bytes(good)
+    file.unlink()
+    refused("airbyte.sqlite is missing")
+    file.symlink_to(elsewhere)
+    refused("airbyte.sqlite is no plain file")
+    file.unlink()
+    file.write_bytes(good)
+    (folder / "monitoring.duckdb").write_bytes(b"")
+    refused("monitoring.duckdb is not in the manifest")
+    (folder / "monitoring.duckdb").unlink()
+    (folder / "manifest.json").rename(elsewhere)
+    refused("has no manifest.json")
+    elsewhere.rename(folder / "manifest.json")
+    folder.rename(tmp_path / folder.name)
+    folder.symlink_to(tmp_path / folder.name)
+    refused("there is no backup")
+    folder.unlink()
+    assert backups.backups(config) == []
+
+
+def test_a_restore_replaces_a_link_and_does_not_follow_it(config, tmp_path):
+    backups.backup(config)
+    store, other = config.home / "airbyte" / "airbyte.sqlite", tmp_path / "another's"
+    other.write_text("another's")
+    store.unlink()
+    store.symlink_to(other)
+    backups.restore(config)
+    assert other.read_text() == "another's" and not store.is_symlink()
