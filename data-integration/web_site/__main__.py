@@ -8,8 +8,8 @@ import sys
 import uvicorn
 
 from foundation.errors import EltError
+from foundation.listening import listen
 from foundation.settings import settings
-from stack.sink import listen
 from web_site.api import Api
 from web_site.log import Log
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from airflow.sdk import ObjectStoragePath
 from airflow.sdk.exceptions import AirflowException
 
-from elt.build import dbt_environment
 from foundation.settings import Settings
+from transformation.run import environment
 
 PAGE = "index.html"
 
@@ -21,7 +21,7 @@ def publish(settings: Settings) -> str:
     from dbt.cli.main import dbtRunner
 
     with tempfile.TemporaryDirectory() as folder:
-        os.environ.update(dbt_environment(settings) | {"DBT_TARGET_PATH": folder})
+        os.environ.update(environment(settings) | {"DBT_TARGET_PATH": folder})
         result = dbtRunner().invoke(["--quiet", "docs", "generate", "--static"])
         if not result.success:
             reason = str(result.exception or "see the task's log")

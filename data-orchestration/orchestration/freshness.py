@@ -7,8 +7,8 @@ import os
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from elt.build import dbt_environment
 from foundation.settings import Settings
+from transformation.run import environment
 
 log = logging.getLogger(__name__)
 
@@ -17,7 +17,7 @@ def check(settings: Settings) -> dict[str, str]:
     """Status of each source that has a limit ("pass", "warn"). Raises AirflowFailException when one is too old."""
     from dbt.cli.main import dbtRunner
 
-    os.environ.update(dbt_environment(settings))
+    os.environ.update(environment(settings))
     result = dbtRunner().invoke(["--quiet", "--no-write-json", "source", "freshness"])
     if result.exception:
         raise AirflowException(f"dbt source freshness: {' '.join(str(result.exception).split())}")

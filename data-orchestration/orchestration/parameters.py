@@ -9,9 +9,9 @@ from typing import Any
 from airflow.sdk import Param
 from airflow.sdk.exceptions import AirflowFailException
 
-from elt.build import dbt_environment
 from foundation.settings import Settings
 from transformation.project import read_manifest
+from transformation.run import environment
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +135,7 @@ def _selected(settings: Settings, selection: str | None) -> list[str]:
         return sorted(node["name"] for node in nodes if node["resource_type"] == "model")
     from dbt.cli.main import dbtRunner
 
-    os.environ.update(dbt_environment(settings))
+    os.environ.update(environment(settings))
     command = ["--quiet", "--no-write-json", "ls", "--resource-type", "model", "--output", "name"]
     result = dbtRunner().invoke([*command, "--select", selection])
     if result.exception:

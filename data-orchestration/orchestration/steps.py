@@ -7,11 +7,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airbyte_config import jobs
-from elt import backup as backups
 from foundation.settings import settings
-from orchestration import documentation, freshness, maintenance, monitoring, notices, parameters
+from orchestration import airflow_api, documentation, freshness, maintenance, monitoring, notices, parameters
+from orchestration import backup as backups
 from orchestration import publish as publishing
-from stack import airflow
 from transformation import changes
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ def record(context: Context) -> dict[str, int]:
     Warns when the published data grows old.
     """
     publishing.give_back(settings(), lease_name(context))
-    with airflow.client(settings()) as api:
+    with airflow_api.client(settings()) as api:
         taken = monitoring.record(settings(), api)
     if age := monitoring.age_of_shown(settings()):
         notices.growing_old(context["dag"].dag_id, age, timedelta(minutes=settings().freshness_minutes))

@@ -271,7 +271,7 @@ def asking(settings: Settings, reader: str, target: str | None = None, leased: b
                     f"what has changed can't be read: {first_line(error)}", "`elt build` builds everything"
                 ) from error
     else:
-        from elt.snowflake.session import ask, dbt_session
+        from transformation.snowflake_session import ask, dbt_session
 
         with dbt_session(target or settings.dbt_target, "reading what has changed") as session:
             yield lambda query: ask(session, query)

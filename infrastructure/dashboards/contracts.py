@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from airbyte_config.documents import At, Document
-from elt.pages import marts
 from foundation.quoting import quoted
 from foundation.settings import ROOT
+from transformation.marts import marts
 
 if TYPE_CHECKING:
     from dashboards.files import Assets

@@ -13,7 +13,8 @@ from foundation.errors import EltError
 from foundation.lease import holder
 from foundation.settings import Settings, settings
 from transformation.changes import Changes, asking, look
-from transformation.project import PROJECT, note_manifest, project_digest, target_path
+from transformation.project import note_manifest, project_digest
+from transformation.run import environment
 
 if TYPE_CHECKING:
     from dbt.cli.main import dbtRunnerResult
@@ -21,26 +22,6 @@ if TYPE_CHECKING:
 
 # what macros/built_from.sql and touched.sql read
 HOOKS = ("ELT_BUILD_PROJECT", "ELT_BUILDING_FROM", "ELT_BUILT_FROM", "ELT_CHANGES")
-
-
-def dbt_environment(configuration: Settings, target: str | None = None) -> dict[str, str]:
-    """What any dbt process of this stack finds in its environment: project, profile, target, no telemetry.
-
-    Artefacts and logs go under `ELT_HOME`, so that two stacks of one clone do not share them. The warehouse is found
-    by `transformation.dbt_lease`: a path of its own in the profile would make dbt parse the project anew for each `ELT_HOME`.
-    """
-    target = target or configuration.dbt_target
-    return {
-        **(configuration.snowflake_variables if target == "snowflake" else {}),
-        "DBT_PROJECT_DIR": str(PROJECT),
-        "DBT_PROFILES_DIR": str(PROJECT),
-        "DBT_TARGET": target,
-        "ELT_SOURCES": ",".join(configuration.sources),  # whose models there are
-        "DBT_TARGET_PATH": str(target_path(configuration, target)),
-        "DBT_LOG_PATH": str(configuration.logs_dir / "dbt"),
-        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-        "DO_NOT_TRACK": "1",
-    }
 
 
 def dbt_arguments(
@@ -115,7 +96,7 @@ def build(
     excluded = " ".join(exclude).split()
     if changed and (refused := not_with_changed(select, excluded, full_refresh, target)):
         raise click.UsageError(f"--changed can't be used with {refused}")
-    os.environ.update(dbt_environment(configuration, target) | dict.fromkeys(HOOKS, ""))
+    os.environ.update(environment(configuration, target) | dict.fromkeys(HOOKS, ""))
     if target != "snowflake":
         hold_local_warehouse(configuration, wait)
     manifest = None

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from foundation.errors import EltError
 from foundation.settings import settings
+from orchestration import airflow_api
 
 DAG = "adventureworks_elt"
 ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
@@ -128,11 +129,9 @@ def watch(api: httpx.Client, run: str, console: Console) -> list[dict]:
 @click.command()
 def run() -> None:
     """Trigger the DAG adventureworks_elt and watch the run. Exit code 1 when it fails."""
-    from stack import airflow
-
     config = settings()
-    if "down" in airflow.healthy(config).values():
+    if "down" in airflow_api.healthy(config).values():
         raise EltError(f"Airflow does not answer at {config.airflow_base}", "elt up")
     console = Console()
-    with airflow.client(config) as api:
+    with airflow_api.client(config) as api:
         watch(api, begin(api, console), console)

@@ -157,7 +157,8 @@ def demo() -> None:
 def _chain(steps: Steps, config: Settings, original: Path | None, shop: bool) -> list[Facts]:
     """The steps of the demo; what each DAG run did."""
     from airbyte_config.apply import apply
-    from stack import airflow, stack
+    from orchestration import airflow_api
+    from stack import stack
 
     with steps.step("Source: PostgreSQL with the AdventureWorks shop"):
         stack.up(["postgres"], report=lambda line: steps.say(f"  {line}"))
@@ -179,7 +180,7 @@ def _chain(steps: Steps, config: Settings, original: Path | None, shop: bool) ->
                 rest.wait()
         apply(report=lambda line: steps.say(f"  {line}"))
     done: list[Facts] = []
-    with _dashboards_beside(steps, config), airflow.client(config) as api:
+    with _dashboards_beside(steps, config), airflow_api.client(config) as api:
         with steps.step("DAG run: sync → dbt → publish"):
             run = dagrun.begin(api, steps.console)
             dagrun.watch(api, run, steps.console)

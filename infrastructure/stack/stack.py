@@ -29,6 +29,7 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from foundation.errors import EltError
 from foundation.settings import ROOT, Settings, read_env_file, settings
+from orchestration import airflow_api
 from stack import MARK
 from stack.postgres import CLUSTERS, Cluster
 
@@ -139,7 +140,7 @@ def parts(config: Settings | None = None) -> dict[str, Part]:
                 ),
                 ("postgres",),
                 f"http://127.0.0.1:{config.airflow_port}",
-                lambda: set(airflow.healthy(config).values()) == {"healthy"},
+                lambda: set(airflow_api.healthy(config).values()) == {"healthy"},
                 prepare=lambda: airflow.prepare(config),
                 patience=180.0,
                 wants=("sink", "airbyte", *(("web",) if "web" in config.sources else ())),

@@ -25,8 +25,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from adventureworks.database import connect_owner
 from foundation.settings import ROOT
+from orchestration import airflow_api
 from orchestration.monitoring import monitoring_path
-from stack import airflow
 from tests.fixtures.stack import PORTS, Stack, clean_environ, free_ports
 
 DAG = "adventureworks_elt"
@@ -44,7 +44,7 @@ def elt(stack: Stack, *arguments: str, **extra: str) -> str:
 def incremental(stack: Stack) -> dict[str, float]:
     """One shop day, then one run: seconds from the trigger to the end of `publish`, and of each step."""
     elt(stack, "shop", "day")
-    with airflow.client(stack.settings) as api:
+    with airflow_api.client(stack.settings) as api:
         begun = time.time()
         run = (
             api.post(f"/dags/{DAG}/dagRuns", json={"logical_date": None})
@@ -74,7 +74,7 @@ def freshness(stack: Stack, minutes: float) -> dict[str, float]:
     elt(stack, "down")
     stack.environ["ELT_SCHEDULE"] = "* * * * *"
     elt(stack, "up", "airflow")
-    with airflow.client(stack.settings) as api:
+    with airflow_api.client(stack.settings) as api:
         api.patch(f"/dags/{DAG}", json={"is_paused": False}).raise_for_status()
     with connect_owner(stack.settings) as connection:
         (began,) = connection.execute("select clock_timestamp()::timestamp").fetchone()

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from adventureworks.database import connect_owner
+from orchestration import airflow_api
 from orchestration.monitoring import monitoring_path
-from stack import airflow
 
 pytestmark = pytest.mark.end_to_end
 
@@ -156,7 +156,7 @@ def test_after_three_shop_days_raw_equals_source_and_marts_show_the_changes_even
 
 
 def test_the_dag_runs_under_the_names_that_the_design_gives(chain):
-    with airflow.client(chain.settings) as api:
+    with airflow_api.client(chain.settings) as api:
         dags = [dag["dag_id"] for dag in api.get("/dags").json()["dags"]]
         errors = api.get("/importErrors").json()["import_errors"]
     assert dags == [

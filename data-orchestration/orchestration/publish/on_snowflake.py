@@ -16,14 +16,14 @@ from contextlib import AbstractContextManager
 
 from snowflake.connector import SnowflakeConnection
 
-from elt.snowflake.session import ask as _ask
-from elt.snowflake.session import dbt_session
 from foundation.errors import EltError
 from foundation.lease import RESERVED_SECONDS, WarehouseInUseError
 from foundation.quoting import quoted
 from foundation.settings import Settings
 from orchestration.publish.version import KEPT, Hold, Version, not_kept, now
 from transformation.changes import TABLE as BUILT_FROM
+from transformation.snowflake_session import ask as _ask
+from transformation.snowflake_session import dbt_session
 
 SHOWN, NEXT = "MARTS", "MARTS_NEXT"
 RECORD = "PUBLISHED_VERSION"

@@ -17,13 +17,13 @@ from filelock import FileLock, Timeout
 from adventureworks import erasure
 from adventureworks.database import connect_owner, readable_errors
 from adventureworks.erasure import Subject
-from elt.backup import WAREHOUSE, backups
 from elt.privacy import marks
 from elt.privacy.protocol import Counts, Protocol, Run
 from foundation.errors import EltError
 from foundation.lease import lease
 from foundation.settings import Settings
 from foundation.warehouse import first_line
+from orchestration.backup import WAREHOUSE, backups
 from orchestration.publish.on_duckdb import replace_versions
 
 LEASE_WAIT_SECONDS = 600.0

@@ -13,7 +13,6 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from elt.build import PROJECT
 from foundation.settings import load_settings
 from orchestration import manifest
 from stack.airflow import environment
@@ -23,6 +22,7 @@ from tests.integration.airbyte_config.conftest import make_site
 from tests.integration.airbyte_local.scripted import record, state, stream
 from tests.integration.orchestration.test_dag import LOOK
 from tests.integration.transformation.raw_layer import BIN
+from transformation.project import PROJECT
 
 CONNECTORS = Path(__file__).parents[2] / "connectors"
 FILES = {

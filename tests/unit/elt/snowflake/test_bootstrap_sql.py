@@ -12,11 +12,11 @@ import sqlglot
 
 from airbyte_config.definitions import load as definitions
 from dashboards.render import rendered
-from elt.build import dbt_environment
 from elt.snowflake.privileges import Grant, Thing, effective, grants, things
 from elt.snowflake.statements import DIRECTORY, Statement, statements
 from foundation.errors import EltError
 from foundation.settings import ROOT, SNOWFLAKE_NAMES, Settings, load_settings
+from transformation.run import environment as dbt_environment
 
 OURS = ("LOADER", "TRANSFORMER", "REPORTER", "HR_REPORTER")
 ADMINISTRATORS = {"ACCOUNTADMIN", "SECURITYADMIN", "SYSADMIN", "USERADMIN"}

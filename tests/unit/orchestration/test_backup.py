@@ -1,7 +1,7 @@
 """What a backup leaves to others."""
 
-from elt.backup import backup
 from foundation.settings import load_settings
+from orchestration.backup import backup
 
 
 def test_a_metadata_database_that_is_not_here_is_not_ours_to_back_up(tmp_path):

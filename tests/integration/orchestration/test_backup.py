@@ -8,11 +8,11 @@ import sqlite3
 import duckdb
 import pytest
 
-from elt import backup as backups
-from elt.sealed import seal
 from foundation.errors import EltError
 from foundation.lease import WarehouseInUseError, lease
 from foundation.settings import load_settings
+from orchestration import backup as backups
+from orchestration.sealed import seal
 from stack import postgres
 from tests.fixtures.source import free_port
 

@@ -1,0 +1,255 @@
+"""Backups of what can't be built again. A backup is a folder under `ELT_HOME/backups`, complete or not there.
+
+It holds dbt's snapshots (the histories), the sync state, the databases of Airflow and Superset, the configuration and jobs of the
+local Airbyte, the monitoring tables, and the secrets that some of these are encrypted with: keep it where only you can read.
+The marts, staging and raw are not in it: a sync and a build make them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import psycopg
+
+from foundation.errors import EltError
+from foundation.lease import lease, reading
+from foundation.postgres import binaries
+from foundation.quoting import literal, quoted
+from foundation.settings import METADATA_SUPERUSER, Settings
+from foundation.warehouse import NEW_FILE
+from orchestration.sealed import seal, verify
+from transformation.changes import forget
+
+KEPT = 7
+SCHEMAS = ("snapshots", "airbyte_internal")
+STATE = "airbyte_internal"
+WAREHOUSE, MONITORING, AIRBYTE, SECRETS = (
+    "warehouse.duckdb",
+    "monitoring.duckdb",
+    "airbyte.sqlite",
+    "secrets.env",
+)
+
+
+def backups(config: Settings) -> list[Path]:
+    """The complete backups, oldest first."""
+    found = (config.home / "backups").glob("2*")
+    return sorted(path for path in found if path.is_dir() and not path.is_symlink())
+
+
+def backup(
+    config: Settings, report: Callable[[str], None] = lambda line: None, wait_seconds: float = 600
+) -> Path:
+    """Make a backup, beside whatever runs; the last seven stay. Raises EltError; nothing of a failed one remains."""
+    folder = config.home / "backups" / _stamp()
+    draft = folder.with_name(f".{folder.name}")
+    draft.mkdir(parents=True, mode=0o700)
+    try:
+        for name, part in PARTS.items():
+            if found := part(config, draft, wait_seconds):
+                report(f"{name}: {found}")
+        seal(draft)
+        for path in draft.iterdir():
+            path.chmod(0o600)
+        draft.rename(folder)
+    except (duckdb.Error, sqlite3.Error, OSError, psycopg.Error) as error:
+        raise EltError(
+            f"the backup failed: {str(error).splitlines()[0]}", "check the disk and `elt status`"
+        ) from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    for old in backups(config)[:-KEPT]:
+        shutil.rmtree(old)
+    return folder
+
+
+def _stamp() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H%M%SZ")
+
+
+def restore(
+    config: Settings, name: str | None = None, report: Callable[[str], None] = lambda line: None
+) -> Path:
+    """Put a backup's content (the newest one's, without a name) in the place of what is there.
+
+    Snapshots always; the sync state only into a warehouse that has raw tables and has lost it, because without the rows that
+    it speaks of the next sync has to read all. Airflow and Airbyte must not run. Raises EltError: no such backup, or one
+    that is not as it was made; then nothing has been changed.
+    """
+    known = {path.name: path for path in backups(config)}
+    if not known or (name and name not in known):
+        raise EltError(
+            f"there is no backup {name or ''}".rstrip(),
+            f"there is: {', '.join(known) or 'none'}; `elt backup`",
+        )
+    folder = known[name] if name else backups(config)[-1]
+    verify(folder)
+    try:
+        if (folder / SECRETS).read_text() != (config.home / SECRETS).read_text():
+            raise EltError(
+                f"the secrets of {folder.name} are not those of this ELT_HOME",
+                f"copy {folder / SECRETS} to {config.home / SECRETS}, `elt down`, `elt up postgres`, then restore",
+            )
+        for table in _restore_warehouse(config, folder / WAREHOUSE):
+            report(f"warehouse: {table}")
+        for dump in sorted(folder.glob("*.dump")):
+            _postgres(
+                config,
+                "pg_restore",
+                dump.stem,
+                "--clean",
+                "--if-exists",
+                "--exit-on-error",
+                str(dump),
+            )
+            report(f"metadata: {dump.stem}")
+        for file, place in (
+            (AIRBYTE, config.home / "airbyte" / AIRBYTE),
+            (MONITORING, config.home / MONITORING),
+        ):
+            if (folder / file).exists():
+                place.parent.mkdir(parents=True, exist_ok=True)
+                draft = place.with_name(f".{place.name}.restored")
+                draft.unlink(missing_ok=True)  # of a restore that was killed
+                draft.touch(mode=0o600)
+                shutil.copyfile(folder / file, draft)
+                for leftover in place.parent.glob(f"{place.name}-*"):  # SQLite's, of the database that goes
+                    leftover.unlink()
+                draft.replace(place)  # a link there is replaced, never followed
+                report(f"{file}: as it was")
+    except (duckdb.Error, OSError) as error:
+        raise EltError(
+            f"the restore failed: {str(error).splitlines()[0]}", "mend that, then restore again"
+        ) from error
+    return folder
+
+
+# ---------------------------------------------------------------------------------------------------- the parts
+
+
+def _warehouse(config: Settings, folder: Path, wait_seconds: float) -> str:
+    if not config.warehouse_path.exists():
+        return ""
+    with (
+        reading(config.warehouse_path, "elt backup", wait_seconds),
+        duckdb.connect(folder / WAREHOUSE, config=NEW_FILE) as duck,
+    ):
+        duck.execute(f"attach {literal(str(config.warehouse_path))} as source (read_only)")
+        tables = list(_copy(duck, "source", "warehouse", SCHEMAS))
+        duck.execute("detach source; checkpoint")
+    return f"{len(tables)} tables of {', '.join(SCHEMAS)}"
+
+
+def _copy(
+    duck: duckdb.DuckDBPyConnection, source: str, target: str, schemas: tuple[str, ...]
+) -> Iterator[str]:
+    """Copy the tables of some schemas from one attached database to another, replacing; their names."""
+    for schema, table in duck.execute(
+        "select schema_name, table_name from duckdb_tables() where database_name = ? and list_contains(?, schema_name) order by all",
+        [source, list(schemas)],
+    ).fetchall():
+        place = f"{quoted(schema)}.{quoted(table)}"
+        duck.execute(f"create schema if not exists {quoted(target)}.{quoted(schema)}")
+        duck.execute(f"create or replace table {quoted(target)}.{place} as from {quoted(source)}.{place}")
+        yield f"{schema}.{table}"
+
+
+def _restore_warehouse(config: Settings, file: Path) -> list[str]:
+    if not file.exists():
+        return []
+    with (
+        lease(config.warehouse_path, "elt restore"),
+        duckdb.connect(config.warehouse_path) as duck,
+    ):
+        duck.execute(f"attach {literal(str(file))} as backup (read_only)")
+        here = {
+            schema
+            for (schema,) in duck.execute(
+                "select distinct schema_name from duckdb_tables()" " where database_name = current_database()"
+            ).fetchall()
+        }
+        raw = any(schema.startswith("adventureworks_") for schema in here)
+        schemas = tuple(s for s in SCHEMAS if s != STATE or (raw and STATE not in here))
+        duck.execute("begin")
+        tables = list(_copy(duck, "backup", config.warehouse_path.stem, schemas))
+        forget(duck)
+        duck.execute("commit")
+    return tables
+
+
+def _metadata(config: Settings, folder: Path, wait_seconds: float) -> str:
+    if not (
+        config.metadata_dir / "PG_VERSION"
+    ).exists():  # another's, as RDS: that one has backups of its own
+        return ""
+    with psycopg.connect(
+        host=config.metadata_host,
+        port=config.metadata_port,
+        user=METADATA_SUPERUSER,
+        dbname="postgres",
+        password=config.metadata_password.get_secret_value(),
+        connect_timeout=10,
+    ) as connection:
+        names = [
+            name
+            for (name,) in connection.execute(
+                "select datname from pg_database where not datistemplate and datname <> 'postgres' order by 1"
+            )
+        ]
+    for name in names:
+        _postgres(config, "pg_dump", name, "--format=custom", f"--file={folder / name}.dump")
+    return ", ".join(names)
+
+
+def _postgres(config: Settings, program: str, database: str, *arguments: str) -> None:
+    """Run one of PostgreSQL's programs on a database of the metadata cluster."""
+    place = [
+        f"--host={config.metadata_host}",
+        f"--port={config.metadata_port}",
+        f"--username={METADATA_SUPERUSER}",
+        f"--dbname={database}",
+    ]
+    done = subprocess.run(
+        [binaries() / program, "--no-password", *place, *arguments],
+        env=os.environ | {"PGPASSWORD": config.metadata_password.get_secret_value()},
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode != 0:
+        said = done.stderr.strip().splitlines() or ["no reason was given"]
+        raise EltError(f"{program} {database}: {said[-1]}", "`elt up postgres`, and see `elt logs postgres`")
+
+
+def _airbyte(config: Settings, folder: Path, wait_seconds: float) -> str:
+    store = config.home / "airbyte" / AIRBYTE
+    if not store.exists():
+        return ""
+    with (
+        closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as source,
+        closing(sqlite3.connect(folder / AIRBYTE)) as copy,
+    ):
+        source.backup(copy)
+    return "configuration and jobs"
+
+
+def _files(config: Settings, folder: Path, wait_seconds: float) -> str:
+    found = [name for name in (MONITORING, SECRETS) if (config.home / name).exists()]
+    for name in found:
+        shutil.copyfile(config.home / name, folder / name)
+    return ", ".join(found)
+
+
+PARTS: dict[str, Callable[[Settings, Path, float], str]] = {
+    "warehouse": _warehouse,
+    "metadata": _metadata,
+    "airbyte": _airbyte,
+    "files": _files,
+}
