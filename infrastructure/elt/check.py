@@ -41,7 +41,9 @@ def lint_commands() -> Commands:
     return [
         Command("black", ["black", "--check", "--quiet", *PYTHON]),
         Command("ruff", ["ruff", "check", "--quiet", *PYTHON]),
-        Command("imports", ["lint-imports", "--no-cache", "--no-logo"]),  # the contracts are in pyproject.toml
+        Command(
+            "imports", ["lint-imports", "--no-cache", "--no-logo"]
+        ),  # the contracts are in pyproject.toml
         Command("sqlfluff", ["sqlfluff", "lint", "--disable-progress-bar", "data-transformation"]),
         Command("yamllint", ["yamllint", "--strict", *_tracked("*.yml", "*.yaml")]),
         Command("shellcheck", ["shellcheck", ".ci/run"]),
