@@ -4,6 +4,7 @@ import signal
 
 pytest_plugins = [
     "tests.fixtures.source",
+    "tests.fixtures.postgres_versions",
     "tests.fixtures.airbyte",
     "tests.fixtures.sink",
     "tests.fixtures.snowflake",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airbyte_local.sources.postgres.connect import Address
-from airbyte_local.sources.postgres.position import check_position, number
+from airbyte_local.sources.postgres.position import check_position, lsn, number
 from foundation.errors import EltError
 
 ADDRESS = Address("127.0.0.1", 5432, "shop", "reader", "secret", "prefer")
@@ -34,3 +34,8 @@ def test_what_cannot_be_later_is_refused(changes: dict, found: str) -> None:
 
 def test_positions_are_bytes() -> None:
     assert number("16/B374D848") == 0x16B374D848
+
+
+@pytest.mark.parametrize("text", ["0/0", "16/B374D848", "FFFFFFFF/FFFFFFFF"])
+def test_a_position_goes_both_ways(text: str) -> None:
+    assert lsn(number(text)) == text

@@ -47,3 +47,8 @@ def number(lsn: str) -> int:
     """A position in the log, `16/B374D848`, as a number of bytes."""
     high, low = lsn.split("/")
     return (int(high, 16) << 32) + int(low, 16)
+
+
+def lsn(position: int) -> str:
+    """The other way round."""
+    return f"{position >> 32:X}/{position & 0xFFFFFFFF:X}"

@@ -13,6 +13,7 @@ from airbyte_local.schema import StreamPlan
 from airbyte_local.sources.base import Apply, ChangeBatch, Truncated
 from airbyte_local.sources.postgres.cdc.pgoutput import Decoder
 from airbyte_local.sources.postgres.connect import Address
+from airbyte_local.sources.postgres.position import lsn
 from airbyte_local.sources.postgres.snapshot import Reading
 
 log = logging.getLogger(__name__)
@@ -20,7 +21,7 @@ log = logging.getLogger(__name__)
 PEEK = """
 select (lsn - '0/0')::bigint, data
 from pg_logical_slot_peek_binary_changes(
-    {}, '0/0'::pg_lsn + {}::numeric, null, 'proto_version', '1', 'publication_names', {}
+    {}, {}::pg_lsn, null, 'proto_version', '1', 'publication_names', {}
 )
 """
 
@@ -40,7 +41,7 @@ class Changes(Reading):
         super().__init__(address)
         self._slot = slot
         names = sql.Identifier(publication).as_string()  # the plugin reads a list of identifiers
-        self._query = sql.SQL(PEEK).format(sql.Literal(slot), sql.Literal(until), sql.Literal(names))
+        self._query = sql.SQL(PEEK).format(sql.Literal(slot), sql.Literal(lsn(until)), sql.Literal(names))
         self._decoder = Decoder(plans, since, until)
 
     def read(self) -> Iterator[ChangeBatch | Truncated | Apply]:

@@ -19,15 +19,24 @@ select current_setting('wal_level'), (select rolreplication or rolsuper from pg_
 PUBLICATION = (
     "select pubinsert and pubupdate and pubdelete and pubtruncate from pg_publication where pubname = %s"
 )
+# By way of jsonb: before 15 there are neither lists of columns (all but generated ones come) nor row filters.
 TABLES = """
-select c.schemaname, c.tablename, c.attnames::text[], t.relreplident::text,
+select c.schemaname, c.tablename,
+    coalesce(
+        (select array_agg(name) from jsonb_array_elements_text(to_jsonb(c) -> 'attnames') as name),
+        (
+            select array_agg(a.attname::text) from pg_attribute a
+            where a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+        )
+    ),
+    t.relreplident::text,
     coalesce(array(
         select a.attname::text from pg_index i
         join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any(i.indkey)
         where i.indrelid = t.oid
             and case t.relreplident when 'd' then i.indisprimary when 'i' then i.indisreplident else false end
     ), '{}'),
-    c.rowfilter is not null,
+    to_jsonb(c) ->> 'rowfilter' is not null,
     t.relkind = 'r' and exists (select from pg_inherits where inhparent = t.oid),
     array(
         select (

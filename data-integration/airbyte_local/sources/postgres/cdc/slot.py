@@ -12,7 +12,7 @@ import psycopg
 from psycopg import pq, sql
 
 from airbyte_local.sources.postgres.connect import READER_OPTIONS, Address, unreachable
-from airbyte_local.sources.postgres.position import number
+from airbyte_local.sources.postgres.position import lsn, number
 from airbyte_local.states import REFRESH
 from foundation.errors import EltError
 
@@ -26,10 +26,13 @@ FLUSH_WAIT_SECONDS = 1.0
 
 RETAINED_WARNING = 1 << 30  # bytes of the server's log that wait for one slot
 
+# By way of jsonb what a server's version lacks is null: `wal_status` and `safe_wal_size` are new in 13, `two_phase` in 14,
+# `invalidation_reason` in 17.
 STATE = """
-select slot_name::text, plugin, coalesce(database, ''), active_pid, wal_status, invalidation_reason,
-    (confirmed_flush_lsn - '0/0')::bigint, pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::bigint, safe_wal_size
-from pg_replication_slots
+select slot_name::text, plugin, coalesce(database, ''), active_pid, told ->> 'wal_status', told ->> 'invalidation_reason',
+    (confirmed_flush_lsn - '0/0')::bigint, pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::bigint,
+    (told ->> 'safe_wal_size')::bigint, coalesce((told ->> 'two_phase')::boolean, false)
+from pg_replication_slots as s, to_jsonb(s) as told
 """
 
 
@@ -45,6 +48,7 @@ class Slot:
     confirmed: int | None
     retained: int | None
     safe: int | None
+    two_phase: bool = False
 
     @property
     def lost(self) -> bool:
@@ -91,6 +95,11 @@ def check_slot(slot: Slot, name: str, address: Address) -> None:
             f"{address}: the replication slot {name} is of plugin {slot.plugin}, database {slot.database or 'none'}",
             f"give the source another replication_slot, or drop that one: select pg_drop_replication_slot('{name}')",
         )
+    if slot.two_phase:
+        raise EltError(
+            f"{address}: the replication slot {name} was made with two_phase, and gives prepared transactions out of order",
+            f"drop it (select pg_drop_replication_slot('{name}')), then refresh the connection: the sync makes its own",
+        )
     if slot.active_pid is not None:
         raise EltError(
             f"{address}: the replication slot {name} is in use by the server's process {slot.active_pid}",
@@ -116,9 +125,7 @@ def drop_slot(connection: psycopg.Connection, name: str) -> None:
 
 def advance_slot(connection: psycopg.Connection, name: str, position: int) -> None:
     """Let the server forget what lies before the position."""
-    connection.execute(
-        "select pg_replication_slot_advance(%s, '0/0'::pg_lsn + %s::numeric)", [name, position]
-    )
+    connection.execute("select pg_replication_slot_advance(%s, %s::pg_lsn)", [name, lsn(position)])
 
 
 def current_end(connection: psycopg.Connection) -> int:
@@ -150,7 +157,7 @@ def positioned_snapshot(address: Address) -> Iterator[tuple[str, int]]:
         name = f"elt_snapshot_{uuid.uuid4().hex}"
         # psycopg's own calls do not speak the replication protocol
         result = connection.pgconn.exec_(
-            f"CREATE_REPLICATION_SLOT {name} TEMPORARY LOGICAL {PLUGIN} (SNAPSHOT 'export')".encode()
+            f"CREATE_REPLICATION_SLOT {name} TEMPORARY LOGICAL {PLUGIN} EXPORT_SNAPSHOT".encode()
         )
         if result.status != pq.ExecStatus.TUPLES_OK:
             reason = result.error_message.decode(errors="replace").strip().partition("\n")[0]
