@@ -14,17 +14,12 @@ from pathlib import Path
 import pytest
 
 from adventureworks.schema import tables
+from tests.fixtures import warm
 from tests.fixtures.source import GENERATED_AS_OF, SourceDatabase, free_port
 
 
 def elt(database: SourceDatabase, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "elt.cli", *arguments],
-        env=database.environ | environ,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    return warm.run("elt", *arguments, environ=database.environ | environ, timeout=120)
 
 
 def error(answer: subprocess.CompletedProcess[str]) -> str:

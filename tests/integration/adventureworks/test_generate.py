@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -14,17 +13,12 @@ import pytest
 from adventureworks.database import checksums, row_counts
 from adventureworks.generator import Plan, frames
 from adventureworks.schema import tables
+from tests.fixtures import warm
 from tests.fixtures.source import GENERATED_AS_OF, GENERATED_SCALE, SourceDatabase
 
 
 def elt(database: SourceDatabase, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "elt.cli", *arguments],
-        env=database.environ,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    return warm.run("elt", *arguments, environ=database.environ, timeout=300)
 
 
 def generate(database: SourceDatabase, *arguments: str) -> None:

@@ -25,7 +25,8 @@ from airbyte_config.documents import DIRECTORY
 from airbyte_config.jobs import Job, recent
 from airbyte_config.verify import verify
 from foundation.quoting import literal, quoted
-from foundation.settings import ROOT, Settings, load_settings
+from foundation.settings import Settings, load_settings
+from tests.fixtures import warm
 from tests.fixtures.airbyte import AirbyteServer
 from tests.fixtures.source import SourceDatabase
 
@@ -188,9 +189,7 @@ class Site:
 
     def elt(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `elt ARGUMENTS` here."""
-        return subprocess.run(
-            self.command(*arguments), env=self.environ, cwd=ROOT, capture_output=True, text=True
-        )
+        return warm.run("elt", *arguments, environ=self.environ)
 
     def held(self, kind: str) -> list[dict]:
         """What the server holds of a kind ("sources") in this workspace."""

@@ -11,7 +11,8 @@ import pytest
 from airbyte_config.verify import verify
 from foundation.errors import EltError
 from foundation.lease import WarehouseInUseError, lease
-from foundation.settings import ROOT, load_settings
+from foundation.settings import load_settings
+from tests.fixtures import warm
 from tests.fixtures.source import free_port
 from tests.integration.airbyte_config.conftest import Pair
 
@@ -19,13 +20,7 @@ STREAMS = 44
 
 
 def elt(pair: Pair, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "elt.cli", *arguments],
-        env=pair.environ | environ,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
+    return warm.run("elt", *arguments, environ=pair.environ | environ)
 
 
 def differing(pair: Pair) -> dict:

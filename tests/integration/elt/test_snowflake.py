@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,8 @@ import pytest
 from elt.snowflake.bootstrap import run
 from elt.snowflake.statements import Statement, statements
 from foundation.errors import EltError
-from foundation.settings import ROOT, load_settings
+from foundation.settings import load_settings
+from tests.fixtures import warm
 from tests.fixtures.snowflake import Snowflake
 
 
@@ -25,8 +25,7 @@ class Desk:
     environ: dict[str, str]
 
     def elt(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "elt.cli", "snowflake", *arguments]
-        return subprocess.run(command, env=self.environ | more, cwd=ROOT, capture_output=True, text=True)
+        return warm.run("elt", "snowflake", *arguments, environ=self.environ | more)
 
     def ran(self) -> list[str]:
         """The statements that reached the server, in lower case."""

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 import threading
 from datetime import UTC, datetime, timedelta
 
@@ -15,6 +13,7 @@ from foundation.errors import EltError
 from foundation.settings import load_settings
 from orchestration import monitoring
 from orchestration.manifest import manifest_path, results_path
+from tests.fixtures import warm
 from tests.fixtures.source import free_port
 
 BEGAN = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -280,12 +279,11 @@ def test_what_is_old_is_forgotten(config, airflow):
 
 def test_elt_runs_prints_the_recent_ones(config, airflow):
     def elt(*arguments):
-        done = subprocess.run(
-            [sys.executable, "-m", "elt.cli", "runs", *arguments],
-            env=os.environ | {"ELT_HOME": str(config.home)},
-            capture_output=True,
-            text=True,
-            timeout=60,
+        done = warm.run(
+            "elt",
+            "runs",
+            *arguments,
+            environ=os.environ | {"ELT_HOME": str(config.home)},
         )
         assert done.returncode == 0, done.stderr
         return done.stdout

@@ -24,6 +24,7 @@ from orchestration.publish import (
     rollback,
     versions,
 )
+from tests.fixtures import warm
 
 ODD = '"dim ""odd"""'  # a quoted identifier, as SQL writes it
 
@@ -367,12 +368,11 @@ def test_what_waited_for_the_warehouse_looks_again_at_what_is_kept_and_held(conf
 
 def test_elt_publish_and_its_list(config):
     def elt(*arguments):
-        return subprocess.run(
-            [sys.executable, "-m", "elt.cli", "publish", *arguments],
-            env=os.environ | {"ELT_HOME": str(config.home)},
-            capture_output=True,
-            text=True,
-            timeout=60,
+        return warm.run(
+            "elt",
+            "publish",
+            *arguments,
+            environ=os.environ | {"ELT_HOME": str(config.home)},
         )
 
     assert "nothing is published yet" in elt("--list").stdout

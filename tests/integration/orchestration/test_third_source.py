@@ -16,12 +16,12 @@ import pytest
 from foundation.settings import load_settings
 from orchestration import manifest
 from stack.airflow import environment
+from tests.fixtures import warm
 from tests.fixtures.airbyte import AirbyteServer
 from tests.fixtures.source import SourceDatabase, free_port
 from tests.integration.airbyte_config.conftest import make_site
 from tests.integration.airbyte_local.scripted import record, state, stream
 from tests.integration.orchestration.test_dag import LOOK
-from tests.integration.transformation.raw_layer import BIN
 from transformation.project import PROJECT
 
 CONNECTORS = Path(__file__).parents[2] / "connectors"
@@ -112,12 +112,8 @@ def test_a_third_source_is_files_alone(
     config = load_settings({"ELT_HOME": str(folder / "home"), "ELT_SOURCES": "adventureworks,toy"})
     place = ["--project-dir", folder / "project", "--profiles-dir", folder / "project"]
     output = ["--target-path", folder / "target", "--log-path", folder / "logs"]
-    built = subprocess.run(
-        [BIN / "dbt", "build", "--select", "tag:toy", *place, *output],
-        env=os.environ | {"ELT_HOME": str(config.home), "ELT_SOURCES": "adventureworks,toy"},
-        capture_output=True,
-        text=True,
-    )
+    environ = os.environ | {"ELT_HOME": str(config.home), "ELT_SOURCES": "adventureworks,toy"}
+    built = warm.run("dbt", "build", "--select", "tag:toy", *place, *output, environ=environ, cwd=folder)
     assert built.returncode == 0, built.stdout[-3000:]
     with duckdb.connect(config.warehouse_path, read_only=True) as warehouse:
         assert warehouse.execute("from staging.stg_toy_people order by 1").fetchall() == [(1,), (2,)]

@@ -18,6 +18,7 @@ import yaml
 from adventureworks.schema import Table, tables
 from foundation.settings import ROOT
 from foundation.warehouse import NEW_FILE
+from tests.fixtures import warm
 from transformation.project import PROJECT
 
 BIN = Path(sys.executable).parent
@@ -165,9 +166,7 @@ class Warehouse:
 
     def elt(self, *arguments: str, environ: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         """`elt …` as a process of its own."""
-        return subprocess.run(
-            [BIN / "elt", *arguments], env=self.environ | (environ or {}), capture_output=True, text=True
-        )
+        return warm.run("elt", *arguments, environ=self.environ | (environ or {}))
 
     def dbt(
         self, *arguments: str, cwd: Path | None = None, environ: dict[str, str] | None = None
@@ -175,13 +174,8 @@ class Warehouse:
         """dbt as Cosmos or a person starts it: another working directory, little in the environment."""
         place = ["--project-dir", PROJECT, "--profiles-dir", PROJECT]
         output = ["--target-path", self.target, "--log-path", self.home / "logs"]
-        return subprocess.run(
-            [BIN / "dbt", *arguments, *place, *output],
-            cwd=cwd or self.home,
-            env=self.environ | {"DBT_DEVELOPER": "ana"} | (environ or {}),
-            capture_output=True,
-            text=True,
-        )
+        environ = self.environ | {"DBT_DEVELOPER": "ana"} | (environ or {})
+        return warm.run("dbt", *arguments, *place, *output, environ=environ, cwd=cwd or self.home)
 
     def build(self, *arguments: str) -> str:
         """`elt build …`, which must succeed; its output."""

@@ -23,10 +23,11 @@ from foundation.lease import lease
 from foundation.quoting import quoted
 from foundation.settings import Settings, load_settings
 from orchestration.publish import publish, versions
+from tests.fixtures import warm
 from tests.fixtures.airbyte import AirbyteServer
 from tests.fixtures.source import SourceDatabase
 from tests.integration.transformation.conftest import MODELS_ONLY
-from tests.integration.transformation.raw_layer import BIN, Warehouse
+from tests.integration.transformation.raw_layer import Warehouse
 
 # what nobody else has
 WORDS = (
@@ -87,7 +88,7 @@ class Shop:
             connection.execute(statements.format(customer=self.customer, person=self.person))
 
     def elt(self, *arguments: str) -> str:
-        done = subprocess.run([BIN / "elt", *arguments], env=self.environ, capture_output=True, text=True)
+        done = warm.run("elt", *arguments, environ=self.environ)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from adventureworks.shop import ShopDay, day
+from tests.fixtures import warm
 from tests.fixtures.airbyte import AirbyteServer
 from tests.fixtures.source import SourceDatabase
 from tests.integration.transformation.conftest import MODELS_ONLY, marts
-from tests.integration.transformation.raw_layer import BIN, Warehouse
+from tests.integration.transformation.raw_layer import Warehouse
 
 # what keeps rows (views need no rebuild), compared with all that is in staging, or with what a sync has touched
 HISTORY = ("--select", "path:models/marts", "--select", "path:snapshots", *MODELS_ONLY)
@@ -43,7 +43,7 @@ def test_shop_days_built_incrementally_equal_a_full_refresh(
     environ = airbyte.environ_with(source, warehouse.home)
 
     def elt(*arguments: str) -> None:
-        done = subprocess.run([BIN / "elt", *arguments], env=environ, capture_output=True, text=True)
+        done = warm.run("elt", *arguments, environ=environ)
         assert done.returncode == 0, done.stdout + done.stderr
 
     elt("airbyte", "apply")

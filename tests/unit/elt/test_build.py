@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,15 +12,14 @@ import pytest
 from elt.build import dbt_arguments, timing_report
 from foundation.lease import WarehouseInUseError, holder, lease
 from foundation.settings import load_settings
+from tests.fixtures import warm
 from transformation.dbt_lease import hold
 from transformation.run import environment as dbt_environment
-
-ELT = Path(sys.executable).parent / "elt"
 
 
 def run_build(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environ = os.environ | {"ELT_HOME": str(home), "ELT_LEASE_WAIT_SECONDS": "0.1"}
-    return subprocess.run([ELT, "build", *arguments], env=environ, capture_output=True, text=True)
+    return warm.run("elt", "build", *arguments, environ=environ)
 
 
 def test_selectors_are_passed_through() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -11,6 +12,7 @@ import yaml
 
 from elt.check import BIN
 from foundation.settings import ROOT
+from tests.fixtures import warm
 
 GITHUB = ROOT / ".github"
 WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
@@ -70,7 +72,7 @@ def test_every_elt_verb_of_a_workflow_is_there() -> None:
     assert {"ci dbt ", "ci security", "airbyte apply", "dashboards push ", "run"} <= verbs
     for verb in sorted(verbs):
         words = ["check"] if verb.startswith("check") else verb.split()
-        done = subprocess.run([BIN / "elt", *words, "--help"], capture_output=True, text=True)
+        done = warm.run("elt", *words, "--help", environ=os.environ)
         assert done.returncode == 0, f"elt {verb}: {done.stderr}"
 
 
