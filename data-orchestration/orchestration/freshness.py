@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import logging
-import os
 
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException
 
 from foundation.settings import Settings
-from transformation.run import environment
+from transformation.run import freshness
 
 log = logging.getLogger(__name__)
 
 
 def check(settings: Settings) -> dict[str, str]:
     """Status of each source that has a limit ("pass", "warn"). Raises AirflowFailException when one is too old."""
-    from dbt.cli.main import dbtRunner
-
-    os.environ.update(environment(settings))
-    result = dbtRunner().invoke(["--quiet", "--no-write-json", "source", "freshness"])
-    if result.exception:
-        raise AirflowException(f"dbt source freshness: {' '.join(str(result.exception).split())}")
     found: dict[str, str] = {}
     stale = []
-    for source in result.result.results:
-        if source.node.resource_type != "source":
-            continue  # a hook of the project
+    for source in freshness(settings):
         name = f"{source.node.source_name}.{source.node.name}"
         found[name] = source.status.value
         age = f"{name}: {source.status.value}"

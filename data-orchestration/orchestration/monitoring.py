@@ -25,17 +25,16 @@ from filelock import FileLock
 from foundation.errors import EltError
 from foundation.quoting import literal, quoted
 from foundation.settings import Settings
-from orchestration.manifest import results_path
+from orchestration.names import RECORD, SYNC_JOB
 from orchestration.publish import versions
 from transformation.project import read_manifest
+from transformation.results import results_path
 
 SCHEMA = Path(__file__).with_suffix(".sql")
 OVERLAP = timedelta(hours=1)  # looked at again, so that clocks that differ lose nothing
 PAGE = 100  # Airflow's and Airbyte's largest
 KEPT_DAYS = 90
 ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
-RECORD = "record"  # the task that fills these tables, as a run's last
-SYNC_JOB = "job_id"  # XCom of a run's task `sync`: the number of its Airbyte job
 
 # children first; the last one's count is told
 FORGET = (

@@ -14,6 +14,8 @@ from airflow.sdk.exceptions import AirflowException
 from foundation.settings import settings
 from orchestration.channels import send
 from orchestration.messages import Message, duration, failing_tests, reason, since
+from orchestration.names import PRODUCER
+from transformation.results import failed_tests
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -162,8 +164,6 @@ def _runbook(dag_id: str) -> tuple[str, str]:
 
 def _failed_tests(run_id: str, task_id: str) -> list[tuple[str, str, int | None]]:
     """Name, status and failing rows of each test that failed in the run's dbt build; none for another task."""
-    from orchestration.transformation import PRODUCER, failed_tests
-
     if not task_id.endswith(PRODUCER):
         return []
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from typing import Any
 
 from airflow.sdk import Param
@@ -11,7 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from foundation.settings import Settings
 from transformation.project import read_manifest
-from transformation.run import environment
+from transformation.run import DbtError, models_of
 
 log = logging.getLogger(__name__)
 
@@ -133,13 +132,10 @@ def _selected(settings: Settings, selection: str | None) -> list[str]:
     if not selection:
         nodes = read_manifest(settings)["nodes"].values()
         return sorted(node["name"] for node in nodes if node["resource_type"] == "model")
-    from dbt.cli.main import dbtRunner
-
-    os.environ.update(environment(settings))
-    command = ["--quiet", "--no-write-json", "ls", "--resource-type", "model", "--output", "name"]
-    result = dbtRunner().invoke([*command, "--select", selection])
-    if result.exception:
-        raise AirflowFailException(f"select: {' '.join(str(result.exception).split())}")
-    if not result.result:
+    try:
+        models = models_of(settings, selection)
+    except DbtError as error:
+        raise AirflowFailException(f"select: {error.message}") from None
+    if not models:
         raise AirflowFailException(f"select: no model matches `{selection}`")
-    return sorted(result.result)
+    return models

@@ -34,17 +34,17 @@ from foundation.lease import RESERVED_SECONDS, RUN_VARIABLE
 from foundation.settings import Settings
 from foundation.settings import settings as current_settings
 from orchestration import parameters
-from orchestration.manifest import artifacts_path, results_path
+from orchestration.names import PRODUCER
 from orchestration.notices import WatchedTaskFailed
 from orchestration.publish import build_environment, renew
 from orchestration.steps import lease_name
 from transformation.project import PROJECT, manifest_path, project_digest, read_manifest
+from transformation.results import artifacts_path, keep, results_path
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 NAME = "adventureworks"
-PRODUCER = "dbt_producer_watcher"  # Cosmos' name for the task that runs dbt
 LAYERS = ("staging", "intermediate")
 BUILT = (DbtResourceType.MODEL, DbtResourceType.SEED, DbtResourceType.SNAPSHOT)
 
@@ -141,7 +141,7 @@ class DbtNodesSensor(DbtRunWatcherOperator):
 def dbt_tasks(settings: Settings, timeout: timedelta, select: tuple[str, ...] = ()) -> DbtTaskGroup:
     """The task group `dbt`: the producer, `staging`, `intermediate`, and a task for each mart.
 
-    Of a selection, the DAG takes no parameters. Parsed from the manifest that `manifest.write_manifest` left. Raises EltError
+    Of a selection, the DAG takes no parameters. Parsed from the manifest that `transformation.run.write_manifest` left. Raises EltError
     when there is none.
     """
     manifest = read_manifest(settings)
@@ -259,35 +259,6 @@ def tests_by_node(manifest: dict[str, Any]) -> dict[str, list[str]]:
     return tests
 
 
-def failed_tests(settings: Settings, run_id: str) -> list[tuple[str, str, int | None]]:
-    """Name, status and failing rows of the tests that failed in a run's build, most rows first; empty: none, or no results."""
-    try:
-        artifact = json.loads((artifacts_path(settings) / "run_results.json").read_text())
-    except FileNotFoundError:
-        return []
-    if artifact["metadata"]["env"].get("RUN_ID") != run_id:
-        return []  # dbt ended before it had any
-    nodes = read_manifest(settings)["nodes"]
-    failed = [
-        (
-            nodes.get(result["unique_id"], {}).get("name") or result["unique_id"].split(".")[2],
-            result["status"],
-            result.get("failures"),
-        )
-        for result in artifact["results"]
-        if result["unique_id"].startswith("test.") and result["status"] in ("fail", "error")
-    ]
-    return sorted(failed, key=lambda test: -(test[2] or 0))
-
-
 def keep_artifacts(project_dir: str, last: str, results: str, **_: Any) -> None:
     """Cosmos runs dbt in a temporary folder; what dbt said is kept from it: the last build's, and each for monitoring."""
-    artifact = Path(project_dir, "target", "run_results.json")
-    if artifact.exists():
-        content = artifact.read_bytes()
-        invocation = json.loads(content)["metadata"]["invocation_id"]
-        for path in (Path(last, artifact.name), Path(results, f"{invocation}.json")):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draft = path.with_name(f".{path.name}")
-            draft.write_bytes(content)
-            draft.replace(path)
+    keep(Path(project_dir, "target", "run_results.json"), Path(last), Path(results))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -73,13 +72,13 @@ class Changes:
         }
 
 
-def look(settings: Settings, ask: Ask, target: str | None = None, marts: str | None = None) -> Changes:
+def look(settings: Settings, ask: Ask, target: str | None = None, marts: str = "marts") -> Changes:
     """What has changed for a build in the schema `marts`; sources and models are those of dbt's manifest."""
     digest = project_digest(settings, target)
     manifest = read_manifest(settings, target)
     now = versions(manifest, ask) | {PROJECT: digest, DAY: f"{datetime.now(UTC):%Y-%m-%d}"}
     there = relations(manifest, ask)
-    before = built(manifest, ask, there, marts or os.environ.get("DBT_MARTS_SCHEMA", "marts"))
+    before = built(manifest, ask, there, marts)
     reason = why_everything(before, now)
     if not reason and not is_manifest_of(settings, digest, target):
         reason = "dbt's manifest is of other files"
@@ -273,5 +272,5 @@ def asking(settings: Settings, reader: str, target: str | None = None, leased: b
     else:
         from transformation.snowflake_session import ask, dbt_session
 
-        with dbt_session(target or settings.dbt_target, "reading what has changed") as session:
+        with dbt_session(settings, target or settings.dbt_target, "reading what has changed") as session:
             yield lambda query: ask(session, query)

@@ -13,13 +13,13 @@ from snowflake.connector import SnowflakeConnection
 from snowflake.connector.errors import Error
 
 from foundation.errors import EltError
+from foundation.settings import Settings
 from transformation.project import PROJECT
+from transformation.run import environment, reason_of
 
 
-@contextmanager
-def dbt_session(target: str, doing: str) -> Iterator[SnowflakeConnection]:
-    """A session of a dbt target; `doing`: what for, in its errors. Raises EltError with Snowflake's words."""
-    from dbt.adapters.snowflake.connections import SnowflakeCredentials
+def profile_of(settings: Settings, target: str) -> Any:
+    """dbt's credentials of a target, as `profiles.yml` has them in the environment that any dbt finds. Raises EltError."""
     from dbt.config.profile import Profile, read_profile
     from dbt.config.renderer import ProfileRenderer
     from dbt.flags import set_from_args
@@ -28,11 +28,20 @@ def dbt_session(target: str, doing: str) -> Iterator[SnowflakeConnection]:
 
     try:
         set_from_args(Namespace(PROFILES_DIR=str(PROJECT)), None)
-        set_invocation_context(os.environ)
+        set_invocation_context(os.environ | environment(settings, target))
         profile = Profile.from_raw_profiles(
             read_profile(str(PROJECT)), "adventureworks", ProfileRenderer({}), target
         )
-        login: SnowflakeCredentials = profile.credentials
+    except DbtBaseException as error:
+        raise EltError(f"the dbt profile: {reason_of(error)}", "set what profiles.yml asks for") from None
+    return profile.credentials
+
+
+@contextmanager
+def dbt_session(settings: Settings, target: str, doing: str) -> Iterator[SnowflakeConnection]:
+    """A session of a dbt target; `doing`: what for, in its errors. Raises EltError with Snowflake's words."""
+    login = profile_of(settings, target)
+    try:
         session = snowflake.connector.connect(
             account=login.account,
             database=login.database,
@@ -42,10 +51,6 @@ def dbt_session(target: str, doing: str) -> Iterator[SnowflakeConnection]:
             session_parameters={"QUERY_TAG": "publish_adventureworks"},
             **login.auth_args(),
         )
-    except DbtBaseException as error:
-        raise EltError(
-            f"the dbt profile: {' '.join(str(error).split())}", "set what profiles.yml asks for"
-        ) from None
     except Error as error:
         raise EltError(
             f"Snowflake: {' '.join(str(error).split())}", "check the login in profiles.yml"

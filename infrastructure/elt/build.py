@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -13,12 +13,7 @@ from foundation.errors import EltError
 from foundation.lease import holder
 from foundation.settings import Settings, settings
 from transformation.changes import Changes, asking, look
-from transformation.project import note_manifest, project_digest
-from transformation.run import environment
-
-if TYPE_CHECKING:
-    from dbt.cli.main import dbtRunnerResult
-    from dbt.contracts.graph.manifest import Manifest
+from transformation.run import invoke, parse
 
 # what macros/built_from.sql and touched.sql read
 HOOKS = ("ELT_BUILD_PROJECT", "ELT_BUILDING_FROM", "ELT_BUILT_FROM", "ELT_CHANGES")
@@ -66,10 +61,7 @@ def dbt_arguments(
 @click.option(
     "--wait",
     type=click.FloatRange(min=0),
-    default=60,
-    show_default=True,
-    envvar="ELT_LEASE_WAIT_SECONDS",
-    help="Seconds to wait for another writer of the warehouse.",
+    help="Seconds to wait for another writer of the warehouse; default ELT_LEASE_WAIT_SECONDS.",
 )
 @click.option("--timing", is_flag=True, help="At the end, the seconds of each model, slowest first.")
 @click.option(
@@ -83,7 +75,7 @@ def build(
     changed: bool,
     full_refresh: bool,
     target: str | None,
-    wait: float,
+    wait: float | None,
     timing: bool,
     threads: int | None,
 ) -> int:
@@ -96,15 +88,12 @@ def build(
     excluded = " ".join(exclude).split()
     if changed and (refused := not_with_changed(select, excluded, full_refresh, target)):
         raise click.UsageError(f"--changed can't be used with {refused}")
-    os.environ.update(environment(configuration, target) | dict.fromkeys(HOOKS, ""))
+    told = dict.fromkeys(HOOKS, "")
     if target != "snowflake":
-        hold_local_warehouse(configuration, wait)
+        hold_local_warehouse(configuration, configuration.elt_lease_wait_seconds if wait is None else wait)
     manifest = None
     if target != "dev":
-        # before anything else, so that what is built is what is known of; dbt builds by the same
-        digest = project_digest(configuration, target)
-        manifest = invoke(configuration, None, ["--quiet", "parse"]).result
-        note_manifest(configuration, digest, target)
+        manifest = parse(configuration, target)
         # the project that was read stays: the collector would go through it again and again, 0.15 s each; what dbt makes on
         # the way has few cycles
         gc.freeze()
@@ -117,10 +106,11 @@ def build(
             return 0
         # unit tests are about the code, not about what it has built
         complete = not select and all(word == "resource_type:unit_test" for word in excluded)
-        os.environ.update(found.environment(complete=complete, changed=changed))
+        told = found.environment(complete=complete, changed=changed)
         if changed:
             select = tuple(found.selectors or ())
-    result = invoke(configuration, manifest, dbt_arguments(select, exclude, full_refresh, threads))
+    words = dbt_arguments(select, exclude, full_refresh, threads)
+    result = invoke(configuration, *words, target=target, manifest=manifest, extra=told)
     built = [each for each in result.result.results if each.node.resource_type != "operation"]  # a hook
     if select and not built:
         raise EltError(
@@ -151,19 +141,6 @@ def everything(found: Changes) -> bool:
     if reason:
         click.echo(f"everything is built: {reason}")
     return bool(reason)
-
-
-def invoke(configuration: Settings, manifest: Manifest | None, arguments: list[str]) -> dbtRunnerResult:
-    """dbt in this process, by this manifest if there is one. Raises EltError when it could not run."""
-    from dbt.cli.main import dbtRunner  # two seconds of imports that a usage error need not pay
-
-    result = dbtRunner(manifest=manifest).invoke(arguments)
-    if isinstance(result.exception, KeyboardInterrupt):
-        raise result.exception
-    if result.exception:
-        reason = " ".join(str(result.exception).split())
-        raise EltError(f"dbt could not run: {reason}", f"see {configuration.logs_dir / 'dbt' / 'dbt.log'}")
-    return result
 
 
 def timing_report(results: Iterable[Any]) -> str:

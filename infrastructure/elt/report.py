@@ -40,7 +40,7 @@ def facts(config: Settings, run: str) -> Facts:
     """What the run that has just succeeded did: its sync job, dbt's results, the version that it published."""
     from airbyte_config.client import sdk
     from airbyte_config.jobs import recent
-    from orchestration.manifest import artifacts_path
+    from transformation.results import artifacts_path
 
     job = recent(sdk(config), limit=1, settings=config)[0]
     results = json.loads((artifacts_path(config) / "run_results.json").read_text())["results"]

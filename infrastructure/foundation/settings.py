@@ -120,6 +120,10 @@ class Settings(BaseSettings):
     snowflake_reporter_user: str = ""
     snowflake_reporter_role: str = ""
     snowflake_reporter_warehouse: str = ""
+    snowflake_account: str = ""  # as dbt names it; empty: SNOWFLAKE_HOST without its ending
+    snowflake_private_key: SecretStr = SecretStr("")  # dbt's: the key itself, or the file that holds it
+    snowflake_private_key_path: str = ""
+    snowflake_private_key_passphrase: SecretStr = SecretStr("")
     snowflake_loader_private_key: SecretStr = SecretStr("")
     snowflake_allowed_ips: str = ""  # where services log in from: 203.0.113.7,198.51.100.0/24
     snowflake_loader_public_key: str = ""  # files of public keys, for `elt snowflake bootstrap`
@@ -178,7 +182,13 @@ class Settings(BaseSettings):
 
     elt_schedule: str = "*/15 * * * *"  # the DAG's cron expression; "manual": it runs when it is asked to
 
+    elt_lease_wait_seconds: float = 60  # how long dbt waits for another writer of the warehouse
+
     dbt_target: str = "duckdb"
+    dbt_developer: str = ""  # before the schemas of the target dev; empty: USER
+    snowflake_emulator_host: str = "127.0.0.1"  # of the target ci
+    snowflake_emulator_port: int = 8084
+    snowflake_emulator_protocol: str = "http"
 
     _given: dict[str, str] = PrivateAttr(default_factory=dict)
 
@@ -255,6 +265,8 @@ class Settings(BaseSettings):
         for field, name in SNOWFLAKE_NAMES.items():
             if not getattr(self, field):
                 setattr(self, field, name + suffix_of(self.snowflake_environment))
+        if not self.snowflake_account:
+            self.snowflake_account = self.snowflake_host.removesuffix(".snowflakecomputing.com")
         return self
 
     @property
@@ -266,10 +278,6 @@ class Settings(BaseSettings):
     def snowflake_published(self) -> str:
         """The database and schema that analysts read."""
         return f"{self.snowflake_database}/MARTS"
-
-    @property
-    def snowflake_account(self) -> str:
-        return self.snowflake_host.removesuffix(".snowflakecomputing.com")
 
     @property
     def superset_url(self) -> str:

@@ -18,9 +18,9 @@ from urllib.parse import quote
 from foundation.errors import EltError
 from foundation.settings import ROOT, Settings
 from foundation.settings import settings as this_process
-from orchestration.manifest import write_manifest
 from stack import SMTP_USER
 from stack.prepared import mark, metadata_row
+from transformation.run import QUIET, variables, write_manifest
 
 ORCHESTRATION = ROOT / "data-orchestration"
 POOL = "warehouse"
@@ -166,10 +166,9 @@ def environment(settings: Settings) -> dict[str, str]:
         metrics = {}
     return {
         "AIRFLOW_HOME": str(home),
-        "ELT_HOME": str(settings.home),
+        **variables(settings),  # of dbt, which the tasks run
+        **QUIET,
         "ELT_SCHEDULE": settings.elt_schedule,
-        "ELT_SOURCES": ",".join(settings.sources),
-        **(settings.snowflake_variables if settings.dbt_target == "snowflake" else {}),
         # airflow_local_settings.py
         "PYTHONPATH": os.pathsep.join(
             [str(ORCHESTRATION / "config"), os.environ.get("PYTHONPATH", "")]
@@ -179,8 +178,6 @@ def environment(settings: Settings) -> dict[str, str]:
         "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES",
         "SCARF_ANALYTICS": "false",
         "SCARF_NO_ANALYTICS": "true",
-        "DO_NOT_TRACK": "1",
-        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DBT_USE_COLORS": "false",
         **metrics,
         **{

@@ -274,4 +274,4 @@ def _release(session: SnowflakeConnection, run: str) -> None:
 
 
 def _session(settings: Settings) -> AbstractContextManager[SnowflakeConnection]:
-    return dbt_session(settings.dbt_target, "publishing")
+    return dbt_session(settings, settings.dbt_target, "publishing")

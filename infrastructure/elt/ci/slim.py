@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,12 +16,12 @@ from typing import Any
 
 import duckdb
 
-from elt.check import BIN
 from elt.ci import raw_layer
 from elt.ci.clone import checked_out
 from foundation.errors import EltError
 from foundation.quoting import quoted
-from foundation.settings import ROOT
+from foundation.settings import ROOT, load_settings
+from transformation.run import apart, plain, reason_in
 
 PROJECT = "data-transformation"
 DEVELOPER = "change"  # the prefix of the change's schemas
@@ -75,21 +73,12 @@ class Place:
     def target(self) -> Path:
         return self.home / "target"
 
-    def dbt(self, root: Path, target_path: Path, *words: str, **extra: str) -> tuple[int, str]:
+    def dbt(self, root: Path, artifacts: Path, *words: str, target: str = "duckdb") -> tuple[int, str]:
         """dbt on the project of the clone at `root`; its exit code and what it printed."""
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("DBT_")}
-        environ |= {
-            "ELT_HOME": str(self.home),
-            "ELT_SOURCES": "adventureworks",  # the generator has no other: models of further sources are not built
-            "DBT_PROJECT_DIR": str(root / PROJECT),
-            "DBT_PROFILES_DIR": str(root / PROJECT),
-            "DBT_TARGET_PATH": str(target_path),
-            "DBT_LOG_PATH": str(self.home / "logs"),
-            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-            "DO_NOT_TRACK": "1",
-        }
-        command = [BIN / "dbt", "--no-use-colors", *words]
-        done = subprocess.run(command, env=environ | extra, cwd=self.home, capture_output=True, text=True)
+        # the generator has no other source: models of further ones are not built
+        here = {"ELT_HOME": str(self.home), "ELT_SOURCES": "adventureworks", "DBT_DEVELOPER": DEVELOPER}
+        settings = load_settings(os.environ | here)
+        done = apart(settings, *words, target=target, project=root / PROJECT, artifacts=artifacts)
         return done.returncode, done.stdout + done.stderr
 
 
@@ -112,9 +101,9 @@ def slim(base: str, folder: Path, scale: float, cache: Path | None, say: Say) ->
 def _build_base(base: str, place: Place, scale: float) -> None:
     with checked_out(base, place.home / "base") as root:
         raw_layer.land(place.warehouse, raw_layer.streams(root), scale)
-        code, output = place.dbt(root, place.state, "build", *NO_TESTS, DBT_TARGET="duckdb")
+        code, output = place.dbt(root, place.state, "build", *NO_TESTS)
     if code:
-        raise EltError(f"the base {base[:12]} does not build: {_reason(output)}", "mend it there first")
+        raise EltError(f"the base {base[:12]} does not build: {reason_in(output)}", "mend it there first")
 
 
 def _keep(place: Place, kept: Path) -> None:
@@ -128,13 +117,12 @@ def _keep(place: Place, kept: Path) -> None:
 
 
 def _build_change(base: str, place: Place, say: Say) -> Slim:
-    own = {"DBT_TARGET": "dev", "DBT_DEVELOPER": DEVELOPER}
     state = ("--state", str(place.state))
     kinds = [word for kind in (*BUILT, "unit_test") for word in ("--resource-type", kind)]
     listing = ("--quiet", "ls", "--select", "state:modified", *state, *kinds, "--output", "json")
-    code, output = place.dbt(ROOT, place.target, *listing, "--output-keys", "unique_id", **own)
+    code, output = place.dbt(ROOT, place.target, *listing, "--output-keys", "unique_id", target="dev")
     if code:
-        return Slim(base, failures=[f"dbt could not read the project: {_reason(output)}"])
+        return Slim(base, failures=[f"dbt could not read the project: {reason_in(output)}"])
     listed = [json.loads(line)["unique_id"] for line in output.splitlines() if line.startswith("{")]
     # dbt runs a unit test with its model only: that counts as changed, too
     tested = {_name(key) for key in listed if key.startswith("unit_test.")}
@@ -146,11 +134,11 @@ def _build_change(base: str, place: Place, say: Say) -> Slim:
     say(f"changed: {', '.join(sorted(map(_name, changed))) or 'no model'}")
     build = ("build", "--select", "state:modified+", *sorted(tested), "--defer", *state)
     (place.target / "run_results.json").unlink(missing_ok=True)
-    code, output = place.dbt(ROOT, place.target, *build, **own)
+    code, output = place.dbt(ROOT, place.target, *build, target="dev")
     results = place.target / "run_results.json"
     if not results.exists():
         nothing = code == 0 and "Nothing to do" in output
-        found.failures += [] if nothing else [f"dbt could not build: {_reason(output)}"]
+        found.failures += [] if nothing else [f"dbt could not build: {reason_in(output)}"]
         found.deferred = len(after)
         return found
 
@@ -202,29 +190,8 @@ def _failure(result: dict[str, Any], manifest: dict[str, Any]) -> str:
     elif result["status"] == "fail":
         reason = "fails: the rows are not those that it expects"
     else:
-        reason = _plain(result["message"].splitlines())
+        reason = plain(result["message"])
     return f"{PROJECT}/{node['original_file_path']}: {what}: {reason}"
-
-
-def _reason(output: str) -> str:
-    """The error in what dbt printed."""
-    lines = [re.sub(r"^\d\d:\d\d:\d\d\s+", "", line) for line in output.splitlines()]
-    marks = [number for number, line in enumerate(lines) if "Encountered an error" in line]
-    failed = [line.strip() for line in lines if re.search(r"\bERROR\b", line) and "TOTAL=" not in line]
-    return _plain(lines[marks[0] + 1 :] if marks else failed[:1] or lines[-5:])
-
-
-def _plain(lines: list[str]) -> str:
-    """Some lines as one, without dbt's headings and the excerpt of SQL that a database shows."""
-    kept = [
-        line.strip()
-        for line in lines
-        if line.strip() and not re.match(r"\s*(compiled code at|LINE \d+:|\^)", line)
-    ]
-    if len(kept) > 1 and re.match(r"\w+ Error in ", kept[0]):
-        kept = kept[1:]
-    text = " ".join(kept)
-    return text if len(text) <= 400 else f"{text[:400]} …"
 
 
 def _compare(

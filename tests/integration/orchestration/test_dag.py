@@ -13,11 +13,14 @@ from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import AirflowFailException, ParamValidationError
 
 import transformation.project
+import transformation.run
 from foundation.errors import EltError
 from foundation.settings import load_settings
-from orchestration import manifest, parameters, steps
+from orchestration import parameters, steps
 from stack.airflow import ORCHESTRATION, environment
 from transformation import changes
+from transformation.project import PROJECT, manifest_path
+from transformation.run import write_manifest
 
 LOOK = """
 import json, sys
@@ -65,7 +68,7 @@ PRODUCER = "dbt.dbt_producer_watcher"
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
     settings = load_settings({"ELT_HOME": str(tmp_path_factory.mktemp("dag") / "elt home")})
-    assert manifest.write_manifest(settings)
+    assert write_manifest(settings)
     return settings
 
 
@@ -97,7 +100,7 @@ def dag(found):
 @pytest.fixture(scope="module")
 def marts(config):
     """The mart models of dbt's manifest: name → names of the marts that it reads."""
-    nodes = json.loads(manifest.manifest_path(config).read_text())["nodes"]
+    nodes = json.loads(manifest_path(config).read_text())["nodes"]
     models = {k: n for k, n in nodes.items() if n["resource_type"] == "model" and n["fqn"][1] == "marts"}
     return {
         node["name"]: sorted(models[up]["name"] for up in node["depends_on"]["nodes"] if up in models)
@@ -234,18 +237,18 @@ def test_the_manifest_is_written_again_only_when_the_project_has_changed(tmp_pat
     project = tmp_path / "project"
     (project / "models").mkdir(parents=True)
     (project / "dbt_project.yml").write_text("name: small\nprofile: adventureworks\n")
-    (project / "profiles.yml").write_text((manifest.PROJECT / "profiles.yml").read_text())
+    (project / "profiles.yml").write_text((PROJECT / "profiles.yml").read_text())
     (project / "models" / "one.sql").write_text("select 1 as id")
-    for module in (manifest, transformation.project):
+    for module in (transformation.run, transformation.project):
         monkeypatch.setattr(module, "PROJECT", project)
-    assert manifest.write_manifest(config) is True
-    assert manifest.write_manifest(config) is False
+    assert write_manifest(config) is True
+    assert write_manifest(config) is False
     (project / "target").mkdir()
     (project / "target" / "leavings").write_text("x")
-    assert manifest.write_manifest(config) is False
+    assert write_manifest(config) is False
     (project / "models" / "two.sql").write_text("select * from {{ ref('nowhere') }}")
     with pytest.raises(EltError, match="nowhere"):
-        manifest.write_manifest(config)
+        write_manifest(config)
 
 
 # ---------------------------------------------------------------------------------------------------- the trigger form

@@ -12,9 +12,10 @@ import pytest
 from foundation.errors import EltError
 from foundation.settings import load_settings
 from orchestration import monitoring
-from orchestration.manifest import manifest_path, results_path
 from tests.fixtures import warm
 from tests.fixtures.source import free_port
+from transformation.project import manifest_path
+from transformation.results import results_path
 
 BEGAN = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 

@@ -10,7 +10,8 @@ import pytest
 
 from foundation.settings import load_settings, settings
 from orchestration import channels, monitoring, notices
-from orchestration.manifest import artifacts_path, manifest_path
+from transformation.project import manifest_path
+from transformation.results import artifacts_path
 
 
 @pytest.fixture(autouse=True)

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from foundation.settings import load_settings
-from orchestration import manifest
 from tests.integration.orchestration.test_dag import look
+from transformation.project import manifest_path
+from transformation.run import write_manifest
 
 SOURCES = "adventureworks,web"
 
@@ -15,7 +16,7 @@ SOURCES = "adventureworks,web"
 def config(tmp_path_factory):
     home = str(tmp_path_factory.mktemp("source dags") / "elt home")
     settings = load_settings({"ELT_HOME": home, "ELT_SOURCES": SOURCES})
-    assert manifest.write_manifest(settings)
+    assert write_manifest(settings)
     return settings
 
 
@@ -39,7 +40,7 @@ def test_a_source_in_use_has_a_sync_and_a_transformation_on_its_asset(found):
 
 
 def test_its_transformation_has_a_task_for_each_of_its_marts_and_no_others(found, config):
-    nodes = json.loads(manifest.manifest_path(config).read_text())["nodes"].values()
+    nodes = json.loads(manifest_path(config).read_text())["nodes"].values()
     marts = {
         f"dbt.{node['name']}"
         for node in nodes

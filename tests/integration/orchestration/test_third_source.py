@@ -13,8 +13,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
+import transformation.run
 from foundation.settings import load_settings
-from orchestration import manifest
 from stack.airflow import environment
 from tests.fixtures import warm
 from tests.fixtures.airbyte import AirbyteServer
@@ -23,6 +23,7 @@ from tests.integration.airbyte_config.conftest import make_site
 from tests.integration.airbyte_local.scripted import record, state, stream
 from tests.integration.orchestration.test_dag import LOOK
 from transformation.project import PROJECT
+from transformation.run import write_manifest
 
 CONNECTORS = Path(__file__).parents[2] / "connectors"
 FILES = {
@@ -119,8 +120,8 @@ def test_a_third_source_is_files_alone(
         assert warehouse.execute("from staging.stg_toy_people order by 1").fetchall() == [(1,), (2,)]
 
     # and Airflow has two DAGs that do the same
-    monkeypatch.setattr(manifest, "PROJECT", folder / "project")
-    manifest.write_manifest(config)
+    monkeypatch.setattr(transformation.run, "PROJECT", folder / "project")
+    write_manifest(config)
     looked = subprocess.run(
         [sys.executable, "-c", LOOK, str(folder / "dags")],
         env=os.environ | environment(config),
