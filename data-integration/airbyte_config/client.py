@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,7 +13,7 @@ import httpx
 from airbyte_api import AirbyteAPI, models
 from airbyte_api.errors import AirbyteAPIError, ResponseValidationError
 
-from foundation.errors import EltError
+from foundation.errors import EltError, Kind
 from foundation.settings import Settings
 from foundation.settings import settings as current_settings
 
@@ -26,7 +27,8 @@ class AirbyteError(EltError):
     def __init__(self, status: int, detail: str, message: str, remedy: str) -> None:
         self.status = status
         self.detail = detail
-        super().__init__(message, remedy)
+        again = status >= 500 or status in (httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_MANY_REQUESTS)
+        super().__init__(message, remedy, kind=Kind.RETRY if again else Kind.MEND)
 
 
 def sdk(settings: Settings | None = None) -> AirbyteAPI:
@@ -73,6 +75,7 @@ def talking(doing: str, settings: Settings | None = None) -> Iterator[None]:
         raise EltError(
             f"{doing}: the answer of {at} is not what airbyte-api expects",
             "compare the versions of Airbyte and airbyte-api",
+            kind=Kind.OURS,
         ) from error
     except AirbyteAPIError as error:
         detail = detail_of(error.body) or f"HTTP {error.status_code}"
@@ -80,9 +83,13 @@ def talking(doing: str, settings: Settings | None = None) -> Iterator[None]:
             error.status_code, detail, f"{doing}: Airbyte says: {detail}", remedy(error.status_code)
         ) from None
     except httpx.TimeoutException:
-        raise EltError(f"{doing}: no answer from {at} in time", "see its log: `elt logs airbyte`") from None
+        raise EltError(
+            f"{doing}: no answer from {at} in time", "see its log: `elt logs airbyte`", kind=Kind.RETRY
+        ) from None
     except httpx.TransportError as error:
-        raise EltError(f"{doing}: Airbyte does not answer at {at} ({error})", start) from None
+        raise EltError(
+            f"{doing}: Airbyte does not answer at {at} ({error})", start, kind=Kind.RETRY
+        ) from None
     except EltError:
         raise
     except Exception as error:
@@ -92,6 +99,7 @@ def talking(doing: str, settings: Settings | None = None) -> Iterator[None]:
         raise EltError(
             f"{doing}: {at} refused the log-in of client {settings.airbyte_client_id}",
             "set AIRBYTE_CLIENT_ID and AIRBYTE_CLIENT_SECRET to an application of that Airbyte",
+            kind=Kind.RETRY if re.search(r"status code 5\d\d", str(error)) else Kind.MEND,
         ) from None
 
 

@@ -17,8 +17,8 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from airbyte_config.client import connection_id
 from airbyte_config.reconcile import NotReconciledError, reconcile
 from airbyte_config.verify import NotComparableError, moment
-from foundation.errors import EltError
-from orchestration.monitoring import SYNC_JOB
+from foundation.errors import EltError, Kind
+from orchestration.names import SYNC_JOB
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -50,7 +50,7 @@ class AirbyteSyncOperator(AirbyteTriggerSyncOperator):
         try:
             self.connection_id = connection_id(hook.airbyte_api, self.connection)
         except EltError as error:
-            if error.__cause__ is None and "has no connection" in error.message:
+            if error.kind is Kind.MEND:
                 raise AirflowFailException(str(error)) from None
             raise
         try:

@@ -1,8 +1,20 @@
-"""The one error that a person is meant to read."""
+"""The one error that a person is meant to read, and who can do something about it."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Kind(Enum):
+    """Who can do something about an error. Callers decide by this, never by the words of the message."""
+
+    MEND = "a person must mend something"
+    RETRY = "the same may succeed later: something is away or in use"
+    OURS = "this project is wrong, or does not fit what it talks to"
 
 
 class EltError(Exception):
-    """Something the user can mend: what was found, and what to do about it.
+    """What was found, what to do about it, and who can (`kind`; a class says it for its errors, a raise for its own).
 
     `elt` prints it as one line on stderr and exits with its code, 2 (a subclass that reports what ran
     and failed has 1). Every package raises this (or a subclass)
@@ -10,8 +22,10 @@ class EltError(Exception):
     """
 
     exit_code = 2
+    kind = Kind.MEND
 
-    def __init__(self, message: str, remedy: str = "") -> None:
+    def __init__(self, message: str, remedy: str = "", *, kind: Kind | None = None) -> None:
         self.message = message
         self.remedy = remedy
+        self.kind = kind or type(self).kind
         super().__init__(f"{message} — {remedy}" if remedy else message)

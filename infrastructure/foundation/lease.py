@@ -19,7 +19,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from foundation.errors import EltError
+from foundation.errors import EltError, Kind
 
 RUN_VARIABLE = "ELT_RUN"  # in the environment of a run's processes: which run
 RESERVED_SECONDS = 120.0  # that a reservation outlives its last renewal
@@ -27,6 +27,8 @@ RESERVED_SECONDS = 120.0  # that a reservation outlives its last renewal
 
 class WarehouseInUseError(EltError):
     """Another writer holds the warehouse."""
+
+    kind = Kind.RETRY
 
 
 def _note(warehouse: Path) -> Path:

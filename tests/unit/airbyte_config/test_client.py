@@ -8,13 +8,14 @@ from typing import Any
 
 import httpx
 import pytest
+from airbyte_api.errors import AirbyteAPIError
 
 from airbyte_config import client
 from airbyte_config.apply import apply, place_of
 from airbyte_config.client import detail_of, named, pages, talking
 from airbyte_config.jobs import job_of, sync
 from airbyte_config.raw_types import raw_type, read_as_text
-from foundation.errors import EltError
+from foundation.errors import EltError, Kind
 from foundation.settings import Settings, load_settings
 
 Handler = Callable[[httpx.Request], httpx.Response]
@@ -186,6 +187,26 @@ def test_refusals_are_one_line_with_a_remedy(
         apply(settings=settings)
     assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "kind"),
+    [
+        (AirbyteAPIError("no", httpx.Response(400), "{}"), Kind.MEND),
+        (AirbyteAPIError("no", httpx.Response(403), "{}"), Kind.MEND),
+        (AirbyteAPIError("no", httpx.Response(429), "{}"), Kind.RETRY),
+        (AirbyteAPIError("no", httpx.Response(503), "{}"), Kind.RETRY),
+        (httpx.ReadTimeout("no"), Kind.RETRY),
+        (httpx.ConnectError("no"), Kind.RETRY),
+        (Exception("Unexpected status code 401 from token endpoint"), Kind.MEND),
+        (Exception("Unexpected status code 502 from token endpoint"), Kind.RETRY),
+        (EltError("as it is", kind=Kind.OURS), Kind.OURS),
+    ],
+)
+def test_a_caller_learns_whether_a_retry_may_help(refusal: Exception, kind: Kind, settings: Settings) -> None:
+    with pytest.raises(EltError) as caught, talking("asking", settings):
+        raise refusal
+    assert caught.value.kind is kind
 
 
 def test_no_answer_in_time_and_faults_of_our_own(settings: Settings) -> None:
