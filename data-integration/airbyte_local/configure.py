@@ -36,8 +36,8 @@ def plans(
             if plan.cursor is not None:
                 source.check_cursor(plan.label, plan.cursor)
             planned.append(plan)
-    if source.capture is not None:
-        source.capture.check_tables([plan for plan in planned if plan.captured], failures)
+    if source.reading != Reading.MESSAGES:
+        source.check_streams(failures.remaining(planned), failures)
     destination.check_names(planned)
     return planned
 

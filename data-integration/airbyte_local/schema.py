@@ -46,6 +46,7 @@ class DataType:
 class Column:
     """A column of the source: its type there in words, the type it travels as, whether it may be null, and whether
     the source has to hand it over in its text form. Two columns that had one name after another differ in `identity`.
+    `own_cast`: its cast to text is another text than the source's output form.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Column:
     nullable: bool
     as_text: bool
     identity: str = ""
+    own_cast: bool = False
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,9 @@ class StreamState:
     identities: dict[str, str] | None = None
     captured: bool = False
     blob: Any = None  # what a connector wants back to go on from here
+    shape: dict[str, Any] | None = (
+        None  # what the source said the stream is made of; None of an older version
+    )
 
 
 @dataclass

@@ -52,6 +52,8 @@ def sync(task: dict[str, Any], report: Report, refresh: bool) -> None:
             work = Work(source, warehouse, report, refresh, connection_id, task["jobId"], saved)
             if not refresh:
                 source.check_position(work.saved.position)
+            if source.reading != Reading.MESSAGES:
+                work.shapes = source.shapes(failures.remaining(planned))
             for plan in failures.remaining(planned):
                 with failures.of(plan.key):
                     work.fit(plan)

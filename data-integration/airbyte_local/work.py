@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import logging
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from airbyte_local.destinations.base import Session, Target
 from airbyte_local.enums import FULL_REFRESH_MODES
@@ -12,10 +14,12 @@ from airbyte_local.schema import ConnectionState, StreamPlan, StreamState
 from airbyte_local.sources.base import Source
 from airbyte_local.states import fresh, usable
 
+log = logging.getLogger(__name__)
+
 
 @dataclass
 class Work:
-    """Source and warehouse, both open; the state before; and by stream its plan, its state and its table."""
+    """Source and warehouse, both open; the state before; and by stream its plan, its shape, its state and its table."""
 
     source: Source
     warehouse: Session
@@ -25,6 +29,7 @@ class Work:
     job_id: int
     saved: ConnectionState
     plans: list[StreamPlan] = field(default_factory=list)
+    shapes: dict[Key, dict[str, Any]] = field(default_factory=dict)
     states: dict[Key, StreamState] = field(default_factory=dict)
     tables: dict[Key, Target] = field(default_factory=dict)
 
@@ -33,6 +38,12 @@ class Work:
         saved = self.saved.streams.get(plan.key)
         self.states[plan.key] = fresh(plan, saved) if self.refresh else usable(plan, saved)
         self.tables[plan.key] = self.warehouse.fitting(plan, self.states[plan.key], anew=self.refresh)
+        if self.tables[plan.key].from_start or saved is None or plan.key not in self.shapes:
+            return
+        if reason := self.source.reshaped(plan, saved.shape, self.shapes[plan.key]):
+            log.info("%s: read as a whole: %s", plan.label, reason)
+            self.states[plan.key].cursor = None
+            self.tables[plan.key] = replace(self.tables[plan.key], from_start=True)
 
     def prepare(self, plan: StreamPlan) -> None:
         """Make the stream's table, or make it fit."""
@@ -45,4 +56,5 @@ class Work:
             state.generation_id += 1
         state.columns = {column.name: column.source_type for column in plan.columns}
         state.identities = {column.name: column.identity for column in plan.columns}
+        state.shape = self.shapes.get(plan.key)
         return state

@@ -14,7 +14,7 @@ DEVIATIONS = {
     "a text with a length": r"varchar\(",
     "a temporary table": r"\btemp(orary)?\b",
     "a time zone of the session's": r"timestamp_ltz|to_timestamp",
-    "a key or a length that is enforced": r"primary key|unique|not null(?! then| as)",
+    "a key or a length that is enforced": r"primary key|unique|(?<!is )not null",
     "an integer beyond 64 bits": r"number\(38, ?0\)|\bint\b|integer",
     "row numbers without an order": r"row_number\(\) over \((?![^()]*(\([^()]*\)[^()]*)*order by)",
     "a correlated subquery": r"\bexists \((?!\s*$)",

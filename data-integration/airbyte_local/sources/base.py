@@ -15,7 +15,7 @@ from foundation.errors import EltError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from airbyte_local.failures import Failures
+    from airbyte_local.failures import Failures, Key
 
 
 @dataclass(frozen=True)
@@ -102,8 +102,6 @@ class Capture(Protocol):
 
     slot: str
 
-    def check_tables(self, plans: Iterable[StreamPlan], failures: Failures) -> None: ...
-
     def ready(self, since: int | None) -> None: ...
 
     def end(self) -> tuple[int, datetime]: ...
@@ -140,6 +138,18 @@ class Source(Protocol):
     def check_position(self, saved: dict[str, Any] | None) -> None: ...
 
     def check_cursor(self, label: str, column: Column) -> None: ...
+
+    def check_streams(self, plans: Iterable[StreamPlan], failures: Failures) -> None:
+        """Streams that would not be read whole and right go to `failures`."""
+        ...
+
+    def shapes(self, plans: Iterable[StreamPlan]) -> dict[Key, dict[str, Any]]:
+        """What each stream is made of, beyond its rows: a part of its state."""
+        ...
+
+    def reshaped(self, plan: StreamPlan, saved: dict[str, Any] | None, now: dict[str, Any]) -> str | None:
+        """Why the stream has to be read as a whole because it is made of something else than before; None if it need not be."""
+        ...
 
     def snapshot(self) -> AbstractContextManager[tuple[Snapshot, Any]]: ...
 

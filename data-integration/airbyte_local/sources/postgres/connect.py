@@ -17,11 +17,26 @@ from foundation.errors import EltError
 
 CONNECT_SECONDS = 10
 
-# A read may take longer than the role's or server's limits for ordinary work; text forms must not depend on the server.
-READER_OPTIONS = (
-    "-c statement_timeout=0 -c idle_in_transaction_session_timeout=0 -c lock_timeout=60s"
-    " -c DateStyle=ISO -c IntervalStyle=postgres -c extra_float_digits=1 -c bytea_output=hex"
-)
+# What a role, a database or a server may set otherwise, and what a read must not depend on: limits for ordinary work; the
+# text forms of values; the quotes around names, by which the driver knows types; how literals are read. With
+# `row_security` off a query that would hide rows is an error.
+READER_SETTINGS = {
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "lock_timeout": "60s",
+    "DateStyle": "ISO",
+    "IntervalStyle": "postgres",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+    "xmlbinary": "base64",
+    "quote_all_identifiers": "off",
+    "standard_conforming_strings": "on",
+    "transform_null_equals": "off",
+    "row_security": "off",
+}
+READER_OPTIONS = " ".join(f"-c {name}={value}" for name, value in READER_SETTINGS.items())
+# limits that not every version has (from 14 and 17 on): a connection that names one it does not know is refused
+NEWER_LIMITS = "select set_config(name, '0', false) from pg_settings where name in ('idle_session_timeout', 'transaction_timeout')"
 
 # what libpq says → what to do
 REMEDIES = (
@@ -113,7 +128,9 @@ def connect(address: Address) -> psycopg.Connection:
     """A connection in autocommit. Raises EltError with server, user and reason."""
     try:
         with address.conninfo(READER_OPTIONS) as conninfo:
-            return psycopg.connect(conninfo, autocommit=True)
+            connection = psycopg.connect(conninfo, autocommit=True)
+            connection.execute(NEWER_LIMITS)
+            return connection
     except psycopg.OperationalError as error:
         raise unreachable(address, str(error)) from None
 

@@ -25,7 +25,8 @@ with recursive domains (oid, base, typmod) as (
 )
 select n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod),
     case when b.oid < 16384 then b.typname else '' end, coalesce(d.typmod, a.atttypmod),
-    not a.attnotnull, array_position(i.indkey::int2[], a.attnum), a.attrelid || '.' || a.attnum
+    not a.attnotnull, array_position(i.indkey::int2[], a.attnum), a.attrelid || '.' || a.attnum,
+    exists (select from pg_cast x where x.castsource = b.oid and x.casttarget = 'text'::regtype)
 from pg_class c
 join pg_namespace n on n.oid = c.relnamespace
 join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
@@ -58,9 +59,10 @@ def discover(connection: psycopg.Connection, schemas: Sequence[str]) -> dict[tup
     found = {}
     for (namespace, name), group in groupby(rows, itemgetter(0, 1)):
         columns, key = [], {}
-        for _, _, column, source_type, typname, typmod, nullable, position, identity in group:
+        for _, _, column, source_type, typname, typmod, nullable, position, identity, casts in group:
             travels_as, as_text = travel_type(typname, typmod)
-            columns.append(Column(column, source_type, travels_as, nullable, as_text, identity))
+            own_cast = casts and as_text
+            columns.append(Column(column, source_type, travels_as, nullable, as_text, identity, own_cast))
             if position is not None:
                 key[position] = column
         primary_key = tuple(key[position] for position in sorted(key))

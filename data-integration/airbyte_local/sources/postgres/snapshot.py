@@ -18,7 +18,7 @@ from psycopg import sql
 
 from airbyte_local.schema import Column, Kind, StreamPlan
 from airbyte_local.sources.base import ReadRequest, StreamBatch, StreamStart
-from airbyte_local.sources.postgres.connect import READER_OPTIONS, Address, unreachable
+from airbyte_local.sources.postgres.connect import NEWER_LIMITS, READER_OPTIONS, Address, unreachable
 from airbyte_local.sources.postgres.cursor import condition
 from foundation.errors import EltError
 
@@ -70,6 +70,7 @@ class Reading:
             cursor.adbc_statement.set_options(**{hint: str(BATCH_BYTES)})
             self._cancel = cursor.adbc_cancel
             try:
+                cursor.execute(NEWER_LIMITS)
                 yield cursor
             finally:
                 self._cancel = None
@@ -123,8 +124,15 @@ def query(request: ReadRequest) -> sql.Composed:
     return sql.SQL("select {} from {}{}").format(columns, table, where)
 
 
+# `format` uses the type's output function, as the log does; a row of nulls is no null
+_OUTPUT_FORM = "case when {} is distinct from null then format('%s', {}) end as {}"
+
+
 def _selected(column: Column) -> sql.Composable:
+    """A column as it travels: a text in PostgreSQL's output form, which a cast gives unless the type has one of its own."""
     name = sql.Identifier(column.name)
+    if column.own_cast:
+        return sql.SQL(_OUTPUT_FORM).format(name, name, name)
     return sql.SQL("{}::text as {}").format(name, name) if column.as_text else name
 
 

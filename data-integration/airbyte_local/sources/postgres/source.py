@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from airbyte_local.schema import Column, SourceStream
+from airbyte_local.failures import Failures, Key
+from airbyte_local.schema import Column, SourceStream, StreamPlan
 from airbyte_local.sources.base import Reading
 from airbyte_local.sources.postgres.cdc import Capture
-from airbyte_local.sources.postgres.check import check
+from airbyte_local.sources.postgres.check import check, check_streams
 from airbyte_local.sources.postgres.connect import Address, connect, unreachable
 from airbyte_local.sources.postgres.cursor import (
     Watermark,
@@ -22,6 +23,7 @@ from airbyte_local.sources.postgres.cursor import (
 )
 from airbyte_local.sources.postgres.discover import discover, why_missing
 from airbyte_local.sources.postgres.position import check_position, read_position
+from airbyte_local.sources.postgres.shape import Shape, difference, read_shapes
 from foundation.errors import EltError
 
 if TYPE_CHECKING:
@@ -71,6 +73,21 @@ class PostgresSource:
     def check_cursor(self, label: str, column: Column) -> None:
         """Raises EltError when the column cannot be a cursor."""
         check_cursor(label, column)
+
+    def check_streams(self, plans: Iterable[StreamPlan], failures: Failures) -> None:
+        """Streams that would not be read whole and right go to `failures`."""
+        check_streams(self._connection, self.address, plans, failures)
+        if self.capture is not None:
+            self.capture.check_tables(failures.remaining(plans), failures)
+
+    def shapes(self, plans: Iterable[StreamPlan]) -> dict[Key, Shape]:
+        """What each stream is made of now."""
+        publication = self.capture.publication if self.capture is not None else None
+        return read_shapes(self._connection, plans, publication)
+
+    def reshaped(self, plan: StreamPlan, saved: Shape | None, now: Shape) -> str | None:
+        """Why the stream has to be read as a whole because it is made of something else than before."""
+        return difference(self._connection, plan, saved, now)
 
     @contextmanager
     def snapshot(self) -> Iterator[tuple[Snapshot, Watermark]]:

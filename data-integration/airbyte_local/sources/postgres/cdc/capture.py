@@ -27,12 +27,13 @@ class Capture:
 
     def __init__(self, connection: psycopg.Connection, address: Address, method: dict[str, Any]) -> None:
         self._connection, self._address = connection, address
-        self.slot, self._publication = method["replication_slot"], method["publication"]
-        check_server(connection, address, self._publication)
+        self.slot, self.publication = method["replication_slot"], method["publication"]
+        check_server(connection, address, self.publication)
 
     def check_tables(self, plans: Iterable[StreamPlan], failures: Failures) -> None:
-        """Streams whose changes would not come whole go to `failures`."""
-        check_tables(self._connection, self._publication, plans, failures)
+        """Captured streams whose changes would not come whole go to `failures`."""
+        captured = [plan for plan in plans if plan.captured]
+        check_tables(self._connection, self.publication, captured, failures)
 
     def ready(self, since: int | None) -> None:
         """See that the slot is there and goes on at the saved position `since`.
@@ -74,7 +75,7 @@ class Capture:
         """What happened to these streams from one position to the other."""
         from airbyte_local.sources.postgres.cdc.changes import Changes
 
-        return Changes(self._address, self.slot, self._publication, plans, since, until)
+        return Changes(self._address, self.slot, self.publication, plans, since, until)
 
     def leave(self, slot: str) -> None:
         """Drop the slot that this connection was captured through before a refresh under another name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable
 
 import psycopg
@@ -11,6 +12,7 @@ from psycopg import sql
 from airbyte_local.failures import Failures
 from airbyte_local.schema import StreamPlan
 from airbyte_local.sources.postgres.connect import Address
+from airbyte_local.sources.postgres.shape import table_of
 from foundation.errors import EltError
 
 SERVER = """
@@ -53,6 +55,29 @@ join pg_class t on t.relname = c.tablename and t.relnamespace = n.oid
 where c.pubname = %s
 """
 
+# an update or delete is logged by the partition it happens in, with that one's replica identity
+LEAVES = """
+with recursive tree (root, oid) as (
+    select root, root from unnest(%s::oid[]) as root
+    union all
+    select t.root, i.inhrelid from tree t
+    join pg_class p on p.oid = t.oid and p.relkind = 'p'
+    join pg_inherits i on i.inhparent = t.oid
+)
+select t.root::bigint, c.relnamespace::regnamespace::text, c.relname,
+    case when c.relkind = 'f' then 'is a foreign table' when c.relpersistence <> 'p' then 'is unlogged' end,
+    c.relreplident::text,
+    coalesce(array(
+        select a.attname::text from pg_index i
+        join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any(i.indkey)
+        where i.indrelid = c.oid
+            and case c.relreplident when 'd' then i.indisprimary when 'i' then i.indisreplident else false end
+    ), '{}')
+from tree t
+join pg_class c on c.oid = t.oid and c.relkind <> 'p'
+where t.oid <> t.root
+"""
+
 
 def check_server(connection: psycopg.Connection, address: Address, publication: str) -> None:
     """Raises EltError when the server or the role does not allow logical replication, or the publication is not there."""
@@ -83,6 +108,10 @@ def check_tables(
     connection: psycopg.Connection, publication: str, plans: Iterable[StreamPlan], failures: Failures
 ) -> None:
     """Streams whose changes would not come whole go to `failures`: not published, or their key does not come with deletes."""
+    plans = list(plans)
+    leaves = defaultdict(list)
+    for root, *leaf in connection.execute(LEAVES, [[table_of(plan) for plan in plans]]):
+        leaves[root].append(leaf)
     published = {
         (schema, table): found for schema, table, *found in connection.execute(TABLES, [publication])
     }
@@ -122,3 +151,16 @@ def check_tables(
                     f"stream {plan.label}: its key ({', '.join(plan.primary_key)}) is not unique at every moment",
                     f"run as its owner: create a unique index on {table} that is not deferrable, or choose another primaryKey",
                 )
+            for schema, name_of_leaf, unlogged, leaf_identity, leaf_key in leaves[table_of(plan)]:
+                leaf = sql.Identifier(schema, name_of_leaf).as_string()
+                if unlogged:
+                    raise EltError(
+                        f"stream {plan.label}: changes of its partition {name_of_leaf}, which {unlogged}, are not in the log",
+                        "read it with the mode full_refresh_overwrite, or detach that partition",
+                    )
+                if leaf_identity != "f" and not set(plan.primary_key) <= set(leaf_key):
+                    raise EltError(
+                        f"stream {plan.label}: deletes in its partition {name_of_leaf} do not tell its key"
+                        f" ({', '.join(plan.primary_key)})",
+                        f"run as its owner: alter table {leaf} replica identity full",
+                    )

@@ -18,6 +18,7 @@ from airbyte_local.schema import StreamPlan
 from airbyte_local.sources.base import Apply, ChangeBatch, Truncated
 from airbyte_local.sources.postgres.cdc import messages as told
 from airbyte_local.sources.postgres.cdc.messages import Messages
+from airbyte_local.sources.postgres.shape import table_of
 from airbyte_local.states import REFRESH
 from foundation.errors import EltError
 
@@ -64,11 +65,6 @@ class Relation:
         ]
         self.rows = []
         return ChangeBatch(self.plan, pa.record_batch(columns, self.schema))
-
-
-def table_of(plan: StreamPlan) -> int:
-    """The table's number in the server: its name may have been another's for a while."""
-    return int(plan.columns[0].identity.partition(".")[0])
 
 
 def fault(plan: StreamPlan, names: list[str], identity: set[str]) -> str | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import pq, sql
 
-from airbyte_local.sources.postgres.connect import READER_OPTIONS, Address, unreachable
+from airbyte_local.sources.postgres.connect import NEWER_LIMITS, READER_OPTIONS, Address, unreachable
 from airbyte_local.sources.postgres.position import lsn, number
 from airbyte_local.states import REFRESH
 from foundation.errors import EltError
@@ -156,6 +156,7 @@ def positioned_snapshot(address: Address) -> Iterator[tuple[str, int]]:
     try:
         name = f"elt_snapshot_{uuid.uuid4().hex}"
         # psycopg's own calls do not speak the replication protocol
+        connection.pgconn.exec_(NEWER_LIMITS.encode())
         result = connection.pgconn.exec_(
             f"CREATE_REPLICATION_SLOT {name} TEMPORARY LOGICAL {PLUGIN} EXPORT_SNAPSHOT".encode()
         )
