@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
+from airbyte_local.destinations.duckdb import state
 from airbyte_local.sources.postgres import PostgresSource
 from foundation.errors import EltError
 from stack.postgres import Cluster
@@ -67,6 +68,21 @@ def test_rows_without_a_cursor_value_are_read_every_time(engine: Engine) -> None
     engine.write("update shop.orders set customer = 'still null' where id = 20")
     assert engine.sync()["orders"] == (2, 1)
     assert engine.raw("select customer from raw_shop.orders where id = 20") == [("still null",)]
+
+
+def test_without_the_position_no_row_is_kept_either(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows and position are committed together: a job that ends between them has written neither."""
+    engine.write(TEN)
+    engine.sync()
+    before = engine.raw(ORDERS), engine.cursor_of("orders")
+    engine.write("update shop.orders set total = 99, updated = '2024-02-01' where id = 3")
+    with monkeypatch.context() as patch:
+        patch.setattr(state, "write", lambda *_: (_ for _ in ()).throw(EltError("killed")))
+        with pytest.raises(EltError, match="killed"):
+            engine.sync()
+    assert (engine.raw(ORDERS), engine.cursor_of("orders")) == before
+    assert engine.sync()["orders"] == (2, 1)
+    assert engine.raw(ORDERS) == source_orders(engine)
 
 
 def test_a_sync_that_reads_nothing_keeps_the_position(engine: Engine) -> None:

@@ -202,6 +202,13 @@ def test_a_lost_start_notice_does_not_hold_the_sync_and_no_notice_makes_a_failed
     assert rules["notify_failure"] == "one_failed"
 
 
+def test_nothing_is_built_or_published_after_a_failure(dag):
+    """A task that Airflow starts whatever became of those before it is one of these."""
+    tasks = dag["tasks"]
+    anyway = {name for name, task in tasks.items() if task["trigger_rule"] != "all_success"}
+    assert {name for name in anyway if not tasks[name]["teardown"]} == {"plan", "notify_failure"}
+
+
 def test_raw_and_marts_are_assets_and_the_run_has_a_deadline(dag):
     outlets = {name: task["outlets"] for name, task in dag["tasks"].items() if task["outlets"]}
     assert outlets == {"sync": ["adventureworks_raw"], "publish": ["adventureworks_marts"]}

@@ -164,6 +164,29 @@ def test_readers_always_see_one_whole_version_while_versions_come(config):
     assert len(seen) > 1 and all(low == high == dim for low, high, dim in seen)
 
 
+def test_after_each_step_on_the_disk_one_whole_version_is_shown(config, monkeypatch):
+    """Readers come at moments that are too short for threads to meet."""
+    publish(config, "run 1")
+    build(config, 2)
+    shown = []
+
+    def followed_by_a_look(step):
+        def stepped(*arguments, **options):
+            done = step(*arguments, **options)
+            shown.extend(
+                read(config, f"select distinct generation, (select count(*) from marts.{ODD}) from marts.fct")
+            )
+            return done
+
+        return stepped
+
+    steps = [(Path, name) for name in ("mkdir", "write_text", "unlink", "symlink_to", "rename", "replace")]
+    for owner, name in [*steps, (on_duckdb, "_copy")]:
+        monkeypatch.setattr(owner, name, followed_by_a_look(getattr(owner, name)))
+    publish(config, "run 2")
+    assert len(shown) >= 6 and shown == sorted(shown) and set(shown) == {(1, 1), (2, 1)}
+
+
 PUBLISH = """
 import sys
 from foundation.settings import settings

@@ -70,6 +70,21 @@ def test_a_metric_of_another_model_is_refused(folder, config):
     assert "spend is defined over fct_purchases, not over this dataset" in complaint(folder, config)
 
 
+def test_a_chart_shows_the_metric_that_it_is_called_after(config):
+    """ "Revenue by category" shows the metric of its dataset that people read as "Revenue"."""
+    content = rendered(config)
+    datasets = {Path(file).stem: held for file, held in content.items() if file.startswith("datasets/")}
+    called = 0
+    for file, title, chart in load("duckdb").every_chart():
+        labels = {each["verbose_name"]: each["metric_name"] for each in datasets[chart["dataset"]]["metrics"]}
+        names = [label for label in labels if f"{title} ".startswith(f"{label} ")]
+        shown = [chart["params"].get("metric"), *chart["params"].get("metrics", [])]
+        if names and any(shown):
+            assert labels[max(names, key=len)] in shown, f"{file}/{title}"
+            called += 1
+    assert called >= 50
+
+
 def test_every_uuid_follows_from_a_name_and_is_the_same_everywhere(config, tmp_path):
     elsewhere = load_settings({"ELT_HOME": str(tmp_path / "elsewhere")})
     here = {file: content["uuid"] for file, content in rendered(config).items()}
