@@ -28,6 +28,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from foundation.settings import Settings
 from tests.breakages.table import BREAKAGES, Breakage
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -99,18 +100,13 @@ class Scratch:
     @property
     def environ(self) -> dict[str, str]:
         """This process's, without what points to another tree or stack."""
-        foreign = (
-            "ELT_",
-            "DBT_",
-            "AIRFLOW",
-            "AIRBYTE_",
-            "PYTHON",
-            "COVERAGE",
-            "COV_",
-            "VIRTUAL_ENV",
-            "PYTEST",
-        )
-        mine = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+        foreign = ("ELT_", "DBT_", "AIRFLOW", "PYTHON", "COVERAGE", "COV_", "VIRTUAL_ENV", "PYTEST")
+        settings = {name.upper() for name in Settings.model_fields}
+        mine = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(foreign) and name not in settings
+        }
         data = os.environ.get("AW_DATA") or str(ORIGINAL)
         return mine | {
             "PATH": f"{self.bin}{os.pathsep}{mine.get('PATH', '')}",
@@ -202,6 +198,7 @@ class Scratch:
             "-m",
             "pytest",
             "-q",
+            "-n0",  # one process: the first that fails ends it
             "-rfE",
             "--tb=short",
             f"--junit-xml={report}",
