@@ -3,40 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import signal
-import socket
 import sys
 from pathlib import Path
 
 import uvicorn
 from filelock import FileLock, Timeout
 
-from airbyte_local.api.app import create_app
+from airbyte_local.api.app import create_app, limited
 from airbyte_local.jobs.runner import SERVER_STOPPED, JobRunner
 from airbyte_local.store import Store
 from airbyte_local.vault import Tokens, Vault
 from foundation.errors import EltError
+from foundation.limits.http import configured, instance
+from foundation.listening import listen
 from foundation.settings import settings
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """The server's socket. Raises EltError when the port is taken."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        sock.bind((host, port))
-    except OSError as error:
-        sock.close()
-        if error.errno != errno.EADDRINUSE:
-            raise EltError(
-                f"cannot listen on {host}:{port}: {error.strerror}", "give another --host"
-            ) from None
-        raise EltError(
-            f"port {port} is taken by another program", "stop it, or set AIRBYTE_PORT to a free port"
-        ) from None
-    return sock
 
 
 def only_one(home: Path) -> FileLock:
@@ -52,7 +33,7 @@ def only_one(home: Path) -> FileLock:
 
 def serve(host: str, port: int, home: Path) -> None:
     """Serve until SIGTERM or SIGINT; then end the jobs."""
-    sock = listen(host, port)
+    sock = listen(host, port, "AIRBYTE_PORT", "the Airbyte server")
     lock = only_one(home)
     values = settings()
     key = values.airbyte_encryption_key.get_secret_value()
@@ -64,9 +45,8 @@ def serve(host: str, port: int, home: Path) -> None:
     for wanted in (signal.SIGTERM, signal.SIGINT):
         signal.signal(wanted, lambda *_: sys.exit(0))
     try:
-        uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3)).run(
-            sockets=[sock]
-        )
+        application = limited(app, instance(values.home, "airbyte"))
+        uvicorn.Server(configured(application, timeout_graceful_shutdown=3)).run(sockets=[sock])
     finally:
         store.close()
         lock.release()

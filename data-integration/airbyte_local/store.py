@@ -88,6 +88,7 @@ class Store:
 
     def __init__(self, path: Path, vault: Vault) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
         self._lock = threading.RLock()
         self._vault = vault
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)

@@ -8,6 +8,8 @@ import sys
 import uvicorn
 
 from foundation.errors import EltError
+from foundation.limits.http import configured, instance
+from foundation.limits.requests import Limited
 from foundation.listening import listen
 from foundation.settings import settings
 from web_site.api import Api
@@ -33,9 +35,8 @@ def main() -> None:
         faults=config.web_faults,
     )
     print(f"web: events on {config.listen_host}:{config.web_port}", flush=True)
-    server = uvicorn.Server(
-        uvicorn.Config(api.app, access_log=False, log_level="warning", timeout_graceful_shutdown=2)
-    )
+    application = Limited(api.app, instance=instance(config.home, "web"))
+    server = uvicorn.Server(configured(application, timeout_graceful_shutdown=2))
     server.run(sockets=[listener])
     log.close()
 

@@ -16,11 +16,7 @@ import binascii
 import hmac
 import json
 import math
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from threading import Lock
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -31,34 +27,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from foundation.errors import EltError
+from foundation.limits.brake import Brake
+from foundation.limits.rate import Bucket
 from web_site.log import Log
 
 PAGE_SIZE, MAX_PAGE_SIZE = 1_000, 10_000
 AN_ERROR_IN = 40  # calls
-
-
-@dataclass
-class Limit:
-    """A bucket of calls that refills evenly: `calls` in a minute, a twelfth of them at once."""
-
-    calls: float
-    clock: Callable[[], float] = time.monotonic
-
-    def __post_init__(self) -> None:
-        self._size = max(1.0, self.calls / 12)
-        self._left, self._at = self._size, self.clock()
-        self._lock = Lock()
-
-    def wait(self) -> float:
-        """Take a call; seconds to wait when there is none left, else 0."""
-        with self._lock:
-            now = self.clock()
-            self._left = min(self._size, self._left + (now - self._at) * self.calls / 60)
-            self._at = now
-            if self._left < 1:
-                return (1 - self._left) * 60 / self.calls
-            self._left -= 1
-            return 0.0
 
 
 class Api:
@@ -66,8 +40,9 @@ class Api:
 
     def __init__(self, log: Log, token: str, *, calls_per_minute: float, faults: bool) -> None:
         self._log, self._token, self._faults = log, token, faults
-        self._limit = Limit(calls_per_minute)
+        self._limit = Bucket(calls_per_minute, max(1.0, calls_per_minute / 12))
         self._calls = 0
+        self._brake = Brake("web")
         self.app = Starlette(
             routes=[
                 Route("/v1/clock", self.clock, methods=["GET"]),
@@ -106,7 +81,12 @@ class Api:
 
     def _admit(self, request: Request) -> None:
         scheme, _, value = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not hmac.compare_digest(value.encode(), self._token.encode()):
+        address = request.client.host if request.client else ""
+        if wait := self._brake.wait(address):
+            raise HTTPException(429, "too many wrong tokens", {"Retry-After": str(math.ceil(wait))})
+        right = scheme.lower() == "bearer" and hmac.compare_digest(value.encode(), self._token.encode())
+        self._brake.tried(address, right=right)
+        if not right:
             raise HTTPException(401, "a bearer token is needed", {"WWW-Authenticate": "Bearer"})
         if wait := self._limit.wait():
             raise HTTPException(429, "too many calls", {"Retry-After": str(math.ceil(wait))})

@@ -103,6 +103,7 @@ class Settings(BaseSettings):
     airbyte_encryption_key: SecretStr
     airbyte_destination: str = "duckdb"
     airbyte_workspace: str = ""  # its name or id; empty: the first one
+    airbyte_folders: str = ""  # further folders for destinations' files, with `:` between; always: ELT_HOME
     airbyte_connectors: str = ""  # further folders of connectors, with `:` between
     airbyte_connector_silence_seconds: float = 3600  # after so long without a word a connector has failed
 

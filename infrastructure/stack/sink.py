@@ -12,6 +12,7 @@ import hmac
 import html
 import json
 import logging
+import math
 import os
 import signal
 import sys
@@ -31,11 +32,15 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from foundation.errors import EltError
+from foundation.limits.brake import Brake
+from foundation.limits.http import configured, instance
+from foundation.limits.requests import Limited, Scope
 from foundation.listening import listen
 from foundation.settings import Settings, settings
 from stack import SMTP_USER
 
 MAX_BODY = 1024 * 1024  # bytes
+MAILS, MAIL_SECONDS = 32, 60.0  # connections of the mail server, and how long one may be silent
 # Slack's limits: https://api.slack.com/reference/block-kit/blocks, …/methods/chat.postMessage
 MAX_BLOCKS, MAX_ATTACHMENTS, MAX_TEXT, MAX_SECTION, MAX_HEADER = 50, 100, 40_000, 3_000, 150
 
@@ -114,6 +119,8 @@ class Sink:
     def __init__(self, config: Settings) -> None:
         self.token = config.slack_webhook_token.get_secret_value()
         self.messages = Messages(messages_file(config.home))
+        self.brake = Brake("sink")
+        self.mails = 0  # connections
         self.app = Starlette(
             routes=[
                 Route("/services/{token:path}", self.webhook, methods=["POST"]),
@@ -123,17 +130,26 @@ class Sink:
             ]
         )
 
+    def limited(self, instance: str) -> Limited:
+        """The application within the limits of a request; who knows the webhook may send what Slack would take."""
+
+        def admitted(scope: Scope) -> bool:
+            return self._knows(scope["path"].removeprefix("/services/"))
+
+        def refusal(status: int, reason: str) -> tuple[bytes, str]:
+            return {413: "request_too_large"}.get(status, reason).encode(), "text/plain; charset=utf-8"
+
+        return Limited(self.app, body=MAX_BODY, admitted=admitted, refusal=refusal, instance=instance)
+
+    def _knows(self, token: str) -> bool:
+        return hmac.compare_digest(token.encode(errors="replace"), self.token.encode())
+
     async def webhook(self, request: Request) -> Response:
-        if not hmac.compare_digest(request.path_params["token"].encode(), self.token.encode()):
+        if not self._knows(request.path_params["token"]):
             return PlainTextResponse("invalid_token", 403)
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MAX_BODY:
-                return PlainTextResponse("request_too_large", 413)
         try:
-            payload = json.loads(body)
-        except ValueError:
+            payload = json.loads(await request.body())
+        except (ValueError, RecursionError):
             return PlainTextResponse("invalid_payload", 400)
         if reason := refusal(payload):
             return PlainTextResponse(reason, 400)
@@ -173,17 +189,26 @@ class Sink:
                 value = base64.b64decode(value, validate=True).decode().partition(":")[2]
             except ValueError:
                 value = ""
-        if not hmac.compare_digest(value.encode(), self.token.encode()):
+        address = request.client.host if request.client else ""
+        if wait := self.brake.wait(address):
+            raise HTTPException(429, "too many wrong tokens", {"Retry-After": str(math.ceil(wait))})
+        right = self._knows(value)
+        self.brake.tried(address, right=right)
+        if not right:
             raise HTTPException(401, "the token, please", {"WWW-Authenticate": 'Basic realm="sink"'})
 
     def authenticate(
         self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, login: Any
     ) -> AuthResult:
+        who = (str(session.peer[0]), "SMTP")
+        if self.brake.wait(*who):
+            return AuthResult(success=False, handled=False, message="454 4.7.0 too many wrong passwords")
         matches = (
             isinstance(login, LoginPassword)
             and login.login == SMTP_USER.encode()
             and hmac.compare_digest(login.password, self.token.encode())
         )
+        self.brake.tried(*who, right=matches)
         return AuthResult(success=matches, handled=False)
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
@@ -199,6 +224,26 @@ class Sink:
         return "250 OK"
 
 
+class Mail(SMTP):
+    """A connection of the mail server; one too many is told so."""
+
+    _refused = False
+
+    def connection_made(self, transport: Any) -> None:
+        self.event_handler.mails += 1
+        if self.event_handler.mails > MAILS:
+            self._refused = True
+            transport.write(b"421 4.7.0 too many connections: try later\r\n")
+            transport.close()
+        else:
+            super().connection_made(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.event_handler.mails -= 1
+        if not self._refused:
+            super().connection_lost(error)
+
+
 async def serve(config: Settings) -> None:
     """Run both servers until SIGTERM or SIGINT."""
     sink = Sink(config)
@@ -206,8 +251,9 @@ async def serve(config: Settings) -> None:
     mail = listen(config.listen_host, config.sink_smtp_port, "SINK_SMTP_PORT", "the sink")
     # a login without TLS is acceptable on the loopback interface, or between the containers of one machine
     smtp = await asyncio.get_running_loop().create_server(
-        lambda: SMTP(
+        lambda: Mail(
             sink,
+            timeout=MAIL_SECONDS,
             hostname="localhost",
             data_size_limit=MAX_BODY,
             auth_required=True,
@@ -218,9 +264,8 @@ async def serve(config: Settings) -> None:
         sock=mail,
     )
     # no access log: the webhook's path is its secret
-    server = uvicorn.Server(
-        uvicorn.Config(sink.app, access_log=False, log_level="warning", timeout_graceful_shutdown=2)
-    )
+    application = sink.limited(instance(config.home, "sink"))
+    server = uvicorn.Server(configured(application, timeout_graceful_shutdown=2))
     print(
         f"sink: webhook on {config.listen_host}:{config.sink_port}, SMTP on {config.listen_host}:{config.sink_smtp_port}",
         flush=True,

@@ -10,6 +10,7 @@ from fastapi_offline import FastAPIOffline
 
 from airbyte_local.api import absent, connections, jobs, problems, streams, tags, workspaces
 from airbyte_local.api.actors import actor_router
+from airbyte_local.api.bodies import StrictJson
 from airbyte_local.api.common import require_token
 from airbyte_local.api.definitions import declarative, definition_router
 from airbyte_local.api.token import health, token
@@ -19,7 +20,10 @@ from airbyte_local.jobs.scheduler import Scheduler
 from airbyte_local.sources.connector.process import end_all
 from airbyte_local.store import Store
 from airbyte_local.vault import Tokens
+from foundation.limits.brake import Brake
+from foundation.limits.requests import Limited, Scope
 
+BODY_BYTES = 16 << 20  # a connection of some thousand tables with their columns
 BASE_PATHS = ("/api/public/v1", "/v1")  # self-managed Airbyte's, and Airbyte Cloud's
 
 
@@ -43,6 +47,7 @@ def create_app(store: Store, runner: JobRunner, tokens: Tokens) -> FastAPI:
         lifespan=life,
         redoc_url=None,
     )
+    app.state.brake = Brake("airbyte")
     app.state.store, app.state.runner, app.state.tokens = store, runner, tokens
     app.state.scheduler = scheduler
     problems.install(app)
@@ -71,3 +76,19 @@ def create_app(store: Store, runner: JobRunner, tokens: Tokens) -> FastAPI:
                 include_in_schema=base == BASE_PATHS[0],
             )
     return app
+
+
+def limited(app: FastAPI, instance: str = "") -> Limited:
+    """The application within the limits of a request; who has a token may send a large body."""
+    tokens: Tokens = app.state.tokens
+
+    def admitted(scope: Scope) -> bool:
+        given = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
+        scheme, _, token = given.partition(" ")
+        return scheme.lower() == "bearer" and tokens.valid(token)
+
+    return Limited(StrictJson(app), body=BODY_BYTES, admitted=admitted, refusal=_problem, instance=instance)
+
+
+def _problem(status: int, reason: str) -> tuple[bytes, str]:
+    return bytes(problems.answer(status, reason, {}).body), problems.MEDIA_TYPE

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Path, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from airbyte_local.api.bodies import LARGEST
 from airbyte_local.api.problems import Problem
 from airbyte_local.jobs.runner import JobRunner
 from airbyte_local.jobs.scheduler import Scheduler
 from airbyte_local.store import Store
 from airbyte_local.vault import Tokens
+from foundation.limits.brake import Brake
 
 bearer = HTTPBearer(auto_error=False, description="from POST /applications/token")
 
@@ -43,12 +45,18 @@ def require_token(
         raise Problem(401, "the token is not valid or has expired: ask for a new one")
 
 
+def get_brake(request: Request) -> Brake:
+    return request.app.state.brake
+
+
 StoreOf = Annotated[Store, Depends(get_store)]
 RunnerOf = Annotated[JobRunner, Depends(get_runner)]
 SchedulerOf = Annotated[Scheduler, Depends(get_scheduler)]
 TokensOf = Annotated[Tokens, Depends(get_tokens)]
+BrakeOf = Annotated[Brake, Depends(get_brake)]
 Limit = Annotated[int, Query(ge=1, le=100)]
-Offset = Annotated[int, Query(ge=0)]
+Offset = Annotated[int, Query(ge=0, le=LARGEST - 100)]  # plus a page: still what SQLite holds
+JobId = Annotated[int, Path(ge=0, le=LARGEST)]
 WorkspaceIds = Annotated[list[str], Query(alias="workspaceIds")]
 IncludeDeleted = Annotated[bool, Query(alias="includeDeleted")]
 

@@ -26,12 +26,21 @@ from pydantic import (
 from airbyte_local.api.problems import Problem, field_path, invalid
 from airbyte_local.enums import ActorKind
 from airbyte_local.masking import SECRET_FIELDS
+from airbyte_local.places import outside
 from airbyte_local.sources.connector.registry import Connector, connectors
 from airbyte_local.sources.connector.specification import wrong_fields
 
 
 class Configuration(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def no_nul(cls, values: Any) -> Any:
+        for name, value in values.items() if isinstance(values, dict) else ():
+            if isinstance(value, str) and "\0" in value:
+                raise ValueError(f"{name} holds a NUL character")
+        return values
 
 
 class SslMode(Configuration):
@@ -121,9 +130,11 @@ class DestinationDuckdb(Configuration):
 
     @field_validator("destination_path")
     @classmethod
-    def absolute(cls, value: str) -> str:
+    def inside(cls, value: str) -> str:
         if not Path(value).is_absolute():
             raise ValueError("must be an absolute path to a file on the server's machine")
+        if reason := outside(value):
+            raise ValueError(reason)
         return value
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import PlainTextResponse
 
-from airbyte_local.api.common import Limit, Offset, RunnerOf, StoreOf, WorkspaceIds, page
+from airbyte_local.api.common import JobId, Limit, Offset, RunnerOf, StoreOf, WorkspaceIds, page
 from airbyte_local.api.connections import get_connection
 from airbyte_local.api.problems import Problem, invalid, not_found
 from airbyte_local.api.schemas import JobCreate
@@ -111,19 +111,19 @@ def list_jobs(
 
 
 @router.get("/{job_id}")
-def read_job(job_id: int, store: StoreOf) -> dict[str, Any]:
+def read_job(job_id: JobId, store: StoreOf) -> dict[str, Any]:
     return shown(get_job(store, job_id))
 
 
 @router.get("/{job_id}/logs", response_class=PlainTextResponse, summary="The job's log (local extension)")
-def read_logs(job_id: int, store: StoreOf, runner: RunnerOf, offset: Offset = 0) -> PlainTextResponse:
+def read_logs(job_id: JobId, store: StoreOf, runner: RunnerOf, offset: Offset = 0) -> PlainTextResponse:
     """From byte `offset` on: who follows a log asks for what is new. A job that runs shows whole lines only."""
     job = get_job(store, job_id)
     return PlainTextResponse(runner.log(job_id, offset, whole_lines=job["status"] in ACTIVE_STATUSES))
 
 
 @router.delete("/{job_id}")
-def cancel_job(job_id: int, store: StoreOf, runner: RunnerOf) -> dict[str, Any]:
+def cancel_job(job_id: JobId, store: StoreOf, runner: RunnerOf) -> dict[str, Any]:
     """Ends an active job as cancelled, with its process; a job that has ended is answered as it is."""
     get_job(store, job_id)
     runner.cancel(job_id)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import logging
+import sqlite3
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -11,15 +14,24 @@ from starlette.exceptions import HTTPException
 
 from foundation.errors import EltError
 
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
 TITLES = {
     400: "bad-request",
     401: "unauthorized",
     403: "forbidden",
     404: "resource-not-found",
     405: "method-not-allowed",
+    408: "request-timeout",
     409: "state-conflict",
+    413: "content-too-large",
     422: "unprocessable-entity",
+    429: "too-many-requests",
     500: "internal-server-error",
+    503: "service-unavailable",
+    507: "insufficient-storage",
 }
 
 
@@ -51,7 +63,16 @@ def answer(
         "documentationUrl": None,
         "data": data,
     }
-    return JSONResponse(body, status, headers, media_type="application/problem+json")
+    return JSONResponse(body, status, headers, media_type=MEDIA_TYPE)
+
+
+def answer_to(problem: Problem) -> JSONResponse:
+    headers = {}
+    if problem.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    if "retryAfter" in problem.data:
+        headers["Retry-After"] = str(problem.data["retryAfter"])
+    return answer(problem.status, problem.detail, problem.data, headers)
 
 
 def install(app: FastAPI) -> None:
@@ -59,8 +80,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Problem)
     async def known(_: Request, problem: Problem) -> JSONResponse:
-        headers = {"WWW-Authenticate": "Bearer"} if problem.status == 401 else None
-        return answer(problem.status, problem.detail, problem.data, headers)
+        return answer_to(problem)
 
     @app.exception_handler(HTTPException)
     async def routing(request: Request, error: HTTPException) -> JSONResponse:
@@ -83,9 +103,25 @@ def install(app: FastAPI) -> None:
     async def faulty(_: Request, error: EltError) -> JSONResponse:
         return answer(500, str(error), {})  # something on the server's machine, which its owner can mend
 
+    @app.exception_handler(sqlite3.OperationalError)
+    @app.exception_handler(OSError)
+    async def storage(request: Request, error: Exception) -> JSONResponse:
+        place = request.app.state.store.path.parent
+        if full(error):
+            return answer(507, f"the disk is full at {place}: free some space there", {})
+        log.error("%s %s", request.method, request.url.path, exc_info=error)
+        return answer(500, f"{place}: {error}", {})
+
     @app.exception_handler(Exception)
     async def unforeseen(_: Request, error: Exception) -> JSONResponse:
         return answer(500, f"{type(error).__name__}: see the server's log", {})
+
+
+def full(error: Exception) -> bool:
+    """Whether this is what SQLite or the system says of a disk without room."""
+    if isinstance(error, sqlite3.Error):
+        return error.sqlite_errorcode == sqlite3.SQLITE_FULL if hasattr(error, "sqlite_errorcode") else False
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def field_path(location: tuple[Any, ...]) -> str:

@@ -21,6 +21,7 @@ from typing import Any
 
 from airbyte_local.enums import ActorKind, JobStatus, JobType
 from airbyte_local.jobs.processes import Processes
+from airbyte_local.places import outside
 from airbyte_local.sources import secret_fields
 from airbyte_local.sources.connector.process import sweep
 from airbyte_local.store import Store
@@ -70,6 +71,10 @@ class JobRunner:
             if self._stopping:
                 self._store.end_job(job_id, JobStatus.FAILED, SERVER_STOPPED)
                 return
+            task = self._task(job, connection)
+            if reason := self._misplaced(task):
+                self._store.end_job(job_id, JobStatus.FAILED, reason)
+                return
             try:
                 self._log_path(job_id).touch(mode=0o600)
                 process = self._ready.take()
@@ -78,7 +83,9 @@ class JobRunner:
                 return
             self._processes[job_id] = process
             watcher = threading.Thread(
-                target=self._watch, args=(job_id, process, self._task(job, connection)), name=f"job {job_id}"
+                target=self._watch,
+                args=(job_id, process, json.dumps(task).encode() + b"\n"),
+                name=f"job {job_id}",
             )
             self._watchers[job_id] = watcher
         watcher.start()
@@ -121,11 +128,17 @@ class JobRunner:
     def _log_path(self, job_id: int) -> Path:
         return self._logs / f"{job_id}.log"
 
-    def _task(self, job: dict[str, Any], connection: dict[str, Any]) -> bytes:
+    def _misplaced(self, task: dict[str, Any]) -> str | None:
+        """Why the destination's file is none to write to: a link may have been put in its way since it was configured."""
+        path = task["destination"]["configuration"].get("destination_path")
+        reason = outside(path) if path else None
+        return reason and f"destination_path {path} {reason}"
+
+    def _task(self, job: dict[str, Any], connection: dict[str, Any]) -> dict[str, Any]:
         body = connection["body"]
         source = self._store.actor(ActorKind.SOURCE, connection["source_id"])
         destination = self._store.actor(ActorKind.DESTINATION, connection["destination_id"])
-        task = {
+        return {
             "jobId": job["id"],
             "jobType": job["type"],
             "logPath": str(self._log_path(job["id"])),
@@ -140,7 +153,6 @@ class JobRunner:
             "prefix": body["prefix"],
             "nonBreakingSchemaUpdatesBehavior": body["nonBreakingSchemaUpdatesBehavior"],
         }
-        return json.dumps(task).encode() + b"\n"
 
     def _watch(self, job_id: int, process: subprocess.Popen[bytes], task: bytes) -> None:
         """Follow one process from its task to its end."""
