@@ -15,8 +15,10 @@ from airbyte_local.jobs.runner import SERVER_STOPPED, JobRunner
 from airbyte_local.store import Store
 from airbyte_local.vault import Tokens, Vault
 from foundation.errors import EltError
-from foundation.limits.http import configured, instance
+from foundation.limits.http import configured
+from foundation.limits.instance import instance
 from foundation.listening import listen
+from foundation.private import private
 from foundation.settings import settings
 
 
@@ -53,6 +55,7 @@ def serve(host: str, port: int, home: Path) -> None:
 
 
 def main() -> None:
+    private()
     parser = argparse.ArgumentParser(prog="python -m airbyte_local", description=__doc__)
     parser.add_argument("--host", default=None, help="default: LISTEN_HOST")
     parser.add_argument("--port", type=int, default=None, help="default: AIRBYTE_PORT")

@@ -8,9 +8,11 @@ import sys
 import uvicorn
 
 from foundation.errors import EltError
-from foundation.limits.http import configured, instance
+from foundation.limits.http import configured
+from foundation.limits.instance import instance
 from foundation.limits.requests import Limited
 from foundation.listening import listen
+from foundation.private import private
 from foundation.settings import settings
 from web_site.api import Api
 from web_site.log import Log
@@ -18,6 +20,7 @@ from web_site.log import Log
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT; what is wrong at the start is one line and exit code 2."""
+    private()
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.signal(signal.SIGINT, lambda *_: None)
     config = settings()

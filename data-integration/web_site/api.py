@@ -85,7 +85,8 @@ class Api:
         if wait := self._brake.wait(address):
             raise HTTPException(429, "too many wrong tokens", {"Retry-After": str(math.ceil(wait))})
         right = scheme.lower() == "bearer" and hmac.compare_digest(value.encode(), self._token.encode())
-        self._brake.tried(address, right=right)
+        if value:
+            self._brake.tried(address, right=right)
         if not right:
             raise HTTPException(401, "a bearer token is needed", {"WWW-Authenticate": "Bearer"})
         if wait := self._limit.wait():

@@ -8,6 +8,7 @@ import sys
 import click
 
 from foundation.errors import EltError
+from foundation.private import private
 
 # verb → (where its click command lives, one line for --help); in the order of the data's way
 COMMANDS = {
@@ -63,6 +64,7 @@ def cli() -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Run `elt`; user errors become one line on stderr and exit code 2."""
+    private()
     try:
         code = cli.main(args=argv, prog_name="elt", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)

@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from foundation.errors import EltError
+from foundation.private import tighten
 from foundation.settings import ROOT, Settings, load_settings
 
 
@@ -89,6 +90,11 @@ def _home(config: Settings) -> Iterator[Finding]:
         "ELT_HOME", str(config.home), writable, "set ELT_HOME in .env to a folder that you can write"
     )
     if writable:
+        mended = tighten(config.home)
+        names = ", ".join(path.name for path in mended[:3]) + (" …" if len(mended) > 3 else "")
+        yield Finding(
+            "permissions", f"closed to others: {names}" if mended else "ELT_HOME is its owner's alone", True
+        )
         free = shutil.disk_usage(config.home).free
         yield Finding(
             "disk", f"{free / 1e9:.1f} GB free", free > 3e9, "free 3 GB, or move ELT_HOME to another disk"

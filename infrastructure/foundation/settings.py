@@ -17,6 +17,7 @@ from pydantic import PrivateAttr, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from foundation.errors import EltError
+from foundation.private import home_mode, open_to_others
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -296,7 +297,11 @@ def read_env_file(path: Path) -> dict[str, str]:
     values: dict[str, str] = {}
     if not path.exists():
         return values
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise EltError(f"{path} can't be read: {error}", "mend or replace the file") from None
+    for number, line in enumerate(lines, 1):
         text = line.strip()
         if not text or text.startswith("#"):
             continue
@@ -308,22 +313,53 @@ def read_env_file(path: Path) -> dict[str, str]:
 
 
 def generated_secrets(home: Path) -> dict[str, str]:
-    """The secrets of this `ELT_HOME`, completed and stored (mode 0600) when some are not there yet."""
+    """The secrets of this `ELT_HOME`, completed and stored (mode 0600) when some are not there yet.
+
+    Raises EltError: others can read the file, or it is lost or empty while there is state that was made with it.
+    """
     path = home / "secrets.env"
-    known = read_env_file(path)
+    known = _kept_secrets(path)
     missing = {name: make() for name, make in GENERATED.items() if name not in known}
     if missing:
         from filelock import FileLock
 
-        home.mkdir(parents=True, exist_ok=True)
-        with FileLock(home / "secrets.lock"):
-            known = read_env_file(path)  # another process may have been first
+        home.mkdir(parents=True, exist_ok=True, mode=home_mode())
+        with FileLock(home / "secrets.lock", mode=0o600):
+            known = _kept_secrets(path)  # another process may have been first
             complete = {name: known.get(name) or value for name, value in {**missing, **known}.items()}
             draft = path.with_suffix(".tmp")
+            draft.unlink(missing_ok=True)  # of a process that was killed
             draft.touch(mode=0o600)
             draft.write_text("".join(f"{name}={value}\n" for name, value in sorted(complete.items())))
             draft.replace(path)
             known = complete
+    return known
+
+
+# what only the secrets that it was made with can open
+SEALED = ("airbyte/airbyte.sqlite", "metadata/PG_VERSION")
+
+
+def _kept_secrets(path: Path) -> dict[str, str]:
+    """What secrets.env holds. Raises EltError, see generated_secrets."""
+    if path.exists() and (mode := open_to_others(path)):
+        raise EltError(
+            f"{path} can be read by others (mode {mode})",
+            f"chmod 600 {path}; where others have an account here, change the secrets (docs/security.md)",
+        )
+    known = read_env_file(path)
+    sealed = [name for name in SEALED if (path.parent / name).exists()]
+    if not known.keys() & GENERATED.keys() and (path.exists() or sealed):
+        found = "is empty" if path.exists() else "is lost"
+        with_it = f", and {sealed[0]} was made with it" if sealed else ""
+        raise EltError(
+            f"{path} {found}{with_it}",
+            (
+                "put it back, from `backups` for one; or begin anew with `elt clean`"
+                if sealed
+                else "remove it: a new one is made"
+            ),
+        )
     return known
 
 

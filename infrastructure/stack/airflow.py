@@ -16,6 +16,8 @@ from importlib.metadata import version
 from urllib.parse import quote
 
 from foundation.errors import EltError
+from foundation.limits.instance import instance
+from foundation.private import private
 from foundation.settings import ROOT, Settings
 from foundation.settings import settings as this_process
 from stack import SMTP_USER
@@ -55,7 +57,7 @@ def environment(settings: Settings) -> dict[str, str]:
     sections: dict[str, dict[str, object]] = {
         "core": {
             "dags_folder": ORCHESTRATION / "dags",
-            "plugins_folder": home / "plugins",
+            "plugins_folder": ORCHESTRATION / "plugins",
             "executor": settings.airflow_executor,
             "auth_manager": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
             "fernet_key": settings.airflow_fernet_key.get_secret_value(),
@@ -76,6 +78,7 @@ def environment(settings: Settings) -> dict[str, str]:
             "workers": 1,
             "secret_key": hmac.new(jwt_secret.encode(), b"api secret key", hashlib.sha256).hexdigest(),
             "expose_config": False,
+            "enable_swagger_ui": False,  # its page loads scripts from elsewhere
         },
         "api_auth": {"jwt_secret": jwt_secret, "jwt_issuer": "adventureworks-elt"},
         "dag_processor": {
@@ -168,6 +171,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "AIRFLOW_HOME": str(home),
         **variables(settings),  # of dbt, which the tasks run
         **QUIET,
+        "ELT_INSTANCE": instance(settings.home, "airflow-api-server"),
         "ELT_SCHEDULE": settings.elt_schedule,
         # airflow_local_settings.py
         "PYTHONPATH": os.pathsep.join(
@@ -210,7 +214,7 @@ def prepare(settings: Settings) -> bool:
     migrate it.
     """
     home = settings.home / "airflow"
-    for folder in (home / "plugins", settings.logs_dir / "airflow"):
+    for folder in (home, settings.logs_dir / "airflow"):
         folder.mkdir(parents=True, exist_ok=True)
     marker = home / "prepared"
     if marker.exists() and marker.read_text() == _fingerprint(settings):
@@ -302,6 +306,7 @@ def main(arguments: list[str]) -> None:
     `prepare` makes its database ready instead, as `elt up airflow` does.
     """
     (name,) = arguments
+    private()
     config = this_process()
     if name == "migrate":
         migrate(config)

@@ -13,6 +13,7 @@ import httpx
 import psycopg
 
 from foundation.errors import EltError
+from foundation.limits.instance import INSTANCE, instance
 from foundation.settings import Settings, settings
 
 
@@ -31,15 +32,17 @@ def _database(name: str) -> Callable[[Settings], bool]:
     return accepts
 
 
-def _page(address: str, timeout: float = 5) -> Callable[[Settings], bool]:
-    """A server is well when this page of its says so."""
+def answers(config: Settings, program: str, timeout: float = 5) -> bool:
+    """Whether this stack's server of that name is well, by its own page; another program on its port is not that server."""
+    address = PAGES[program].format_map(config.model_dump())
+    with contextlib.suppress(httpx.HTTPError):
+        answer = httpx.get(address, timeout=timeout)
+        return answer.is_success and answer.headers.get(INSTANCE) == instance(config.home, program)
+    return False
 
-    def answers(config: Settings) -> bool:
-        with contextlib.suppress(httpx.HTTPError):
-            return httpx.get(address.format_map(config.model_dump()), timeout=timeout).is_success
-        return False
 
-    return answers
+def _page(program: str, timeout: float = 5) -> Callable[[Settings], bool]:
+    return lambda config: answers(config, program, timeout)
 
 
 def _component(name: str) -> Callable[[Settings], bool]:
@@ -68,14 +71,21 @@ def _broker(config: Settings) -> str:
     return environment(config)["AIRFLOW__CELERY__BROKER_URL"]
 
 
+PAGES = {
+    "sink": "http://127.0.0.1:{sink_port}/health",
+    "airbyte": "http://127.0.0.1:{airbyte_port}/api/public/v1/health",
+    "web": "http://127.0.0.1:{web_port}/health",
+    "superset": "http://127.0.0.1:{superset_port}/health",
+    "airflow-api-server": "http://127.0.0.1:{airflow_port}/execution/health",
+}
 CHECKS: dict[str, Callable[[Settings], bool]] = {
     "source": _database("source"),
     "metadata": _database("metadata"),
-    "sink": _page("http://127.0.0.1:{sink_port}/health"),
-    "airbyte": _page("http://127.0.0.1:{airbyte_port}/api/public/v1/health"),
-    "superset": _page("http://127.0.0.1:{superset_port}/health"),
+    "sink": _page("sink"),
+    "airbyte": _page("airbyte"),
+    "superset": _page("superset"),
     # the part that serves tasks is built when it is first asked, which takes seconds: it is asked here, not by the first task
-    "airflow-api-server": _page("http://127.0.0.1:{airflow_port}/execution/health", timeout=20),
+    "airflow-api-server": _page("airflow-api-server", timeout=20),
     "airflow-scheduler": _component("scheduler"),
     "airflow-dag-processor": _component("dag_processor"),
     "airflow-triggerer": _component("triggerer"),

@@ -11,7 +11,9 @@ process list. There is no unix socket, so long paths do not matter.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pwd
 import re
 import shutil
 import signal
@@ -31,10 +33,12 @@ from psycopg import sql
 
 from foundation.errors import EltError
 from foundation.postgres import binaries
+from foundation.private import private
 from foundation.settings import METADATA_SUPERUSER, Settings, settings
 from stack import MARK
 
-NOBODY = 65534  # the unprivileged user on every Linux; root itself may not run PostgreSQL
+USER = "elt-postgres"  # root itself may not run PostgreSQL
+NOBODY = 65534  # the unprivileged user on every Linux: where no other can be made
 ALREADY_THERE = {"42710", "42P04"}  # duplicate_object, duplicate_database
 DISK_FULL = "53100"
 
@@ -65,10 +69,33 @@ class Runner:
     owner: int | None = None  # None: whoever runs this
 
 
+@lru_cache(maxsize=1)
+def server_user() -> int:
+    """The user as which root runs PostgreSQL: one of its own, made when it is not there; `nobody`, whom other services
+    share, where the system takes no new user.
+    """
+    for _ in range(3):
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(USER).pw_uid
+        if (useradd := shutil.which("useradd")) is None:
+            break
+        made = [useradd, "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"]
+        if subprocess.run([*made, "--shell", "/bin/false", USER], capture_output=True).returncode:
+            time.sleep(0.5)  # another process is at it, perhaps
+    return NOBODY
+
+
+def _group(user: int) -> int:
+    try:
+        return pwd.getpwuid(user).pw_gid
+    except KeyError:
+        return user
+
+
 def runners() -> list[Runner]:
     """The ways to start PostgreSQL here, simplest first.
 
-    As root it runs as `nobody`. Where a folder above is closed to others (a clone in /root), `nobody` also needs one
+    As root it runs as `server_user()`. Where a folder above is closed to others (a clone in /root), that user also needs one
     capability to pass it; which of the two a container leaves us differs (Docker keeps only dac_override). access(2)
     heeds it only with the securebit no_setuid_fixup, and PostgreSQL finds its own programs by access(2). Where
     changing the user is forbidden altogether, a user namespace gives root another number.
@@ -76,12 +103,13 @@ def runners() -> list[Runner]:
     if os.geteuid() != 0:
         return [Runner()]
     found = []
+    user = server_user()
     if setpriv := shutil.which("setpriv"):
-        drop = (setpriv, f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
-        found = [Runner(drop, NOBODY)] + [
+        drop = (setpriv, f"--reuid={user}", f"--regid={_group(user)}", "--clear-groups")
+        found = [Runner(drop, user)] + [
             Runner(
                 (*drop, f"--inh-caps=+{cap}", f"--ambient-caps=+{cap}", "--securebits=+no_setuid_fixup"),
-                NOBODY,
+                user,
             )
             for cap in ("dac_read_search", "dac_override")
         ]
@@ -217,9 +245,10 @@ class Cluster:
         owner = self.runner.owner
         if owner is None or folder.stat().st_uid == owner:
             return
+        group = _group(owner)
         for path in folder.rglob("*"):
-            os.chown(path, owner, owner, follow_symlinks=False)
-        os.chown(folder, owner, owner)  # last: it says that all is done
+            os.chown(path, owner, group, follow_symlinks=False)
+        os.chown(folder, owner, group)  # last: it says that all is done
 
     def _single_user(self, *statements: sql.Composable) -> None:
         """Run statements on the stopped cluster, in template1: what they set there, new databases have too.
@@ -483,6 +512,7 @@ CLUSTERS = {"source": source_cluster, "metadata": metadata_cluster}
 
 def main(argv: list[str]) -> int:
     """Prepare the named cluster, then become its server. Returns only on an error (2, one line on stderr)."""
+    private()
     try:
         if len(argv) != 1 or argv[0] not in CLUSTERS:
             raise EltError("unknown cluster", f"usage: python -m stack.postgres {'|'.join(CLUSTERS)}")

@@ -33,9 +33,11 @@ from starlette.routing import Route
 
 from foundation.errors import EltError
 from foundation.limits.brake import Brake
-from foundation.limits.http import configured, instance
+from foundation.limits.http import configured
+from foundation.limits.instance import instance
 from foundation.limits.requests import Limited, Scope
 from foundation.listening import listen
+from foundation.private import private
 from foundation.settings import Settings, settings
 from stack import SMTP_USER
 
@@ -193,7 +195,8 @@ class Sink:
         if wait := self.brake.wait(address):
             raise HTTPException(429, "too many wrong tokens", {"Retry-After": str(math.ceil(wait))})
         right = self._knows(value)
-        self.brake.tried(address, right=right)
+        if value:  # a browser's first request has none
+            self.brake.tried(address, right=right)
         if not right:
             raise HTTPException(401, "the token, please", {"WWW-Authenticate": 'Basic realm="sink"'})
 
@@ -276,6 +279,7 @@ async def serve(config: Settings) -> None:
 
 def main() -> None:
     """Run the sink in the foreground; a port that is taken is one line and exit code 2."""
+    private()
     # uvicorn ends what is under way and then raises the signal anew: let that be an ordinary end
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.signal(signal.SIGINT, lambda *_: None)

@@ -21,16 +21,17 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-import httpx
 import psutil
 import psycopg
 from filelock import FileLock, Timeout
 from supervisor.xmlrpc import SupervisorTransport
 
 from foundation.errors import EltError
+from foundation.private import tighten
 from foundation.settings import ROOT, Settings, read_env_file, settings
 from orchestration import airflow_api
 from stack import MARK
+from stack.health import answers
 from stack.postgres import CLUSTERS, Cluster
 
 NOT_RUNNING = xmlrpc.client.Fault
@@ -64,13 +65,6 @@ def _module(*arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-m", *arguments)
 
 
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=2).is_success
-    except httpx.HTTPError:
-        return False
-
-
 def _accepts(cluster: Cluster) -> bool:
     try:
         cluster.connect("postgres", cluster.superuser, cluster.password).close()
@@ -95,7 +89,7 @@ def parts(config: Settings | None = None) -> dict[str, Part]:
         (Program("web", _module("web_site"), {"WEB_PORT": config.web_port}),),
         ("postgres",),
         f"http://127.0.0.1:{config.web_port}",
-        lambda: _answers(f"http://127.0.0.1:{config.web_port}/health"),
+        lambda: answers(config, "web", timeout=2),
         patience=120.0,  # its first start makes the history
     )
     return {
@@ -119,14 +113,14 @@ def parts(config: Settings | None = None) -> dict[str, Part]:
                 ),
                 (),
                 f"http://127.0.0.1:{config.sink_port} (webhook), 127.0.0.1:{config.sink_smtp_port} (SMTP)",
-                lambda: _answers(f"http://127.0.0.1:{config.sink_port}/health"),
+                lambda: answers(config, "sink", timeout=2),
             ),
             Part(
                 "airbyte",
                 (Program("airbyte", _module("airbyte_local"), {"AIRBYTE_PORT": config.airbyte_port}),),
                 (),
                 f"http://127.0.0.1:{config.airbyte_port}/api/public/v1",
-                lambda: _answers(f"http://127.0.0.1:{config.airbyte_port}/api/public/v1/health"),
+                lambda: answers(config, "airbyte", timeout=2),
             ),
             Part(
                 "airflow",
@@ -140,7 +134,8 @@ def parts(config: Settings | None = None) -> dict[str, Part]:
                 ),
                 ("postgres",),
                 f"http://127.0.0.1:{config.airflow_port}",
-                lambda: set(airflow_api.healthy(config).values()) == {"healthy"},
+                lambda: answers(config, "airflow-api-server", timeout=20)
+                and set(airflow_api.healthy(config).values()) == {"healthy"},
                 prepare=lambda: airflow.prepare(config),
                 patience=180.0,
                 wants=("sink", "airbyte", *(("web",) if "web" in config.sources else ())),
@@ -150,7 +145,7 @@ def parts(config: Settings | None = None) -> dict[str, Part]:
                 (Program("superset", _module("stack.superset"), {"SUPERSET_PORT": config.superset_port}),),
                 ("postgres",),
                 f"http://127.0.0.1:{config.superset_port}",
-                lambda: _answers(f"http://127.0.0.1:{config.superset_port}/health"),
+                lambda: answers(config, "superset", timeout=2),
                 prepare=lambda: superset.prepare(config),
                 patience=120.0,
             ),
@@ -190,6 +185,7 @@ def _configuration(home: Path, every: Iterable[Part]) -> str:
         f"logfile={home}/logs/supervisord.log".replace("%", "%%"),
         f"pidfile={home}/run/supervisord.pid".replace("%", "%%"),
         "nodaemon=true",
+        "umask=077",
         "silent=true",
         f"environment={MARK}={_quoted(str(home))},ELT_HOME={_quoted(str(home))}",
         *(["user=root"] if os.geteuid() == 0 else []),
@@ -302,7 +298,7 @@ def _check_ports(programs: Iterable[Program]) -> None:
 
 
 def _check_disk(home: Path) -> None:
-    home.mkdir(parents=True, exist_ok=True)
+    tighten(home)
     free = shutil.disk_usage(home).free
     if free < 1 << 30:
         raise EltError(

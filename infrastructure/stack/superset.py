@@ -21,6 +21,8 @@ from urllib.parse import quote
 from filelock import FileLock
 
 from foundation.errors import EltError
+from foundation.limits.instance import instance
+from foundation.private import private
 from foundation.settings import ROOT, Settings
 from foundation.settings import settings as this_process
 from stack.prepared import mark, metadata_row
@@ -85,6 +87,7 @@ def environment(settings: Settings) -> dict[str, str]:
     return {
         "SUPERSET_CONFIG_PATH": str(PROJECT / "superset_config.py"),
         "SUPERSET_HOME": str(home),
+        "ELT_INSTANCE": instance(settings.home, "superset"),
         "PYTHONPATH": str(PROJECT),  # results_cache.py
         "SUPERSET_SHOWN_FILES": os.pathsep.join(map(str, (settings.serving_path, settings.monitoring_path))),
         "SUPERSET_RESULTS": str(settings.superset_results_dir),
@@ -196,6 +199,7 @@ def serve(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
+    private()
     if sys.argv[1:] == ["prepare"]:
         prepare(this_process())
     else:

@@ -27,6 +27,16 @@ class NoEventLogger(AbstractEventLogger):
 
 EVENT_LOGGER = NoEventLogger()
 
+
+def FLASK_APP_MUTATOR(app):
+    """Every answer names the instance, so that a health check knows its own."""
+
+    @app.after_request
+    def named(response):
+        response.headers["elt-instance"] = os.environ.get("ELT_INSTANCE", "")
+        return response
+
+
 # A login for everything: an anonymous visitor has no rights at all. The analyst's role is made by prepare.py.
 AUTH_ROLE_PUBLIC = "Public"
 PUBLIC_ROLE_LIKE = None

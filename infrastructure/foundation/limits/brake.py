@@ -43,7 +43,7 @@ class Brake:
         now = self._clock()
         with self._lock:
             found = [self._tries[key] for key in ((address, user), (address,)) if key in self._tries]
-            return max((tries.until - now for tries in found), default=0.0) if found else 0.0
+            return max([0.0, *(tries.until - now for tries in found)])
 
     def tried(self, address: str, user: str = "", *, right: bool) -> None:
         """Note a try. A right one makes its user's wrong ones forgotten, not those of the address."""

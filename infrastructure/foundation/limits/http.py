@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from pathlib import Path
 from typing import Any
 
 import h11
@@ -63,8 +61,3 @@ def configured(app: Any, **options: Any) -> uvicorn.Config:
         "server_header": False,
     }
     return uvicorn.Config(app, **limits | options)
-
-
-def instance(home: Path, program: str) -> str:
-    """What tells the server of this ELT_HOME from another program on its port. No secret."""
-    return hashlib.sha256(f"{program}\0{home}".encode()).hexdigest()[:16]

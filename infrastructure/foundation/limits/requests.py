@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from foundation.limits.instance import INSTANCE
 from foundation.limits.rate import Bucket
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,6 @@ AT_ONCE = 64
 CALLS_PER_MINUTE, CALLS_AT_ONCE = 12_000, 2_000
 # what is still read of a refused body, so that its sender hears the answer
 DRAIN_BYTES, DRAIN_SECONDS = 32 << 20, 2.0
-INSTANCE = "elt-instance"  # the header that names which stack's server this is
 
 
 class Refused(Exception):

@@ -17,7 +17,7 @@ from psycopg import sql
 
 from foundation.errors import EltError
 from stack import postgres
-from stack.postgres import NOBODY, Cluster, alter_password
+from stack.postgres import Cluster, alter_password, server_user
 from tests.fixtures.source import free_port
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root changes users and mounts")
@@ -82,7 +82,7 @@ def test_it_runs_when_the_binaries_are_below_a_closed_folder_too(
     monkeypatch.setattr(postgres, "binaries", lambda: binaries)
     cluster = make(closed)
     cluster.start()
-    assert cluster.runner.owner == NOBODY and str(binaries / "postgres") in cluster.command()
+    assert cluster.runner.owner == server_user() and str(binaries / "postgres") in cluster.command()
     assert ask(cluster, "select count(*) from pg_ls_dir('.')") > 5
 
 
@@ -96,7 +96,7 @@ def test_root_falls_back_to_a_user_namespace_and_back_again(
     which = shutil.which
     first = make(folder)
     first.start()
-    assert owner_of(first) == NOBODY
+    assert owner_of(first) == server_user()
     first.stop()
     monkeypatch.setattr(postgres.shutil, "which", lambda name: which(name) if name == "unshare" else None)
     second = make(folder)
@@ -109,7 +109,7 @@ def test_root_falls_back_to_a_user_namespace_and_back_again(
     monkeypatch.undo()
     third = make(folder)
     third.start()
-    assert owner_of(third) == NOBODY and ask(third, "select 1") == 1
+    assert owner_of(third) == server_user() and ask(third, "select 1") == 1
 
 
 @as_root

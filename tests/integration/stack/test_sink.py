@@ -1,15 +1,21 @@
 """The sink answers as Slack and a mail server do, and keeps what it took."""
 
+import contextlib
 import json
 import os
 import signal
 import smtplib
+import socket
 import subprocess
 import sys
 from email.message import EmailMessage
 
 import httpx
 import pytest
+
+from foundation.limits.brake import FREE
+from foundation.limits.requests import STRANGERS_BODY
+from stack.sink import MAILS
 
 
 def post(sink, body, token=None):
@@ -125,3 +131,41 @@ def test_a_taken_port_is_one_line_that_names_the_variable(shared_sink):
     assert second.returncode == 2
     assert second.stderr.count("\n") == 1
     assert str(shared_sink.settings.sink_port) in second.stderr and "SINK_PORT" in second.stderr
+
+
+def test_a_stranger_sends_little_on_every_route(shared_sink):
+    for path in ("/services/wrong", "/messages", "/health", "/"):
+        answer = httpx.request("POST", f"{shared_sink.url}{path}", content=b"x" * (STRANGERS_BODY + 1))
+        assert answer.status_code == 413, path
+
+
+def test_who_guesses_the_token_waits(sink):
+    def ask(token):
+        return httpx.get(f"{sink.url}/messages", headers={"Authorization": f"Bearer {token}"})
+
+    assert [ask("wrong").status_code for _ in range(FREE)] == [401] * FREE
+    assert ask(sink.token).status_code == 429
+    assert post(sink, {"text": "an alert"}) == (200, "ok")  # messages come in all the same
+
+
+def test_who_guesses_the_mail_password_waits(sink):
+    def login(password):
+        with smtplib.SMTP("127.0.0.1", sink.settings.sink_smtp_port, timeout=10) as server:
+            try:
+                return server.login("elt", password)[0]
+            except smtplib.SMTPAuthenticationError as error:
+                return error.smtp_code
+
+    assert login(sink.token) == 235
+    codes = [login("wrong") for _ in range(FREE)]
+    assert 235 not in codes and login(sink.token) == 454
+
+
+def test_only_so_many_mail_connections_are_taken(sink):
+    address = ("127.0.0.1", sink.settings.sink_smtp_port)
+    with contextlib.ExitStack() as stack:
+        opened = [stack.enter_context(socket.create_connection(address, 10)) for _ in range(MAILS + 1)]
+        greetings = [connection.recv(100)[:3] for connection in opened]
+    assert greetings.count(b"220") == MAILS and greetings.count(b"421") == 1
+    with smtplib.SMTP(*address, timeout=10) as server:
+        assert server.noop()[0] == 250

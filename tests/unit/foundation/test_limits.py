@@ -19,9 +19,10 @@ from starlette.routing import Route
 
 from foundation.limits import http
 from foundation.limits.brake import FREE, FREE_OF_ADDRESS, LONGEST_SECONDS, Brake
-from foundation.limits.http import HEADER_BYTES, configured, instance
+from foundation.limits.http import HEADER_BYTES, configured
+from foundation.limits.instance import INSTANCE, instance
 from foundation.limits.rate import Bucket
-from foundation.limits.requests import INSTANCE, STRANGERS_BODY, Limited
+from foundation.limits.requests import STRANGERS_BODY, Limited
 from foundation.listening import listen
 from tests.fixtures.waiting import wait_until
 
@@ -165,7 +166,8 @@ def test_who_guesses_waits_longer_each_time(clock, caplog):
         for _ in range(FREE + 8):
             brake.tried("10.0.0.1", "anna", right=False)
             waits.append(brake.wait("10.0.0.1", "anna"))
-            clock.now += waits[-1]
+            clock.now += waits[-1] + 0.1
+            assert brake.wait("10.0.0.1", "anna") == 0
     assert waits[: FREE - 1] == [0.0] * (FREE - 1)
     assert waits[FREE - 1 :] == [
         1.0,

@@ -33,6 +33,38 @@ def test_a_secret_that_a_newer_version_needs_is_added_and_the_others_stay(tmp_pa
     assert second["AIRFLOW_JWT_SECRET"] and {k: second[k] for k in kept} == kept
 
 
+def test_secrets_that_others_can_read_are_refused(tmp_path):
+    generated_secrets(tmp_path)
+    (tmp_path / "secrets.env").chmod(0o640)
+    with pytest.raises(EltError, match=r"can be read by others \(mode 0640\) — chmod 600"):
+        load_settings({"ELT_HOME": str(tmp_path)})
+
+
+@pytest.mark.parametrize("content", [b"", b"# nothing\n", b"OTHER=1\n"])
+def test_an_empty_file_of_secrets_is_not_filled_anew(tmp_path, content):
+    generated_secrets(tmp_path)
+    path = tmp_path / "secrets.env"
+    path.write_bytes(content)
+    with pytest.raises(EltError, match=r"secrets\.env is empty — remove it"):
+        generated_secrets(tmp_path)
+    (tmp_path / "airbyte").mkdir()
+    (tmp_path / "airbyte" / "airbyte.sqlite").touch()
+    with pytest.raises(EltError, match=r"airbyte\.sqlite was made with it — put it back, from `backups`"):
+        generated_secrets(tmp_path)
+    path.unlink()
+    with pytest.raises(EltError, match=r"secrets\.env is lost, and airbyte/airbyte\.sqlite was made with it"):
+        generated_secrets(tmp_path)
+    assert not path.exists()
+
+
+def test_a_file_of_secrets_that_is_no_text_is_named(tmp_path):
+    path = tmp_path / "secrets.env"
+    path.touch(mode=0o600)
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(EltError, match=r"secrets\.env can't be read"):
+        generated_secrets(tmp_path)
+
+
 def test_the_environment_wins_over_what_was_generated(tmp_path):
     config = load_settings({"ELT_HOME": str(tmp_path), "METADATA_PASSWORD": "given", "SOURCE_PORT": "5999"})
     assert config.metadata_password.get_secret_value() == "given"

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from foundation.limits.instance import INSTANCE, instance
 from foundation.settings import load_settings
 from stack import health
 from stack.airflow import DEPLOYED, PROGRAMS
@@ -64,3 +65,30 @@ def test_what_does_not_answer_is_not_well(tmp_path, monkeypatch, name):
 def test_an_unknown_name_is_a_mistake_not_an_illness(capsys):
     assert health.main(["postgres"]) == 2
     assert "source|metadata" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("program", sorted(health.PAGES))
+def test_another_program_on_the_port_is_not_ours(tmp_path, program):
+    """It answers every page with 200; so does one of ours of another ELT_HOME."""
+    names: list[str] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            for name in names:
+                self.send_header(INSTANCE, name)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        variable = program.removesuffix("-api-server").upper()
+        config = load_settings({"ELT_HOME": str(tmp_path), f"{variable}_PORT": str(server.server_address[1])})
+        assert not health.answers(config, program)
+        names.append(instance(tmp_path / "another", program))
+        assert not health.answers(config, program)
+        names[:] = [instance(config.home, program)]
+        assert health.answers(config, program)
+        server.shutdown()

@@ -82,7 +82,7 @@ def test_an_ordinary_user_needs_no_help_and_root_has_several(monkeypatch: pytest
     assert runners() == [Runner()]
     monkeypatch.setattr(postgres.os, "geteuid", lambda: 0)
     monkeypatch.setattr(postgres.shutil, "which", lambda name: f"/usr/bin/{name}")
-    assert [runner.owner for runner in runners()] == [postgres.NOBODY] * 3 + [0]
+    assert [runner.owner for runner in runners()] == [postgres.server_user()] * 3 + [0]
     monkeypatch.setattr(postgres.shutil, "which", lambda name: None)
     assert runners() == []
 

@@ -1,0 +1,114 @@
+"""Airflow's pages and its login, within our limits: an API server that has this plugin slows down who guesses passwords, tells
+browsers to load nothing from elsewhere and to show its pages in no other site's frame, and names its instance.
+
+(The form of the login page has a limit of its own, by Flask.)
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable
+from typing import Any
+
+from airflow.plugins_manager import AirflowPlugin
+
+from foundation.limits.brake import Brake
+from foundation.limits.instance import INSTANCE
+from foundation.limits.requests import Limited, Message, Scope
+
+LOGINS = ("/auth/token", "/auth/token/cli")
+POLICY = {
+    "default-src": "'self'",
+    "script-src": "'self' 'unsafe-inline'",  # Airflow's page begins with a script of its own
+    "style-src": "'self' 'unsafe-inline'",
+    "img-src": "'self' data: blob:",
+    "font-src": "'self' data:",
+    "worker-src": "'self' blob:",
+    "object-src": "'none'",
+    "base-uri": "'self'",
+    "form-action": "'self'",
+    "frame-ancestors": "'self'",
+}
+DOCS = "/cosmos"  # dbt's page compiles its templates in the browser
+
+
+def policy(path: str) -> str:
+    """The content policy of a page."""
+    rules = POLICY | (
+        {"script-src": f"{POLICY['script-src']} 'unsafe-eval'"} if path.startswith(DOCS) else {}
+    )
+    return "; ".join(f"{name} {value}" for name, value in rules.items())
+
+
+class Guard:
+    """ASGI middleware around all of the API server."""
+
+    def __init__(self, app: Callable[..., Any]) -> None:
+        self._app = app
+        self._brake = Brake("airflow")
+        self._login = Limited(self._tried)
+
+    async def __call__(self, scope: Scope, receive: Callable[..., Any], send: Callable[..., Any]) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = message | {"headers": [*message.get("headers", ()), *_headers(scope["path"])]}
+            await send(message)
+
+        login = scope["method"] == "POST" and scope["path"] in LOGINS
+        await (self._login if login else self._app)(scope, receive, with_headers)
+
+    async def _tried(self, scope: Scope, receive: Callable[..., Any], send: Callable[..., Any]) -> None:
+        """A login with name and password, which Limited has read whole."""
+        message = await receive()
+        who = ((scope.get("client") or ("",))[0], _user(message.get("body", b"")))
+        if wait := self._brake.wait(*who):
+            detail = {"detail": f"too many wrong passwords: try again in {math.ceil(wait)} s"}
+            headers = [
+                (b"content-type", b"application/json"),
+                (b"retry-after", str(math.ceil(wait)).encode()),
+            ]
+            await send({"type": "http.response.start", "status": 429, "headers": headers})
+            await send({"type": "http.response.body", "body": json.dumps(detail).encode()})
+            return
+
+        async def first() -> Message:
+            nonlocal message
+            given, message = message, None
+            return given or await receive()
+
+        async def judged(answer: Message) -> None:
+            if answer["type"] == "http.response.start" and answer["status"] in (201, 400, 401, 403):
+                self._brake.tried(*who, right=answer["status"] == 201)
+            await send(answer)
+
+        await self._app(scope, first, judged)
+
+
+def _user(body: bytes) -> str:
+    try:
+        return str(json.loads(body)["username"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""
+
+
+def _headers(path: str) -> list[tuple[bytes, bytes]]:
+    return [
+        (b"content-security-policy", policy(path).encode()),
+        (b"x-frame-options", b"SAMEORIGIN"),
+        (b"x-content-type-options", b"nosniff"),
+        (b"referrer-policy", b"same-origin"),
+        (INSTANCE.encode(), os.environ.get("ELT_INSTANCE", "").encode()),
+    ]
+
+
+class GuardPlugin(AirflowPlugin):
+    """What Airflow finds here."""
+
+    name = "guard"
+    fastapi_root_middlewares = [{"name": "guard", "middleware": Guard}]  # noqa: RUF012 - Airflow's way
