@@ -11,6 +11,7 @@ import uvicorn
 from filelock import FileLock, Timeout
 
 from airbyte_local.api.app import create_app, limited
+from airbyte_local.jobs.descendants import adopt_orphans
 from airbyte_local.jobs.runner import SERVER_STOPPED, JobRunner
 from airbyte_local.store import Store
 from airbyte_local.vault import Tokens, Vault
@@ -56,6 +57,7 @@ def serve(host: str, port: int, home: Path) -> None:
 
 def main() -> None:
     private()
+    adopt_orphans()
     parser = argparse.ArgumentParser(prog="python -m airbyte_local", description=__doc__)
     parser.add_argument("--host", default=None, help="default: LISTEN_HOST")
     parser.add_argument("--port", type=int, default=None, help="default: AIRBYTE_PORT")

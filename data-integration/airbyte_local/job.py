@@ -20,7 +20,8 @@ from typing import Any, NoReturn
 from setproctitle import setproctitle
 
 from airbyte_local.enums import JobStatus
-from airbyte_local.jobs.report import Report, log_to_stderr
+from airbyte_local.jobs.descendants import adopt_orphans
+from airbyte_local.jobs.report import Capped, Report, log_to_stderr
 from airbyte_local.masking import SECRET_FIELDS, redacted, secret_values
 from foundation.errors import EltError
 
@@ -75,7 +76,14 @@ def log_to(path: str) -> None:
     os.close(file)
 
 
+def tell_gap(written: Capped | None) -> None:
+    """Say how much is not in the log."""
+    if written and written.left_out:
+        log.warning("%s lines are not in this log: it was full", f"{written.left_out:,}")
+
+
 def main() -> NoReturn:
+    adopt_orphans()  # what a connector has started and left stays below this process
     setproctitle("airbyte_local.job waits for a task")
     import_engine()
     task = read_task()
@@ -83,9 +91,10 @@ def main() -> NoReturn:
     threading.Thread(target=end_with_server, daemon=True).start()
     secrets = secret_values([task["source"], task["destination"]], SECRET_FIELDS | set(task["secretFields"]))
     report = Report(STDOUT, secrets)
+    written = None
     try:
         log_to(task["logPath"])
-        log_to_stderr(secrets)
+        written = log_to_stderr(secrets)
         log.info("job %s: %s of connection %s", task["jobId"], task["jobType"], task["connectionName"])
         from airbyte_local.sync import run
 
@@ -97,10 +106,12 @@ def main() -> NoReturn:
         log.exception("failed")
         reason = redacted(f"unexpected {type(error).__name__}: {error}", secrets)
     else:
+        tell_gap(written)
         report.ended(JobStatus.SUCCEEDED)
         os._exit(
             0
         )  # everything is committed and closed; taking the libraries down would only keep the client waiting
+    tell_gap(written)
     report.ended(JobStatus.FAILED, reason)
     os._exit(1)
 

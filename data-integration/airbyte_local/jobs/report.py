@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Set
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, TextIO
 
 from airbyte_local.enums import JobStatus
 from airbyte_local.masking import redacted
@@ -22,6 +22,10 @@ log = logging.getLogger(__name__)
 
 TELL_SECONDS = 0.1  # progress to the server; a job that waits has told where it stands
 LOG_SECONDS = 5.0  # progress of one stream in the log
+LOG_BYTES = 16 << 20
+OWN_LOGGERS = frozenset(
+    {__name__, "airbyte_local.job", "__main__"}
+)  # what they say is no more than a line now and then
 
 
 class Report:
@@ -181,8 +185,38 @@ class Redacted(logging.Formatter):
         return redacted(super().format(record), self._secrets)
 
 
-def log_to_stderr(secrets: Set[str]) -> None:
+class Capped(logging.StreamHandler):
+    """A log of bounded size. When it is full, only warnings are kept, up to a tenth more, and what the job says of itself.
+
+    A connector that never stops logging fills no disk. `left_out` counts the lines that are not in the log.
+    """
+
+    def __init__(self, stream: TextIO, most: int = LOG_BYTES) -> None:
+        super().__init__(stream)
+        self._most, self._size, self.left_out = most, 0, 0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        allowed = self._most if record.levelno < logging.WARNING else self._most * 1.1
+        return record.name in OWN_LOGGERS or self._size < allowed or self._leave_out()
+
+    def _leave_out(self) -> bool:
+        if not self.left_out:
+            self.stream.write(
+                f"… the log has reached {self._most:,} bytes: from here on lines are left out\n"
+            )
+            self.flush()
+        self.left_out += 1
+        return False
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        self._size += len(text.encode(errors="replace")) + 1
+        return text
+
+
+def log_to_stderr(secrets: Set[str]) -> Capped:
     """Everything the job logs goes to its log file, which is its standard error."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = Capped(sys.stderr)
     handler.setFormatter(Redacted(secrets))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    return handler

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from airbyte_local.enums import ActorKind, JobStatus, JobType
+from airbyte_local.jobs.descendants import end_orphans
 from airbyte_local.jobs.processes import Processes
 from airbyte_local.places import outside
 from airbyte_local.sources import secret_fields
@@ -29,6 +30,7 @@ from airbyte_local.store import Store
 log = logging.getLogger(__name__)
 
 TERM_SECONDS = 5.0
+LOGS, LOGS_BYTES, TRIM_EVERY = 2_000, 512 << 20, 20  # of ended jobs
 SPARE_SECONDS = 0.5  # after the last job has ended: its client's next questions come first
 SERVER_STOPPED = "the server was stopped while the job ran; nothing is half done: the next sync goes on"
 
@@ -167,6 +169,8 @@ class JobRunner:
             log.exception("job %s: lost its process's words", job_id)
         process.stdout.close()
         end_group(process)
+        while end_orphans():  # what they have left in turn is adopted, too
+            log.warning("job %s had left processes behind: they were ended", job_id)
         code = process.wait()
         process.stdin.close()
         sweep()
@@ -177,6 +181,8 @@ class JobRunner:
             decided = None
         status, reason = decided or result or (JobStatus.FAILED, death(code))
         self._last_word(job_id, status, reason)
+        if job_id % TRIM_EVERY == 0:
+            trim(self._logs)
         with self._lock:
             self._processes.pop(job_id, None)
             self._watchers.pop(job_id, None)
@@ -214,6 +220,19 @@ class JobRunner:
                 time.sleep(1)
             else:
                 return
+
+
+def trim(folder: Path) -> None:
+    """Keep the newest logs: not more than LOGS, nor than LOGS_BYTES."""
+    size = 0
+    names = sorted(
+        (path for path in folder.glob("*.log") if path.stem.isdigit()), key=lambda path: -int(path.stem)
+    )
+    for number, path in enumerate(names):
+        with contextlib.suppress(OSError):
+            size += path.stat().st_size
+            if number >= LOGS or size > LOGS_BYTES:
+                path.unlink()
 
 
 def end_group(process: subprocess.Popen[bytes]) -> None:
