@@ -32,9 +32,11 @@ def tighten(home: Path) -> list[Path]:
             mode = path.lstat().st_mode
             if stat.S_ISLNK(mode):
                 continue
-            wanted = home_mode() if path == home else stat.S_IMODE(mode) & ~OTHERS
-            if stat.S_IMODE(mode) & ~wanted:
-                path.chmod(stat.S_IMODE(mode) & wanted if path != home else wanted)
+            mode = stat.S_IMODE(mode)
+            wanted = home_mode() if path == home else mode & ~OTHERS
+            if mode != wanted:
+                path.chmod(wanted)
+            if mode & ~wanted:
                 mended.append(path)
     return mended
 

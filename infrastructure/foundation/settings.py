@@ -17,7 +17,7 @@ from pydantic import PrivateAttr, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from foundation.errors import EltError
-from foundation.private import home_mode, open_to_others
+from foundation.private import open_to_others, tighten
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -323,7 +323,8 @@ def generated_secrets(home: Path) -> dict[str, str]:
     if missing:
         from filelock import FileLock
 
-        home.mkdir(parents=True, exist_ok=True, mode=home_mode())
+        if not home.exists():
+            tighten(home)
         with FileLock(home / "secrets.lock", mode=0o600):
             known = _kept_secrets(path)  # another process may have been first
             complete = {name: known.get(name) or value for name, value in {**missing, **known}.items()}

@@ -26,6 +26,15 @@ from transformation.run import QUIET, variables, write_manifest
 
 ORCHESTRATION = ROOT / "data-orchestration"
 POOL = "warehouse"
+OPERATOR = "Operator"
+# What an operator may besides looking: trigger and clear. Airflow's own role Op also writes connections, variables and pools,
+# which hold and lead to secrets. (Airflow asks for "edit" on a DAG for each; that pauses one, too.)
+OPERATOR_MAY = [
+    ("can_edit", "DAGs"),
+    ("can_create", "DAG Runs"),
+    ("can_edit", "DAG Runs"),
+    ("can_edit", "Task Instances"),
+]
 
 # What the supervisor runs, in the foreground, with `environment()`. No triggerer: nothing here defers.
 PROGRAMS: dict[str, list[str]] = {
@@ -281,9 +290,13 @@ def migrate(settings: Settings) -> None:
     )
     with get_application_builder() as builder:
         security = builder.sm
+        may = [*security.VIEWER_PERMISSIONS, *OPERATOR_MAY]
+        security.bulk_sync_roles([{"role": OPERATOR, "perms": may}])
         for name, role, password in _users(settings):
             user = security.find_user(username=name)
             if user is not None:
+                user.roles = [security.find_role(role)]
+                security.update_user(user)
                 security.reset_password(user.id, password)
             elif not security.add_user(
                 name, name, "", f"{name}@localhost", security.find_role(role), password
@@ -295,7 +308,7 @@ def _users(settings: Settings) -> list[tuple[str, str, str]]:
     """Name, role of Airflow's and password of each user."""
     return [
         (settings.airflow_admin_user, "Admin", settings.airflow_admin_password.get_secret_value()),
-        ("operator", "Op", settings.airflow_operator_password.get_secret_value()),
+        ("operator", OPERATOR, settings.airflow_operator_password.get_secret_value()),
         ("viewer", "Viewer", settings.airflow_viewer_password.get_secret_value()),
     ]
 

@@ -243,19 +243,31 @@ def test_airflows_metrics_reach_a_collector_by_one_variable(site, collector):
     assert {"airflow.scheduler_heartbeat", "airflow.ti_successes"} <= collector.names
 
 
-def test_the_api_asks_for_a_token_and_a_viewer_may_look_but_not_trigger(site):
+def test_the_api_asks_for_a_token_and_each_user_may_what_the_role_says(site):
+    """A viewer looks; an operator triggers and clears, and changes no connection, variable or pool."""
     base = f"{site.config.airflow_base}/api/v2"
     assert httpx.get(f"{base}/dags").status_code == 401
-    password = site.config.airflow_viewer_password.get_secret_value()
-    login = {"username": "viewer", "password": password}
-    token = (
-        httpx.post(f"{site.config.airflow_base}/auth/token", json=login)
-        .raise_for_status()
-        .json()["access_token"]
-    )
-    headers = {"Authorization": f"Bearer {token}"}
-    assert httpx.get(f"{base}/dags", headers=headers).status_code == 200
-    assert httpx.post(f"{base}{RUNS}", headers=headers, json={"logical_date": None}).status_code == 403
+    passwords = {
+        "viewer": site.config.airflow_viewer_password,
+        "operator": site.config.airflow_operator_password,
+    }
+    writes = {
+        ("POST", "/connections"): {"connection_id": "one_more", "conn_type": "http"},
+        ("POST", "/variables"): {"key": "one_more", "value": "1"},
+        ("PATCH", "/pools/warehouse"): {"pool": "warehouse", "slots": 2},
+    }
+    for user, password in passwords.items():
+        login = {"username": user, "password": password.get_secret_value()}
+        token = httpx.post(f"{site.config.airflow_base}/auth/token", json=login).raise_for_status().json()
+        with httpx.Client(headers={"Authorization": f"Bearer {token['access_token']}"}) as client:
+            assert client.get(f"{base}/dags").status_code == 200
+            for (method, path), body in writes.items():
+                assert client.request(method, base + path, json=body).status_code == 403, (user, path)
+            wrong = {"logical_date": None, "conf": {"no such parameter": 1}, "dag_run_id": "/"}
+            triggered = client.post(f"{base}{RUNS}", json=wrong).status_code
+            assert (triggered == 403) == (user == "viewer")
+            cleared = client.post(f"{base}/dags/{DAG}/clearTaskInstances", json={"dry_run": True}).status_code
+            assert cleared == {"viewer": 403, "operator": 200}[user]
 
 
 def test_a_run_that_is_late_is_told_of_while_it_runs_and_ended_at_last(site):

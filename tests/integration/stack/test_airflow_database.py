@@ -51,7 +51,24 @@ def test_it_is_prepared_once_and_again_when_the_password_has_changed(environ, mo
         select ab_user.username, ab_role.name from ab_user
         join ab_user_role on ab_user_role.user_id = ab_user.id join ab_role on ab_role.id = ab_user_role.role_id
     """
-    assert sorted(asked(config, roles)) == [("admin", "Admin"), ("operator", "Op"), ("viewer", "Viewer")]
+    assert sorted(asked(config, roles)) == [
+        ("admin", "Admin"),
+        ("operator", "Operator"),
+        ("viewer", "Viewer"),
+    ]
+    may = """
+        select ab_permission.name, ab_view_menu.name from ab_role
+        join ab_permission_view_role on role_id = ab_role.id
+        join ab_permission_view on ab_permission_view.id = permission_view_id
+        join ab_permission on ab_permission.id = permission_id
+        join ab_view_menu on ab_view_menu.id = view_menu_id
+        where ab_role.name = 'Operator' and ab_permission.name not in ('can_read', 'menu_access')
+    """
+    assert {pair for pair in asked(config, may) if not pair[1].startswith("My ")} == set(airflow.OPERATOR_MAY)
+    assert (
+        asked(config, f"{may.replace('not in', 'in')} and ab_view_menu.name in ('Connections', 'Variables')")
+        == []
+    )
 
     monkeypatch.setenv("AIRFLOW_ADMIN_PASSWORD", "a new one")
     changed = load_settings()
