@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import click
 
-from foundation.errors import EltError
+from elt.confirm import confirmed, yes_option
 from foundation.settings import Settings, settings
 from orchestration.backup import backup, backups, restore
 
@@ -25,20 +27,22 @@ def backup_command(list_only: bool) -> None:
 
 @click.command("restore")
 @click.argument("name", required=False)
-@click.confirmation_option("--yes", prompt="This replaces what is there. Go on?", help="Do not ask.")
-def restore_command(name: str | None) -> None:
+@yes_option
+def restore_command(name: str | None, yes: bool) -> None:
     """Put the backup NAME (the newest, without one) in the place of what is there. PostgreSQL has to run, Airflow not."""
     config = settings()
-    _refuse_while_running(config)
-    folder = restore(config, name, report=lambda line: click.echo(f"  {line}"))
+    confirmed("This replaces what is there. Go on?", yes)
+    folder = restore(
+        config, name, report=lambda line: click.echo(f"  {line}"), obstacles=list(_running(config))
+    )
     click.echo(f"restored {folder}: `elt up`, then `elt run`")
 
 
-def _refuse_while_running(config: Settings) -> None:
-    """Raises EltError when Airflow or Airbyte runs on what a restore replaces."""
+def _running(config: Settings) -> Iterator[str]:
+    """The parts that run on what a restore replaces."""
     from stack import stack
 
     running = stack.supervised(config.home) or {}
     for program, part in (("airflow-scheduler", "airflow"), ("airbyte", "airbyte")):
         if running.get(program, {}).get("statename") == "RUNNING":
-            raise EltError(f"{part} runs on what is to be replaced", f"`elt down {part}`, then restore")
+            yield f"{part} runs on what is to be replaced (`elt down {part}`)"

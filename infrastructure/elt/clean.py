@@ -6,8 +6,10 @@ import shutil
 
 import click
 
+from elt.confirm import confirmed, yes_option
 from foundation.errors import EltError
 from foundation.settings import settings
+from orchestration.backup import backups
 from stack import stack
 
 # all that the stack keeps under ELT_HOME: whatever else lies there is somebody's, and ELT_HOME perhaps a mistake
@@ -15,23 +17,25 @@ OURS = (
     *(
         "airbyte",
         "airflow",
+        "backups",
         "dbt",
+        "docs",
         "home",
         "logs",
         "metadata",
         "postgres",
         "privacy",
         "run",
-        "serving",
-        "sink",
     ),
-    *("*.lock", "airbyte-secrets.json", "secrets.env", "warehouse*.duckdb", "warehouse.duckdb.*"),
-    *(".metadata*", ".postgres*", "metadata.*", "postgres.*"),
+    *("serving", "sink", "superset", "web"),
+    *("*.lock", "airbyte-secrets.json", "monitoring.duckdb", "secrets.env"),
+    *("warehouse*.duckdb", "warehouse.duckdb.*"),
+    *(".metadata*", ".monitoring*", ".postgres*", "metadata.*", "postgres.*"),
 )
 
 
 @click.command()
-@click.option("--yes", is_flag=True, help="Do not ask (implied where nobody can answer).")
+@yes_option
 def clean(yes: bool) -> None:
     """Stop the stack and remove all local data: databases, warehouse, published versions, logs, secrets."""
     home = settings().home
@@ -43,8 +47,9 @@ def clean(yes: bool) -> None:
             f"{home} holds {foreign[0]}, which is not the stack's",
             "move it away, or remove by hand what should go",
         )
-    if not yes and click.get_text_stream("stdin").isatty():
-        click.confirm(f"Remove {home} with all its data?", abort=True)
+    kept = len(backups(settings()))
+    also = f", and its {kept} backup{'s' if kept > 1 else ''}" if kept else ""
+    confirmed(f"Remove {home} with all its data{also}?", yes)
     stack.down()
     shutil.rmtree(home)
     click.echo(f"removed {home}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from elt.confirm import confirmed, yes_option
 from foundation.settings import settings
 
 
@@ -16,7 +17,7 @@ def privacy() -> None:
 @click.option(
     "--customer", type=click.IntRange(min=1), required=True, help="The source's number of the customer."
 )
-@click.option("--yes", is_flag=True, help="Do not ask (implied where nobody can answer).")
+@yes_option
 @click.option("--json", "as_json", is_flag=True, help="The protocol as JSON.")
 def erase_command(customer: int, yes: bool, as_json: bool) -> None:
     """Forget the person behind a customer: in the source, raw, snapshots, marts and every published version.
@@ -26,8 +27,7 @@ def erase_command(customer: int, yes: bool, as_json: bool) -> None:
     """
     from elt.privacy.erase import erase
 
-    if not yes and click.get_text_stream("stdin").isatty():
-        click.confirm(f"Forget the person behind customer {customer} for good?", abort=True)
+    confirmed(f"Forget the person behind customer {customer} for good?", yes)
     protocol = erase(settings(), customer, (lambda line: None) if as_json else click.echo)
     if as_json:
         click.echo(protocol.path.read_text(), nl=False)

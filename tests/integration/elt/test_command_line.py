@@ -132,6 +132,11 @@ def test_doctor_reports_settings_that_it_cannot_read(stack):
 
 def test_clean_forgets_the_data_of_its_stack_and_refuses_another_folder(stack, tmp_path):
     assert stack.elt("up", "sink").returncode == 0
+    # what parts that are not started here leave, or a night does
+    for name in ("superset", "web", "docs", "backups"):
+        (stack.home / name).mkdir()
+    for name in ("monitoring.duckdb", ".monitoring-draft.duckdb", "warehouse.duckdb.wal"):
+        (stack.home / name).touch()
     cleaned = stack.elt("clean", "--yes")
     assert cleaned.returncode == 0, cleaned.stderr
     assert not stack.home.exists() and stack.processes() == []
@@ -139,6 +144,19 @@ def test_clean_forgets_the_data_of_its_stack_and_refuses_another_folder(stack, t
     (tmp_path / "precious.txt").write_text("mine")
     refused = stack.elt("clean", "--yes", ELT_HOME=str(tmp_path))
     assert (refused.returncode, (tmp_path / "precious.txt").read_text()) == (2, "mine")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["clean"], ["restore"], ["privacy", "erase", "--customer", "1"]], ids=lambda words: words[0]
+)
+def test_what_destroys_takes_nothing_but_yes_where_nobody_can_answer(stack, arguments):
+    (stack.home / "logs").mkdir()
+    refused = stack.elt(*arguments, said="y\n")
+    assert refused.returncode == 2
+    assert refused.stderr == "elt: this can't be undone, and nobody is here to confirm it — give --yes\n"
+    assert (stack.home / "logs").is_dir()
+    agreed = stack.elt(*arguments, "--yes")
+    assert "--yes" not in agreed.stderr
 
 
 def test_check_runs_every_command_of_a_step_and_fails_with_the_first_that_failed(monkeypatch):

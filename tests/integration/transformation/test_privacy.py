@@ -169,7 +169,7 @@ def test_nothing_tells_who_an_erased_customer_was_and_all_else_stays(
     lines = "select count(*), sum(line_total) from marts.obt_sales"
     before, sold, counts = shop.ask(orders), warehouse.rows(lines), shop_counts(shop)
 
-    told = shop.elt("privacy", "erase", "--customer", str(shop.customer))
+    told = shop.elt("privacy", "erase", "--yes", "--customer", str(shop.customer))
     assert f"protocol: {shop.home}/privacy/customer-{shop.customer}.json" in told
     assert (shop.told(), shop.source_told()) == (set(), set())
     assert (shop.ask(orders), warehouse.rows(lines)) == (before, sold)
@@ -207,7 +207,7 @@ def test_nothing_tells_who_an_erased_customer_was_and_all_else_stays(
     assert run["warehouse"]["adventureworks_person.personphone"] == 2
     assert run["warehouse"]["snapshots.customers_snapshot"] == 2
     assert {"v1", "v2"} == set(run["published"])
-    again = json.loads(shop.elt("privacy", "erase", "--customer", str(shop.customer), "--json"))
+    again = json.loads(shop.elt("privacy", "erase", "--yes", "--customer", str(shop.customer), "--json"))
     assert [sum(each["source"].values()) + sum(each["warehouse"].values()) for each in again["runs"][1:]] == [
         0
     ]
@@ -309,14 +309,23 @@ def test_an_erasure_that_was_killed_is_taken_up_and_nothing_is_left(
 
 
 def test_an_erasure_waits_for_the_warehouse_and_a_killed_one_is_taken_up(served: Shop) -> None:
-    command = [sys.executable, "-m", "elt.cli", "privacy", "erase", "--customer", str(served.customer)]
+    command = [
+        sys.executable,
+        "-m",
+        "elt.cli",
+        "privacy",
+        "erase",
+        "--yes",
+        "--customer",
+        str(served.customer),
+    ]
     with lease(served.settings.warehouse_path, "sync job 12"):
         process = subprocess.Popen(command, env=served.environ, stdout=subprocess.PIPE, text=True)
         assert process.stdout.readline().startswith("source: ")
         process.send_signal(signal.SIGKILL)
         process.communicate()
     assert served.source_told() == set() and "Quorthonsen" in served.told()
-    served.elt("privacy", "erase", "--customer", str(served.customer))
+    served.elt("privacy", "erase", "--yes", "--customer", str(served.customer))
     assert served.told() == set()
 
 
