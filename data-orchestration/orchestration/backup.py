@@ -11,7 +11,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,13 +20,13 @@ import duckdb
 import psycopg
 
 from foundation.errors import EltError
-from foundation.lease import lease, reading
+from foundation.lease import WarehouseInUseError, acquire, reading
 from foundation.postgres import binaries
 from foundation.quoting import literal, quoted
 from foundation.settings import METADATA_SUPERUSER, Settings
 from foundation.warehouse import NEW_FILE
+from orchestration.publish import on_duckdb
 from orchestration.sealed import seal, verify
-from transformation.changes import forget
 
 KEPT = 7
 SCHEMAS = ("snapshots", "airbyte_internal")
@@ -76,13 +76,18 @@ def _stamp() -> str:
 
 
 def restore(
-    config: Settings, name: str | None = None, report: Callable[[str], None] = lambda line: None
+    config: Settings,
+    name: str | None = None,
+    report: Callable[[str], None] = lambda line: None,
+    obstacles: Sequence[str] = (),
+    wait_seconds: float = 5.0,
 ) -> Path:
     """Put a backup's content (the newest one's, without a name) in the place of what is there.
 
-    Snapshots always; the sync state only into a warehouse that has raw tables and has lost it, because without the rows that
-    it speaks of the next sync has to read all. Airflow and Airbyte must not run. Raises EltError: no such backup, or one
-    that is not as it was made; then nothing has been changed.
+    Snapshots always, and what was built from the newer ones is void then; the sync state only into a warehouse that has raw
+    tables and has lost it, because without the rows that it speaks of the next sync has to read all. Airflow and Airbyte must
+    not run: the caller says in `obstacles` what it has found. All that a restore needs is checked first. Raises EltError: no
+    such backup, one that is not as it was made, or all that is missing, in one line; then nothing has been changed.
     """
     known = {path.name: path for path in backups(config)}
     if not known or (name and name not in known):
@@ -92,44 +97,72 @@ def restore(
         )
     folder = known[name] if name else backups(config)[-1]
     verify(folder)
+    problems = [*obstacles, *_missing(config, folder)]
+    lock = None
     try:
-        if (folder / SECRETS).read_text() != (config.home / SECRETS).read_text():
-            raise EltError(
-                f"the secrets of {folder.name} are not those of this ELT_HOME",
-                f"copy {folder / SECRETS} to {config.home / SECRETS}, `elt down`, `elt up postgres`, then restore",
-            )
-        for table in _restore_warehouse(config, folder / WAREHOUSE):
-            report(f"warehouse: {table}")
-        for dump in sorted(folder.glob("*.dump")):
-            _postgres(
-                config,
-                "pg_restore",
-                dump.stem,
-                "--clean",
-                "--if-exists",
-                "--exit-on-error",
-                str(dump),
-            )
-            report(f"metadata: {dump.stem}")
-        for file, place in (
-            (AIRBYTE, config.home / "airbyte" / AIRBYTE),
-            (MONITORING, config.home / MONITORING),
-        ):
-            if (folder / file).exists():
-                place.parent.mkdir(parents=True, exist_ok=True)
-                draft = place.with_name(f".{place.name}.restored")
-                draft.unlink(missing_ok=True)  # of a restore that was killed
-                draft.touch(mode=0o600)
-                shutil.copyfile(folder / file, draft)
-                for leftover in place.parent.glob(f"{place.name}-*"):  # SQLite's, of the database that goes
-                    leftover.unlink()
-                draft.replace(place)  # a link there is replaced, never followed
-                report(f"{file}: as it was")
+        lock = acquire(config.warehouse_path, "elt restore", wait_seconds)
+    except WarehouseInUseError as error:
+        problems.append(error.message)
+    if problems:
+        if lock:
+            lock.release()
+        raise EltError(f"nothing was restored: {'; '.join(problems)}", "mend all of that, then restore")
+    try:
+        _put_back(config, folder, report)
     except (duckdb.Error, OSError) as error:
         raise EltError(
             f"the restore failed: {str(error).splitlines()[0]}", "mend that, then restore again"
         ) from error
+    finally:
+        lock.release()
     return folder
+
+
+def _missing(config: Settings, folder: Path) -> Iterator[str]:
+    """What a restore of this backup needs and does not find, each with what to do."""
+    ours = config.home / SECRETS
+    if not ours.exists() or (folder / SECRETS).read_text() != ours.read_text():
+        yield (
+            f"the secrets of {folder.name} are not those of this ELT_HOME (copy {folder / SECRETS} to {ours},"
+            " `elt down`, `elt up postgres`)"
+        )
+    elif dumps := {dump.stem for dump in folder.glob("*.dump")}:
+        try:
+            if absent := dumps - set(_databases(config)):
+                yield f"PostgreSQL has no database {', '.join(sorted(absent))} (`elt up airflow superset` makes them)"
+        except psycopg.Error as error:
+            yield (
+                f"PostgreSQL does not answer at {config.metadata_host}:{config.metadata_port}"
+                f" (`elt up postgres`; it says: {str(error).splitlines()[0]})"
+            )
+    # warehouse and metadata grow by about what they get, a file is replaced by a copy
+    needed = 2 * sum(path.stat().st_size for path in folder.iterdir())
+    if (free := shutil.disk_usage(config.home).free) < needed:
+        yield f"the disk of {config.home} has {free >> 20} MiB free, and this takes {needed >> 20} MiB"
+
+
+def _put_back(config: Settings, folder: Path, report: Callable[[str], None]) -> None:
+    """The content of a backup; each database in one transaction, each file in one step. The caller holds the lease."""
+    for dump in sorted(folder.glob("*.dump")):
+        options = ("--clean", "--if-exists", "--exit-on-error", "--single-transaction")
+        _postgres(config, "pg_restore", dump.stem, *options, str(dump))
+        report(f"metadata: {dump.stem}")
+    for table in _restore_warehouse(config, folder / WAREHOUSE):
+        report(f"warehouse: {table}")
+    for file, place in (
+        (AIRBYTE, config.home / "airbyte" / AIRBYTE),
+        (MONITORING, config.home / MONITORING),
+    ):
+        if (folder / file).exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            draft = place.with_name(f".{place.name}.restored")
+            draft.unlink(missing_ok=True)  # of a restore that was killed
+            draft.touch(mode=0o600)
+            shutil.copyfile(folder / file, draft)
+            for leftover in place.parent.glob(f"{place.name}-*"):  # SQLite's, of the database that goes
+                leftover.unlink()
+            draft.replace(place)  # a link there is replaced, never followed
+            report(f"{file}: as it was")
 
 
 # ---------------------------------------------------------------------------------------------------- the parts
@@ -165,10 +198,8 @@ def _copy(
 def _restore_warehouse(config: Settings, file: Path) -> list[str]:
     if not file.exists():
         return []
-    with (
-        lease(config.warehouse_path, "elt restore"),
-        duckdb.connect(config.warehouse_path) as duck,
-    ):
+    on_duckdb.void(config)
+    with duckdb.connect(config.warehouse_path) as duck:
         duck.execute(f"attach {literal(str(file))} as backup (read_only)")
         here = {
             schema
@@ -180,7 +211,7 @@ def _restore_warehouse(config: Settings, file: Path) -> list[str]:
         schemas = tuple(s for s in SCHEMAS if s != STATE or (raw and STATE not in here))
         duck.execute("begin")
         tables = list(_copy(duck, "backup", config.warehouse_path.stem, schemas))
-        forget(duck)
+        on_duckdb.drop_built(duck)
         duck.execute("commit")
     return tables
 
@@ -190,6 +221,14 @@ def _metadata(config: Settings, folder: Path, wait_seconds: float) -> str:
         config.metadata_dir / "PG_VERSION"
     ).exists():  # another's, as RDS: that one has backups of its own
         return ""
+    names = _databases(config)
+    for name in names:
+        _postgres(config, "pg_dump", name, "--format=custom", f"--file={folder / name}.dump")
+    return ", ".join(names)
+
+
+def _databases(config: Settings) -> list[str]:
+    """The databases of the metadata cluster. Raises psycopg.Error when it does not answer."""
     with psycopg.connect(
         host=config.metadata_host,
         port=config.metadata_port,
@@ -198,15 +237,8 @@ def _metadata(config: Settings, folder: Path, wait_seconds: float) -> str:
         password=config.metadata_password.get_secret_value(),
         connect_timeout=10,
     ) as connection:
-        names = [
-            name
-            for (name,) in connection.execute(
-                "select datname from pg_database where not datistemplate and datname <> 'postgres' order by 1"
-            )
-        ]
-    for name in names:
-        _postgres(config, "pg_dump", name, "--format=custom", f"--file={folder / name}.dump")
-    return ", ".join(names)
+        query = "select datname from pg_database where not datistemplate and datname <> 'postgres' order by 1"
+        return [name for (name,) in connection.execute(query)]
 
 
 def _postgres(config: Settings, program: str, database: str, *arguments: str) -> None:

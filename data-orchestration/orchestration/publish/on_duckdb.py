@@ -27,8 +27,10 @@ from orchestration.publish.version import KEPT, Hold, Version, not_kept, now, un
 from transformation.changes import TABLE as BUILT_FROM
 
 SCHEMA = "marts"
+BUILT = ("intermediate", SCHEMA, "marts_restricted")  # schemas of what a build makes from raw and snapshots
 RECORD = "published.json"
 HELD = "held.json"
+VOID = "void"  # a note: versions up to this number were built from histories that a restore has taken back
 BUILD_ENVIRONMENT: dict[str, str] = {}  # the marts of the warehouse are not what analysts read
 BUILDING = (
     "building"  # a note: the marts of the warehouse are not (yet, or no longer) the version that is shown
@@ -41,7 +43,11 @@ def prepare(settings: Settings, run: str, wait_seconds: float) -> str:
     with lease.lease(warehouse, f"prepare ({run})", wait_seconds, run):
         lease.reserve(warehouse, run)
         note, done = serving / BUILDING, "the marts are as published"
-        if not settings.serving_path.exists():
+        if _is_void(serving):
+            with duckdb.connect(warehouse) as duck:
+                drop_built(duck)
+            done = "a restore has made void what is published: the marts are built from nothing"
+        elif not settings.serving_path.exists():
             done = "nothing is published yet: the marts are built on what is there"
         elif note.exists():
             try:
@@ -56,6 +62,36 @@ def prepare(settings: Settings, run: str, wait_seconds: float) -> str:
             )
         note.write_text(run)
     return done
+
+
+def void(settings: Settings) -> None:
+    """Analysts go on seeing what is published, but no run builds upon it: its histories are being replaced by older ones.
+
+    The caller also calls `drop_built`; the note comes first, so that one who is killed in between has lost nothing.
+    """
+    serving = _serving(settings)
+    draft = serving / f".{VOID}"
+    draft.write_text(str(max((number for number, _ in _numbered(serving)), default=0)))
+    draft.replace(serving / VOID)
+
+
+def drop_built(duck: duckdb.DuckDBPyConnection) -> None:
+    """Drop every table that dbt has built in an open warehouse, but the snapshots."""
+    tables = duck.execute(
+        "select schema_name, table_name from duckdb_tables()"
+        " where database_name = current_database() and list_contains(?, schema_name)",
+        [list(BUILT)],
+    ).fetchall()
+    for schema, table in tables:
+        duck.execute(f"drop table {quoted(schema)}.{quoted(table)}")
+
+
+def _is_void(serving: Path) -> bool:
+    shown = _target(serving / "current")
+    try:
+        return shown is not None and int(shown.lstrip("v")) <= int((serving / VOID).read_text())
+    except FileNotFoundError:
+        return False
 
 
 def give_back(settings: Settings, run: str) -> None:

@@ -12,6 +12,7 @@ from foundation.errors import EltError
 from foundation.lease import WarehouseInUseError, lease
 from foundation.settings import load_settings
 from orchestration import backup as backups
+from orchestration import publish as publishing
 from orchestration.sealed import seal
 from stack import postgres
 from tests.fixtures.source import free_port
@@ -86,9 +87,8 @@ def test_a_restore_brings_back_what_was_lost(config):
     with sqlite3.connect(config.home / "airbyte" / "airbyte.sqlite") as connection:
         assert connection.execute("select name from connections").fetchall() == [("adventureworks",)]
     assert "warehouse: snapshots.customers" in said and "metadata: airflow" in said
-    assert warehouse(config, "from marts.fct") == [(1,)]  # not its business
-    # the marts were built from other histories: the next build is one of everything
-    assert warehouse(config, "from duckdb_tables() where table_name = 'built_from'") == []
+    # the marts were built from other histories: the next build begins with none of them
+    assert warehouse(config, "from duckdb_tables() where schema_name = 'marts'") == []
 
 
 def test_without_the_rows_that_it_speaks_of_the_sync_state_stays_away(config):
@@ -175,3 +175,59 @@ def test_a_restore_replaces_a_link_and_does_not_follow_it(config, tmp_path):
     store.symlink_to(other)
     backups.restore(config)
     assert other.read_text() == "another's" and not store.is_symlink()
+
+
+def everything(config):
+    """What a restore may replace, to compare: each file and each row of the metadata."""
+    paths = (config.warehouse_path, config.home / "airbyte" / "airbyte.sqlite", config.home / "secrets.env")
+    return [path.read_bytes() for path in paths], metadata(config, "select id from runs")
+
+
+def test_a_restore_that_lacks_something_says_all_of_it_and_changes_nothing(config):
+    backups.backup(config)
+    warehouse(config, "update snapshots.customers set name = 'newer'")
+    before = everything(config)
+    cluster = postgres.metadata_cluster(config)
+    cluster.stop()
+    try:
+        with lease(config.warehouse_path, "sync job 12"), pytest.raises(EltError) as refused:
+            backups.restore(config, obstacles=["airflow runs"], wait_seconds=0)
+    finally:
+        cluster.start()
+    for part in ("airflow runs", "sync job 12", "PostgreSQL", str(config.metadata_port)):
+        assert part in str(refused.value)
+    assert everything(config) == before
+
+
+def test_a_metadata_dump_that_does_not_go_in_whole_does_not_go_in_at_all(config):
+    metadata(config, "create table if not exists workers as select 1 as id")
+    backups.backup(config)
+    metadata(config, "update runs set id = 'newer'")
+    metadata(config, "create view upon_it as select id from runs")  # what a restore can't drop
+    with pytest.raises(EltError, match="pg_restore airflow"):
+        backups.restore(config)
+    assert metadata(config, "select id from upon_it, (select from workers) as others") == [("newer",)]
+    metadata(config, "drop view upon_it")
+    backups.restore(config)
+    assert metadata(config, "select id from runs") == [("run 1",)]
+
+
+def test_what_was_built_and_published_from_newer_histories_is_never_built_upon(config):
+    backups.backup(config)
+    published = publishing.publish(config, "run 2")
+    backups.restore(config)
+    # runs that end in the middle, as often as one likes: each next one begins with nothing
+    for run in ("run 3", "run 4"):
+        assert "nothing" in publishing.prepare(config, run)
+        assert warehouse(config, "from duckdb_tables() where schema_name = 'marts'") == []
+        warehouse(config, "create schema if not exists marts; create table marts.fct as select 2 as id")
+        publishing.give_back(config, run)
+    assert [v.number for v in publishing.versions(config) if v.current] == [published.number]  # still shown
+    assert publishing.publish(config, "run 5").number > published.number
+    assert publishing.prepare(config, "run 6") == "the marts are as published"
+    assert warehouse(config, "from marts.fct") == [(2,)]
+    publishing.give_back(config, "run 6")
+    publishing.rollback(config, published.number)
+    assert "nothing" in publishing.prepare(config, "run 7")
+    publishing.give_back(config, "run 7")
+    publishing.resume(config)
