@@ -11,8 +11,16 @@ from foundation.errors import EltError
 Key = tuple[str, str]
 
 
+class StreamError(EltError):
+    """One stream (`key`) cannot be loaded; the others can. `unfit`: a value in it is none of its column's type in the warehouse."""
+
+    def __init__(self, key: Key, message: str, remedy: str, *, unfit: bool = False) -> None:
+        self.key, self.unfit = key, unfit
+        super().__init__(message, remedy)
+
+
 class Failures:
-    """What stopped which stream, found before anything is loaded."""
+    """What stopped which stream: found before anything is loaded, or by an attempt to load it that came to nothing."""
 
     def __init__(self) -> None:
         self.roots: dict[Key, EltError] = {}
@@ -59,3 +67,9 @@ class Failures:
         rest = f"the other {loaded} streams are loaded" if loaded else "nothing was loaded"
         remedies = list(dict.fromkeys(error.remedy for error in self.roots.values() if error.remedy))
         raise EltError(f"{message}; {rest}", "; ".join(remedies))
+
+
+def row_of(plan: StreamPlan, key: Iterable[object]) -> str:
+    """A row by its key."""
+    named = ", ".join(f"{name}={value}" for name, value in zip(plan.primary_key, key, strict=True))
+    return f"the row with {named}" if named else "a row"

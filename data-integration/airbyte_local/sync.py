@@ -11,13 +11,15 @@ from airbyte_local.configure import plans, targets
 from airbyte_local.destinations import open_destination
 from airbyte_local.destinations.base import SyncRecord
 from airbyte_local.enums import JobType
-from airbyte_local.failures import Failures
+from airbyte_local.failures import Failures, StreamError
 from airbyte_local.jobs.report import Report
 from airbyte_local.schema import ConnectionState, label
-from airbyte_local.sources import open_source
-from airbyte_local.sources.base import Reading
+from airbyte_local.sources import BUILT_IN, open_source
+from airbyte_local.sources.base import Reading, ReadRequest, StreamBatch
 from airbyte_local.states import emptied, left_slot
+from airbyte_local.unfit import first_unfit
 from airbyte_local.work import Work
+from foundation.errors import EltError
 
 log = logging.getLogger(__name__)
 
@@ -38,11 +40,29 @@ def run(task: dict[str, Any], report: Report) -> None:
 
 
 def sync(task: dict[str, Any], report: Report, refresh: bool) -> None:
-    """Read every stream from where it stands, or with `refresh` as a whole."""
+    """Read every stream from where it stands, or with `refresh` as a whole.
+
+    A stream that turns out to be not loadable while its rows come is left out, and the sync begins again: what was written
+    for it is one transaction with the others.
+    """
+    failures = Failures()
+    while True:
+        try:
+            loaded = attempt(task, report, refresh, failures)
+        except StreamError as error:
+            if error.key in failures.roots or task["source"]["type"] not in BUILT_IN:
+                raise  # a connector's rows are committed in parts: what it sent before is there
+            failures.roots[error.key] = located(task, error) if error.unfit else error
+            log.warning("%s cannot be loaded, the sync begins again without it", label(*error.key))
+        else:
+            return failures.end(loaded)
+
+
+def attempt(task: dict[str, Any], report: Report, refresh: bool, failures: Failures) -> int:
+    """One sync of the streams that have not failed; returns how many were loaded. Raises StreamError when one fails now."""
     started_at = datetime.now(UTC)
     connection_id = task["connectionId"]
     destination = open_destination(task["destination"])
-    failures = Failures()
     with open_source(task["source"]) as source:
         planned = plans(task, source, destination, failures)
         if not failures.remaining(planned):
@@ -79,7 +99,33 @@ def sync(task: dict[str, Any], report: Report, refresh: bool) -> None:
             source.capture.advance(reached.position["captured"])
             if before := left_slot(saved.position, reached.position):
                 source.capture.leave(before)
-    failures.end(len(work.plans))
+    return len(work.plans)
+
+
+def located(task: dict[str, Any], error: StreamError) -> StreamError:
+    """The same error with column, key and form of the first such value that is in the source now."""
+    try:
+        destination = open_destination(task["destination"])
+        with open_source(task["source"]) as source:
+            found = (plan for plan in plans(task, source, destination, Failures()) if plan.key == error.key)
+            for plan in found:
+                with source.snapshot() as (snapshot, _):
+                    batches = (
+                        item.batch
+                        for item in snapshot.read([ReadRequest(plan, None)])
+                        if isinstance(item, StreamBatch)
+                    )
+                    if where := first_unfit(plan, batches):
+                        return StreamError(
+                            error.key,
+                            f"stream {plan.label}: a value does not fit its column: {where}",
+                            error.remedy,
+                        )
+    except StreamError as found:
+        return found
+    except EltError as other:
+        log.warning("the value was not looked for in the source: %s", other)
+    return error
 
 
 def clear(task: dict[str, Any], report: Report) -> None:

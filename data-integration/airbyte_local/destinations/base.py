@@ -29,6 +29,14 @@ CDC_COLUMNS = (CDC_LSN, CDC_UPDATED_AT, CDC_DELETED_AT)  # of a captured stream,
 INTERNAL_SCHEMA = "airbyte_internal"
 
 
+def beside(plan: StreamPlan, name: str) -> str:
+    """A name for a column beside the source's, which may be called anything: this one, or a longer one."""
+    taken = {column.name.casefold() for column in plan.columns}
+    while name.casefold() in taken:
+        name += "#"
+    return name
+
+
 class Write(StrEnum):
     """How a stream's rows get into its table. Merged rows of an emitted stream replace one only if their cursor is not less
     (a missing one is the least): the connector sends them in any order, and may send some again.

@@ -309,3 +309,90 @@ def test_a_table_that_others_inherit_from_is_refused_by_cursor(by_cursor: Engine
     by_cursor.write("create table shop.children () inherits (shop.orders)")
     with pytest.raises(EltError, match=r"other tables inherit from it.*full_refresh_overwrite"):
         by_cursor.sync()
+
+
+# -- a stream that cannot be loaded
+
+
+UNFIT = {
+    "nan": ("numeric(12,4)", "'NaN'", 'string "NaN" to DECIMAL(12,4): column v of the row with id=7'),
+    "surrogate": (
+        "json",
+        """'["secret \\ud83d"]'""",
+        'a string like "["aaaaaa \\aa99a"]" to JSON: column v of the row with id=7',
+    ),
+    "year": ("timestamp", "'294247-02-01'", "v holds a moment beyond the year 294246 in the row with id=7"),
+}
+
+
+@pytest.mark.parametrize("value", UNFIT)
+@pytest.mark.parametrize("method", ["capture", "cursor"])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_value_that_fits_no_column_stops_its_stream_alone(
+    capturing: CapturingEngine, by_cursor: Engine, method: str, first: bool, value: str
+) -> None:
+    engine = capturing if method == "capture" else by_cursor
+    type_, text, told = UNFIT[value]
+    streams = stream("shop.odd"), ORDERS
+    engine.write(
+        f"create table shop.odd (id integer primary key, v {type_}, updated timestamp default now())"
+    )
+    engine.write("insert into shop.odd values (1, null)", "insert into shop.orders (id) values (1)")
+    if not first:
+        engine.sync(*streams)
+    engine.write(f"insert into shop.odd values (7, {text})", "insert into shop.orders (id) values (2)")
+    with pytest.raises(EltError, match=r"stream shop\.odd: .*the other 1 streams are loaded") as failed:
+        engine.sync(*streams)
+    assert told in str(failed.value)
+    assert "secret" not in str(failed.value)
+    assert engine.raw("select count(*) from raw_shop.orders") == [(2,)]
+    engine.write("update shop.odd set v = null, updated = now()")
+    engine.sync(*streams)
+    assert engine.raw("select id, v from raw_shop.odd order by id") == [(1, None), (7, None)]
+
+
+@pytest.mark.parametrize("method", ["capture", "cursor"])
+def test_an_error_while_rows_stream_stops_its_stream_alone(
+    capturing: CapturingEngine, by_cursor: Engine, method: str
+) -> None:
+    engine = capturing if method == "capture" else by_cursor
+    engine.write(
+        "create view shop.shares as select id, 100 / (id - 200000) as share from generate_series(1, 300000) as id",
+        "insert into shop.orders (id) values (1)",
+    )
+    with pytest.raises(
+        EltError, match=r"stream shop\.shares: division by zero .*the other 1 streams are loaded"
+    ):
+        engine.sync(stream("shop.shares", "full_refresh_overwrite"), ORDERS)
+    assert engine.raw("select count(*) from raw_shop.orders") == [(1,)]
+
+
+def test_a_key_that_is_null_is_refused(capturing: CapturingEngine) -> None:
+    engine = capturing
+    engine.write(
+        "create table shop.loose (id integer unique, updated timestamp)",
+        "alter table shop.loose replica identity full",
+        "insert into shop.loose values (1)",
+    )
+    table = stream("shop.loose", primaryKey=[["id"]])
+    engine.sync(table)
+    engine.write("insert into shop.loose values (null), (null)")
+    with pytest.raises(EltError, match=r"its key|did not tell its key"):
+        engine.sync(table)
+
+
+def test_columns_may_be_called_anything(capturing: CapturingEngine) -> None:
+    engine, table = capturing, stream("shop.named")
+    names = ("#op", "#lsn", "#at", "#", "seq", "c0", "k0", "unchanged", "op", "s", "t", 'a "b"', "%s", "{}")
+    columns = ", ".join(f'"{name.replace(chr(34), chr(34) * 2)}" integer' for name in names)
+    engine.write(f"create table shop.named (id integer primary key, {columns}, note text)")
+    values = ", ".join(map(str, range(1, len(names) + 1)))
+    engine.write(f"insert into shop.named values (1, {values}, {BIG})")
+    engine.sync(table)
+    engine.write(
+        f"insert into shop.named values (2, {values}, 'x')", 'update shop.named set "#op" = 99 where id = 1'
+    )
+    engine.sync(table)
+    found = engine.raw("select * exclude (note) from raw_shop.named order by id")
+    numbers = list(range(2, len(names) + 1))
+    assert [list(row[: len(names) + 1]) for row in found] == [[1, 99, *numbers], [2, 1, *numbers]]

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
-from airbyte_local.destinations.base import CDC_DELETED_AT, CDC_LSN, CDC_UPDATED_AT, Target
+from airbyte_local.destinations.base import CDC_DELETED_AT, CDC_LSN, CDC_UPDATED_AT, Target, beside
 from airbyte_local.destinations.duckdb.ddl import table_name
 from airbyte_local.destinations.duckdb.merge import METADATA, remove, same_key, value_names
 from airbyte_local.destinations.duckdb.types import from_text
@@ -19,7 +19,11 @@ from foundation.quoting import quoted
 
 STAGE_TYPES = {"int64": "BIGINT", "int8": "TINYINT", "string": "VARCHAR"}
 RESOLVED = "temp.resolved"
-OP, LSN, AT = '"#op"', '"#lsn"', '"#at"'  # beside the source's columns, which may be called anything
+
+
+def fixed(plan: StreamPlan) -> list[str]:
+    """The quoted names of a resolved change's kind, position and time, beside the source's columns."""
+    return [quoted(beside(plan, name)) for name in ("#op", "#lsn", "#at")]
 
 
 def create_stage(stage: str, schema: pa.Schema) -> str:
@@ -45,7 +49,8 @@ def resolve(plan: StreamPlan, target: Target, stage: str, unchanged: Iterable[in
             )
         columns.append(f"{value} as {quoted(column.name)}")
     last = f"select * from temp.{stage} qualify row_number() over (partition by {', '.join(keys)} order by seq desc) = 1"
-    query = f"create or replace temp table resolved as select l.op as {OP}, l.lsn as {LSN}, l.at as {AT}, {', '.join(columns)} from ({last}) as l"
+    op, lsn, at = fixed(plan)
+    query = f"create or replace temp table resolved as select l.op as {op}, l.lsn as {lsn}, l.at as {at}, {', '.join(columns)} from ({last}) as l"
     if kept:
         given = {
             index: f"op = 0 and coalesce(substr(unchanged, {index + 1}, 1), '0') <> '1'" for index in kept
@@ -66,17 +71,18 @@ def resolve(plan: StreamPlan, target: Target, stage: str, unchanged: Iterable[in
 def make_way(plan: StreamPlan) -> list[str]:
     """What stands in the way of the resolved changes: deletes of rows that never arrived, then old rows in the table."""
     unknown = f"not exists (select 1 from {table_name(plan)} as t where {same_key(plan)})"
-    return [f"delete from {RESOLVED} as s where s.{OP} = 1 and {unknown}", remove(plan, RESOLVED)]
+    return [f"delete from {RESOLVED} as s where s.{fixed(plan)[0]} = 1 and {unknown}", remove(plan, RESOLVED)]
 
 
 def write(plan: StreamPlan) -> str:
     """The resolved changes into the table, after `make_way`."""
+    op, lsn, at = fixed(plan)
     keys = {quoted(name): f"s.{quoted(name)}" for name in plan.primary_key}
-    values = {name: f"case when s.{OP} = 0 then s.{name} end" for name in value_names(plan)}
+    values = {name: f"case when s.{op} = 0 then s.{name} end" for name in value_names(plan)}
     stamps = {
-        CDC_LSN: f"s.{LSN}",
-        CDC_UPDATED_AT: f"s.{AT}",
-        CDC_DELETED_AT: f"case when s.{OP} = 1 then s.{AT} end",
+        CDC_LSN: f"s.{lsn}",
+        CDC_UPDATED_AT: f"s.{at}",
+        CDC_DELETED_AT: f"case when s.{op} = 1 then s.{at} end",
     }
     row = keys | values | stamps | METADATA
     return f"insert into {table_name(plan)} ({', '.join(row)}) select {', '.join(row.values())} from {RESOLVED} as s"

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import duckdb
 
+from airbyte_local.failures import StreamError
+from airbyte_local.schema import StreamPlan
 from foundation.errors import EltError
 
 _FULL = ("No space left on device", "File too large", "Disk quota exceeded", "max_temp_directory_size")
@@ -18,9 +20,21 @@ def is_locked(error: duckdb.Error) -> bool:
     return "Could not set lock" in str(error)
 
 
-def explained(error: Exception, path: Path, doing: str) -> EltError:
-    """What was found and what to do about it; `doing` names the stream or the step."""
+def explained(error: Exception, path: Path, doing: str | StreamPlan) -> EltError:
+    """What was found and what to do about it, while `doing` a step or loading a stream.
+
+    A value that does not fit is that stream's alone: a StreamError.
+    """
     message = str(error)
+    if isinstance(doing, StreamPlan):
+        if isinstance(error, duckdb.ConversionException):
+            return StreamError(
+                doing.key,
+                f"stream {doing.label}: a value does not fit its column: {_first_line(message)}",
+                "correct the value in the source, or leave the column out with selectedFields",
+                unfit=True,
+            )
+        doing = f"stream {doing.label}"
     if any(sign in message for sign in _FULL):
         return EltError(
             f"the disk of the warehouse {path} is full ({doing}); the warehouse is as it was before this sync",
@@ -31,11 +45,6 @@ def explained(error: Exception, path: Path, doing: str) -> EltError:
         owner = f"{Path(held[1].split()[0]).name} (process {held[2]})" if held else "another process"
         return EltError(
             f"the warehouse {path} is in use by {owner}", "wait for it to end, or stop it, then sync again"
-        )
-    if isinstance(error, duckdb.ConversionException):
-        return EltError(
-            f"{doing}: a value does not fit its column: {_first_line(message)}",
-            "correct the value in the source, or leave the column out with selectedFields",
         )
     if isinstance(error, duckdb.OutOfMemoryException):
         return EltError(

@@ -15,6 +15,7 @@ from airbyte_local.destinations.base import (
     META,
     METADATA_COLUMNS,
     Target,
+    beside,
 )
 from airbyte_local.destinations.duckdb.ddl import table_name
 from airbyte_local.destinations.duckdb.types import arrived
@@ -86,7 +87,8 @@ def append(plan: StreamPlan, target: Target, cursor: str | None) -> str:
     field = quoted(plan.cursor.name)
     new = {name for name, _ in target.add}
     names = [quoted(column.name) for column in plan.columns if column.name not in new]
-    numbered = f"row_number() over (partition by {', '.join(names)}) as \"#\""
+    number = quoted(beside(plan, "#"))
+    numbered = f"row_number() over (partition by {', '.join(names)}) as {number}"
     known = (
         ""
         if cursor is None
@@ -96,7 +98,7 @@ def append(plan: StreamPlan, target: Target, cursor: str | None) -> str:
     return _insert(
         plan,
         f"select * from (select *, {numbered} from {STAGED}) as s where not exists (select 1 from"
-        f" (select {', '.join(names)}, {numbered} from {table_name(plan)}{known}) as t where t.\"#\" = s.\"#\" and {same})",
+        f" (select {', '.join(names)}, {numbered} from {table_name(plan)}{known}) as t where t.{number} = s.{number} and {same})",
     )
 
 

@@ -102,7 +102,7 @@ class DuckdbSession:
 
     def fitting(self, plan: StreamPlan, saved: StreamState, anew: bool) -> Target:
         """What is to be done to the stream's table; with `anew` it is replaced. Raises EltError when it cannot fit."""
-        with self._explaining(f"stream {plan.label}"):
+        with self._explaining(plan):
             present = self._catalogue.get(key_of(DIALECT, plan))
             unused = saved.cursor is None and (saved.columns is None or not plan.captured)
             if present is not None and unused and DIALECT.is_ours(present) and self._is_empty(plan):
@@ -111,7 +111,7 @@ class DuckdbSession:
 
     def prepare(self, plan: StreamPlan, target: Target) -> None:
         """Create the stream's table, or make the one that is there fit."""
-        with self._explaining(f"stream {plan.label}"):
+        with self._explaining(plan):
             if target.create:
                 if plan.target_schema.casefold() not in self._schemas:
                     self._connection.execute(ddl.create_schema(plan.target_schema))
@@ -150,7 +150,7 @@ class DuckdbSession:
         except (duckdb.Error, OSError) as error:
             if batches.error is not None:
                 raise batches.error from None
-            raise explained(error, self._path, f"stream {plan.label}") from error
+            raise explained(error, self._path, plan) from error
         finally:
             self._connection.unregister(merge.ARRIVING)
         return written
@@ -158,7 +158,7 @@ class DuckdbSession:
     def stage(self, change: ChangeBatch | Truncated) -> None:
         """Keep changes of a stream until they are applied."""
         plan = change.plan
-        with self._explaining(f"stream {plan.label}"):
+        with self._explaining(plan):
             if isinstance(change, Truncated):
                 self._staged.pop(plan.key, None)
                 self._connection.execute(f"drop table if exists temp.{self._stage_name(plan)}")
@@ -178,7 +178,7 @@ class DuckdbSession:
     def apply(self, plan: StreamPlan, target: Target, saved: StreamState) -> int:
         """Bring the staged changes of a stream into its table; returns how many rows were written."""
         values, written = self._metadata(saved), 0
-        with self._explaining(f"stream {plan.label}"):
+        with self._explaining(plan):
             if truncated := self._truncated.pop(plan.key, None):
                 moment = {"lsn": truncated.lsn, "at": truncated.at}
                 written += self._count(merge.delete_all(plan, target), values | moment)
@@ -236,7 +236,7 @@ class DuckdbSession:
         return self._connection.execute(query).fetchone()[0]
 
     @contextmanager
-    def _explaining(self, doing: str) -> Iterator[None]:
+    def _explaining(self, doing: str | StreamPlan) -> Iterator[None]:
         try:
             yield
         except (duckdb.Error, OSError) as error:

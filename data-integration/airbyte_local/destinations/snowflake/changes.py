@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from airbyte_local.destinations.base import CDC_DELETED_AT, CDC_LSN, CDC_UPDATED_AT, Target
+from airbyte_local.destinations.base import CDC_DELETED_AT, CDC_LSN, CDC_UPDATED_AT, Target, beside
 from airbyte_local.destinations.snowflake.merge import (
     Stamp,
     assignments,
@@ -31,7 +31,11 @@ FIXED = {
     "CHANGED_AT": "VARCHAR",
     "UNCHANGED": "VARCHAR",
 }
-OP, LSN, AT = '"#OP"', '"#LSN"', '"#AT"'  # beside the source's columns, which may be called anything
+
+
+def fixed(plan: StreamPlan) -> list[str]:
+    """The quoted names of a resolved change's kind, position and time, beside the source's columns."""
+    return [named(beside(plan, name)) for name in ("#op", "#lsn", "#at")]
 
 
 @dataclass
@@ -85,7 +89,7 @@ def filed_changes(batch: pa.RecordBatch, plan: StreamPlan, target: Target) -> pa
     fields = [pa.field(name, array.type) for name, array in zip(FIXED, arrays, strict=True)]
     for column, name, values in zip(columns(plan), column_names(plan), batch.columns[fixed:], strict=True):
         type_ = target.types[column.name]
-        arrays.append(filed(values, column, type_, plan.label))
+        arrays.append(filed(values, column, type_, plan))
         fields.append(pa.field(name, arrow_type(column, type_)))
     return pa.record_batch(arrays, pa.schema(fields))
 
@@ -126,23 +130,25 @@ def _resolved(plan: StreamPlan, target: Target, table: str, stage: str, pending:
             for place, (name, key) in enumerate(zip(plan.primary_key, keys, strict=True))
         )
         joins += f" left join {table} as t on {old_key}"
-    return f"select l.OP as {OP}, l.LSN as {LSN}, l.CHANGED_AT as {AT}, {', '.join(values)} from ({last}) as l{joins}"
+    op, lsn, at = fixed(plan)
+    return f"select l.OP as {op}, l.LSN as {lsn}, l.CHANGED_AT as {at}, {', '.join(values)} from ({last}) as l{joins}"
 
 
 def merge(plan: StreamPlan, target: Target, table: str, stage: str, pending: Pending, stamp: Stamp) -> str:
     """The changes that wait into the table."""
+    op, lsn, at = fixed(plan)
     values, gone = value_names(plan), [named(name) for name in target.gone]
-    stamps = {named(CDC_LSN): f"s.{LSN}", named(CDC_UPDATED_AT): f"s.{AT}"} | stamp.metadata
+    stamps = {named(CDC_LSN): f"s.{lsn}", named(CDC_UPDATED_AT): f"s.{at}"} | stamp.metadata
     deleted_at = named(CDC_DELETED_AT)
     written = (
         {name: f"s.{name}" for name in values} | dict.fromkeys(gone, "null") | {deleted_at: "null"} | stamps
     )
-    deleted = dict.fromkeys((*values, *gone), "null") | {deleted_at: f"s.{AT}"} | stamps
+    deleted = dict.fromkeys((*values, *gone), "null") | {deleted_at: f"s.{at}"} | stamps
     keys = {named(name): f"s.{named(name)}" for name in plan.primary_key}
     inserted = keys | {name: value for name, value in written.items() if name not in gone}
     return (
         f"merge into {table} as t using ({_resolved(plan, target, table, stage, pending)}) as s on {same_key(plan)}"
-        f" when matched and s.{OP} = 1 then update set {assignments(deleted)}"
+        f" when matched and s.{op} = 1 then update set {assignments(deleted)}"
         f" when matched then update set {assignments(written)}"
-        f" when not matched and s.{OP} = 0 then insert ({', '.join(inserted)}) values ({', '.join(inserted.values())})"
+        f" when not matched and s.{op} = 0 then insert ({', '.join(inserted)}) values ({', '.join(inserted.values())})"
     )

@@ -19,6 +19,7 @@ from airbyte_local.destinations.base import (
     METADATA_COLUMNS,
     Moment,
     Target,
+    beside,
 )
 from airbyte_local.destinations.snowflake.quoting import literal, named
 from airbyte_local.destinations.snowflake.types import TEXT, VARIANT, filed
@@ -98,7 +99,7 @@ def filed_rows(batch: pa.RecordBatch, plan: StreamPlan, target: Target) -> pa.Re
     """Rows as they go into a file. Raises EltError when a value does not fit."""
     names, arrays = list(stage_types(plan, target)), []
     for values, column in zip(batch.columns, plan.columns, strict=False):  # a connector's have two more
-        arrays.append(filed(values, column, target.types[column.name], plan.label))
+        arrays.append(filed(values, column, target.types[column.name], plan))
     return pa.record_batch([*arrays, *batch.columns[len(plan.columns) :]], names)
 
 
@@ -148,7 +149,8 @@ def append(plan: StreamPlan, target: Target, table: str, stage: str, stamp: Stam
         for column in plan.columns
         if column.name not in new
     }
-    numbered = f'row_number() over (partition by {", ".join(compared.values())} order by 1) as "#"'
+    number = named(beside(plan, "#"))
+    numbered = f"row_number() over (partition by {', '.join(compared.values())} order by 1) as {number}"
     known = "" if cursor is None else f" where {field} >= {_cursor(plan, target, cursor)} or {field} is null"
     same = " and ".join(
         f"{comparable(f't.{name}', kind)} is not distinct from {comparable(f's.{name}', kind)}"
@@ -159,8 +161,8 @@ def append(plan: StreamPlan, target: Target, table: str, stage: str, stamp: Stam
         plan,
         table,
         f"select s.* from (select *, {numbered} from ({_staged(plan, target, stage)})) as s"
-        f" left join (select {', '.join(compared)}, {numbered} from {table}{known}) as t on t.\"#\" = s.\"#\" and {same}"
-        ' where t."#" is null',
+        f" left join (select {', '.join(compared)}, {numbered} from {table}{known}) as t on t.{number} = s.{number} and {same}"
+        f" where t.{number} is null",
         stamp,
     )
 
@@ -204,9 +206,10 @@ def sweep(plan: StreamPlan, target: Target, table: str, stage: str, stamp: Stamp
     """After a whole table was merged: what was not in it is deleted in the source."""
     keys = ", ".join(map(named, plan.primary_key))
     known = ", ".join(f"t.{named(name)}" for name in plan.primary_key)
+    mark = named(beside(plan, "#"))
     missing = (
-        f'select {known} from {table} as t left join (select {keys}, 1 as "#" from ({_staged(plan, target, stage)})) as s'
-        f' on {same_key(plan)} where s."#" is null and t.{named(CDC_DELETED_AT)} is null'
+        f"select {known} from {table} as t left join (select {keys}, 1 as {mark} from ({_staged(plan, target, stage)})) as s"
+        f" on {same_key(plan)} where s.{mark} is null and t.{named(CDC_DELETED_AT)} is null"
     )
     return (
         f"merge into {table} as t using ({missing}) as s on {same_key(plan)}"

@@ -30,8 +30,8 @@ from airbyte_local.destinations.base import (
     RAW_ID,
 )
 from airbyte_local.destinations.fitting import is_numeric
-from airbyte_local.schema import Column, DataType, Kind
-from foundation.errors import EltError
+from airbyte_local.failures import StreamError
+from airbyte_local.schema import Column, DataType, Kind, StreamPlan
 
 # spelled as `ddl.read_catalogue` spells them, so that the two can be compared
 TYPES = {
@@ -146,18 +146,18 @@ def arrow_type(column: Column, type_: str) -> pa.DataType:
     return pa.float64() if kind == Kind.REAL else ARROW[kind]
 
 
-def filed(values: pa.Array, column: Column, type_: str, label: str) -> pa.Array:
+def filed(values: pa.Array, column: Column, type_: str, plan: StreamPlan) -> pa.Array:
     """A travelling column, or one in PostgreSQL's text form, as `arrow_type` has it.
 
-    Raises EltError when there is a value that Snowflake's type cannot hold.
+    Raises StreamError when there is a value that Snowflake's type cannot hold.
     """
     try:
         typed = _from_text(values, column) if pa.types.is_string(values.type) else _native(values)
         if column.type.kind in RANGES:
-            _check_range(typed, column, label)
+            _check_range(typed, column, plan)
         return pc.cast(typed, arrow_type(column, type_))
     except pa.ArrowInvalid as error:
-        raise does_not_fit(label, column, str(error).partition("\n")[0]) from None
+        raise does_not_fit(plan, column, str(error).partition("\n")[0]) from None
 
 
 def _native(values: pa.Array) -> pa.Array:
@@ -182,12 +182,12 @@ def _from_text(values: pa.Array, column: Column) -> pa.Array:
     return pc.cast(values, ARROW[kind])
 
 
-def _check_range(values: pa.Array, column: Column, label: str) -> None:
+def _check_range(values: pa.Array, column: Column, plan: StreamPlan) -> None:
     first, last, integers = RANGES[column.type.kind]
     found = pc.min_max(values.view(integers))
     for value in (found["min"].as_py(), found["max"].as_py()):
         if value is not None and not first <= value <= last:
-            raise does_not_fit(label, column, _outside(column, value))
+            raise does_not_fit(plan, column, _outside(column, value))
 
 
 def _outside(column: Column, value: int) -> str:
@@ -200,11 +200,13 @@ def _outside(column: Column, value: int) -> str:
     return "a moment before the year 1" if value < 0 else "a moment after the year 9999"
 
 
-def does_not_fit(label: str, column: Column, found: str) -> EltError:
-    return EltError(
-        f"stream {label}: the column {column.name} ({column.source_type}) holds a value that Snowflake's"
+def does_not_fit(plan: StreamPlan, column: Column, found: str) -> StreamError:
+    return StreamError(
+        plan.key,
+        f"stream {plan.label}: the column {column.name} ({column.source_type}) holds a value that Snowflake's"
         f" {column_type(column.type)} cannot: {found}",
         "correct the value in the source, or leave the column out with selectedFields",
+        unfit=True,
     )
 
 

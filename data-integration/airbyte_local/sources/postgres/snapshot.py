@@ -5,7 +5,7 @@ The exporting transaction stays open until the last stream has been read: a chil
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import psycopg
@@ -16,6 +16,7 @@ from adbc_driver_postgresql import StatementOptions
 from adbc_driver_postgresql import dbapi as adbc
 from psycopg import sql
 
+from airbyte_local.failures import StreamError, row_of
 from airbyte_local.schema import Column, Kind, StreamPlan
 from airbyte_local.sources.base import ReadRequest, StreamBatch, StreamStart
 from airbyte_local.sources.postgres.connect import NEWER_LIMITS, READER_OPTIONS, Address, unreachable
@@ -34,6 +35,14 @@ _WRAPPED = {
     64: (_FIRST_MICROSECOND, -(2**63) + _SHIFT_MICROSECONDS - 1, -(2**63) + _SHIFT_MICROSECONDS, 2**63 - 1),
     32: (_FIRST_DAY, -(2**31) + _SHIFT_DAYS - 1, -(2**31) + _SHIFT_DAYS, 2**31 - 1),
 }
+# in the message of an error that ends more than what is being read
+LOST = (
+    "server closed the connection",
+    "terminating connection",
+    "Connection refused",
+    "no connection",
+    "invalid snapshot identifier",
+)
 _CAN_BE_INFINITE = {Kind.TIMESTAMP: 64, Kind.TIMESTAMPTZ: 64, Kind.DATE: 32}
 
 
@@ -75,19 +84,36 @@ class Reading:
             finally:
                 self._cancel = None
 
-    def _failed(self, error: AdbcError, what: str | None) -> EltError:
-        """The user's words for an error; `what` was being read, if anything."""
+    def _failed(self, error: Exception, what: StreamPlan | str | None) -> EltError:
+        """The user's words for an error; `what` was being read, if anything. Only a lost connection is not the stream's own."""
         message = str(error).partition("\nQuery was:")[0]
         reason = message.rpartition("ERROR:")[2].strip().partition("\n")[0]
-        lost = (
-            "server closed the connection",
-            "terminating connection",
-            "Connection refused",
-            "no connection",
-        )
-        if what is None or any(sign in message for sign in lost):
+        if what is None or any(sign in message for sign in LOST):
             return unreachable(self._address, reason)
-        return EltError(f"{what}: {reason} ({self._address})", "see the database's log")
+        if isinstance(what, str):
+            return EltError(f"{what}: {reason} ({self._address})", "see the database's log")
+        return StreamError(
+            what.key,
+            f"stream {what.label}: {reason} ({self._address})",
+            "correct that in the source, or leave the column or the stream out",
+        )
+
+    def _asked_again(self, query: sql.Composable, prelude: Sequence[str] = ()) -> Exception | None:
+        """The server's own error for a query: the driver does not tell the text of one that comes while rows stream."""
+        try:
+            with (
+                self._address.conninfo(f"{READER_OPTIONS} -c TimeZone=UTC") as conninfo,
+                psycopg.connect(conninfo, autocommit=True) as connection,
+                connection.cursor() as cursor,
+            ):
+                for statement in prelude:
+                    cursor.execute(statement)
+                with cursor.copy(sql.SQL("copy ({}) to stdout (format binary)").format(query)) as rows:
+                    for _ in rows:
+                        pass
+        except psycopg.Error as error:
+            return error
+        return None
 
 
 class Snapshot(Reading):
@@ -100,19 +126,50 @@ class Snapshot(Reading):
     def read(self, requests: Iterable[ReadRequest]) -> Iterator[StreamStart | StreamBatch]:
         """Each stream's start, then its batches, in the order of the requests. Raises EltError."""
         plan: StreamPlan | None = None
+        in_snapshot = (
+            "begin isolation level repeatable read read only",
+            f"set transaction snapshot '{self._id}'",
+        )
         try:
             with self._cursor() as cursor:
-                cursor.execute("begin isolation level repeatable read read only")
-                cursor.execute(f"set transaction snapshot '{self._id}'")
+                for statement in in_snapshot:
+                    cursor.execute(statement)
                 for request in requests:
                     plan = request.plan
-                    cursor.execute(query(request).as_string())
+                    asked = query(request)
+                    cursor.execute(asked.as_string())
                     reader = cursor.fetch_record_batch()
                     yield StreamStart(plan, travelling(reader.schema, plan))
                     for batch in reader:
-                        yield StreamBatch(mended(batch, plan))
+                        batch = mended(batch, plan)
+                        check_key(batch, plan)
+                        yield StreamBatch(batch)
         except AdbcError as error:
-            raise self._failed(error, f"stream {plan.label}" if plan else None) from None
+            raise self._failed(error, plan) from None
+        except OSError as error:
+            raise self._failed(self._asked_again(asked, in_snapshot) or error, plan) from None
+
+
+def _shown(value: pa.Scalar) -> str:
+    try:
+        return str(value.as_py())
+    except (OverflowError, ValueError):
+        return "beyond what can be shown"
+
+
+def check_key(batch: pa.RecordBatch, plan: StreamPlan) -> None:
+    """Raises StreamError when a column of a captured stream's key is null: changes of such rows could not be told apart."""
+    for name in plan.primary_key if plan.captured else ():
+        if batch.column(name).null_count:
+            raise StreamError(plan.key, *null_key(plan, name))
+
+
+def null_key(plan: StreamPlan, name: str) -> tuple[str, str]:
+    """What is wrong, and what to do about it."""
+    return (
+        f"stream {plan.label}: its key {name} is null in some rows",
+        "choose another primaryKey, or sync the stream with full_refresh_overwrite",
+    )
 
 
 def query(request: ReadRequest) -> sql.Composed:
@@ -165,9 +222,15 @@ def mended(batch: pa.RecordBatch, plan: StreamPlan) -> pa.RecordBatch:
         least = pc.min(integers).as_py()
         if least is None or least >= first:
             continue
-        if pc.any(pc.and_(pc.less(integers, first), pc.greater(integers, minus))).as_py() or least < plus:
-            raise EltError(
-                f"stream {plan.label}: {column.name} holds a moment beyond the year 294246",
+        beyond = pc.or_(
+            pc.and_(pc.less(integers, first), pc.greater(integers, minus)), pc.less(integers, plus)
+        )
+        if pc.any(beyond).as_py():
+            row = beyond.fill_null(False).index(True).as_py()
+            key = [_shown(batch.column(name)[row]) for name in plan.primary_key]
+            raise StreamError(
+                plan.key,
+                f"stream {plan.label}: {column.name} holds a moment beyond the year 294246 in {row_of(plan, key)}",
                 "correct the value in the source, or leave the column out with selectedFields",
             )
         scalar = pa.scalar(infinity, integers.type), pa.scalar(-infinity, integers.type)

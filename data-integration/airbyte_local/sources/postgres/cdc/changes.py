@@ -50,6 +50,9 @@ class Changes(Reading):
             yield from self._decoder.decode(self._messages())
         except AdbcError as error:
             raise self._failed(error, f"replication slot {self._slot}") from None
+        except OSError as error:
+            found = self._asked_again(self._query) or error
+            raise self._failed(found, f"replication slot {self._slot}") from None
         log.info(
             "%s transactions, %s changes", f"{self._decoder.transactions:,}", f"{self._decoder.changes:,}"
         )

@@ -14,13 +14,13 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pyarrow as pa
 
+from airbyte_local.failures import StreamError
 from airbyte_local.schema import StreamPlan
 from airbyte_local.sources.base import Apply, ChangeBatch, Truncated
 from airbyte_local.sources.postgres.cdc import messages as told
 from airbyte_local.sources.postgres.cdc.messages import Messages
 from airbyte_local.sources.postgres.shape import table_of
 from airbyte_local.states import REFRESH
-from foundation.errors import EltError
 
 MOVES = 50_000  # keys of moved rows that are remembered at a time
 
@@ -117,7 +117,7 @@ class Decoder:
         self.transactions = self.changes = 0
 
     def decode(self, batches: Iterable[pa.RecordBatch]) -> Iterator[ChangeBatch | Truncated | Apply]:
-        """Batches of messages as (position, bytes) → the changes in their order. Raises EltError."""
+        """Batches of messages as (position, bytes) → the changes in their order. Raises StreamError."""
         for batch in batches:
             if batch.num_rows:
                 messages = Messages(batch)
@@ -171,10 +171,14 @@ class Decoder:
                 yield self._all_at_once(relation, messages, transactions, mine)
 
     def _relation_of(self, table: int) -> Relation | None:
-        """The table of a row; None where it is of no stream. Raises EltError when its rows would not be whole."""
+        """The table of a row; None where it is of no stream. Raises StreamError when its rows would not be whole."""
         relation = self._relations[table]
         if relation is not None and relation.fault:
-            raise EltError(f"stream {relation.plan.label}: {relation.fault}", f"sync again, or {REFRESH}")
+            raise StreamError(
+                relation.plan.key,
+                f"stream {relation.plan.label}: {relation.fault}",
+                f"sync again, or {REFRESH}",
+            )
         return relation
 
     def _all_at_once(
@@ -188,6 +192,8 @@ class Decoder:
             texts = [messages.text(value) for value in values]
         except pa.ArrowInvalid as error:
             raise not_text(relation.plan) from error
+        if any(texts[relation.positions.index(place)].null_count for place in relation.key):
+            raise untold_key(relation.plan)
         arrays = [
             pa.array(self._number(rows)),
             pa.array((messages.kinds[rows] == told.DELETE).astype(np.int8)),
@@ -261,6 +267,8 @@ class Decoder:
         self, relation: Relation, stamp: Stamp, op: int, row: Row, old_key: list[Value] | None = None
     ) -> None:
         number, lsn, at = stamp
+        if any(row[index] is None for index in relation.key):
+            raise untold_key(relation.plan)
         values = [row[index] for index in relation.positions]
         left = None
         if op == UPSERT and UNCHANGED in values:
@@ -321,8 +329,17 @@ def unchanged(values: list[told.Values]) -> pa.Array:
     return pa.array(texts, pa.string())
 
 
-def not_text(plan: StreamPlan) -> EltError:
-    return EltError(
+def untold_key(plan: StreamPlan) -> StreamError:
+    return StreamError(
+        plan.key,
+        f"stream {plan.label}: {fault(plan, [column.name for column in plan.columns], set())}",
+        f"sync again, or {REFRESH}",
+    )
+
+
+def not_text(plan: StreamPlan) -> StreamError:
+    return StreamError(
+        plan.key,
         f"stream {plan.label}: a value is not valid UTF-8; the database's encoding lets any bytes pass (SQL_ASCII)",
         "correct the value in the source, or leave its column out with selectedFields",
     )
