@@ -1,10 +1,18 @@
-"""Fixtures are in rooms of their own: each starts its server once per run, on a free port, away from any demo."""
+"""Fixtures are in rooms of their own: each starts its server once per process, on a free port, away from any demo.
+
+What a test needs is told by the fixtures that it asks for, and so is its tier: `server`, `stack` (tests/README.md).
+"""
+
+from __future__ import annotations
 
 import signal
 
+import pytest
+
+from tests.fixtures import leftovers
+
 pytest_plugins = [
     "tests.fixtures.source",
-    "tests.fixtures.postgres_versions",
     "tests.fixtures.airbyte",
     "tests.fixtures.sink",
     "tests.fixtures.snowflake",
@@ -14,6 +22,37 @@ pytest_plugins = [
     "tests.fixtures.web",
     "tests.fixtures.clones",
 ]
+SERVERS = {
+    "source_server",
+    "airbyte",
+    "own_airbyte",
+    "snowflake_emulator",
+    "shared_sink",
+    "sink",
+    "either",  # one of two engines, both of which read a source
+}
+STACKS = {"make_stack"}
 
 # a shell's `&` hands down an ignored SIGINT to all that it starts; tests that send one mean it to be heard
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Whatever the tests start ends with them, even if they are killed."""
+    watcher = leftovers.watch()
+
+    def end() -> None:
+        watcher.stdin.close()
+        watcher.wait()
+
+    config.add_cleanup(end)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with what it needs."""
+    for item in items:
+        needs = set(getattr(item, "fixturenames", ()))
+        if needs & STACKS:
+            item.add_marker("stack")
+        elif needs & SERVERS:
+            item.add_marker("server")

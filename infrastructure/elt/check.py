@@ -1,4 +1,4 @@
-"""`elt check`: what `make lint`, `make format`, `make test` and `make test-all` run; CI runs the same."""
+"""`elt check`: what `make lint`, `make format`, `make test` and their sisters run; CI runs the same."""
 
 from __future__ import annotations
 
@@ -72,45 +72,51 @@ def format_commands() -> Commands:
     ]
 
 
+# the test of `make test` that starts a stack: a demo, run by a real Airflow, shown by a real Superset
+DEMO = "tests/end_to_end/test_demo.py"
+PYTEST = ["pytest", "--durations", "10"]
+# worksteal: each process begins with files of its own, and takes over tests of another when it has done them
+PARALLEL = [*PYTEST, "--numprocesses", str(os.cpu_count()), "--dist", "worksteal"]
+
+
 def test_commands() -> Commands:
-    """All tests but the slow ones, with branch coverage of the packages (its floor stands in pyproject.toml).
-
-    Most of them wait for other processes most of the time; three runs beside each other leave no core idle.
-    """
-    pytest = ["coverage", "run", "-m", "pytest", "--durations", "8", "-m", "not slow"]
-    chain = ["tests/end_to_end", "tests/integration/web_site"]
-    sync = [
-        f"tests/integration/{package}" for package in ("adventureworks", "airbyte_config", "airbyte_local")
-    ]
+    """One real test for every promise, in minutes. The stack waits most of the time: the others run beside it."""
     return [
-        Command("end-to-end tests", [*pytest, *chain], background=True),
-        Command("tests of source and sync", [*pytest, *sync], background=True),
-        Command("all other tests", [*pytest, *(f"--ignore={folder}" for folder in (*chain, *sync))]),
-        Command("coverage data", ["coverage", "combine", "--quiet"]),
-        Command("coverage", ["coverage", "report"]),
-    ]
-
-
-def browser_commands() -> Commands:
-    """Of the slow tests those that look at pages, for the gate: what analysts and engineers see."""
-    pages = ["test_dashboards_on_screen.py", "test_ui.py"]
-    return [
+        Command("a demo on a real stack", [*PYTEST, DEMO], background=True),
         Command(
-            "pages in a browser",
-            ["pytest", "--durations", "8", "-m", "slow", *(f"tests/end_to_end/{page}" for page in pages)],
-        )
+            "units, and what needs a server",
+            [*PARALLEL, "-m", "not stack and not browser and not slow"],
+        ),
     ]
+
+
+def stack_commands() -> Commands:
+    """The stack and browser tiers: what `make test` leaves out and the gate runs."""
+    tiers = "(stack or browser) and not slow"
+    return [Command("stack and browser", [*PYTEST, "-m", tiers, f"--ignore={DEMO}"])]
 
 
 def slow_commands() -> Commands:
-    """What `test` leaves out. Whole runs, which wait for Airflow most of the time, beside all others."""
-    pytest, runs = ["pytest", "--durations", "8", "-m", "slow"], "tests/end_to_end"
+    """What both leave out. Whole runs, which wait for Airflow most of the time, beside all others."""
+    runs = "(stack or browser) and slow"
     return [
-        Command("slow tests of whole runs", [*pytest, runs], background=True),
-        Command("slow tests", [*pytest, f"--ignore={runs}"]),
+        Command("slow tests of whole runs", [*PYTEST, "-m", runs], background=True),
+        Command("slow tests", [*PARALLEL, "-m", f"slow and not ({runs})"]),
         Command(
             "benchmark: generate", ["python", "tests/benchmarks/generate.py", "--scale", "0.1", "--json"]
         ),
+    ]
+
+
+def coverage_commands() -> Commands:
+    """Every tier under branch coverage, subprocesses included; the floor is in pyproject.toml."""
+    measured = ["coverage", "run", "-m"]
+    stacks = "stack or browser"
+    return [
+        Command("stacks, measured", [*measured, *PYTEST, "-m", stacks], background=True),
+        Command("all others, measured", [*measured, *PARALLEL, "-m", f"not ({stacks})"]),
+        Command("coverage data", ["coverage", "combine", "--quiet"]),
+        Command("coverage", ["coverage", "report"]),
     ]
 
 
@@ -118,8 +124,9 @@ STEPS = {
     "lint": lint_commands,
     "format": format_commands,
     "test": test_commands,
-    "browser": browser_commands,
+    "stack": stack_commands,
     "slow": slow_commands,
+    "coverage": coverage_commands,
 }
 
 

@@ -15,7 +15,6 @@ SCRIPT = Path(__file__).with_name("pipeline.py")
 
 
 @pytest.mark.slow
-@pytest.mark.end_to_end
 def test_a_run_after_a_trading_day_is_timed_step_by_step(tmp_path: Path) -> None:
     home = tmp_path / "home"
     command = [

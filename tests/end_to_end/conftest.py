@@ -6,8 +6,10 @@ import os
 from pathlib import Path
 
 import duckdb
+import httpx
 import pytest
 
+from adventureworks.database import connect_owner
 from foundation.settings import ROOT
 from tests.fixtures.stack import Stack
 
@@ -52,3 +54,19 @@ def served():
             return connection.execute(query).fetchall()
 
     return ask
+
+
+def in_source(stack: Stack, query: str) -> list[tuple]:
+    with connect_owner(stack.settings) as connection:
+        return connection.execute(query).fetchall()
+
+
+def messages(stack: Stack) -> list[dict]:
+    config = stack.settings
+    answer = httpx.get(
+        f"http://127.0.0.1:{config.sink_port}/messages",
+        headers={"Authorization": f"Bearer {config.slack_webhook_token.get_secret_value()}"},
+        timeout=60,
+    )
+    answer.raise_for_status()
+    return answer.json()["messages"]

@@ -5,54 +5,17 @@ from __future__ import annotations
 import json
 
 import duckdb
-import httpx
 import pytest
 
 from adventureworks.database import connect_owner
-from orchestration import airflow_api
 from orchestration.monitoring import monitoring_path
-
-pytestmark = pytest.mark.end_to_end
+from tests.end_to_end.conftest import in_source, messages
 
 
 @pytest.fixture(scope="module")
 def chain(demonstrated):
     """The stack that the demo left."""
     return demonstrated
-
-
-def in_source(stack, query: str) -> list[tuple]:
-    with connect_owner(stack.settings) as connection:
-        return connection.execute(query).fetchall()
-
-
-def messages(stack) -> list[dict]:
-    config = stack.settings
-    answer = httpx.get(
-        f"http://127.0.0.1:{config.sink_port}/messages",
-        headers={"Authorization": f"Bearer {config.slack_webhook_token.get_secret_value()}"},
-        timeout=60,
-    )
-    answer.raise_for_status()
-    return answer.json()["messages"]
-
-
-def test_the_demo_shows_its_steps_and_reports_what_it_did(chain, served):
-    output = chain.demo.stdout
-    assert "▶ Source" in output and "▶ DAG run" in output and "success" in output
-    rows = sum(count for [count] in in_source(chain, "select count(*) from sales.salesorderdetail"))
-    assert served(chain, "select count(*) from marts.fct_sales") == [(rows,)]
-    assert "revenue by category:" in output and "Bikes" in output
-    assert f"http://127.0.0.1:{chain.settings.airflow_port}" in output
-    for secret in (chain.home / "secrets.env").read_text().splitlines():
-        assert secret.partition("=")[2] not in output + chain.demo.stderr
-
-
-def test_a_run_that_succeeds_leaves_a_start_and_a_success_message(chain):
-    texts = [json.dumps(message) for message in messages(chain)]
-    assert any("start" in text.lower() and "adventureworks_elt" in text for text in texts)
-    assert any("succe" in text.lower() and "adventureworks_elt" in text for text in texts)
-    assert not any("fail" in text.lower() for text in texts)
 
 
 def test_a_forced_failure_is_told_with_task_reason_and_link_and_the_old_version_stays(chain):
@@ -153,16 +116,3 @@ def test_after_three_shop_days_raw_equals_source_and_marts_show_the_changes_even
             " where valid_to = timestamp '9999-12-31'",
         )
     )
-
-
-def test_the_dag_runs_under_the_names_that_the_design_gives(chain):
-    with airflow_api.client(chain.settings) as api:
-        dags = [dag["dag_id"] for dag in api.get("/dags").json()["dags"]]
-        errors = api.get("/importErrors").json()["import_errors"]
-    assert dags == [
-        "adventureworks_docs",
-        "adventureworks_elt",
-        "adventureworks_full_refresh",
-        "adventureworks_maintenance",
-    ]
-    assert errors == []

@@ -17,7 +17,7 @@ from foundation.settings import ROOT
 from tests.fixtures.clones import Clone
 from tests.fixtures.stack import PORTS, clean_environ, free_ports
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.slow, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
 PAGE = ROOT / "docs/production.md"
 BLOCK = re.compile(r"^```sh\n(echo COMPOSE_PROFILES=local > \.env\n.*?)^```", re.S | re.M)

@@ -17,7 +17,6 @@ from dashboards.bundle import unzipped, zipped
 from dashboards.compare import normal
 from tests.fixtures.superset import access_token, session
 
-pytestmark = pytest.mark.end_to_end
 PATIENCE = 60.0  # seconds: the machine may be busy with other tests
 
 

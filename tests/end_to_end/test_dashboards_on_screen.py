@@ -19,8 +19,7 @@ from foundation.settings import ROOT
 from tests.fixtures.superset import login_of
 
 pytestmark = [
-    pytest.mark.end_to_end,
-    pytest.mark.slow,
+    pytest.mark.browser,
     pytest.mark.timeout(1800),
     pytest.mark.skipif(find_browser() is None, reason="there is no Chromium: apt-get install chromium"),
 ]

@@ -13,7 +13,7 @@ from elt.check import BIN
 from foundation.settings import ROOT
 from tests.fixtures.stack import Stack
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.slow, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.S | re.M)
 SYNOPSIS = re.compile(

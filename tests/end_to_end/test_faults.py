@@ -14,7 +14,7 @@ from adventureworks.database import connect_owner
 from foundation.settings import ROOT
 from orchestration.publish import versions
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 # a demo of this size lasts about two minutes here: one moment in each of its phases, drawn anew in each run
 PHASES = ((0.2, 2), (2, 8), (8, 16), (16, 30), (30, 50), (50, 80))

@@ -19,7 +19,7 @@ from foundation.settings import ROOT
 from tests.fixtures.site import DAG, RUNS
 from tests.fixtures.waiting import wait_until
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 PRODUCER = "dbt.dbt_producer_watcher"
 

@@ -6,8 +6,6 @@ from decimal import Decimal
 
 import pytest
 
-pytestmark = pytest.mark.end_to_end
-
 
 @pytest.fixture(scope="module")
 def original(whole_stack, original_folder):

@@ -23,8 +23,7 @@ FLAGS += ["--disable-component-update", "--disable-sync"]
 IMAGES = ROOT / "docs" / "images"
 
 pytestmark = [
-    pytest.mark.end_to_end,
-    pytest.mark.slow,
+    pytest.mark.browser,
     pytest.mark.timeout(1200),
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine: apt-get install chromium"),
 ]

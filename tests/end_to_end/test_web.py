@@ -15,7 +15,7 @@ from tests.fixtures.site import Site
 from tests.fixtures.superset import login_of
 from tests.fixtures.waiting import wait_until
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
+pytestmark = [pytest.mark.slow]
 DAGS = ("web_sync", "web_transformation")
 EVER = {"since": "2000-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z", "page_size": 10_000}
 

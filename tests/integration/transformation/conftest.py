@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from foundation.settings import ROOT
+from tests.fixtures.kept import kept
 from tests.fixtures.source import original_data
 from tests.integration.transformation import small_shop
 from tests.integration.transformation.raw_layer import Warehouse
@@ -34,14 +38,28 @@ def marts(warehouse: Warehouse) -> dict[str, list[str]]:
     return {name: [str(row) for row in warehouse.rows(f"from {name} order by all")] for name in names}
 
 
+# all that a build on the small shop is made from; `kept` holds each build to this list
+HERE = Path(__file__).parent
+BUILT_FROM = [
+    *(ROOT / folder for folder in ("data-transformation", "infrastructure/foundation", "infrastructure/elt")),
+    *(ROOT / "data-integration" / part for part in ("adventureworks", "connections")),
+    *(HERE / name for name in ("small_shop.py", "raw_layer.py", "conftest.py")),
+    ROOT / "uv.lock",
+    ROOT / "tests" / "fixtures" / "warm_server.py",
+]
+
+
 @pytest.fixture(scope="session")
-def first_build(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+def first_build() -> Warehouse:
     """The small shop after its first sync, built with every test and unit test; only read it."""
-    warehouse = Warehouse(tmp_path_factory.mktemp("first build"))
-    warehouse.create_raw()
-    warehouse.sync(small_shop.FIRST_SYNC, small_shop.AT_FIRST)
-    warehouse.build()
-    return warehouse
+
+    def make(folder: Path) -> list[str]:
+        warehouse = Warehouse(folder)
+        warehouse.create_raw()
+        warehouse.sync(small_shop.FIRST_SYNC, small_shop.AT_FIRST)
+        return warehouse.build_noting()
+
+    return Warehouse(kept("first-build", BUILT_FROM, make))
 
 
 def second_sync(warehouse: Warehouse) -> None:
@@ -55,25 +73,37 @@ def second_sync(warehouse: Warehouse) -> None:
 
 
 @pytest.fixture(scope="session")
-def second_build(first_build: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> Built:
+def second_build(first_build: Warehouse) -> Built:
     """The same after a second sync, built incrementally with every test; a copy of it has its marts built anew."""
-    warehouse = first_build.copy(tmp_path_factory.mktemp("second build"))
-    before = marts(warehouse)
-    second_sync(warehouse)
-    warehouse.build("--exclude", "resource_type:unit_test")
-    anew = warehouse.copy(tmp_path_factory.mktemp("full refresh"))
-    anew.build("--select", "path:models/marts", "--full-refresh", *MODELS_ONLY)
-    return Built(warehouse, before, marts(warehouse), marts(anew))
+
+    def make(folder: Path) -> list[str]:
+        warehouse = first_build.copy(folder / "home")
+        said = {"before": marts(warehouse)}
+        second_sync(warehouse)
+        opened = warehouse.build_noting("--exclude", "resource_type:unit_test")
+        anew = warehouse.copy(folder / "anew")
+        opened += anew.build_noting("--select", "path:models/marts", "--full-refresh", *MODELS_ONLY)
+        said |= {"after": marts(warehouse), "anew": marts(anew)}
+        shutil.rmtree(anew.home)
+        (folder / "marts.json").write_text(json.dumps(said))
+        return opened
+
+    folder = kept("second-build", BUILT_FROM, make)
+    return Built(Warehouse(folder / "home"), **json.loads((folder / "marts.json").read_text()))
 
 
 @pytest.fixture(scope="session")
-def original_build(first_build: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+def original_build(first_build: Warehouse) -> Warehouse:
     """The original data, models only (the end-to-end test runs the tests on it)."""
-    folder: Path = original_data()
-    if not folder.is_dir():
-        pytest.skip(f"the original data is not here: no folder {folder} (AW_DATA moves it)")
-    warehouse = first_build.copy(tmp_path_factory.mktemp("original build"))
-    warehouse.path.unlink()
-    warehouse.load_original(folder)
-    warehouse.build(*MODELS_ONLY)
-    return warehouse
+    data = original_data()
+    if not data.is_dir():
+        pytest.skip(f"the original data is not here: no folder {data} (AW_DATA moves it)")
+
+    def make(folder: Path) -> list[str]:
+        warehouse = first_build.copy(folder / "home")
+        warehouse.path.unlink()
+        warehouse.load_original(data)
+        return warehouse.build_noting(*MODELS_ONLY)
+
+    files = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in sorted(data.iterdir())]
+    return Warehouse(kept("original-build", BUILT_FROM, make, files) / "home")

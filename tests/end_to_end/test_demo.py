@@ -1,0 +1,77 @@
+"""The demo on a real stack: a run by a real scheduler, its messages, its marts, a dashboard's numbers, and its end.
+
+The one stack that `make test` starts; everything else that needs one is in the stack tier.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from orchestration import airflow_api
+from tests.end_to_end.conftest import in_source, messages
+from tests.fixtures.superset import session
+
+
+@pytest.fixture(scope="module")
+def chain(demonstrated):
+    """The stack that the demo left."""
+    return demonstrated
+
+
+def test_the_demo_shows_its_steps_and_reports_what_it_did(chain, served):
+    output = chain.demo.stdout
+    assert "▶ Source" in output and "▶ DAG run" in output and "success" in output
+    rows = sum(count for [count] in in_source(chain, "select count(*) from sales.salesorderdetail"))
+    assert served(chain, "select count(*) from marts.fct_sales") == [(rows,)]
+    assert "revenue by category:" in output and "Bikes" in output
+    assert f"http://127.0.0.1:{chain.settings.airflow_port}" in output
+    for secret in (chain.home / "secrets.env").read_text().splitlines():
+        assert secret.partition("=")[2] not in output + chain.demo.stderr
+
+
+def test_a_run_that_succeeds_leaves_a_start_and_a_success_message(chain):
+    texts = [json.dumps(message) for message in messages(chain)]
+    assert any("start" in text.lower() and "adventureworks_elt" in text for text in texts)
+    assert any("succe" in text.lower() and "adventureworks_elt" in text for text in texts)
+    assert not any("fail" in text.lower() for text in texts)
+
+
+def test_the_dag_runs_under_the_names_that_the_design_gives(chain):
+    with airflow_api.client(chain.settings) as api:
+        dags = [dag["dag_id"] for dag in api.get("/dags").json()["dags"]]
+        errors = api.get("/importErrors").json()["import_errors"]
+    assert dags == [
+        "adventureworks_docs",
+        "adventureworks_elt",
+        "adventureworks_full_refresh",
+        "adventureworks_maintenance",
+    ]
+    assert errors == []
+
+
+def test_a_dashboards_number_is_sqls(chain, served):
+    with session(chain.settings, "analyst") as analyst:
+        query = {"q": "(filters:!((col:table_name,opr:eq,value:sales)))"}
+        [dataset] = analyst.get("/api/v1/dataset/", params=query).json()["result"]
+        asked = {
+            "datasource": {"id": dataset["id"], "type": "table"},
+            "queries": [{"metrics": ["revenue"], "columns": ["product_category"], "row_limit": 100}],
+        }
+        [result] = analyst.post("/api/v1/chart/data", json=asked).raise_for_status().json()["result"]
+    shown = {row["product_category"]: round(row["revenue"], 2) for row in result["data"]}
+    truth = served(
+        chain,
+        """
+        select product_category, sum(line_total)::double from marts.obt_sales
+        where order_status_name not in ('Rejected', 'Cancelled') group by all
+        """,
+    )
+    assert shown == {category: round(revenue, 2) for category, revenue in truth} and len(shown) > 2
+
+
+def test_down_leaves_no_process(chain):
+    down = chain.elt("down")
+    assert down.returncode == 0, down.stderr
+    assert chain.processes() == []
