@@ -26,6 +26,11 @@ def load(
     unquoted field. Raises EltError, and loads nothing, when the folder or a file is missing or malformed.
     """
     files = find_files(folder)
+    if not any(_has_rows(file) for file in files.values()):
+        raise EltError(
+            f"none of the {len(files)} files of {folder} has a row: the source would be emptied",
+            "give the folder with the data (AW_DATA or --from); nothing was loaded",
+        )
     content = {name: read_chunks(file) for name, file in files.items()}
     return replace_all(
         conn,
@@ -53,6 +58,12 @@ def find_files(folder: Path) -> dict[str, Path]:
 def _file_of(folder: Path, table: Table) -> Path | None:
     candidates = (folder / f"{table.qualified}.csv.gz", folder / f"{table.qualified}.csv")
     return next((path for path in candidates if path.is_file()), None)
+
+
+def _has_rows(file: Path) -> bool:
+    """Whether anything comes after a file's header line."""
+    text = b"".join(chunk for chunk, _ in zip(read_chunks(file), range(2), strict=False))
+    return bool(text.partition(b"\n")[2].strip())
 
 
 def read_chunks(file: Path) -> Iterator[bytes]:

@@ -11,6 +11,8 @@ import yaml
 from foundation.errors import EltError
 from foundation.settings import ROOT
 
+MERGE = "tag:yaml.org,2002:merge"
+VALUES, DEPTH = 200_000, 50  # in one file
 DIRECTORY = ROOT / "data-integration" / "connections"
 
 At = tuple[str | int, ...]  # the way to a value: ("streams", 3, "primaryKey")
@@ -59,20 +61,40 @@ def read(path: Path) -> Document:
     return Document(path, data, lines)
 
 
+def _pairs(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many pairs a mapping has with all that `<<` takes over; a mapping within itself counts as too many."""
+    if isinstance(node, yaml.SequenceNode):
+        return sum(_pairs(item, known) for item in node.value)
+    if not isinstance(node, yaml.MappingNode):
+        return 1
+    if id(node) not in known:
+        known[id(node)] = VALUES + 1  # while it is counted
+        merged = sum(_pairs(value, known) for key, value in node.value if key.tag == MERGE)
+        known[id(node)] = len(node.value) + merged
+    return known[id(node)]
+
+
 def _merge(loader: yaml.SafeLoader, node: yaml.MappingNode) -> None:
     """Resolve `<<`: the node's own keys go over those that it takes over, and only a key of its own can stand twice."""
     own = list(node.value)
     loader.flatten_mapping(node)
     if len(own) == len(node.value) and all(a is b for a, b in zip(own, node.value, strict=True)):
         return
-    named = {str(loader.construct_object(key)) for key, _ in own if key.tag != "tag:yaml.org,2002:merge"}
-    kept = [pair for pair in own if pair[0].tag != "tag:yaml.org,2002:merge"]
+    named = {str(loader.construct_object(key)) for key, _ in own if key.tag != MERGE}
+    kept = [pair for pair in own if pair[0].tag != MERGE]
     merged = {str(loader.construct_object(key)): (key, value) for key, value in node.value}
     node.value = [pair for name, pair in merged.items() if name not in named] + kept
 
 
 def _walk(loader: yaml.SafeLoader, node: yaml.Node, at: At, lines: dict[At, int], path: Path) -> Any:
     lines.setdefault(at, node.start_mark.line + 1)
+    merges = isinstance(node, yaml.MappingNode) and any(key.tag == MERGE for key, _ in node.value)
+    if len(lines) > VALUES or len(at) > DEPTH or (merges and _pairs(node, {}) > VALUES):
+        raise EltError(
+            f"{shown(path)}, line {node.start_mark.line + 1}: more than {VALUES:,} values, or {DEPTH} within each other,"
+            " with its aliases written out",
+            "take the aliases out",
+        )
     if isinstance(node, yaml.MappingNode):
         _merge(loader, node)
         values: dict[str, Any] = {}

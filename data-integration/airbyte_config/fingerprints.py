@@ -21,8 +21,8 @@ class Fingerprints:
         self.path: Path = settings.home / "airbyte-secrets.json"
         self._key = settings.airbyte_encryption_key.get_secret_value().encode()
         try:
-            self._notes: dict[str, dict[str, str]] = json.loads(self.path.read_text())
-        except (FileNotFoundError, ValueError):
+            self._notes: dict[str, dict[str, str]] = dict(json.loads(self.path.read_text()))
+        except (FileNotFoundError, ValueError, TypeError):
             self._notes = {}  # unreadable notes only mean that secrets are sent once more
 
     def _of(self, resource_id: str, path: str, secret: str) -> str:

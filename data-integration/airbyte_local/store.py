@@ -21,6 +21,7 @@ from airbyte_local.vault import Vault
 from foundation.errors import EltError
 
 VERSION = 2
+REMEDY = "`elt restore` puts a backup's in its place; or remove it, and apply the connections again"
 
 _ACTIVE = ", ".join(f"'{status}'" for status in sorted(ACTIVE_STATUSES))
 
@@ -91,25 +92,54 @@ class Store:
         self.path = path
         self._lock = threading.RLock()
         self._vault = vault
+        if not path.exists():
+            self._create(path)
+        try:
+            self._open(path)
+            self._upgrade(path)
+        except sqlite3.DatabaseError as error:
+            raise EltError(f"{path} can't be used: {error}", REMEDY) from None
+
+    def _create(self, path: Path) -> None:
+        """A new store, complete or not there: an empty file is always a damaged one. Raises EltError."""
+        journal = path.with_name(f"{path.name}-wal")
+        if journal.exists() and journal.stat().st_size:
+            raise EltError(f"{path} is lost, its journal is there ({journal.name})", REMEDY)
+        draft = path.with_name(f".{path.name}.new")
+        draft.unlink(missing_ok=True)  # of a server that was killed
+        draft.touch(mode=0o600)
+        self._db = sqlite3.connect(draft, isolation_level=None)
+        self._db.row_factory = sqlite3.Row
+        self._db.executescript(f"begin; {SCHEMA} {TAGS} pragma user_version = {VERSION}; commit;")
+        self._write("insert into meta values ('canary', ?)", [self._vault.seal("canary")])
+        self.add_workspace("Default Workspace", {})
+        self._db.close()
+        draft.replace(path)
+
+    def _open(self, path: Path) -> None:
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
         self._db.row_factory = sqlite3.Row
         path.chmod(0o600)
+        (found,) = self._db.execute("pragma quick_check(1)").fetchone()
+        if found != "ok":
+            raise sqlite3.DatabaseError(found)
+        if self._version() == 0:
+            found = "another program's" if path.stat().st_size else "empty"
+            raise EltError(f"{path} is {found}", REMEDY)
         self._db.execute("pragma journal_mode = wal")
         self._db.execute("pragma foreign_keys = on")
-        self._upgrade(path)
+
+    def _version(self) -> int:
+        return self._db.execute("pragma user_version").fetchone()[0]
 
     def _upgrade(self, path: Path) -> None:
-        version = self._db.execute("pragma user_version").fetchone()[0]
+        version = self._version()
         if version > VERSION:
             raise EltError(
                 f"{path} was written by a newer version (layout {version}, known {VERSION})",
                 "use that version, or set another ELT_HOME",
             )
-        if version == 0:
-            self._db.executescript(f"begin; {SCHEMA} {TAGS} pragma user_version = {VERSION}; commit;")
-            self._write("insert into meta values ('canary', ?)", [self._vault.seal("canary")])
-            self.add_workspace("Default Workspace", {})
-        for older in range(version, VERSION) if version else ():
+        for older in range(version, VERSION):
             self._db.executescript(f"begin; {UPGRADES[older]} pragma user_version = {older + 1}; commit;")
         canary = self._row("select value from meta where name = 'canary'")
         self._vault.open(canary["value"])  # another key is found at the start, not in the midst of a request

@@ -126,9 +126,15 @@ def _reserved(warehouse: Path) -> Path:
 
 def _reservation(warehouse: Path) -> dict[str, str] | None:
     """The last reservation, unless it was given back, or somebody took the lease after it was over."""
+    return _read(_reserved(warehouse), ("run", "since"))
+
+
+def _read(note: Path, fields: tuple[str, ...]) -> dict[str, str] | None:
+    """A note with these fields; None for one that is not there, or damaged: it says nothing."""
     try:
-        return json.loads(_reserved(warehouse).read_text())
-    except (OSError, ValueError):
+        found = json.loads(note.read_text())
+        return {name: str(found[name]) for name in fields}
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
@@ -168,13 +174,14 @@ def holder(warehouse: Path) -> str | None:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        try:
-            note = json.loads(_note(warehouse).read_text())
-        except (OSError, ValueError):
+        note = _read(_note(warehouse), ("owner", "pid", "since"))
+        if note is None:
             return "a writer that has just started"
         return f"{note['owner']} (process {note['pid']}, since {note['since']})"
     lock.release()
     reserved = _reservation(warehouse)
+    if reserved is None and _alive(warehouse):
+        return f"a run, by a note that is damaged ({_reserved(warehouse)}; it ends within {RESERVED_SECONDS:g} s)"
     if reserved is not None and _alive(warehouse):
         return f"the run {reserved['run']}, between two of its tasks (since {reserved['since']})"
     return None

@@ -7,6 +7,7 @@ at any point leaves the old version or the new one, and a draft that the next pu
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -22,6 +23,7 @@ from foundation import lease
 from foundation.errors import EltError
 from foundation.quoting import literal, quoted
 from foundation.settings import Settings
+from foundation.state import read_state
 from foundation.warehouse import NEW_FILE
 from orchestration.publish.version import KEPT, Hold, Version, not_kept, now, unless_held
 from transformation.changes import TABLE as BUILT_FROM
@@ -110,11 +112,14 @@ def versions(settings: Settings) -> list[Version]:
     shown = _target(serving / "current")
     found = []
     for _, folder in _numbered(serving):
-        try:
-            record = json.loads((folder / RECORD).read_text())
-        except (OSError, ValueError):
-            continue  # being removed at this moment
-        found.append(Version(**record, current=folder.name == shown))
+        current = folder.name == shown
+        remedy = "publish anew: `elt run`" if current else f"remove the folder {folder}"
+        with contextlib.suppress(FileNotFoundError):  # being removed at this moment
+            found.append(
+                read_state(
+                    folder / RECORD, lambda record, now=current: Version(**record, current=now), remedy
+                )
+            )
     return found
 
 
@@ -167,7 +172,10 @@ def publish(settings: Settings, run: str, wait_seconds: float, prepared: str | N
 def held(settings: Settings) -> Hold | None:
     """See `orchestration.publish.held`."""
     try:
-        return Hold(**json.loads((_serving(settings) / HELD).read_text()))
+        remedy = "`elt publish --rollback N` holds a version anew, `elt publish --resume` none"
+        return read_state(
+            _serving(settings) / HELD, lambda hold: Hold(int(hold["number"]), str(hold["since"])), remedy
+        )
     except FileNotFoundError:
         return None
 

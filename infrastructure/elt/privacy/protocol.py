@@ -16,6 +16,7 @@ from typing import Any
 
 from adventureworks.erasure import Subject
 from foundation.settings import Settings
+from foundation.state import read_state
 
 Counts = dict[str, int]
 
@@ -54,8 +55,15 @@ class Protocol:
     def of(cls, settings: Settings, customer: int) -> Protocol:
         """As it is on disk; without a run when there is none yet."""
         path = settings.home / "privacy" / f"customer-{customer}.json"
-        runs = json.loads(path.read_text())["runs"] if path.exists() else []
-        return cls(path, customer, [Run(**run) for run in runs])
+        try:
+            runs = read_state(
+                path,
+                lambda notes: [Run(**run) for run in notes["runs"]],
+                "put the file back from a copy: it says what is still to be erased",
+            )
+        except FileNotFoundError:
+            runs = []
+        return cls(path, customer, runs)
 
     @property
     def open_run(self) -> Run | None:

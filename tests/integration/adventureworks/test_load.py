@@ -359,3 +359,12 @@ def test_a_full_disk_is_named_and_nothing_loaded(original_source: SourceDatabase
             conn.execute("drop tablespace small")
     finally:
         subprocess.run(["umount", "-l", disk], check=True)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz"])
+def test_a_folder_of_header_lines_alone_empties_no_source(tmp_path: Path, suffix: str) -> None:
+    for name, table in tables().items():
+        line = (",".join(table.column_names) + "\n").encode()
+        (tmp_path / f"{name}{suffix}").write_bytes(gzip.compress(line) if suffix.endswith("gz") else line)
+    with pytest.raises(EltError, match=r"none of the 68 files .* has a row: the source would be emptied"):
+        load(None, tmp_path)  # no connection is asked for

@@ -202,3 +202,40 @@ def test_tables_follow_airbytes_namespace_rules(
     connection = load_edited(CONNECTION, old, new).connection("adventureworks").definition
     stream = Stream(name="store", namespace="sales")
     assert connection.model_copy(update={"prefix": "x_"}).table_of(stream, "main") == expected
+
+
+def nested(levels, first, line):
+    """Each level stands ten times in the next."""
+    return "\n".join(
+        [first, *(line.format(n=n, many=", ".join([f"*a{n - 1}"] * 10)) for n in range(1, levels))]
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        nested(9, "a0: &a0 [x]", "a{n}: &a{n} [{many}]"),
+        "<<: [" + nested(9, "&a0 {x: 1}", ", &a{n} {{<<: [{many}]}}").replace("\n", "") + "]",
+        "a: &a [*a]",
+        "a: &a {b: *a}",
+        "a: &a {<<: *a}",
+        "a: " + "[" * 100 + "]" * 100,
+    ],
+)
+def test_aliases_that_grow_without_end_are_refused_at_once(tmp_path, text):
+    file = tmp_path / "source.yaml"
+    file.write_text(text)
+    with pytest.raises(
+        EltError, match=r"source\.yaml, line \d+: (more than 200,000 values|found unconstructable recursive)"
+    ):
+        documents.read(file)
+
+
+def test_an_alias_that_saves_a_few_lines_is_welcome(tmp_path):
+    file = tmp_path / "source.yaml"
+    file.write_text("a: &a {x: 1, y: [2, 3]}\nb: *a\nc: {<<: *a, x: 4}\n")
+    assert documents.read(file).data == {
+        "a": {"x": 1, "y": [2, 3]},
+        "b": {"x": 1, "y": [2, 3]},
+        "c": {"x": 4, "y": [2, 3]},
+    }

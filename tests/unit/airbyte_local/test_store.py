@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from cryptography.fernet import Fernet
 from airbyte_local.enums import ActorKind, JobStatus, JobType
 from airbyte_local.store import ActiveJobError, Store, TakenError
 from airbyte_local.vault import Vault
+from foundation.errors import EltError
 
 
 @pytest.fixture
@@ -169,3 +170,40 @@ def test_a_transaction_that_fails_leaves_nothing(store: Store, connection: dict[
         store.update_connection(connection["id"], {"name": "new"}, ["no such tag"], None)
     assert store.connection(connection["id"])["body"] == {"name": "c"}
     assert store.add_job(connection["id"], JobType.SYNC)["id"] == 1  # and the store works on
+
+
+def damaged(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[5000:9000] = b"\xff" * 4000
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda path: path.write_bytes(b""), "is empty"),
+        (
+            lambda path: path.write_bytes(b"no database, but a text" * 100),
+            "can't be used: file is not a database",
+        ),
+        (damaged, "can't be used"),
+        (lambda path: path.write_bytes(path.read_bytes()[:6000]), "can't be used"),
+        (
+            lambda path: (path.unlink(), sqlite3.connect(path).executescript("create table other (id)"))[0],
+            "is another program's",
+        ),
+        (lambda path: path.rename(path.with_name("airbyte.sqlite-wal")), "is lost, its journal is there"),
+    ],
+)
+def test_a_store_that_is_damaged_or_foreign_is_never_taken_for_a_new_one(
+    tmp_path: Path, spoil: Callable[[Path], object], said: str
+) -> None:
+    path, vault = tmp_path / "airbyte.sqlite", Vault(Fernet.generate_key().decode())
+    Store(path, vault).close()
+    Store(path, vault).close()
+    spoil(path)
+    left = {file: file.read_bytes() for file in tmp_path.iterdir()}
+    with pytest.raises(EltError, match=said) as refused:
+        Store(path, vault)
+    assert "elt restore" in str(refused.value)
+    assert {file: file.read_bytes() for file in tmp_path.iterdir() if file in left} == left
