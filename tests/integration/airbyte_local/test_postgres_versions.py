@@ -396,3 +396,22 @@ def test_columns_may_be_called_anything(capturing: CapturingEngine) -> None:
     found = engine.raw("select * exclude (note) from raw_shop.named order by id")
     numbers = list(range(2, len(names) + 1))
     assert [list(row[: len(names) + 1]) for row in found] == [[1, 99, *numbers], [2, 1, *numbers]]
+
+
+@pytest.mark.parametrize("zones", ["one", "two"])
+def test_a_late_commit_of_a_writer_in_another_zone_arrives(by_cursor: Engine, zones: str) -> None:
+    """A time stamp without zone holds the local time of its writer, which nothing tells."""
+    engine = by_cursor
+    with engine.source.connect() as writer, engine.source.connect(autocommit=True) as other:
+        for session in (writer, other):
+            session.execute("set timezone = 'America/New_York'")
+        writer.execute("insert into shop.orders (id, updated) values (1, clock_timestamp())")
+        other.execute("insert into shop.orders (id, updated) values (2, clock_timestamp())")
+        engine.sync()
+        writer.commit()
+        if zones == "two":
+            other.execute("set timezone = 'Pacific/Honolulu'")
+            other.execute("insert into shop.orders (id, updated) values (3, clock_timestamp())")
+    engine.sync()
+    expected = [(1,), (2,)] + ([(3,)] if zones == "two" else [])
+    assert engine.raw("select id from raw_shop.orders order by id") == expected

@@ -12,6 +12,10 @@ list before the list is read.
 A prepared transaction shows when it was prepared, not when it began. While there is one, the saved cursor stays where it
 was, which is below all that it wrote.
 
+A time stamp without zone holds the local time of whoever writes it, and nothing tells which zone a writer's session has (a
+driver may set its machine's own). So W is taken there as the clocks of the westernmost zone show it: no writer's is behind
+that, in winter or summer. Rows of the last half day are then read again, and left alone where they are equal.
+
 W is a time and can only bound cursors of time. Another cursor (a number) saves the greatest value read: it is sound only
 where values are committed in their order.
 """
@@ -28,7 +32,8 @@ from psycopg import sql
 from airbyte_local.schema import TIME_CURSOR_KINDS, Column, Kind
 from foundation.errors import EltError
 
-CLOCK = "select clock_timestamp(), clock_timestamp()::timestamp - (clock_timestamp() at time zone 'UTC')"
+CLOCK = "select clock_timestamp()"
+WEST = timedelta(hours=-12)  # what the westernmost zone is ahead of UTC
 
 # Autovacuum writes no rows; transactions in other databases write none here.
 OLDEST = """
@@ -44,22 +49,23 @@ EPOCH = datetime(1970, 1, 1)
 
 @dataclass(frozen=True)
 class Clock:
-    """The database's time when the source was opened, and what its local time is ahead of UTC."""
+    """The database's time when the source was opened."""
 
     now: datetime
-    offset: timedelta
 
 
 @dataclass(frozen=True)
 class Watermark:
-    """W, and whether the saved cursors must stay because of prepared transactions (their names)."""
+    """W; what the local time of some writer may be ahead of UTC at least; and whether the saved cursors must stay because
+    of prepared transactions (their names).
+    """
 
     at: datetime
     offset: timedelta
     prepared: str | None
 
     def bound(self, column: Column) -> int:
-        """W in the Arrow unit of a cursor: microseconds or days since 1970, local for types without zone.
+        """W in the Arrow unit of a cursor: microseconds or days since 1970, the least local time for types without zone.
 
         It is rounded down as far as the column rounds what is written at W.
         """
@@ -73,14 +79,13 @@ class Watermark:
 
 
 def read_clock(connection: psycopg.Connection) -> Clock:
-    now, offset = connection.execute(CLOCK).fetchone()
-    return Clock(now, timedelta(seconds=round(offset.total_seconds())))
+    return Clock(*connection.execute(CLOCK).fetchone())
 
 
 def read_watermark(connection: psycopg.Connection, clock: Clock) -> Watermark:
     """W, in a statement of its own; call it before the snapshot is taken."""
     oldest, prepared = connection.execute(OLDEST).fetchone()
-    return Watermark(min(filter(None, (clock.now, oldest))), clock.offset, prepared)
+    return Watermark(min(filter(None, (clock.now, oldest))), WEST, prepared)
 
 
 def next_cursor(column: Column, saved: str | None, greatest: int | None, watermark: Watermark) -> str | None:
