@@ -45,9 +45,9 @@ ORIGINAL = ROOT.parent / "shared" / "adventureworks"  # where tests look for the
 PASSED, FAILED = 0, 1  # exit codes of pytest; any other says nothing about the promise
 # a breakage is to be caught by what it does, not because it can't be read
 UNREADABLE = re.compile(
-    r"\b(SyntaxError|IndentationError|NameError|ImportError|ModuleNotFoundError)\b|Compilation Error|No such file or directory"
+    r"\b(SyntaxError|IndentationError|NameError|ImportError|ModuleNotFoundError)\b|Compilation Error"
 )
-CAUGHT, MISSED, UNCLEAR, STALE = "caught", "missed", "unclear", "no longer applies"
+CAUGHT, MISSED, UNCLEAR = "caught", "missed", "unclear"
 
 
 class UnclearError(Exception):
@@ -248,7 +248,7 @@ class Scratch:
 
 def told(output: str) -> tuple[list[str], str]:
     """The ids of the tests that failed, by pytest's short summary, and the reason of the first: what dbt says, where it ran."""
-    found = re.findall(r"^(?:FAILED|ERROR) (tests/\S+?::.+?)(?: - (.*))?$", output, re.M)
+    found = re.findall(r"^(?:FAILED|ERROR) (tests/[^\s\[]+(?:\[.*?\])?)(?: - (.*))?$", output, re.M)
     by_dbt = dict.fromkeys(re.findall(r"(?:Failure|Error) in (\w+ \w+)", output))
     reason = f"dbt: {', '.join(by_dbt)}" if by_dbt else (found[0][1] if found else "")
     return list(dict.fromkeys(test for test, _ in found)), reason.strip()[:300]
