@@ -26,7 +26,7 @@ NATIVE = {
     "bytea": "BLOB",
 }
 # read in Postgres' text form, then cast
-BY_TEXT = {"uuid": "UUID"}
+BY_TEXT = {"uuid": "UUID", "json": "JSON", "jsonb": "JSON"}
 MAX_DECIMAL = 38  # digits that DuckDB's and Snowflake's decimals hold
 
 

@@ -1,5 +1,7 @@
 """The source as `verify` sees it: its tables, and their rows as Arrow, all in one snapshot."""
 
+# ruff: noqa: S608 - the query of the catalogue is made of constants
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -13,25 +15,25 @@ from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from airbyte_config.definitions import Actor
 from airbyte_config.raw_types import read_as_text
-from airbyte_local.sources.postgres.connect import Address
+from airbyte_local.sources.postgres.connect import READER_OPTIONS, Address
+from airbyte_local.sources.postgres.discover import DOMAINS, OF_DOMAIN, OWN_CAST
+from airbyte_local.sources.postgres.snapshot import OUTPUT_FORM, unwrapped
 from foundation.errors import EltError
 
 # every statement of the one transaction sees the same moment; text forms don't depend on the server's settings
 SESSION = (
-    "-c default_transaction_isolation=repeatable\\ read -c default_transaction_read_only=on -c timezone=UTC"
+    f"{READER_OPTIONS} -c timezone=UTC"
+    " -c default_transaction_isolation=repeatable\\ read -c default_transaction_read_only=on"
 )
 
-COLUMNS = """
-select n.nspname, c.relname, a.attname,
-       format_type(
-           case when t.typtype = 'd' then t.typbasetype else a.atttypid end,
-           case when t.typtype = 'd' then t.typtypmod else a.atttypmod end
-       ),
-       coalesce(array_position(i.indkey::int2[], a.attnum), 0), c.relkind in ('r', 'p', 'm')
+COLUMNS = f"""
+with recursive {DOMAINS}
+select n.nspname, c.relname, a.attname, format_type(b.oid, coalesce(d.typmod, a.atttypmod)),
+       array_position(i.indkey::int2[], a.attnum), c.relkind in ('r', 'p', 'm'), {OWN_CAST}
 from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-join pg_catalog.pg_type t on t.oid = a.atttypid
+{OF_DOMAIN}
 left join pg_catalog.pg_index i on i.indrelid = c.oid and i.indisprimary
 where c.relkind in ('r', 'p', 'v', 'm', 'f')
   and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
@@ -47,6 +49,7 @@ class Table:
     name: str
     columns: dict[str, str] = field(default_factory=dict)
     primary_key: list[str] = field(default_factory=list)
+    own_casts: set[str] = field(default_factory=set)  # columns whose cast to text is not their output form
     dated: bool = True  # a row tells which transaction wrote it; a view's does not
 
 
@@ -77,10 +80,12 @@ class Source:
         keys: dict[tuple[str, str], list[tuple[int, str]]] = {}
         with self._connection.cursor() as cursor:
             cursor.execute(COLUMNS)
-            for schema, name, column, type_, key_position, dated in cursor.fetchall():
+            for schema, name, column, type_, key_position, dated, own_cast in cursor.fetchall():
                 table = tables.setdefault((schema, name), Table(schema, name, dated=dated))
                 table.columns[column] = type_
-                if key_position:
+                if own_cast and read_as_text(type_):
+                    table.own_casts.add(column)
+                if key_position is not None:  # it counts from 0
                     keys.setdefault((schema, name), []).append((key_position, column))
         for at, positions in keys.items():
             tables[at].primary_key = [column for _, column in sorted(positions)]
@@ -101,16 +106,11 @@ class Source:
     def batches(
         self, table: Table, columns: list[str], *, until: str | None = None, since: str | None = None
     ) -> AbstractContextManager[pa.RecordBatchReader]:
-        """All rows as a stream of Arrow batches; types without an exact Arrow form come as Postgres' text.
+        """All rows as a stream of Arrow batches; types without an exact Arrow form come as Postgres' text, its output form.
 
         `until` a moment: only the rows that have not changed since; `since`: only those that have.
         """
-        selected = SQL(", ").join(
-            SQL("{}::text as {}" if read_as_text(table.columns[column]) else "{} as {}").format(
-                Identifier(column), Identifier(column)
-            )
-            for column in columns
-        )
+        selected = SQL(", ").join(_selected(table, column) for column in columns)
         query = SQL("select {} from {}").format(selected, Identifier(table.schema, table.name))
         if moment := until or since:
             changed = SQL(CHANGED_SINCE).format(
@@ -123,7 +123,28 @@ class Source:
     def _read(self, query: Composable) -> Iterator[pa.RecordBatchReader]:
         with self._connection.cursor() as cursor:
             cursor.execute(_text(query))
-            yield cursor.fetch_record_batch()
+            reader = cursor.fetch_record_batch()
+            yield pa.RecordBatchReader.from_batches(reader.schema, map(_mended, reader))
+
+
+def _selected(table: Table, column: str) -> Composable:
+    name = Identifier(column)
+    if column in table.own_casts:
+        return SQL(OUTPUT_FORM).format(name, name, name)
+    return SQL("{}::text as {}" if read_as_text(table.columns[column]) else "{} as {}").format(name, name)
+
+
+def _mended(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch with its infinite dates and times right. Raises EltError for a moment that neither side can hold."""
+    for index, field_ in enumerate(batch.schema):
+        if pa.types.is_timestamp(field_.type) or pa.types.is_date32(field_.type):
+            values, beyond = unwrapped(batch.column(index))
+            if beyond is not None:
+                raise EltError(
+                    f"{field_.name} holds a moment beyond the year 294246", "correct the value in the source"
+                )
+            batch = batch.set_column(index, field_, values)
+    return batch
 
 
 def _text(query: Composable) -> str:

@@ -171,6 +171,41 @@ def test_every_type_of_the_contract_is_compared_exactly(empty_pair: Pair, own_fi
     assert "1 missing in raw, 1 only in raw" in result.line()
 
 
+def test_values_compare_by_their_output_form(empty_pair: Pair, own_files) -> None:
+    """Infinite moments, which the driver wraps around; a domain over a domain; types whose cast to text is another text."""
+    empty_pair.files = own_files("sources/adventureworks.yaml", "schemas: [", "schemas: [odd, ")
+    connection = empty_pair.files / "connections" / "adventureworks.yaml"
+    head = connection.read_text().split("streams:")[0].split("streamDefaults:")[0]
+    connection.write_text(
+        f"{head}streams:\n  - {{namespace: odd, name: forms, syncMode: full_refresh_overwrite}}\n"
+    )
+    with empty_pair.source.connect() as source:
+        source.execute(
+            """
+            create schema odd;
+            grant usage on schema odd to airbyte_reader;
+            create domain odd.price as numeric(8,2);
+            create domain odd.sale_price as odd.price;
+            create table odd.forms (
+                id int primary key, a timestamp, b timestamptz, c date, d odd.sale_price, e inet, f cidr, g json
+            );
+            insert into odd.forms values (1, 'infinity', '-infinity', 'infinity', 1.5, '10.0.0.1', '10.0.0.0/8', '[1 ]');
+            grant select on odd.forms to airbyte_reader;
+        """
+        )
+    empty_pair.raw(
+        """
+        create schema adventureworks_odd;
+        create table adventureworks_odd.forms as select 1::integer as id, 'infinity'::timestamp as a,
+            '-infinity'::timestamptz as b, 'infinity'::date as c, 1.5::decimal(8,2) as d, '10.0.0.1' as e,
+            '10.0.0.0/8' as f, '[1 ]'::json as g
+    """
+    )
+    assert differing(empty_pair) == {}
+    empty_pair.raw("update adventureworks_odd.forms set e = '10.0.0.1/32'")
+    assert differing(empty_pair)["odd.forms"].keys == ("id=1 differs in e",)
+
+
 def test_the_command_prints_a_line_per_stream_and_its_exit_code_tells(pair: Pair) -> None:
     good = elt(pair, "airbyte", "verify")
     assert good.returncode == 0, good.stderr

@@ -14,25 +14,35 @@ from airbyte_local.sources.postgres.connect import Address
 from airbyte_local.sources.postgres.types import travel_type
 from foundation.errors import EltError
 
-# Tables, partitioned tables, views, materialised views, foreign tables: what the user may select from. A partition is
-# read through its parent. Domains are followed to their base type.
-CATALOGUE = """
-with recursive domains (oid, base, typmod) as (
+# Each domain with the type below all domains, and the modifier that counts.
+DOMAINS = """
+domains (oid, base, typmod) as (
     select t.oid, t.typbasetype, t.typtypmod from pg_type t where t.typtype = 'd'
     union all
     select d.oid, t.typbasetype, coalesce(nullif(d.typmod, -1), t.typtypmod)
     from domains d join pg_type t on t.oid = d.base where t.typtype = 'd'
 )
-select n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod),
-    case when b.oid < 16384 then b.typname else '' end, coalesce(d.typmod, a.atttypmod),
-    not a.attnotnull, array_position(i.indkey::int2[], a.attnum), a.attrelid || '.' || a.attnum,
-    exists (select from pg_cast x where x.castsource = b.oid and x.casttarget = 'text'::regtype)
-from pg_class c
-join pg_namespace n on n.oid = c.relnamespace
-join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+"""
+OF_DOMAIN = """
 left join domains d on d.oid = a.atttypid
     and not exists (select from pg_type x where x.oid = d.base and x.typtype = 'd')
 join pg_type b on b.oid = coalesce(d.base, a.atttypid)
+"""
+# whether the type's cast to text is one of its own: any other gives the output form
+OWN_CAST = "exists (select from pg_cast x where x.castsource = b.oid and x.casttarget = 'text'::regtype)"
+
+# Tables, partitioned tables, views, materialised views, foreign tables: what the user may select from. A partition is
+# read through its parent. Domains are followed to their base type.
+CATALOGUE = f"""
+with recursive {DOMAINS}
+select n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod),
+    case when b.oid < 16384 then b.typname else '' end, coalesce(d.typmod, a.atttypmod),
+    not a.attnotnull, array_position(i.indkey::int2[], a.attnum), a.attrelid || '.' || a.attnum,
+    {OWN_CAST}
+from pg_class c
+join pg_namespace n on n.oid = c.relnamespace
+join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+{OF_DOMAIN}
 left join pg_index i on i.indrelid = c.oid and i.indisprimary
 where n.nspname = any(%s) and c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition
     and has_schema_privilege(n.oid, 'usage') and has_column_privilege(c.oid, a.attnum, 'select')

@@ -43,7 +43,7 @@ LOST = (
     "no connection",
     "invalid snapshot identifier",
 )
-_CAN_BE_INFINITE = {Kind.TIMESTAMP: 64, Kind.TIMESTAMPTZ: 64, Kind.DATE: 32}
+CAN_BE_INFINITE = frozenset({Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.DATE})
 
 
 @contextmanager
@@ -182,14 +182,14 @@ def query(request: ReadRequest) -> sql.Composed:
 
 
 # `format` uses the type's output function, as the log does; a row of nulls is no null
-_OUTPUT_FORM = "case when {} is distinct from null then format('%s', {}) end as {}"
+OUTPUT_FORM = "case when {} is distinct from null then format('%s', {}) end as {}"
 
 
 def _selected(column: Column) -> sql.Composable:
     """A column as it travels: a text in PostgreSQL's output form, which a cast gives unless the type has one of its own."""
     name = sql.Identifier(column.name)
     if column.own_cast:
-        return sql.SQL(_OUTPUT_FORM).format(name, name, name)
+        return sql.SQL(OUTPUT_FORM).format(name, name, name)
     return sql.SQL("{}::text as {}").format(name, name) if column.as_text else name
 
 
@@ -214,29 +214,33 @@ def mended(batch: pa.RecordBatch, plan: StreamPlan) -> pa.RecordBatch:
                 index, pa.field(column.name, UUID), pa.ExtensionArray.from_storage(UUID, uuids)
             )
             continue
-        bits = _CAN_BE_INFINITE.get(column.type.kind)
-        if bits is None:
+        if column.type.kind not in CAN_BE_INFINITE:
             continue
-        first, plus, minus, infinity = _WRAPPED[bits]
-        integers = batch.column(index).view(pa.int64() if bits == 64 else pa.int32())
-        least = pc.min(integers).as_py()
-        if least is None or least >= first:
-            continue
-        beyond = pc.or_(
-            pc.and_(pc.less(integers, first), pc.greater(integers, minus)), pc.less(integers, plus)
-        )
-        if pc.any(beyond).as_py():
-            row = beyond.fill_null(False).index(True).as_py()
-            key = [_shown(batch.column(name)[row]) for name in plan.primary_key]
+        arrived = batch.column(index)
+        values, beyond = unwrapped(arrived)
+        if beyond is not None:
+            key = [_shown(batch.column(name)[beyond]) for name in plan.primary_key]
             raise StreamError(
                 plan.key,
                 f"stream {plan.label}: {column.name} holds a moment beyond the year 294246 in {row_of(plan, key)}",
                 "correct the value in the source, or leave the column out with selectedFields",
             )
-        scalar = pa.scalar(infinity, integers.type), pa.scalar(-infinity, integers.type)
-        integers = pc.if_else(pc.equal(integers, plus), scalar[0], integers)
-        integers = pc.if_else(pc.equal(integers, minus), scalar[1], integers)
-        batch = batch.set_column(
-            index, batch.schema.field(index), integers.view(batch.schema.field(index).type)
-        )
+        if values is not arrived:
+            batch = batch.set_column(index, batch.schema.field(index), values)
     return batch
+
+
+def unwrapped(values: pa.Array) -> tuple[pa.Array, int | None]:
+    """Dates or time stamps with their infinities right; and the row of the first that Arrow cannot hold, if there is one."""
+    bits = values.type.bit_width
+    first, plus, minus, infinity = _WRAPPED[bits]
+    integers = values.view(pa.int64() if bits == 64 else pa.int32())
+    least = pc.min(integers).as_py()
+    if least is None or least >= first:
+        return values, None
+    beyond = pc.or_(pc.and_(pc.less(integers, first), pc.greater(integers, minus)), pc.less(integers, plus))
+    if pc.any(beyond).as_py():
+        return values, pc.index(pc.fill_null(beyond, False), True).as_py()
+    integers = pc.if_else(pc.equal(integers, plus), pa.scalar(infinity, integers.type), integers)
+    integers = pc.if_else(pc.equal(integers, minus), pa.scalar(-infinity, integers.type), integers)
+    return integers.view(values.type), None
