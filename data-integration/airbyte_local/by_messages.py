@@ -45,7 +45,7 @@ def load(work: Work) -> tuple[ConnectionState, datetime]:
             states[plan.key].blob = None
     position = None if work.refresh else work.saved.position
     with (
-        work.source.messages(work.plans, states, position, work.job_id) as (process, messages),
+        work.source.messages(work.plans, states, position, work.job_id, work.refresh) as (process, messages),
         closing(Loading(work, process.scratch, position)) as loading,
     ):
         with ReadAhead(messages.blocks(), process.end) as blocks:
@@ -78,6 +78,7 @@ class Stream:
     complete: bool = False
     incomplete: bool = False  # the connector says that it could not complete it
     rows: int = 0
+    since: int = 0  # rows that came after its last state
     bytes: int = 0
     written: int = 0
 
@@ -214,6 +215,7 @@ class Loading:
             )
         stream.fresh.add(run.lines, run.count)
         stream.rows += run.count
+        stream.since += run.count
         stream.bytes += len(run.lines)
         self._report.passed(stream.plan, stream.rows, stream.bytes)
         self._held_bytes += len(run.lines)
@@ -230,17 +232,35 @@ class Loading:
 
     def _cover(self, state: State) -> None:
         """The rows so far belong to this state."""
+        whole = state.position is not None
+        self._compare(state)
         self._covered = True
-        if state.position is not None:
-            self._position = state.position
-        for key in self._streams if state.position is not None else state.blobs:
+        self._position = state.position  # the newest state counts, whatever form the one before had
+        for key in self._streams if whole else state.blobs:
             stream = self._streams.get(key)
             if stream is None or not stream.is_incremental:
                 continue
-            stream.latest = state.blobs.get(key, stream.latest)
+            stream.latest = state.blobs.get(key)
             if stream.complete or not stream.whole:
                 stream.held.take(stream.fresh)
                 stream.blob = stream.latest
+
+    def _compare(self, state: State) -> None:
+        """Raises EltError when other than the connector's own number of records came with a state."""
+        keys = (
+            self._streams.keys() if state.position is not None else state.blobs.keys() & self._streams.keys()
+        )
+        streams = [self._streams[key] for key in keys]
+        arrived = sum(stream.since for stream in streams)
+        for stream in streams:
+            stream.since = 0
+        if streams and state.records is not None and state.records != arrived:
+            labels = ", ".join(stream.plan.label for stream in streams)
+            raise EltError(
+                f"{self._work.source.connector.label}: stream {labels}: it says that it sent {state.records:g} records before"
+                f" its state, and {arrived} came",
+                "sync again; if that is no help, report it to the connector's maintainer",
+            )
 
     def _finish(self, stream: Stream) -> None:
         """The stream is complete: all its rows count, also those after its last state."""

@@ -8,10 +8,13 @@ from typing import Any
 from airbyte_local.destinations.base import Destination
 from airbyte_local.enums import INCREMENTAL_MODES, NamespaceDefinition, SyncMode
 from airbyte_local.failures import Failures
-from airbyte_local.schema import Column, SourceStream, StreamPlan
+from airbyte_local.schema import Column, Kind, SourceStream, StreamPlan
 from airbyte_local.schema import label as label_of
 from airbyte_local.sources.base import Reading, Source
 from foundation.errors import EltError
+from foundation.quoting import visible
+
+WITHOUT_ORDER = frozenset({Kind.JSON, Kind.BOOLEAN})  # of a union or an object not even a text's
 
 
 def plans(
@@ -79,15 +82,30 @@ def _plan(
             f"stream {label}: {mode} is not available with change data capture here",
             f"sync it with {SyncMode.INCREMENTAL_DEDUPED_HISTORY}, or give the source the replication method Standard",
         )
-    key = [path[0] for path in configured.get("primaryKey") or []] or list(stream.primary_key)
-    cursor_name = None
+    key = _key(label, configured, stream)
+    cursor_name, cursor = None, None
     if mode in INCREMENTAL_MODES and not captures:
         cursor_name = _cursor_name(label, configured, stream, mode, emitted)
-    cursor = _column(stream, cursor_name) if cursor_name else None
+    cursor_path = (cursor_name,) if cursor_name else ()
+    if emitted and cursor_name is not None and cursor_name == ".".join(stream.cursor_path):
+        cursor_path = stream.cursor_path
+    if len(cursor_path) == 1:
+        cursor = _column(stream, cursor_name)
+    if deduped and emitted:
+        _check_order(label, stream, cursor, cursor_path)
+    if cursor is None:
+        cursor_name = None
     selected = [field["fieldPath"][0] for field in configured.get("selectedFields") or []]
     columns = tuple(column for column in stream.columns if not selected or column.name in selected)
-    for name in key:
-        _column(stream, name)
+    if any(not column.name for column in columns):
+        others = ", ".join(visible(column.name) for column in columns if column.name)
+        raise EltError(
+            f'stream {label}: it has a field without a name (""), and no column can be called so',
+            f"choose the others with selectedFields: {others}",
+        )
+    if not emitted or deduped:
+        for name in key:
+            _column(stream, name)
     for name in [*(key if deduped else []), *([cursor_name] if cursor_name else [])]:
         if name not in {column.name for column in columns}:
             raise EltError(
@@ -103,6 +121,8 @@ def _plan(
         name=stream.name,
         mode=mode,
         columns=columns,
+        cursor_path=cursor_path,
+        offered=tuple(column.name for column in stream.columns),
         missing=tuple(name for name in selected if stream.column(name) is None),
         primary_key=tuple(key) if deduped else (),
         key_is_unique=not emitted and bool(stream.primary_key) and set(stream.primary_key) <= set(key),
@@ -113,6 +133,37 @@ def _plan(
         captured=captures and deduped,
         emitted=emitted,
     )
+
+
+def _key(label: str, configured: dict[str, Any], stream: SourceStream) -> list[str]:
+    """The names of the columns of a stream's key. Raises EltError when the connection names another key than the source."""
+    given = [path[0] for path in configured.get("primaryKey") or []]
+    if given and stream.primary_key and set(given) != set(stream.primary_key):
+        raise EltError(
+            f"stream {label}: its key is {', '.join(map(visible, stream.primary_key))} in the source, and the connection names"
+            f" {', '.join(map(visible, given))}",
+            "leave primaryKey out, or name the same columns",
+        )
+    return given or list(stream.primary_key)
+
+
+def _check_order(
+    label: str, stream: SourceStream, cursor: Column | None, cursor_path: tuple[str, ...]
+) -> None:
+    """Raises EltError when a connector's rows cannot be deduplicated: its key or cursor is no column, or has no order."""
+    remedy = "sync it with full_refresh_overwrite or incremental_append"
+    nested = [path for path in (*stream.key_paths, cursor_path) if len(path) > 1]
+    if nested:
+        raise EltError(
+            f"stream {label}: its key or cursor {'.'.join(nested[0])} is within an object, and rows are only compared by fields of"
+            " the first level",
+            remedy,
+        )
+    if cursor is not None and cursor.type.kind in WITHOUT_ORDER:
+        raise EltError(
+            f"stream {label}: its cursor {visible(cursor.name)} is declared as {cursor.source_type}; its values have no order",
+            remedy if stream.own_cursor else f"give it another cursorField, or {remedy}",
+        )
 
 
 def _cursor_name(
@@ -129,15 +180,15 @@ def _cursor_name(
         raise EltError(
             f"stream {label}: {mode} needs a cursorField when the source is read by cursor", "add one"
         )
-    return found[0] if found and (given or stream.column(found[0])) else None
+    return found[0] if found and (given or stream.cursor_path[1:] or stream.column(found[0])) else None
 
 
 def _column(stream: SourceStream, name: str) -> Column:
     column = stream.column(name)
     if column is None:
         raise EltError(
-            f"stream {label_of(stream.namespace, stream.name)}: the source has no column {name} that the user may read",
-            f"correct the connection; there are: {', '.join(column.name for column in stream.columns)}",
+            f"stream {label_of(stream.namespace, stream.name)}: the source has no column {visible(name)} that the user may read",
+            f"correct the connection; there are: {', '.join(visible(column.name) for column in stream.columns)}",
         )
     return column
 

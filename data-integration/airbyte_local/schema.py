@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from airbyte_local.enums import SyncMode
+from foundation.quoting import visible
 
 
 class Kind(StrEnum):
@@ -70,6 +71,10 @@ class SourceStream:
     primary_key: tuple[str, ...]
     references: frozenset[tuple[str, str]] = frozenset()  # the tables that its foreign keys point to
     cursors: tuple[str, ...] | None = None  # of a connector's stream: its default cursor, if it has one
+    key_paths: tuple[
+        tuple[str, ...], ...
+    ] = ()  # of a connector's stream: its key, which may be within an object
+    cursor_path: tuple[str, ...] = ()  # its default cursor, likewise
     own_cursor: bool = False
     incremental: bool | None = None
 
@@ -109,6 +114,8 @@ class StreamPlan:
     emitted: bool = (
         False  # its rows come one by one from a connector, in an order, and may have been changed on the way
     )
+    cursor_path: tuple[str, ...] = ()  # what a connector is told of its cursor
+    offered: tuple[str, ...] = ()  # every column of the stream, also those that are not selected
 
     @property
     def key(self) -> tuple[str, str]:
@@ -121,7 +128,7 @@ class StreamPlan:
 
 def label(namespace: str, name: str) -> str:
     """A stream's name for people; a connector's stream need not have a namespace."""
-    return f"{namespace}.{name}" if namespace else name
+    return f"{visible(namespace)}.{visible(name)}" if namespace else visible(name)
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Names and texts inside DuckDB's SQL, where nothing can be bound."""
+"""Names and texts inside DuckDB's SQL, where nothing can be bound, and in what people read."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ from __future__ import annotations
 def quoted(name: str) -> str:
     """A name as an SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def visible(name: str) -> str:
+    """A name for people: what cannot be seen in it (a byte order mark, a blank at its end, a control) as its escape."""
+    shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in name)
+    return f'"{shown}"' if not shown or shown != shown.strip() else shown
 
 
 def literal(text: str) -> str:

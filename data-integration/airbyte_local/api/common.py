@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import Depends, Path, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import AfterValidator
 
 from airbyte_local.api.bodies import LARGEST
 from airbyte_local.api.problems import Problem
@@ -49,6 +51,14 @@ def get_brake(request: Request) -> Brake:
     return request.app.state.brake
 
 
+def uuid_text(value: str) -> str:
+    """An id that is looked for. Raises ValueError for what none can be: nothing would be found, without a word."""
+    try:
+        return str(UUID(value))
+    except ValueError:
+        raise ValueError("is not a UUID") from None
+
+
 StoreOf = Annotated[Store, Depends(get_store)]
 RunnerOf = Annotated[JobRunner, Depends(get_runner)]
 SchedulerOf = Annotated[Scheduler, Depends(get_scheduler)]
@@ -57,7 +67,7 @@ BrakeOf = Annotated[Brake, Depends(get_brake)]
 Limit = Annotated[int, Query(ge=1, le=100)]
 Offset = Annotated[int, Query(ge=0, le=LARGEST - 100)]  # plus a page: still what SQLite holds
 JobId = Annotated[int, Path(ge=0, le=LARGEST)]
-WorkspaceIds = Annotated[list[str], Query(alias="workspaceIds")]
+WorkspaceIds = Annotated[list[Annotated[str, AfterValidator(uuid_text)]], Query(alias="workspaceIds")]
 IncludeDeleted = Annotated[bool, Query(alias="includeDeleted")]
 
 

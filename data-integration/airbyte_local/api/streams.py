@@ -53,8 +53,9 @@ def shown(stream: SourceStream, captured: bool) -> dict[str, Any]:
         "streamName": stream.name,
         "streamnamespace": stream.namespace or None,
         "syncModes": modes,
-        "defaultCursorField": [] if captured else list(stream.cursor_candidates[:1]),
+        "defaultCursorField": [] if captured else list(stream.cursor_path or stream.cursor_candidates[:1]),
         "sourceDefinedCursorField": captured or stream.own_cursor,
-        "sourceDefinedPrimaryKey": [[column] for column in stream.primary_key],
+        "sourceDefinedPrimaryKey": [list(path) for path in stream.key_paths]
+        or [[column] for column in stream.primary_key],
         "propertyFields": [[column.name] for column in stream.columns],
     }

@@ -12,6 +12,7 @@ from airbyte_local.enums import SyncMode
 from airbyte_local.schema import Column, DataType, StreamPlan, StreamState
 from airbyte_local.states import REFRESH
 from foundation.errors import EltError
+from foundation.quoting import visible
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,8 @@ def fitting(
     for name in plan.missing:
         if present is None or dialect.fold(name) not in present:
             raise EltError(
-                f"stream {plan.label}: the source has no column {name} that the user may read",
-                f"correct the connection; there are: {', '.join(column.name for column in plan.columns)}",
+                f"stream {plan.label}: the source has no column {visible(name)} that the user may read",
+                f"correct selectedFields; there are: {', '.join(map(visible, plan.offered))}",
             )
     if (
         present is None
@@ -153,6 +154,7 @@ def check_names(dialect: Dialect, plans: Iterable[StreamPlan]) -> None:
         for name in names:
             if names.count(name) > 1 or name in extra:
                 raise EltError(
-                    f"stream {plan.label}: the column name {name.casefold()} is used twice (upper and lower case are the same)",
+                    f"stream {plan.label}: the column name {visible(name.casefold())} is used twice (upper and lower case are"
+                    " the same)",
                     "leave one of them out with selectedFields",
                 )

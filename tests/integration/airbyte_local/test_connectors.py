@@ -274,6 +274,46 @@ def test_a_legacy_state_is_kept_for_the_connector_as_it_gave_it(
     assert made.given()["state"] == blob
 
 
+def test_the_newest_state_counts_in_whatever_form_it_is(server: AirbyteServer, tmp_path: Path) -> None:
+    made = scripted(server, tmp_path, {"a": INCREMENTAL, "b": INCREMENTAL})
+    offered = [stream("a"), stream("b")]
+    legacy = {"line": {"type": "STATE", "state": {"data": {"old": 1}}}}
+    both = [{"stream_descriptor": {"name": name}, "stream_state": {"of": name}} for name in ("a", "b")]
+    whole = {"type": "GLOBAL", "global": {"shared_state": {"lsn": 7}, "stream_states": both}}
+    given = []
+    for sent in ([legacy], [state("a", {"n": 2})], [{"line": {"type": "STATE", "state": whole}}], [legacy]):
+        made.script(offered, [record("a", {"id": len(given)}), *sent])
+        assert made.run()["status"] == "succeeded"
+        given.append(made.given()["state"])
+    made.script(offered, [state("b", {"n": 3})])
+    assert made.run()["status"] == "succeeded"
+    given.append(made.given()["state"])
+    made.script(offered, [])
+    assert made.run()["status"] == "succeeded"
+    given.append(made.given()["state"])
+    of_a, of_b = (
+        [{"type": "STREAM", "stream": {"stream_descriptor": {"name": name}, "stream_state": {"n": number}}}]
+        for name, number in (("a", 2), ("b", 3))
+    )
+    assert given == [None, {"old": 1}, of_a, [whole], {"old": 1}, of_b]
+
+
+def test_other_than_the_connectors_number_of_records_fails_the_stream(
+    server: AirbyteServer, tmp_path: Path
+) -> None:
+    made = scripted(server, tmp_path, {"a": INCREMENTAL})
+    counted = state("a", {"n": 1})
+    counted["line"]["state"]["sourceStats"] = {"recordCount": 2.0}
+    made.script(
+        [stream("a")],
+        [record("a", {"id": 1}), record("a", {"id": 2}), counted, record("a", {"id": 3}), counted],
+    )
+    job = made.run()
+    assert job["status"] == "failed"
+    assert "stream a: it says that it sent 2 records before its state, and 1 came" in job["failureReason"]
+    assert made.ids("a") == [1, 2]
+
+
 def test_states_of_interleaved_streams_commit_only_their_own_rows(
     server: AirbyteServer, tmp_path: Path
 ) -> None:
@@ -304,6 +344,60 @@ def test_refresh_reads_anew_in_one_commit_and_clear_forgets_the_state(
     assert (made.ids("numbers"), made.saved("numbers")) == ([], None)
     assert made.run()["status"] == "succeeded"
     assert made.ids("numbers") == list(range(1, 31))
+
+
+# keys, cursors, names
+
+
+def test_what_has_no_order_or_no_name_is_refused_by_name_before_anything_is_read(
+    server: AirbyteServer, tmp_path: Path
+) -> None:
+    fields = {"id": {"type": "integer"}, "v": {"type": ["string", "integer"]}, "data": {"type": "object"}}
+    offered = [
+        stream("union", fields, default_cursor_field=["v"]),
+        stream("key", fields, source_defined_primary_key=[["data", "id"]]),
+        stream("cursor", fields, default_cursor_field=["data", "at"]),
+        stream(
+            "nameless", {"id": {"type": "integer"}, "": {"type": "string"}, "\ufeffid": {"type": "string"}}
+        ),
+        stream("fine", fields),
+    ]
+    made = scripted(server, tmp_path, {one["name"]: DEDUPED for one in offered})
+    made.script(offered, [record("fine", {"id": 1}), state("fine", {"n": 1})])
+    job = made.run()
+    for said in (
+        "stream union: its cursor v is declared as union; its values have no order",
+        "stream key: its key or cursor data.id is within an object",
+        "stream cursor: its key or cursor data.at is within an object",
+        'stream nameless: it has a field without a name (""), and no column can be called so',
+        r"choose the others with selectedFields: id, \ufeffid",
+    ):
+        assert said in job["failureReason"]
+    assert made.ids("fine") == [1]
+    assert [one["stream"]["name"] for one in made.given()["catalog"]["streams"]] == ["fine"]
+
+
+def test_a_cursor_within_an_object_is_handed_to_the_connector_where_rows_are_appended(
+    server: AirbyteServer, tmp_path: Path
+) -> None:
+    made = scripted(server, tmp_path, {"a": INCREMENTAL})
+    nested = {"default_cursor_field": ["data", "at"], "source_defined_primary_key": [["data", "id"]]}
+    made.script([stream("a", {"id": {}, "data": {"type": "object"}}, **nested)], [record("a", {"id": 1})])
+    assert made.run()["status"] == "succeeded"
+    assert made.given()["catalog"]["streams"][0]["cursor_field"] == ["data", "at"]
+
+
+def test_keys_that_do_not_fit_leave_the_table_as_it_was(server: AirbyteServer, tmp_path: Path) -> None:
+    made = scripted(server, tmp_path, {"a": DEDUPED})
+    made.script([stream("a")], [record("a", {"id": 1}), state("a", {"n": 1})])
+    assert made.run()["status"] == "succeeded"
+    made.script([stream("a")], [record("a", {"id": "x"}), record("a", {"id": "y"}), state("a", {"n": 2})])
+    job = made.run()
+    assert (
+        'its key id is declared as integer, and a record has a JSON string of the form "a"'
+        in job["failureReason"]
+    )
+    assert (made.ids("a"), made.saved("a")) == ([1], {"n": 1})
 
 
 # faults

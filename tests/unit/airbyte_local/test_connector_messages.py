@@ -102,6 +102,14 @@ def test_states_statuses_and_controls_mean_something() -> None:
         {"type": "TRACE", "trace": {"type": "ANALYTICS", "analytics": {"type": "x"}}},
         {"type": "TRACE", "trace": {"type": "ESTIMATE", "estimate": {"name": "a", "row_estimate": 5}}},
         {"type": "CONTROL", "control": config},
+        {
+            "type": "STATE",
+            "state": {
+                "type": "STREAM",
+                "stream": {**stream_state, "stream_state": 0},
+                "sourceStats": {"recordCount": 2.0},
+            },
+        },
         {"type": "A_LATER_INVENTION"},
     ) == [
         State({A: {"n": 1}}),
@@ -109,6 +117,7 @@ def test_states_statuses_and_controls_mean_something() -> None:
         State({}, {"type": "LEGACY", "data": {"old": 1}}),
         Status(A, "COMPLETE"),
         Control({"token": "t"}),
+        State({A: 0}, records=2.0),
     ]
 
 
@@ -140,11 +149,34 @@ def test_a_record_that_breaks_off_is_an_error_although_it_begins_like_the_last()
         heard(record("a", {"id": 1}), record("a", {"id": 2})[:-5])
 
 
-@pytest.mark.parametrize("line", ["Progress: 10 %", "12", "[1]", '{"a": 1}', "{not json"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(
+            "Progress: 10 %",
+            "12",
+            "[1]",
+            '{"a": 1}',
+            "{not json",
+            '{"type": "event"}',
+            '{"type": ["RECORD"]}',
+        ),
+        *('sent {"type": "event", "id": 7}', 'sent {"type":"RECORD" …', '{"type":"event", broken'),
+        'the API answered: {"type":"STATE","value":1}',
+    ],
+)
 def test_other_text_is_logged(line: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     assert heard(line) == []
     assert line in caplog.text
+
+
+def test_the_number_of_all_records_says_nothing_where_some_were_not_wanted() -> None:
+    whole = {"type": "GLOBAL", "global": {"stream_states": []}, "sourceStats": {"recordCount": 1.0}}
+    (state,) = heard({"type": "STATE", "state": whole})
+    assert state.records == 1
+    (state,) = heard(record("nobody asked for it", {}), {"type": "STATE", "state": whole})
+    assert state.records is None
 
 
 def test_a_failure_tells_the_stream_and_the_last_useful_words() -> None:

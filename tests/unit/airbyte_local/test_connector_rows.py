@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,7 @@ LOCAL = {**MOMENT, "airbyte_type": "timestamp_without_timezone"}
         ({"type": "array"}, "[1]", None, "TYPECAST_ERROR"),
         ({"type": ["string", "integer"]}, "x", '"x"', None),
         (DAY, "2024-13-01", None, "TYPECAST_ERROR"),
-        (DAY, "2024-01-01T00:00:00", None, "TYPECAST_ERROR"),
+        (DAY, "2024-01-01T00:00:00", date(2024, 1, 1), None),
         (DAY, "infinity", None, "TYPECAST_ERROR"),
         (MOMENT, "yesterday", None, "TYPECAST_ERROR"),
     ],
@@ -98,13 +99,16 @@ def test_values_are_coerced_by_airbytes_rules(
         (MOMENT, "2024-02-29T12:00:00.123456", "2024-02-29T12:00:00.123456+00:00"),
         (MOMENT, "2024-02-29", "2024-02-29T00:00:00+00:00"),
         (LOCAL, "2024-02-29T12:00:00", "2024-02-29T12:00:00"),
-        (LOCAL, "2024-02-29T12:00:00+02:00", "2024-02-29T12:00:00"),
-        (LOCAL, "2024-02-29T12:00:00Z", "2024-02-29T12:00:00"),
     ],
 )
 def test_moments_keep_their_instant_and_local_times_their_clock(schema: dict, value: str, iso: str) -> None:
     moment, reason = single(schema, value)
     assert (moment.isoformat(), reason) == (iso, None)
+
+
+def test_a_zone_that_is_cut_off_is_said() -> None:
+    for text in ("2024-02-29T12:00:00+02:00", "2024-02-29T12:00:00Z"):
+        assert single(LOCAL, text) == (datetime(2024, 2, 29, 12), "TYPECAST_ERROR")
 
 
 def test_a_year_before_christ_arrives() -> None:
@@ -134,8 +138,8 @@ def test_rows_are_numbered_through_all_blocks(typed: Typed) -> None:
     assert numbers == [[0, 1], [2, 3]]
 
 
-@pytest.mark.parametrize("bad", [b'{"type":"RECORD","record":{"data":{"id":1 2}}}\n', b'{"\xff":1}\n'])
-def test_a_record_that_cannot_be_read_is_named(typed: Typed, bad: bytes) -> None:
+def test_a_record_that_cannot_be_read_is_named(typed: Typed) -> None:
+    bad = b'{"type":"RECORD","record":{"data":{"id":1 2}}}\n'
     with pytest.raises(EltError, match=r"connector demo 1, stream a: a record is not valid JSON"):
         typed.table(lines({"id": 1}) + bad)
 

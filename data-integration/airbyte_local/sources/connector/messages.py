@@ -2,7 +2,7 @@
 
 Almost every line is a record of the stream of the line before, and begins like it: such a line is only looked at by its
 first bytes. All others are read as JSON. Text that is no JSON at all is logged, as Airbyte does (libraries print such things);
-a line that was meant to be a message and is not whole is an error, since data would be lost.
+a line that begins as a message and is not whole, or ends in one, is an error, since data would be lost.
 """
 
 from __future__ import annotations
@@ -42,11 +42,13 @@ class Rows:
 class State:
     """How far the connector has come; every record before it in its stream (or, without one, at all) belongs to it.
 
-    `blobs`: what each of these streams is to get back. `position`: what all share, in the form it is stored in.
+    `blobs`: what each of these streams is to get back. `position`: what all share, in the form it is stored in. `records`: how
+    many the connector says that it sent since its last state of the same kind.
     """
 
     blobs: dict[Key, Any]
     position: dict[str, Any] | None = None
+    records: int | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,9 @@ Item = Rows | State | Status | Control | Answer
 
 _RECORD = object()
 NEVER = b"\n"  # no line begins so
+TYPES = ("RECORD", "STATE", "LOG", "TRACE", "CONTROL", "SPEC", "CATALOG", "CONNECTION_STATUS")
+BEGINNING = re.compile(rf'\s*\{{\s*"type"\s*:\s*"({"|".join(TYPES)})"'.encode())
+GLUED = re.compile(rb'\{\s*"type"\s*:\s*"(RECORD|STATE)".*\}\s*$')
 
 
 class Messages:
@@ -186,10 +191,10 @@ class Messages:
         try:
             message = json.loads(line)
         except ValueError:
-            if re.search(rb'\{\s*"type"\s*:', line):
+            if BEGINNING.match(line) or is_glued(line):
                 raise self._broken(line) from None
             message = None
-        if isinstance(message, dict) and "type" in message:
+        if isinstance(message, dict) and message.get("type") in TYPES:
             return message
         self._last_log = self._process.clean(line.decode(errors="replace"))
         log.info("%s: %s", self._process.connector.type, self._last_log)
@@ -239,17 +244,20 @@ class Messages:
 
     def _state(self, state: dict[str, Any]) -> State:
         kind = state.get("type") or "LEGACY"
+        records = (state.get("sourceStats") or {}).get("recordCount")
+        if kind != "STREAM" and self._unwanted:  # they are among the number
+            records = None
         if kind == "STREAM":
             key = self._described(state["stream"]["stream_descriptor"])
             self.at = key
-            return State({key: state["stream"].get("stream_state") or {}})
+            return State({key: blob_of(state["stream"])}, records=records)
         if kind == "GLOBAL":
             blobs = {
-                self._described(one["stream_descriptor"]): one.get("stream_state") or {}
+                self._described(one["stream_descriptor"]): blob_of(one)
                 for one in state["global"]["stream_states"]
             }
-            return State(blobs, {"type": kind, "shared_state": state["global"].get("shared_state")})
-        return State({}, {"type": "LEGACY", "data": state["data"]})
+            return State(blobs, {"type": kind, "shared_state": state["global"].get("shared_state")}, records)
+        return State({}, {"type": "LEGACY", "data": state["data"]}, records)
 
     def _trace(self, trace: dict[str, Any]) -> Status | None:
         if trace["type"] == "STREAM_STATUS":
@@ -280,6 +288,21 @@ class Messages:
         name, namespace = descriptor["name"], descriptor.get("namespace") or ""
         candidates = self._by_name.get(name, ())
         return candidates[0] if not namespace and len(candidates) == 1 else (namespace, name)
+
+
+def blob_of(stream: dict[str, Any]) -> Any:
+    """A stream's state; one that is null is still a state."""
+    blob = stream.get("stream_state")
+    return {} if blob is None else blob
+
+
+def is_glued(line: bytes) -> bool:
+    """Whether a whole record or state follows other text, which a library has printed without an end of line."""
+    found = GLUED.search(line)
+    try:
+        return found is not None and isinstance(json.loads(found[0])[found[1].decode().lower()], dict)
+    except (ValueError, KeyError):
+        return False
 
 
 def shortened(text: str, most: int) -> str:

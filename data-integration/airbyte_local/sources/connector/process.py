@@ -25,6 +25,7 @@ from typing import Any
 from airbyte_local.masking import SECRET_FIELDS, redacted, secret_values
 from airbyte_local.sources.connector.environment import bare_environ, program
 from airbyte_local.sources.connector.registry import Connector
+from airbyte_local.sources.connector.values import kept
 from foundation.errors import EltError
 from foundation.settings import settings
 
@@ -146,8 +147,8 @@ class Process:
         self.rest = b"".join(parts)
 
     def clean(self, text: str) -> str:
-        """What the connector said, without the secrets of its configuration."""
-        return redacted(text, self._secrets)
+        """What the connector said, without the secrets of its configuration, and with nothing that cannot be written down."""
+        return redacted(kept(text)[0], self._secrets)
 
     def exit_code(self) -> int:
         """Wait for the end, once standard output has ended."""

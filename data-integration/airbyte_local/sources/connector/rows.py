@@ -1,26 +1,47 @@
 """Records as typed columns: many lines of JSON in one statement of a DuckDB that lives in memory.
 
-A value that does not fit its field's type is null, and says so in the row's list of changes, as Airbyte's destinations do:
-numbers may come as text, a number that is whole may be an integer; everything fits text.
+That statement knows the plain forms of values, those that nearly all have, and nothing is lost of. Whatever is not plain marks
+its row, and the row is read by the rules of `values.py`, value by value. So the rules stand in one place, and cost only
+where they are needed.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from airbyte_local.schema import Column, Kind, StreamPlan
 from airbyte_local.sources.base import CHANGES, SEQUENCE
+from airbyte_local.sources.connector.values import FORMS, TABLE, Digits, by_name, parsed, read
 from foundation.errors import EltError
 from foundation.quoting import literal, quoted
 
 LINES = "lines"  # the registered Arrow table
+ODD = "#odd"  # the row has a value that is not plain
 AS_JSON = frozenset({Kind.JSON, Kind.BOOLEAN})  # whose form in JSON tells whether they fit
-NUMBER = r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?"
-ZONE = r"([+-][0-9]{2}(:?[0-9]{2})?|Z)$"
+
+ZONE = r"(Z|[+-](0[0-9]|1[0-4]):[0-5][0-9])"
+DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?"
+# the plain forms, and what DuckDB makes of them: the same as values.py
+PLAIN = {
+    Kind.BIGINT: (r"-?[0-9]{1,18}", "bigint"),
+    Kind.DATE: (DATE, "date"),
+    Kind.TIMESTAMP: (rf"{DATE}[T ]{CLOCK}", "timestamp"),
+    Kind.TIMESTAMPTZ: (rf"{DATE}[T ]{CLOCK}{ZONE}?", "timestamptz"),
+    Kind.TIME: (CLOCK, "time"),
+    Kind.DOUBLE: (r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?", "double"),
+}
+DOUBLE_DIGITS = 15  # that any number of them survives
+# DuckDB reads a JSON number with a fraction or an exponent as a double, and its text is another then, where one looks like this
+LONG_NUMBER = r"[:,\[][ \t]*-?[0-9.]{17,}"
+WITH_FRACTION = r"-?[0-9]+(\.[0-9]+([eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)"
+FRACTION = r"(^|[:,\[])(-?[0-9]+[.eE]|-?Infinity|NaN)"
 
 
 def parser() -> duckdb.DuckDBPyConnection:
@@ -37,73 +58,159 @@ class Typed:
         self._plan, self._connector, self._connection = plan, connector, connection
         self._next = 0
         self._query = query(plan)
-        self.schema = self._parsed(b"").schema
+        self.schema = self._plain(b"").drop_columns(ODD).schema
 
     def table(self, lines: bytes) -> pa.Table:
-        """The records of these lines. Raises EltError that names the first one which is not JSON."""
-        try:
-            table = self._parsed(lines)
-        except (duckdb.Error, pa.ArrowInvalid) as error:
-            raise self._broken(lines, error) from None
-        self._next += table.num_rows
-        return table
+        """The records of these lines. Raises EltError: the first one which is not JSON; a key that does not fit."""
+        found = self._plain(lines)
+        if found is None or pc.any(found[ODD]).as_py():
+            found = self._with_odd(found, lines.splitlines())
+        else:
+            found = found.drop_columns(ODD)
+        self._check_keys(found)
+        self._next += found.num_rows
+        return found
 
-    def _parsed(self, lines: bytes) -> pa.Table:
+    def _plain(self, lines: bytes) -> pa.Table | None:
+        """The rows as DuckDB reads them, the odd ones marked so; None when it does not even know all of it as JSON."""
         texts = split(lines)
-        numbers = pa.array(np.arange(self._next, self._next + len(texts)))
-        self._connection.register(LINES, pa.table({"line": texts, SEQUENCE: numbers}))
         try:
+            texts.validate(full=True)  # that it is UTF-8
+            numbers = pa.array(np.arange(self._next, self._next + len(texts)))
+            self._connection.register(LINES, pa.table({"line": texts, SEQUENCE: numbers}))
             return self._connection.execute(self._query).to_arrow_table()
+        except (duckdb.Error, pa.ArrowInvalid):
+            return None
         finally:
             self._connection.unregister(LINES)
 
-    def _broken(self, lines: bytes, error: Exception) -> EltError:
-        reason, text = str(error).partition("\n")[0], ""
-        for line in lines.splitlines():
+    def _with_odd(self, found: pa.Table | None, lines: list[bytes]) -> pa.Table:
+        """The rows, the odd ones (without `found`: all) read by the rules."""
+        if found is None:
+            return self.by_rules(lines, range(self._next, self._next + len(lines)))
+        odd = found[SEQUENCE].filter(found[ODD]).to_pylist()
+        plain = found.filter(pc.invert(found[ODD])).drop_columns(ODD)
+        ruled = self.by_rules([lines[number - self._next] for number in odd], odd)
+        return pa.concat_tables([plain, ruled]).sort_by(SEQUENCE)
+
+    def by_rules(self, lines: Iterable[bytes], numbers: Iterable[int]) -> pa.Table:
+        """Records by the rules of `values.py` alone."""
+        said: list[str | None] = []
+        columns = [(column, TABLE[column.source_type], []) for column in self._plan.columns]
+        for line in lines:
             try:
-                json.loads(line)
-            except ValueError as wrong:
-                reason, text = str(wrong), f": {line[:100].decode(errors='replace')} …"
-                break
+                record = by_name(by_name(parsed(line))["record"])
+                data, changes = by_name(record["data"]), told(record.get("meta"))
+            except (KeyError, ValueError) as error:
+                raise self._broken(line, error) from None
+            for column, rules, values in columns:
+                value = data.get(column.name)
+                if value is None:
+                    values.append(None)
+                    continue
+                typed, loss = rules[type(value)](value)
+                values.append(typed)
+                if loss is not None:
+                    self._check(column, value, typed)
+                    changes.append({"field": column.name, "change": loss.change, "reason": loss.reason})
+            said.append(json.dumps(changes, separators=(",", ":"), ensure_ascii=False) if changes else None)
+        fields = [field for field in self.schema if field.name not in (SEQUENCE, CHANGES)]
+        arrays = [arrow(values, field.type) for (_, _, values), field in zip(columns, fields, strict=True)]
+        arrays += [pa.array(list(numbers), pa.int64()), pa.array(said, pa.string())]
+        return pa.Table.from_arrays(arrays, schema=self.schema)
+
+    def _check(self, column: Column, value: object, typed: object) -> None:
+        """Raises EltError for a key that lost something: rows of different keys would become one; and for a cursor that is not
+        there any more: the newer row would count as the oldest."""
+        is_key = column.name in self._plan.primary_key
+        if not (is_key or (self._plan.primary_key and column is self._plan.cursor and typed is None)):
+            return
+        shape = f" of the form {shape_of(value)}" if type(value) in (str, Digits) else ""
+        what = "key" if is_key else "cursor"
+        raise EltError(
+            f"{self._connector}, stream {self._plan.label}: its {what} {column.name} is declared as {column.source_type}, and a"
+            f" record has a JSON {FORMS[type(value)]}{shape} there, which does not fit",
+            f"give the stream another {what}, or sync it with full_refresh_overwrite or incremental_append",
+        )
+
+    def _check_keys(self, rows: pa.Table) -> None:
+        """Raises EltError when a record has no key at all: all of them would be one row."""
+        if not self._plan.primary_key:
+            return
+        columns = [rows[name] for name in self._plan.primary_key]
+        if not all(column.null_count for column in columns):
+            return
+        missing = pc.is_null(columns[0])
+        for column in columns[1:]:
+            missing = pc.and_(missing, pc.is_null(column))
+        if count := pc.sum(missing).as_py():
+            raise EltError(
+                f"{self._connector}, stream {self._plan.label}: {count} records have no value for the key"
+                f" {', '.join(self._plan.primary_key)}; they would become one row",
+                "give the stream another primaryKey, or sync it with full_refresh_overwrite or incremental_append",
+            )
+
+    def _broken(self, line: bytes, error: Exception) -> EltError:
+        reason = f"it has no {error.args[0]}" if isinstance(error, KeyError) else str(error)
         return EltError(
-            f"{self._connector}, stream {self._plan.label}: a record is not valid JSON ({reason}){text}",
+            f"{self._connector}, stream {self._plan.label}: a record is not valid JSON ({reason}):"
+            f" {line[:100].decode(errors='replace')} …",
             "report it to the connector's maintainer; what was committed before stays",
         )
 
 
+def told(meta: object) -> list[object]:
+    """What the source says that it changed."""
+    changes = by_name(meta).get("changes") if meta is not None else None
+    return [json.loads(read("any", one)[0]) for one in changes or []]
+
+
+def shape_of(text: str) -> str:
+    """A value without what it says: letters are a, digits are 9."""
+    shown = "".join("9" if char.isdigit() else "a" if char.isalpha() else char for char in text[:30])
+    return f'"{shown}"' + ("…" if len(text) > 30 else "")
+
+
+def arrow(values: list[object], type_: pa.DataType) -> pa.Array:
+    """Values as the rules give them: of times the microseconds, of dates the days."""
+    if pa.types.is_date32(type_):
+        return pa.array(values, pa.int32()).view(type_)
+    if pa.types.is_timestamp(type_) or pa.types.is_time64(type_):
+        return pa.array(values, pa.int64()).view(type_)
+    return pa.array(values, type_)
+
+
 def split(lines: bytes) -> pa.Array:
-    """Lines as an array of texts, without copying them."""
+    """Lines as an array of texts, without copying them; whether they are UTF-8 is not looked at."""
     data = np.frombuffer(lines, np.uint8)
     offsets = np.concatenate(([0], np.flatnonzero(data == ord("\n")) + 1)).astype(np.int32)
     buffers = [None, pa.py_buffer(offsets), pa.py_buffer(lines)]
-    texts = pa.Array.from_buffers(pa.string(), len(offsets) - 1, buffers)
-    texts.validate(full=True)  # that it is UTF-8
-    return texts
+    return pa.Array.from_buffers(pa.string(), len(offsets) - 1, buffers)
 
 
 def query(plan: StreamPlan) -> str:
-    """From `lines` to the plan's columns, the number of the row and its changes."""
+    """From `lines` to the plan's columns, the number of the row, its changes (none yet) and whether it is odd."""
     fields = {column.name: "JSON" if column.type.kind in AS_JSON else "VARCHAR" for column in plan.columns}
     record = {"data": fields, "meta": "JSON"} if fields else {"meta": "JSON"}
     shape = literal(json.dumps({"record": record}))
     each = list(enumerate(plan.columns))
     raw = [f"m.record.data.{quoted(column.name)} as v{i}" for i, column in each]
-    typed = [f"{value(column, f'v{i}')} as t{i}" for i, column in each]
+    typed = [f"{plain(column, f'v{i}')} as t{i}" for i, column in each]
     columns = [f"t{i} as {quoted(column.name)}" for i, column in each]
-    told = "case when json_array_length(meta, '$.changes') > 0 then trim(meta -> '$.changes', '[]') end"
-    said = [told, *filter(None, (changed(column, f"v{i}", f"t{i}") for i, column in each))]
-    changes = f"'[' || nullif(concat_ws(',', {', '.join(said)}), '') || ']' as {quoted(CHANGES)}"
     number = quoted(SEQUENCE)
+    odd = ["json_array_length(meta, '$.changes') > 0"]
+    odd += [is_odd(column, f"v{i}", f"t{i}") for i, column in each]
+    marked = f"coalesce({' or '.join(odd)}, false) as {quoted(ODD)}"
     return (
-        f"with messages as (select from_json(line, {shape}) as m, {number} from {LINES}),"
-        f" fields as (select {', '.join([*raw, 'm.record.meta as meta', number])} from messages),"
+        f"with messages as (select from_json(line, {shape}) as m, line, {number} from {LINES}),"
+        f" fields as (select {', '.join([*raw, 'm.record.meta as meta', 'm', 'line', number])} from messages),"
         f" typed as (select {', '.join(['*', *typed])} from fields)"
-        f" select {', '.join([*columns, number, changes])} from typed"
+        f" select {', '.join([*columns, number, f'null::varchar as {quoted(CHANGES)}', marked])} from typed"
     )
 
 
-def value(column: Column, v: str) -> str:
-    """The value as its type, null where it does not fit; `v`: as text, of AS_JSON as JSON."""
+def plain(column: Column, v: str) -> str:
+    """The value as its type, null where it is not plain; `v`: as text, of AS_JSON as JSON."""
     kind = column.type.kind
     if kind == Kind.JSON:
         opening = {"object": "{", "array": "["}.get(column.source_type)
@@ -112,41 +219,32 @@ def value(column: Column, v: str) -> str:
         )
     if kind == Kind.BOOLEAN:
         return f"case {v}::varchar when 'true' then true when 'false' then false end"
-    if kind == Kind.BIGINT:
-        fraction = f"try_cast({v} as decimal(38,18))"
-        whole = f"case when {fraction} = trunc({fraction}) then try_cast({fraction} as bigint) end"
-        return f"case when regexp_matches({v}, '[.eE]') then {whole} else try_cast({v} as bigint) end"
-    if kind == Kind.DOUBLE:
-        return finite(f"try_cast({v} as double)")
-    if kind == Kind.DATE:
-        return f"case when not contains({v}, ':') then {finite(f'try_cast({moment(v)} as date)')} end"
-    if kind == Kind.TIMESTAMP:
-        local = f"case when contains({v}, ':') then regexp_replace({v}, '{ZONE}', '') else {v} end"
-        return finite(f"try_cast({moment(local)} as timestamp)")
-    if kind == Kind.TIMESTAMPTZ:
-        return finite(f"try_cast({moment(v)} as timestamptz)")
-    if kind == Kind.TIME:
-        return f"try_cast({v} as time)"
-    return v
+    if kind not in PLAIN:
+        return v
+    pattern, type_ = PLAIN[kind]
+    short = f" and length({v}) <= {DOUBLE_DIGITS}" if kind == Kind.DOUBLE else ""
+    return f"case when regexp_full_match({v}, '{pattern}'){short} then try_cast({v} as {type_}) end"
 
 
-def finite(expression: str) -> str:
-    return f"case when isfinite({expression}) then {expression} end"
-
-
-def moment(v: str) -> str:
-    """A date or time as DuckDB reads it: years before Christ have their mark elsewhere there."""
-    return f"case when ends_with({v}, ' BC') then regexp_replace({v}, '^([0-9-]+)[T ]?(.*) BC$', '\\1 (BC) \\2') else {v} end"
-
-
-def changed(column: Column, v: str, t: str) -> str | None:
-    """What is said of a value that did not fit, as JSON; None for a type that everything fits."""
+def is_odd(column: Column, v: str, t: str) -> str:
+    """Whether the value is not plain: no plain form of its type, or a number in it has another text than it came with."""
     kind = column.type.kind
-    if kind == Kind.TEXT or (kind == Kind.JSON and column.source_type not in ("object", "array")):
-        return None
-    reason = "'DESTINATION_TYPECAST_ERROR'"
-    if kind in (Kind.BIGINT, Kind.DOUBLE):
-        whole = r"[+-]?[0-9]+" if kind == Kind.BIGINT else NUMBER
-        reason = f"case when regexp_full_match({v}, '{whole}') then 'DESTINATION_FIELD_SIZE_LIMITATION' else {reason} end"
-    told = f"json_object('field', {literal(column.name)}, 'change', 'NULLED', 'reason', {reason})"
-    return f"case when {v} is not null and {t} is null then {told} end"
+    if (
+        kind == Kind.TEXT
+    ):  # most begin with a letter; one that looks like a number or JSON may be a string all the same
+        pointer = literal("/record/data/" + column.name.replace("~", "~0").replace("/", "~1"))
+        number = both(f"{v} >= '-' and {v} < ':'", f"regexp_full_match({v}, '{WITH_FRACTION}')")
+        like_json = f"(starts_with({v}, '[') or starts_with({v}, '{{'))"
+        suspect = f"case when {v} < ':' then {number} when {v} >= '[' then {like_json} else false end"
+        return both(suspect, f"json_type(line, {pointer}) <> 'VARCHAR'")
+    missing = f"({v} is not null and {t} is null)"
+    if kind == Kind.JSON:
+        return f"{missing} or regexp_matches({t}, '{FRACTION}')"
+    if kind == Kind.DOUBLE:
+        return missing + " or " + both(f"contains({v}, '.')", f"regexp_matches(line, '{LONG_NUMBER}')")
+    return missing
+
+
+def both(first: str, second: str) -> str:
+    """A conjunction whose second part is only looked at where the first holds: DuckDB's own looks at both everywhere."""
+    return f"case when {first} then {second} else false end"

@@ -80,26 +80,27 @@ class ConnectorSource:
         states: dict[Key, StreamState],
         position: dict[str, Any] | None,
         job_id: int,
+        anew: bool = False,
     ) -> Iterator[tuple[Process, Messages]]:
-        """Read these streams, from their states on."""
+        """Read these streams, from their states on; `anew`: their rows take the place of those before."""
         plans = list(plans)
-        catalog = {"streams": [self._configured(plan, states[plan.key], job_id) for plan in plans]}
+        catalog = {"streams": [self._configured(plan, states[plan.key], job_id, anew) for plan in plans]}
         files = {"config": self.configuration, "catalog": catalog}
         if (state := as_given(ConnectionState(states, position))) is not None:
             files["state"] = state
         with Process(self.connector, "read", files, own_group=self._own_group) as process:
             yield process, Messages(process, [plan.key for plan in plans])
 
-    def _configured(self, plan: StreamPlan, state: StreamState, job_id: int) -> dict[str, Any]:
+    def _configured(self, plan: StreamPlan, state: StreamState, job_id: int, anew: bool) -> dict[str, Any]:
         return {
             "stream": self._catalog[plan.key],
             "sync_mode": "incremental" if plan.mode in INCREMENTAL_MODES else "full_refresh",
             "destination_sync_mode": DESTINATION_MODES[plan.mode],
-            "cursor_field": [plan.cursor.name] if plan.cursor else [],
+            "cursor_field": list(plan.cursor_path),
             "primary_key": [[name] for name in plan.primary_key],
             "generation_id": state.generation_id,
             "minimum_generation_id": (
-                state.generation_id if plan.mode == SyncMode.FULL_REFRESH_OVERWRITE else 0
+                state.generation_id if anew or plan.mode == SyncMode.FULL_REFRESH_OVERWRITE else 0
             ),
             "sync_id": job_id,
         }
@@ -141,13 +142,16 @@ def stream_of(key: Key, described: dict[str, Any]) -> SourceStream:
     for name, schema in (described["json_schema"].get("properties") or {}).items():
         type_, word = travel_type(schema)
         columns.append(Column(name, word, type_, nullable=True, as_text=False))
-    default = described.get("default_cursor_field") or []
+    cursor = tuple(described.get("default_cursor_field") or ())
+    key_paths = tuple(map(tuple, described.get("source_defined_primary_key") or ()))
     return SourceStream(
         namespace=key[0],
         name=key[1],
         columns=tuple(columns),
-        primary_key=tuple(path[0] for path in described.get("source_defined_primary_key") or []),
-        cursors=tuple(default[:1]),
+        primary_key=tuple(".".join(path) for path in key_paths),
+        cursors=(".".join(cursor),) if cursor else (),
+        key_paths=key_paths,
+        cursor_path=cursor,
         own_cursor=bool(described.get("source_defined_cursor")),
         incremental="incremental" in described.get("supported_sync_modes", ()),
     )

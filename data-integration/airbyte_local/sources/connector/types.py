@@ -6,6 +6,20 @@ from typing import Any
 
 from airbyte_local.schema import DataType, Kind
 
+WELL_KNOWN = "WellKnownTypes.json#"  # the protocol's newer way to name a type: what it means in the older one
+REFERENCES: dict[str, dict[str, Any]] = {
+    "String": {"type": "string"},
+    "BinaryData": {"type": "string"},
+    "Boolean": {"type": "boolean"},
+    "Date": {"type": "string", "format": "date"},
+    "TimestampWithTimezone": {"type": "string", "airbyte_type": "timestamp_with_timezone"},
+    "TimestampWithoutTimezone": {"type": "string", "airbyte_type": "timestamp_without_timezone"},
+    "TimeWithTimezone": {"type": "string", "airbyte_type": "time_with_timezone"},
+    "TimeWithoutTimezone": {"type": "string", "airbyte_type": "time_without_timezone"},
+    "Integer": {"type": "integer"},
+    "Number": {"type": "number"},
+}
+
 # (format, airbyte_type) of strings; where only the format is given the zone is assumed, as Airbyte does
 STRINGS = {
     ("date", None): Kind.DATE,
@@ -38,6 +52,8 @@ def _options(schema: Any) -> list[tuple[Kind, str]]:
     """Each kind that a value may be of, null aside."""
     if not isinstance(schema, dict):
         return []
+    if str(schema.get("$ref", "")).startswith(WELL_KNOWN):
+        schema = REFERENCES.get(schema["$ref"].rpartition("/")[2], {})
     for several in ("oneOf", "anyOf"):
         if isinstance(schema.get(several), list):
             return [found for one in schema[several] for found in _options(one)]
