@@ -5,27 +5,29 @@ And the task after it, which compares raw with the source, and may sync once mor
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
-from airbyte_api.api import GetJobRequest, ListJobsRequest
+from airbyte_api.api import ListJobsRequest
 from airbyte_api.errors import AirbyteAPIError
 from airbyte_api.models import JobStatusEnum
 from airflow.providers.airbyte.hooks.airbyte import AirbyteHook
 from airflow.providers.airbyte.operators.airbyte import AirbyteTriggerSyncOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from airbyte_config.client import connection_id
+from airbyte_config.client import AirbyteError, connection_id
+from airbyte_config.jobs import ACTIVE, Job, look
 from airbyte_config.reconcile import NotReconciledError, reconcile
 from airbyte_config.verify import NotComparableError, moment
 from foundation.errors import EltError, Kind
+from foundation.settings import settings
 from orchestration.names import SYNC_JOB
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-CONFLICT = 409
+CONFLICT, UNAUTHORIZED = 409, 401
 MOMENT = "moment"  # XCom of the task `sync`: what the source had committed before
-UNDER_WAY = (JobStatusEnum.RUNNING, JobStatusEnum.PENDING, JobStatusEnum.INCOMPLETE)
 
 
 class AirbyteSyncOperator(AirbyteTriggerSyncOperator):
@@ -38,7 +40,7 @@ class AirbyteSyncOperator(AirbyteTriggerSyncOperator):
     template_fields = (*AirbyteTriggerSyncOperator.template_fields, "connection")
 
     def __init__(self, *, connection: str, **kwargs: Any) -> None:
-        super().__init__(connection_id="", **kwargs)
+        super().__init__(connection_id="", asynchronous=True, **kwargs)  # it starts the job; waiting is ours
         self.connection = connection
         self.job_id: int | None = None  # the operator's on_kill looks at it
         self.moment: str | None = None
@@ -58,15 +60,13 @@ class AirbyteSyncOperator(AirbyteTriggerSyncOperator):
                 super().execute(context)
             except AirflowException as error:
                 if not _is_conflict(error):
-                    raise
+                    raise AirflowException(" ".join(str(error).split())) from error
                 self._adopt(hook, context)
-        except AirflowException as error:
-            raise AirflowException(self._reason(hook, error)) from error
+            job = self._ended(hook)
         finally:
             if self.job_id is not None:  # for the monitoring tables, of a job that failed, too
                 context["ti"].xcom_push(key=SYNC_JOB, value=self.job_id)
-        job = self._job(hook)
-        self.log.info("Job %s: %s rows, %s bytes", self.job_id, job.get("rowsSynced"), job.get("bytesSynced"))
+        self.log.info("Job %s: %s rows, %s bytes", self.job_id, job.rows, job.bytes)
         return self.job_id
 
     def _moment(self) -> str | None:
@@ -81,33 +81,44 @@ class AirbyteSyncOperator(AirbyteTriggerSyncOperator):
         listed = hook.airbyte_api.jobs.list_jobs(
             request=ListJobsRequest(connection_id=self.connection_id, order_by="createdAt|DESC", limit=5)
         )
-        running = [job.job_id for job in listed.jobs_response.data if job.status in UNDER_WAY]
+        running = [job.job_id for job in listed.jobs_response.data if job.status in ACTIVE]
         if not running:  # it ended in between
             super().execute(context)
             return
         self.job_id = running[0]
         self.log.info("Job %s is under way for this connection: waiting for it", self.job_id)
-        hook.wait_for_job(job_id=self.job_id, wait_seconds=self.wait_seconds, timeout=self.timeout)
 
-    def _job(self, hook: AirbyteHook) -> dict[str, Any]:
-        """The job as Airbyte tells it, with what the SDK's model leaves out; empty when Airbyte does not answer."""
-        if self.job_id is None:
-            return {}
+    def _ended(self, hook: AirbyteHook) -> Job:
+        """The job once it has succeeded.
+
+        An answer of 5xx, or none, is borne for a minute (`airbyte_config.jobs.PATIENT`), then the try fails and the next one adopts
+        the job. A refusal fails the task, a 401 when a new log-in is refused, too. A job that takes too long is cancelled.
+        """
+        deadline = time.monotonic() + self.timeout
+        while (job := self._look(hook)).active:
+            if time.monotonic() >= deadline:
+                hook.cancel_job(job_id=self.job_id)
+                raise AirflowException(
+                    f"Airbyte job {self.job_id} did not end within {self.timeout:g} s; it was cancelled"
+                )
+            time.sleep(self.wait_seconds)
+        if job.status is not JobStatusEnum.SUCCEEDED:
+            told = job.reason or "see the job's log in Airbyte"
+            raise AirflowException(f"Airbyte job {self.job_id} {job.status.value}: {told}")
+        return job
+
+    def _look(self, hook: AirbyteHook) -> Job:
+        doing = f"waiting for job {self.job_id}"
         try:
-            return hook.airbyte_api.jobs.get_job(
-                request=GetJobRequest(job_id=self.job_id)
-            ).raw_response.json()
-        except Exception as error:  # noqa: BLE001 - a report on a job that has ended, no more
-            self.log.warning("Airbyte did not tell about job %s: %s", self.job_id, error)
-            return {}
-
-    def _reason(self, hook: AirbyteHook, error: AirflowException) -> str:
-        """One line: what Airbyte says about the job, else what the operator says."""
-        job = self._job(hook)
-        if job.get("status") in (JobStatusEnum.FAILED.value, JobStatusEnum.CANCELLED.value):
-            told = job.get("failureReason") or "see the job's log in Airbyte"
-            return f"Airbyte job {self.job_id} {job['status']}: {told}"
-        return " ".join(str(error).split())
+            try:
+                return look(hook.airbyte_api, self.job_id, doing, settings())
+            except AirbyteError as error:
+                if error.status != UNAUTHORIZED:
+                    raise
+                return look(hook.airbyte_api, self.job_id, doing, settings())  # the SDK logs in anew
+        except EltError as error:
+            failure = AirflowFailException if error.kind is Kind.MEND else AirflowException
+            raise failure(str(error)) from None
 
 
 class ReconcileOperator(AirbyteSyncOperator):
