@@ -330,6 +330,7 @@ def test_lists_come_in_pages(airbyte: AirbyteServer, workspace: str) -> None:
         ("/connections", {"sourceId": "S", "destinationId": "D", "configurations": {"streams": [{"name": "t", "syncMode": "incremental_deduped_history"}]}}, "configurations.streams[0].cursorField"),
         ("/connections", {"sourceId": "S", "destinationId": "D", "configurations": {"streams": [{"name": "t"}, {"name": "t"}]}}, "configurations.streams[1].name"),
         ("/connections", {"sourceId": "S", "destinationId": "D", "configurations": {"streams": [{"name": "t", "selectedFields": [{"fieldPath": ["a"]}], "primaryKey": [["b"]]}]}}, "configurations.streams[0].primaryKey"),
+        ("/connections", {"sourceId": "S", "destinationId": "D", "configurations": {"streams": [{"name": "t", "primaryKey": [["data", "id"]]}]}}, "configurations.streams[0].primaryKey[0]"),
         ("/jobs", {"connectionId": NOWHERE, "jobType": "party"}, "jobType"),
         ("/jobs", {"jobType": "sync"}, "connectionId"),
     ],
@@ -342,6 +343,14 @@ def test_what_cannot_be_is_refused_by_the_name_of_its_field(
     body = {key: ids.get(value, value) if isinstance(value, str) else value for key, value in body.items()}
     answer = problem(airbyte.http.post(path, json=body), 422, field)
     assert field in [item["field"] for item in answer["data"]["errors"]]
+
+
+@pytest.mark.parametrize(
+    ("query", "field"), [("workspaceIds=shop", "workspaceIds[0]"), ("status=waiting", "status")]
+)
+def test_a_filter_that_can_find_nothing_is_refused(airbyte: AirbyteServer, query: str, field: str) -> None:
+    problem(airbyte.http.get(f"/jobs?{query}"), 422, field)
+    assert airbyte.http.get("/jobs?status=queued").status_code == 200  # one of Airbyte's, which none has here
 
 
 def test_a_refused_configuration_does_not_repeat_the_secret(airbyte: AirbyteServer, workspace: str) -> None:

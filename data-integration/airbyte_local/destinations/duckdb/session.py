@@ -104,7 +104,8 @@ class DuckdbSession:
         """What is to be done to the stream's table; with `anew` it is replaced. Raises EltError when it cannot fit."""
         with self._explaining(plan):
             present = self._catalogue.get(key_of(DIALECT, plan))
-            unused = saved.cursor is None and (saved.columns is None or not plan.captured)
+            unused = saved.cursor is None and saved.blob is None
+            unused = unused and (saved.columns is None or not plan.captured)
             if present is not None and unused and DIALECT.is_ours(present) and self._is_empty(plan):
                 present = None
             return fitting(DIALECT, plan, present, saved, anew)

@@ -148,7 +148,8 @@ class SnowflakeSession:
         """What is to be done to the stream's table; with `anew` it is replaced. Raises EltError when it cannot fit."""
         with self._link.at(f"stream {plan.label}"):
             present = self._present(plan)
-            unused = saved.cursor is None and (saved.columns is None or not plan.captured)
+            unused = saved.cursor is None and saved.blob is None
+            unused = unused and (saved.columns is None or not plan.captured)
             if present is not None and unused and DIALECT.is_ours(present) and self._is_empty(plan):
                 present = None
             target = fitting(DIALECT, plan, present, saved, anew)
