@@ -9,7 +9,7 @@ import signal
 
 import pytest
 
-from tests.fixtures import leftovers
+from tests.fixtures import leftovers, warm
 
 pytest_plugins = [
     "tests.fixtures.source",
@@ -42,6 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
     watcher = leftovers.watch()
 
     def end() -> None:
+        warm.stop()
         watcher.stdin.close()
         watcher.wait()
 

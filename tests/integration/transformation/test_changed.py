@@ -1,4 +1,8 @@
-"""`elt build --changed`: what it leaves out, and when it builds everything."""
+"""`elt build --changed`: what it leaves out, and when it builds everything.
+
+What is selected is a pure function of a manifest: it is tested on the small shop's. A few builds prove that what was left out
+would have come out the same; the slow ones do so for one kind of change each.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ import pytest
 from tests.integration.transformation import small_shop
 from tests.integration.transformation.conftest import MODELS_ONLY, Built, marts, second_sync
 from tests.integration.transformation.raw_layer import Warehouse
+from transformation.changes import difference, selectors
 
 NO_UNIT_TESTS = ("--exclude", "resource_type:unit_test")
 NOTHING = "nothing has changed since the last complete build\n"
@@ -47,6 +52,7 @@ def test_after_a_complete_build_nothing_is_run(warehouse: Warehouse) -> None:
     assert not (warehouse.target / "run_results.json").exists()
 
 
+@pytest.mark.slow
 def test_a_synced_order_builds_its_descendants_alone_and_the_marts_equal_a_full_refresh(
     second_build: Built, tmp_path: Path
 ) -> None:
@@ -75,6 +81,57 @@ def test_a_synced_order_builds_its_descendants_alone_and_the_marts_equal_a_full_
     log = (warehouse.home / "logs" / "dbt" / "dbt.log").read_text()
     assert "Nothing changed, skipping partial parsing" in log  # although the versions are others
     assert "Unable to do partial parsing" not in log
+
+
+def below(warehouse: Warehouse, **differing: str) -> set[str]:
+    """Names of the models that are said to descend from streams (SCHEMA__TABLE) of which another version is there."""
+    manifest = json.loads((warehouse.target / "manifest.json").read_text())
+    before = noted(warehouse)
+    now = before | {
+        f"adventureworks_{name.replace('__', '.')}": version for name, version in differing.items()
+    }
+    assert now.keys() == before.keys() and now != before
+    return set(difference(manifest, before, now)["below"])
+
+
+MORE = json.dumps({"rows": 10**6, "newest": "2025-09-01 00:00:00", "generation": 0, "columns": "c"})
+CUSTOMERS = {"dim_customer", "mart_customer_insights", "obt_sales", "fct_orders"}
+
+
+@pytest.mark.parametrize(
+    ("stream", "built", "left"),
+    [
+        (
+            "sales__salesorderdetail",
+            {"fct_sales", "obt_sales"},
+            {"dim_product", "fct_work_orders", "dim_vendor"},
+        ),
+        ("sales__salesterritory", {"dim_sales_territory", *CUSTOMERS}, {"fct_purchases", "dim_product"}),
+        ("person__countryregion", {"dim_geography", *CUSTOMERS}, {"fct_purchases", "fct_work_orders"}),
+        ("person__stateprovince", {"dim_geography", *CUSTOMERS}, {"fct_purchases", "fct_work_orders"}),
+        ("person__addresstype", CUSTOMERS, {"fct_purchases", "fct_work_orders"}),
+        (
+            "sales__currency",
+            {"dim_currency", "fct_currency_rates", "fct_sales"},
+            {"dim_customer", "dim_product"},
+        ),
+        ("production__workorderrouting", {"int_work_order_operations", "fct_work_orders"}, {"fct_sales"}),
+        ("sales__salesorderheadersalesreason", {"fct_order_sales_reasons"}, {"fct_sales", "dim_customer"}),
+    ],
+)
+def test_all_that_descends_from_a_stream_is_built_and_nothing_else(
+    second_build: Built, stream: str, built: set[str], left: set[str]
+) -> None:
+    models = below(second_build.warehouse, **{stream: MORE})
+    assert built <= models and not models & left
+
+
+def test_another_day_selects_what_reads_the_day(second_build: Built) -> None:
+    manifest = json.loads((second_build.warehouse.target / "manifest.json").read_text())
+    before = noted(second_build.warehouse)
+    selected = selectors(manifest, before, before | {"day": "2025-06-30"})
+    assert {"int_date_range+", "dim_date+"} <= set(selected)
+    assert not [name for name in selected if name.startswith("stg_")]
 
 
 def equals_a_full_refresh(warehouse: Warehouse) -> None:
@@ -112,6 +169,7 @@ WRONG_BY_HAND = {
 }
 
 
+@pytest.mark.slow
 def test_rows_that_nothing_has_touched_are_compared_by_a_build_of_everything_alone(
     warehouse: Warehouse,
 ) -> None:
@@ -145,6 +203,7 @@ def test_rows_that_nothing_has_touched_are_compared_by_a_build_of_everything_alo
     assert not still_wrong()
 
 
+@pytest.mark.slow
 def test_a_customer_who_moves_takes_along_the_orders_of_after_the_move(
     second_build: Built, tmp_path: Path
 ) -> None:
@@ -197,6 +256,8 @@ def test_rows_that_are_gone_without_a_trace_leave_the_marts(warehouse: Warehouse
     equals_a_full_refresh(warehouse)
 
 
+@pytest.mark.slow
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["--changed", ""])
 def test_a_purchase_order_that_loses_a_line_shares_its_tax_out_again_and_one_that_goes_is_gone(
     warehouse: Warehouse, how: str
@@ -227,6 +288,7 @@ def test_a_purchase_order_that_loses_a_line_shares_its_tax_out_again_and_one_tha
     equals_a_full_refresh(warehouse)
 
 
+@pytest.mark.slow
 def test_a_reason_that_alone_comes_or_goes_shares_its_order_again(warehouse: Warehouse) -> None:
     at = "2025-07-02 00:00:00+00"
     warehouse.sync(at, {"sales.salesorderheadersalesreason": [{"salesorderid": 2, "salesreasonid": 1}]})
@@ -243,6 +305,7 @@ def test_a_reason_that_alone_comes_or_goes_shares_its_order_again(warehouse: War
     equals_a_full_refresh(warehouse)
 
 
+@pytest.mark.slow
 def test_what_is_far_from_a_fact_or_a_customer_is_seen_when_it_alone_has_changed(
     warehouse: Warehouse,
 ) -> None:
@@ -287,6 +350,7 @@ def test_what_is_far_from_a_fact_or_a_customer_is_seen_when_it_alone_has_changed
     equals_a_full_refresh(warehouse)
 
 
+@pytest.mark.slow
 def test_fewer_rows_build_what_descends_from_them(warehouse: Warehouse) -> None:
     with duckdb.connect(warehouse.path) as connection:  # erased, not marked as deleted
         connection.execute("delete from adventureworks_production.workorderrouting where workorderid = 1")
@@ -305,6 +369,7 @@ def test_raw_columns_of_another_type_are_held_against_the_contracts(warehouse: W
     assert done.returncode == 1 and "has an enforced contract that failed" in done.stdout
 
 
+@pytest.mark.slow
 def test_another_day_builds_what_depends_on_it(warehouse: Warehouse) -> None:
     with duckdb.connect(warehouse.path) as connection:
         for schema in ("marts", "intermediate"):
@@ -329,6 +394,7 @@ def test_a_failed_test_fails_again_until_it_is_mended(warehouse: Warehouse) -> N
     assert changed(warehouse) == NOTHING
 
 
+@pytest.mark.slow
 def test_a_part_by_the_same_files_and_a_developers_build_leave_the_note(warehouse: Warehouse) -> None:
     before = noted(warehouse)
     warehouse.sync("2025-07-02 00:00:00+00", {"sales.currency": [{"currencycode": "XYZ", "name": "New"}]})
@@ -340,6 +406,7 @@ def test_a_part_by_the_same_files_and_a_developers_build_leave_the_note(warehous
     assert "dim_currency" in ran(warehouse) and "dim_product" not in ran(warehouse)
 
 
+@pytest.mark.slow
 def test_a_build_without_its_tests_is_not_noted(warehouse: Warehouse) -> None:
     before = noted(warehouse)
     warehouse.sync("2025-07-02 00:00:00+00", {"sales.currency": [{"currencycode": "XYZ", "name": "New"}]})
@@ -352,7 +419,8 @@ def test_a_build_without_its_tests_is_not_noted(warehouse: Warehouse) -> None:
     "how",
     [
         "dbt by hand",
-        *(pytest.param(how, marks=pytest.mark.slow) for how in ("other files", "a table dropped")),
+        "other files",
+        "a table dropped",
     ],
 )
 def test_everything_is_built_when_it_is_not_known_what_was_built(warehouse: Warehouse, how: str) -> None:
@@ -373,6 +441,7 @@ def test_everything_is_built_when_it_is_not_known_what_was_built(warehouse: Ware
     assert changed(warehouse) == NOTHING
 
 
+@pytest.mark.slow
 def test_a_build_upon_another_state_than_its_choice_was_made_from_is_not_noted(warehouse: Warehouse) -> None:
     before = noted(warehouse)
     environ = {
