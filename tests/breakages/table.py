@@ -322,7 +322,7 @@ BREAKAGES = (
         f"{MODELS}/marts/fct_employee_pay.sql",
         "{{ config(schema='marts_restricted') }}\n",
         "",
-        ("tests/integration/transformation/test_project_rules.py",),
+        (f"{SHOP}::test_restricted_pay_is_not_among_the_marts_that_are_published",),
     ),
     # --------------------------------------------------------------------------------------------------- orchestration
     Breakage(

@@ -243,11 +243,3 @@ def test_breakdown_equals_the_source(
     expected = original_build.rows((RAW_LINES if "lines" in raw else "") + raw)
     assert len(expected) == rows
     assert original_build.rows(marts) == expected
-
-
-def test_restricted_pay_is_not_among_the_marts_that_are_published(original_build: Warehouse) -> None:
-    schemas = original_build.rows(
-        "select distinct schema_name from duckdb_columns() where column_name = 'hourly_rate'"
-        " and schema_name not like 'adventureworks%' order by 1"
-    )
-    assert schemas == [("marts_restricted",), ("staging",)]

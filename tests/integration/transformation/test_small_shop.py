@@ -57,6 +57,14 @@ def test_email_and_phone_are_masked_everywhere_but_in_raw(first_build: Warehouse
     assert first_build.row("select masked_email from staging.stg_email_addresses") == ("a***@example.com",)
 
 
+def test_restricted_pay_is_not_among_the_marts_that_are_published(first_build: Warehouse) -> None:
+    schemas = first_build.rows(
+        "select distinct schema_name from duckdb_columns() where column_name = 'hourly_rate'"
+        " and schema_name not like 'adventureworks%' order by 1"
+    )
+    assert schemas == [("marts_restricted",), ("staging",)]
+
+
 def test_padding_blanks_are_gone(first_build: Warehouse) -> None:
     assert first_build.row("select state_code from staging.stg_state_provinces") == ("WA",)
     lines = first_build.row("select distinct product_line_code from marts.dim_product where product_id = 707")
