@@ -149,8 +149,8 @@ BREAKAGES = (
         "conflict-not-adopted",
         "the sync task waits for the job that runs already",
         f"{DAGS}/sync.py",
-        "                if not _is_conflict(error):\n                    raise\n",
-        "                raise\n",
+        "isinstance(cause, AirbyteAPIError) and cause.status_code == CONFLICT",
+        "False",
         ("tests/integration/orchestration/test_sync.py::test_a_sync_that_runs_already_is_waited_for",),
     ),
     Breakage(
