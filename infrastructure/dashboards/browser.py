@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from foundation.errors import EltError
 
 if TYPE_CHECKING:
-    from playwright.sync_api import BrowserContext, Page
+    from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Response
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 FLAGS = [
@@ -32,6 +32,7 @@ FLAGS = [
     "--disable-sync",
     "--force-color-profile=srgb",
 ]
+TELEMETRY = "apachesuperset.gateway.scarf.sh"  # an image that each page of Superset asks for
 # every chart has drawn, or says why not, and none is at work
 READY = """
 charts => {
@@ -52,7 +53,7 @@ def find_browser() -> str | None:
 
 @dataclass
 class Dashboard:
-    """An open dashboard. `requests` are the addresses that the page asked for, `errors` what the browser complained of."""
+    """An open dashboard. `requests` are the addresses that the page asked for."""
 
     page: Page
     charts: int
@@ -72,6 +73,30 @@ class Dashboard:
         if not found:
             raise EltError(f"the dashboard shows no chart {title}", f"it shows {[t[:30] for t in holders]}")
         return found[0].partition("\n")[2].strip()
+
+    def menu(self, title: str) -> list[str]:
+        """The entries of the menu of a chart (three dots)."""
+        self._holder(title).locator('[aria-label="More Options"]').first.click()
+        shown = self._opened_menu()
+        self.page.keyboard.press("Escape")
+        return shown
+
+    def menu_at(self, title: str, right: float, down: float) -> list[str]:
+        """The entries that a right click on a chart shows; where, as parts of its width and height."""
+        drawn = self._holder(title).locator("canvas").first
+        drawn.scroll_into_view_if_needed()
+        size = drawn.bounding_box() or {"width": 0, "height": 0}
+        drawn.click(button="right", position={"x": size["width"] * right, "y": size["height"] * down})
+        return self._opened_menu()
+
+    def _holder(self, title: str) -> Locator:
+        header = self.page.locator('[data-test="slice-header"]').filter(has_text=re.compile(f"^{title}"))
+        return self.page.locator('[class*="dashboard-chart-id-"]').filter(has=header).first
+
+    def _opened_menu(self) -> list[str]:
+        menu = self.page.locator(".ant-dropdown-menu:visible").last
+        menu.wait_for()
+        return [line for line in menu.inner_text().splitlines() if line]
 
     def failures(self) -> list[str]:
         """What each chart that shows no data says instead."""
@@ -128,6 +153,29 @@ def browser(url: str, width: int = 1440, height: int = 900) -> Iterator[BrowserC
             yield context
         finally:
             context.close()
+
+
+def complaints(context: BrowserContext) -> list[str]:
+    """From now on, all that goes wrong on any page: answers of 400 and more, errors on the console and in scripts.
+
+    The list grows as they come; a reader clears it.
+    """
+    found: list[str] = []
+
+    def answered(response: Response) -> None:
+        if response.status >= 400:
+            found.append(f"{response.status} {response.request.method} {response.url}")
+
+    def said(message: ConsoleMessage) -> None:
+        # of each such answer the browser says once more that it was one; and the content policy keeps back Superset's telemetry
+        expected = message.text.startswith("Failed to load resource") or TELEMETRY in message.text
+        if message.type == "error" and not expected:
+            found.append(f"console: {message.text}")
+
+    context.on("response", answered)
+    context.on("console", said)
+    context.on("weberror", lambda error: found.append(f"script: {error.error}"))
+    return found
 
 
 def login(context: BrowserContext, user: str, password: str) -> Page:

@@ -35,9 +35,17 @@ MAY = {
     ("can_write", "DashboardPermalinkRestApi"),
     # from a category to its products, from a bar to its rows
     ("can_drill", "Dashboard"),
+    ("can_write", "ExploreFormDataRestApi"),  # "Drill by" keeps there what is chosen; no chart is written
+    ("can_read", "ExploreFormDataRestApi"),
     ("can_view_chart_as_table", "Dashboard"),
     ("can_get_drill_info", "Dataset"),
     ("can_samples", "Datasource"),
+    # "Share": a link to what one sees
+    ("can_share_dashboard", "Superset"),
+    ("can_share_chart", "Superset"),
+    # each page reports what it did, and the plain home asks for it; nothing of it is kept (superset_config.py)
+    ("can_log", "Superset"),
+    ("can_recent_activity", "Log"),
 }
 
 

@@ -7,9 +7,12 @@ import threading
 from pathlib import Path
 
 import results_cache
+from flask import redirect, request
+from flask_login import current_user
 from sqlalchemy import create_engine
 from sqlalchemy.engine import Connection
 from sqlalchemy.pool import StaticPool
+from superset.key_value.types import JsonKeyValueCodec
 from superset.stats_logger import DummyStatsLogger
 from superset.utils.log import AbstractEventLogger
 
@@ -24,12 +27,25 @@ class NoEventLogger(AbstractEventLogger):
     def log(self, *args, **kwargs):
         """Nothing."""
 
+    def log_with_context(self, *args, **kwargs):
+        """Nothing, and nothing is gathered for it."""
+
 
 EVENT_LOGGER = NoEventLogger()
 
 
+HOME = "/superset/dashboard/sales-overview/"
+
+
 def FLASK_APP_MUTATOR(app):
-    """Every answer names the instance, so that a health check knows its own."""
+    """Every answer names the instance, so that a health check knows its own; and who is logged in finds the sales overview in
+    the place of Superset's own home (a user's `welcome_dashboard_id` would change no more than that page's title).
+    """
+
+    @app.before_request
+    def home():
+        at_home = request.path in ("/", "/superset/welcome/")
+        return redirect(HOME) if at_home and current_user.is_authenticated else None
 
     @app.after_request
     def named(response):
@@ -79,7 +95,7 @@ _IN_METADATA = {
     "CACHE_TYPE": "SupersetMetastoreCache",
     "CACHE_DEFAULT_TIMEOUT": 7 * 24 * 3600,
     "REFRESH_TIMEOUT_ON_RETRIEVAL": True,
-    "CODEC": "JSON",
+    "CODEC": JsonKeyValueCodec(),  # its name instead would fail at each write
 }
 FILTER_STATE_CACHE_CONFIG = {**_IN_METADATA, "CACHE_KEY_PREFIX": "filters"}
 EXPLORE_FORM_DATA_CACHE_CONFIG = {**_IN_METADATA, "CACHE_KEY_PREFIX": "explore"}

@@ -271,3 +271,47 @@ def test_a_result_is_kept_until_the_next_version_is_published(superset, admin, a
     assert is_kept() == (True, first[1])
     kept = list(superset.settings.superset_results_dir.iterdir())
     assert kept and all(file.stat().st_mode & 0o077 == 0 for file in kept)
+
+
+# ------------------------------------------------------------------------------------------------ what pages do beside
+
+
+@pytest.fixture(params=["analyst", "admin"])
+def somebody(request) -> httpx.Client:
+    return request.getfixturevalue(request.param)
+
+
+def test_superset_keeps_the_filters_of_a_board_and_the_form_of_a_chart(somebody, admin):
+    number = chart_id(admin, "Revenue by territory")
+    chosen = json.dumps({"NATIVE_FILTER-category": {"filterState": {"value": ["Bikes"]}}})
+    [board] = [
+        one for one in somebody.get("/api/v1/dashboard/").json()["result"] if one["slug"] == "sales-overview"
+    ]
+    place = f"/api/v1/dashboard/{board['id']}/filter_state"
+    key = somebody.post(place, json={"value": chosen}).raise_for_status().json()["key"]
+    assert somebody.get(f"{place}/{key}").json()["value"] == chosen
+    link = somebody.post(f"/api/v1/dashboard/{board['id']}/permalink", json={"dataMask": {}})
+    assert link.status_code == 201, link.text
+    form = {"datasource_type": "table", "chart_id": number, "form_data": json.dumps({"viz_type": "table"})}
+    dataset = json.loads(admin.get(f"/api/v1/chart/{number}").json()["result"]["params"])["datasource"]
+    form["datasource_id"] = int(dataset.partition("__")[0])
+    answer = somebody.post("/api/v1/explore/form_data", json=form)
+    assert answer.status_code == 201, answer.text
+
+
+def test_what_every_page_reports_and_the_home_asks_for_is_answered(somebody):
+    told = somebody.post("/superset/log/?explode=events", data={"events": '[{"event_name": "load_chart"}]'})
+    assert told.status_code == 200, told.text
+    assert somebody.get("/api/v1/log/recent_activity/").status_code == 200
+    assert somebody.get("/").url.path == "/superset/dashboard/sales-overview/"
+
+
+def test_the_analyst_may_drill_by_and_share(analyst):
+    roles = analyst.get("/api/v1/me/roles/").json()["result"]["roles"]
+    may = {tuple(pair) for role in roles.values() for pair in role}
+    assert may >= {
+        ("can_write", "ExploreFormDataRestApi"),
+        ("can_drill", "Dashboard"),
+        ("can_share_dashboard", "Superset"),
+        ("can_share_chart", "Superset"),
+    }

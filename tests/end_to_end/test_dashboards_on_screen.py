@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from adventureworks.database import connect_owner
-from dashboards.browser import Dashboard, browser, find_browser, login, open_dashboard
+from dashboards.browser import Dashboard, browser, complaints, find_browser, login, open_dashboard
 from dashboards.files import charts_of, load
 from foundation.settings import ROOT
 from tests.fixtures.superset import login_of
@@ -123,10 +123,49 @@ ON_SCREEN: dict[str, tuple[tuple[str, str], str, list[tuple[str, str, str]]]] = 
 
 
 @pytest.fixture(scope="module")
-def page(superset) -> Iterator:
-    """The browser of the analyst, logged in."""
+def analysts_browser(superset) -> Iterator:
+    """The browser of the analyst, logged in, and all that goes wrong in it."""
     with browser(superset.settings.superset_url) as context:
-        yield login(context, *login_of(superset.settings, "analyst"))
+        found = complaints(context)
+        yield login(context, *login_of(superset.settings, "analyst")), found
+
+
+@pytest.fixture
+def page(analysts_browser) -> Iterator:
+    """The analyst's page; at the end of each test nothing has gone wrong on it."""
+    shown, found = analysts_browser
+    yield shown
+    seen, found[:] = list(found), []
+    assert seen == []
+
+
+@pytest.mark.parametrize("who", ["analyst", "admin"])
+def test_after_the_login_stands_the_sales_overview_and_no_board_has_an_error(superset, who):
+    with browser(superset.settings.superset_url) as context:
+        found = complaints(context)
+        shown = login(context, *login_of(superset.settings, who))
+        first = Dashboard(shown, charts_of(load("duckdb"), "sales_overview"))
+        first.wait()
+        assert "Sales overview" in shown.title()
+        for name in ON_SCREEN:
+            assert opened(shown, name).failures() == []
+        assert found == []
+
+
+def test_a_chosen_filter_is_there_after_a_reload_and_in_a_shared_link(superset, page):
+    dashboard = opened(page, "sales_overview")
+    dashboard.filter("Category", "Bikes")
+    filtered = dashboard.text("Revenue")
+    page.reload()
+    dashboard.wait()
+    assert dashboard.text("Revenue") == filtered
+    assert "Bikes" in page.locator('[data-test="filter-bar"]').inner_text()
+
+
+def test_the_analyst_can_drill_by_a_column_and_share(superset, page):
+    dashboard = opened(page, "sales_overview")
+    assert {"Share", "Drill to detail"} <= set(dashboard.menu("Revenue by territory"))
+    assert "Drill by" in dashboard.menu_at("Revenue by territory", 0.3, 0.1)
 
 
 def opened(page, name: str) -> Dashboard:
