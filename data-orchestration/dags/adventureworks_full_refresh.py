@@ -20,8 +20,9 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 from airflow.sdk import DAG, get_current_context, task
 
 from foundation.settings import settings
-from orchestration import parameters, steps
+from orchestration import steps
 from orchestration.defaults import DAG_ARGUMENTS, RAW, RETRIED
+from transformation.project import incremental_models, read_manifest
 
 with DAG(
     dag_id="adventureworks_full_refresh",
@@ -42,7 +43,7 @@ with DAG(
         task_id="build_and_publish",
         doc_md="Run `adventureworks_elt` with all incremental models built anew, and wait for its end.",
         trigger_dag_id="adventureworks_elt",
-        conf={"full_refresh": parameters.incremental_models(settings())},
+        conf={"full_refresh": incremental_models(read_manifest(settings()))},
         wait_for_completion=True,
         poke_interval=5,
         failed_states=["failed"],

@@ -46,13 +46,13 @@ def sync_task(source: str, about: str) -> AirbyteSyncOperator:
     )
 
 
-def prepared() -> Any:
-    """The task `prepare`."""
+def prepared(select: tuple[str, ...] = ()) -> Any:
+    """The task `prepare`; `select`: what the DAG builds, if that is not everything."""
 
     @task(execution_timeout=timedelta(minutes=20), **RETRIED)
     def prepare() -> str:
         """Take the warehouse for this run, its marts as they are published; see what has changed since they were built."""
-        return steps.prepare(get_current_context())
+        return steps.prepare(get_current_context(), select)
 
     return prepare()
 
@@ -124,12 +124,13 @@ def source_dags(source: str, every: str, *, about: str = "", owner: str = "data-
         dagrun_timeout=timedelta(hours=2),
         **arguments,
     ) as transformation:
-        dbt = dbt_tasks(settings(), timeout=timedelta(minutes=45), select=(f"tag:{source}", *CALENDAR))
+        select = (f"tag:{source}", *CALENDAR)
+        dbt = dbt_tasks(settings(), timeout=timedelta(minutes=45), select=select)
         # `complete` fails with the run; a notice of each success would be one every few minutes
         complete = EmptyOperator(
             task_id="complete", doc_md="Everything is published.", execution_timeout=timedelta(minutes=1)
         )
-        prepared() >> dbt >> published() >> [complete, told_failure()] >> recorded()
+        prepared(select) >> dbt >> published() >> [complete, told_failure()] >> recorded()
     return [sync, transformation]
 
 

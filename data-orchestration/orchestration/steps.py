@@ -12,6 +12,7 @@ from orchestration import airflow_api, documentation, freshness, maintenance, mo
 from orchestration import backup as backups
 from orchestration import publish as publishing
 from transformation import changes
+from transformation.request import VARIABLE, BuildRequest
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -37,24 +38,25 @@ def check_freshness(context: Context) -> dict[str, str]:
     return freshness.check(settings())
 
 
-def prepare(context: Context) -> str:
-    """Take the warehouse for this run, its marts as they are published; tell dbt what has changed since they were built."""
+def prepare(context: Context, select: tuple[str, ...] = ()) -> str:
+    """Take the warehouse for this run, its marts as they are published; tell dbt what has changed since they were built.
+
+    `select`: what the DAG builds in each run, if that is not everything; the task that runs dbt knows it already.
+    """
     done = publishing.prepare(settings(), lease_name(context))
     log.info("%s", done)
-    changed = not any(context["params"].get(name) for name in ("select", *parameters.EVERYTHING))
+    asked = BuildRequest(select=select) if select else BuildRequest.of_form(context["params"])
     marts = publishing.build_environment(settings()).get("DBT_MARTS_SCHEMA", "marts")
     with changes.asking(settings(), f"prepare ({lease_name(context)})") as ask:
         found = changes.look(settings(), ask, marts=marts)
-    changed = changed and found.selectors is not None
+    changed = not asked.beyond_changes and found.selectors is not None
     if found.reason:
         log.info("everything is built: %s", found.reason)
     elif changed:
         log.info("what has changed since the last complete build: %s", ", ".join(found.changed) or "nothing")
-    environment = found.environment(complete=not context["params"].get("select"), changed=changed)
-    context["ti"].xcom_push(key="environment", value=environment)
-    # dbt has to run: the other tasks wait for its results, and monitoring takes them
-    select = " ".join(found.selectors or [changes.NOTHING]) if changed else ""
-    context["ti"].xcom_push(key="select", value=select)
+    request = asked.knowing(found, complete=not asked.select, only_changed=changed)
+    context["ti"].xcom_push(key=parameters.REQUEST, value=request.variables()[VARIABLE])
+    context["ti"].xcom_push(key=parameters.SELECT, value="" if select else " ".join(request.select))
     return done
 
 

@@ -39,6 +39,7 @@ from orchestration.notices import WatchedTaskFailed
 from orchestration.publish import build_environment, renew
 from orchestration.steps import lease_name
 from transformation.project import PROJECT, manifest_path, project_digest, read_manifest
+from transformation.request import BuildRequest
 from transformation.results import artifacts_path, keep, results_path
 
 if TYPE_CHECKING:
@@ -114,7 +115,8 @@ class DbtNodesSensor(DbtRunWatcherOperator):
         state = self._get_producer_task_status(context)  # asked before the results, which may come in between
         if ti.try_number > 1 and is_producer_task_terminated(state):
             names = [DbtNode.get_resource_name_from_unique_id(node) for node in self.nodes]
-            self.env = (self.env or {}) | {"ELT_BUILD_PROJECT": project_digest(current_settings())}
+            request = BuildRequest(project=project_digest(current_settings()))
+            self.env = (self.env or {}) | request.variables()
             self.build_and_run_cmd(context, cmd_flags=["--select", *names])
             return True
         while self._waiting:
@@ -182,8 +184,8 @@ def dbt_tasks(settings: Settings, timeout: timedelta, select: tuple[str, ...] = 
                     "DBT_ENV_CUSTOM_ENV_DAG_ID": "{{ dag.dag_id }}",
                     "DBT_ENV_CUSTOM_ENV_RUN_ID": "{{ run_id }}",
                     RUN_VARIABLE: "{{ dag.dag_id }} {{ run_id }}",  # as `steps.lease_name`
-                    "ELT_BUILD_PROJECT": parameters.from_prepare("ELT_BUILD_PROJECT"),
-                    **(SELECTED if select else parameters.ENVIRONMENT),
+                    **parameters.ENVIRONMENT,
+                    **(SELECTED if select else {}),
                     **build_environment(settings),
                 },
                 "callback": keep_artifacts,

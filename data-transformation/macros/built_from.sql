@@ -28,14 +28,14 @@
 {%- endmacro %}
 
 {#-
-    on-run-start: by other files than the last complete build (ELT_BUILD_PROJECT is their digest; dbt by hand has none)?
-    Then nobody knows what was built from what.
+    on-run-start: by other files than the last complete build (the request has their digest; dbt by hand has none)? Then nobody
+    knows what was built from what.
 -#}
 {% macro forget_built_from() -%}
     {%- if builds() -%}
         {%- for schema in built_from_schemas() -%}
             {%- set project = built_from_rows(schema).get('project') -%}
-            {%- if project and project != env_var('ELT_BUILD_PROJECT', '') -%}
+            {%- if project and project != build_request().project -%}
                 {%- do adapter.drop_relation(load_relation(built_from(schema))) -%}
             {%- endif -%}
         {%- endfor -%}
@@ -43,14 +43,14 @@
 {%- endmacro %}
 
 {#-
-    on-run-end: the versions that the caller read before dbt began (ELT_BUILDING_FROM, JSON; none for a part that was asked
-    for), when all has ended well. A build of what has changed since ELT_BUILT_FROM counts only upon that.
+    on-run-end: the versions that the caller read before dbt began (`building_from`; none for a part that was asked for), when
+    all has ended well. A build of what has changed since `built_from` counts only upon that.
     What is not noted stays as it was: nodes are then as old as it says or newer, and are built again.
 -#}
 {% macro note_built_from(results) -%}
     {%- if builds() -%}
-        {%- set building_from = fromjson(env_var('ELT_BUILDING_FROM', '') or '{}') -%}
-        {%- set built_upon = fromjson(env_var('ELT_BUILT_FROM', '') or '{}') -%}
+        {%- set building_from = build_request().building_from or {} -%}
+        {%- set built_upon = build_request().built_from or {} -%}
         {%- set marts, beside = built_from_schemas() -%}
         {%- set bad = results | rejectattr('status', 'in', ['success', 'pass', 'warn', 'no-op']) | list -%}
         {%- if building_from and not bad and (

@@ -25,14 +25,14 @@
 {%- endmacro %}
 
 {#-
-    Overrides dbt's: --full-refresh is for all models, ELT_FULL_REFRESH for those that it names, with commas between them. A
-    table that has other columns than its model is built anew without being asked.
+    Overrides dbt's: --full-refresh is for all models, the request's `full_refresh` for those that it names. A table that has
+    other columns than its model is built anew without being asked.
 -#}
 {% macro should_full_refresh() -%}
     {%- set configured = config.get('full_refresh') -%}
     {%- if configured is none -%}
         {%- set configured = (
-            flags.FULL_REFRESH or model.name in env_var('ELT_FULL_REFRESH', '').split(',') or has_other_columns()
+            flags.FULL_REFRESH or model.name in (build_request().full_refresh or []) or has_other_columns()
         ) -%}
     {%- endif -%}
     {{ return(configured) }}
@@ -54,12 +54,12 @@
 {%- endmacro %}
 
 {#-
-    Pre-hook of an incremental fact: its rows of the days from ELT_REBUILD_FROM to ELT_REBUILD_TO (yyyy-mm-dd) are forgotten, so
-    that this build makes them again.
+    Pre-hook of an incremental fact: its rows of the days from `rebuild_from` to `rebuild_to` (yyyy-mm-dd) of the request are
+    forgotten, so that this build makes them again.
 -#}
 {% macro rebuild_days(date_key_column) -%}
-    {%- set first_day = env_var('ELT_REBUILD_FROM', '') | replace('-', '') | int -%}
-    {%- set last_day = env_var('ELT_REBUILD_TO', '') | replace('-', '') | int -%}
+    {%- set first_day = (build_request().rebuild_from or '') | replace('-', '') | int -%}
+    {%- set last_day = (build_request().rebuild_to or '') | replace('-', '') | int -%}
     {%- if first_day and is_incremental() -%}
         delete from {{ this }} where {{ date_key_column }} between {{ first_day }} and {{ last_day or first_day }}
     {%- endif -%}

@@ -85,10 +85,10 @@
     {{ return('true' if 'true' in open else (open or ['false']) | join('\n or ')) }}
 {%- endmacro %}
 
-{#- What transformation.changes.difference says (ELT_CHANGES), to a model of a build of what has changed; else nothing. -#}
+{#- What transformation.changes.difference says, to a model of a build of what has changed; else nothing. -#}
 {% macro changes() -%}
     {{ return(
-        fromjson(env_var('ELT_CHANGES', '') or '{}') if execute and model.resource_type in ('model', 'snapshot') else {}
+        build_request().changes or {} if execute and model.resource_type in ('model', 'snapshot') else {}
     ) }}
 {%- endmacro %}
 

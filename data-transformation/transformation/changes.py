@@ -39,7 +39,6 @@ KEPT = (
     "resource_type:unit_test",
 )
 BUILT = ("model", "seed", "snapshot")
-NOTHING = "resource_type:seed"  # a selection that is nearly nothing, for a dbt that has to run
 
 Ask = Callable[[str], list[tuple]]
 Manifest = dict[str, Any]
@@ -61,15 +60,6 @@ class Changes:
     def changed(self) -> list[str]:
         """The raw streams (and `day`) that differ."""
         return sorted(name for name, version in self.now.items() if self.built.get(name) != version)
-
-    def environment(self, *, complete: bool, changed: bool) -> dict[str, str]:
-        """For the hooks of dbt's run. `complete`: it leaves nothing out that may differ; `changed`: it leaves out the rest."""
-        return {
-            "ELT_BUILD_PROJECT": self.now[PROJECT],
-            "ELT_BUILDING_FROM": json.dumps(self.now) if complete else "",
-            "ELT_BUILT_FROM": json.dumps(self.built) if complete and changed else "",
-            "ELT_CHANGES": json.dumps(self.difference) if complete and changed else "",
-        }
 
 
 def look(settings: Settings, ask: Ask, target: str | None = None, marts: str = "marts") -> Changes:

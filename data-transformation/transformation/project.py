@@ -42,6 +42,15 @@ def _parsed(path: Path, changed_at: int) -> dict[str, Any]:
     return json.loads(path.read_text())
 
 
+def incremental_models(manifest: dict[str, Any]) -> list[str]:
+    """Names of the models that a build only brings up to date."""
+    return sorted(
+        node["name"]
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model" and node["config"]["materialized"] == "incremental"
+    )
+
+
 def project_digest(settings: Settings, target: str | None = None) -> str:
     """A digest of the dbt project's files, and of the target and the sources that they are parsed for."""
     digest = hashlib.sha256(f"{target or settings.dbt_target} {settings.sources}".encode())

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gc
-import os
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 import click
@@ -12,11 +12,10 @@ import click
 from foundation.errors import EltError
 from foundation.lease import holder
 from foundation.settings import Settings, settings
-from transformation.changes import Changes, asking, look
+from transformation.changes import asking, look
+from transformation.project import incremental_models, read_manifest
+from transformation.request import BuildRequest
 from transformation.run import invoke, parse
-
-# what macros/built_from.sql and touched.sql read
-HOOKS = ("ELT_BUILD_PROJECT", "ELT_BUILDING_FROM", "ELT_BUILT_FROM", "ELT_CHANGES")
 
 
 def dbt_arguments(
@@ -38,6 +37,9 @@ def dbt_arguments(
     return arguments
 
 
+DAY = click.DateTime(["%Y-%m-%d"])
+
+
 @click.command()
 @click.option(
     "--select", "-s", multiple=True, help="Only these nodes, in dbt's selector syntax; may be repeated."
@@ -47,11 +49,19 @@ def dbt_arguments(
     "--changed",
     is_flag=True,
     help="Only what descends from what has changed since the last complete build; everything when that is not known."
-    " Not with --select, --full-refresh, the exclusion of models, or the target dev.",
+    " Not with --select, --full-refresh, --anew, --rebuild-from, the exclusion of models, or the target dev.",
 )
 @click.option(
     "--full-refresh", is_flag=True, help="Build incremental facts and seeds anew (never the snapshots)."
 )
+@click.option(
+    "--anew",
+    multiple=True,
+    metavar="MODEL",
+    help="Build this incremental model from all rows instead of the changed ones; may be repeated.",
+)
+@click.option("--rebuild-from", type=DAY, help="First day whose facts are built again, as 2026-01-31.")
+@click.option("--rebuild-to", type=DAY, help="Last day; default: the first one alone.")
 @click.option(
     "--target",
     "-t",
@@ -74,6 +84,9 @@ def build(
     exclude: tuple[str, ...],
     changed: bool,
     full_refresh: bool,
+    anew: tuple[str, ...],
+    rebuild_from: datetime | None,
+    rebuild_to: datetime | None,
     target: str | None,
     wait: float | None,
     timing: bool,
@@ -86,31 +99,40 @@ def build(
     configuration = settings()
     target = target or configuration.dbt_target
     excluded = " ".join(exclude).split()
-    if changed and (refused := not_with_changed(select, excluded, full_refresh, target)):
+    request = BuildRequest(
+        select=select,
+        full_refresh=anew,
+        rebuild_from=rebuild_from.date() if rebuild_from else None,
+        rebuild_to=rebuild_to.date() if rebuild_to else None,
+    )
+    request.check()
+    if changed and (refused := not_with_changed(request, excluded, full_refresh, target)):
         raise click.UsageError(f"--changed can't be used with {refused}")
-    told = dict.fromkeys(HOOKS, "")
     if target != "snowflake":
         hold_local_warehouse(configuration, configuration.elt_lease_wait_seconds if wait is None else wait)
     manifest = None
-    if target != "dev":
+    if target != "dev" or anew:
         manifest = parse(configuration, target)
         # the project that was read stays: the collector would go through it again and again, 0.15 s each; what dbt makes on
         # the way has few cycles
         gc.freeze()
         gc.set_threshold(100_000)
+    if anew:
+        check_incremental(request, incremental_models(read_manifest(configuration, target)))
+    if target != "dev":
         with asking(configuration, "elt build", target, leased=False) as ask:
             found = look(configuration, ask, target)
-        changed = changed and not everything(found)
+        if changed and found.reason:
+            click.echo(f"everything is built: {found.reason}")
+            changed = False
         if changed and not found.selectors:
             click.echo("nothing has changed since the last complete build")
             return 0
         # unit tests are about the code, not about what it has built
         complete = not select and all(word == "resource_type:unit_test" for word in excluded)
-        told = found.environment(complete=complete, changed=changed)
-        if changed:
-            select = tuple(found.selectors or ())
-    words = dbt_arguments(select, exclude, full_refresh, threads)
-    result = invoke(configuration, *words, target=target, manifest=manifest, extra=told)
+        request = request.knowing(found, complete=complete, only_changed=changed)
+    words = dbt_arguments(request.select, exclude, full_refresh, threads)
+    result = invoke(configuration, *words, target=target, manifest=manifest, extra=request.variables())
     built = [each for each in result.result.results if each.node.resource_type != "operation"]  # a hook
     if select and not built:
         raise EltError(
@@ -122,11 +144,12 @@ def build(
 
 
 def not_with_changed(
-    select: tuple[str, ...], excluded: list[str], full_refresh: bool, target: str
+    request: BuildRequest, excluded: list[str], full_refresh: bool, target: str
 ) -> str | None:
     """What was asked for that can't go together with --changed."""
-    if select:
-        return "--select"
+    options = {"select": "--select", "full_refresh": "--anew", "rebuild_from": "--rebuild-from"}
+    if request.beyond_changes:
+        return options[request.beyond_changes]
     if any(not word.startswith("resource_type:") for word in excluded):
         return "--exclude of anything but a resource_type:"
     if full_refresh:
@@ -134,13 +157,10 @@ def not_with_changed(
     return "--target dev, whose builds are not noted" if target == "dev" else None
 
 
-def everything(found: Changes) -> bool:
-    """Has everything to be built, though only what has changed was asked for? Says why."""
-    asked = [name for name in ("ELT_FULL_REFRESH", "ELT_REBUILD_FROM") if os.environ.get(name)]
-    reason = f"{asked[0]} is set" if asked else found.reason
-    if reason:
-        click.echo(f"everything is built: {reason}")
-    return bool(reason)
+def check_incremental(request: BuildRequest, known: list[str]) -> None:
+    """Raises EltError when --anew names what is no incremental model."""
+    if unknown := sorted(set(request.full_refresh) - set(known)):
+        raise EltError(f"--anew: {unknown[0]} is no incremental model", f"choose from {', '.join(known)}")
 
 
 def timing_report(results: Iterable[Any]) -> str:

@@ -359,14 +359,10 @@ def prepared(config, form, monkeypatch):
         run = Run(form(**values))
         steps.prepare(run.context)
         flags = [flag for flag in run.rendered(*parameters.FLAGS) if flag]
-        environment = dict(
-            zip(parameters.ENVIRONMENT, run.rendered(*parameters.ENVIRONMENT.values()), strict=True)
-        )
-        assert run.rendered(parameters.from_prepare("ELT_BUILD_PROJECT")) == [digest]
-        noted, upon, told = (
-            json.loads(environment[f"ELT_{name}"] or "null")
-            for name in ("BUILDING_FROM", "BUILT_FROM", "CHANGES")
-        )
+        (request,) = run.rendered(*parameters.ENVIRONMENT.values())
+        request = json.loads(request)
+        assert request["project"] == digest
+        noted, upon, told = (request[name] or None for name in ("building_from", "built_from", "changes"))
         assert noted in (None, now) and (upon, told) in ((None, None), (built, found.difference))
         return flags, noted is not None, upon is not None
 

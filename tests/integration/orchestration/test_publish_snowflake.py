@@ -24,12 +24,17 @@ from orchestration.publish import (
 
 
 @pytest.fixture
-def config(snowflake_emulator, tmp_path, monkeypatch, request):
+def config(snowflake_emulator, tmp_path, request):
     """Settings of a deployment whose database is a new one on the emulator."""
-    monkeypatch.setenv("SNOWFLAKE_EMULATOR_PORT", str(snowflake_emulator.port))
     database = f"PUBLISH_{abs(hash(request.node.name))}"
-    monkeypatch.setenv("SNOWFLAKE_DATABASE", database)
-    settings = load_settings({"ELT_HOME": str(tmp_path), "DBT_TARGET": "ci"})
+    settings = load_settings(
+        {
+            "ELT_HOME": str(tmp_path),
+            "DBT_TARGET": "ci",
+            "SNOWFLAKE_EMULATOR_PORT": str(snowflake_emulator.port),
+            "SNOWFLAKE_DATABASE": database,
+        }
+    )
 
     def ask(statement):
         with snowflake_emulator.connect(database=database) as session:

@@ -7,6 +7,7 @@ would have come out the same; the slow ones do so for one kind of change each.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tests.integration.transformation import small_shop
 from tests.integration.transformation.conftest import MODELS_ONLY, Built, marts, second_sync
 from tests.integration.transformation.raw_layer import Warehouse
 from transformation.changes import difference, selectors
+from transformation.request import BuildRequest
 
 NO_UNIT_TESTS = ("--exclude", "resource_type:unit_test")
 NOTHING = "nothing has changed since the last complete build\n"
@@ -444,16 +446,16 @@ def test_everything_is_built_when_it_is_not_known_what_was_built(warehouse: Ware
 @pytest.mark.slow
 def test_a_build_upon_another_state_than_its_choice_was_made_from_is_not_noted(warehouse: Warehouse) -> None:
     before = noted(warehouse)
-    environ = {
-        "ELT_BUILD_PROJECT": before["project"],
-        "ELT_BUILDING_FROM": json.dumps(before | {"day": "2025-07-01"}),
-        "ELT_BUILT_FROM": json.dumps(before | {"day": "2025-06-01"}),
-    }
+    request = BuildRequest(
+        project=before["project"],
+        building_from=before | {"day": "2025-07-01"},
+        built_from=before | {"day": "2025-06-01"},
+    )
     chosen = ["build", "--select", "sales_channels"]
-    assert warehouse.dbt(*chosen, environ=environ).returncode == 0
+    assert warehouse.dbt(*chosen, environ=request.variables()).returncode == 0
     assert noted(warehouse) == before
-    environ["ELT_BUILT_FROM"] = json.dumps(before)
-    assert warehouse.dbt(*chosen, environ=environ).returncode == 0
+    request = replace(request, built_from=before)
+    assert warehouse.dbt(*chosen, environ=request.variables()).returncode == 0
     assert noted(warehouse) == before | {"day": "2025-07-01"}
     assert warehouse.rows("from marts.built_from order by all") == warehouse.rows(
         "from intermediate.built_from order by all"
@@ -462,7 +464,14 @@ def test_a_build_upon_another_state_than_its_choice_was_made_from_is_not_noted(w
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--select", "fct_sales"), ("--exclude", "fct_sales"), ("--full-refresh",), ("--target", "dev")],
+    [
+        ("--select", "fct_sales"),
+        ("--exclude", "fct_sales"),
+        ("--full-refresh",),
+        ("--anew", "fct_sales"),
+        ("--rebuild-from", "2026-01-01"),
+        ("--target", "dev"),
+    ],
 )
 def test_what_contradicts_it_is_a_usage_error(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     done = Warehouse(tmp_path).elt("build", "--changed", *arguments)

@@ -76,18 +76,18 @@ def test_days_are_built_again_and_models_anew_when_a_run_asks_for_it(
     with duckdb.connect(warehouse.path) as connection:
         connection.execute("update marts.fct_inventory_movements set quantity = 4711")
 
-    def build(**asked: str) -> list[tuple]:
+    def build(*asked: str) -> list[tuple]:
         select = ("--select", "fct_inventory_movements", *MODELS_ONLY)
-        done = warehouse.elt("build", *select, environ=asked)
+        done = warehouse.elt("build", *select, *asked)
         assert done.returncode == 0, done.stdout[-3000:]
         return warehouse.rows(figures)
 
     assert {quantity for _, quantity in build()} == {4711}
     day = str(days[0])
-    again = build(ELT_REBUILD_FROM=f"{day[:4]}-{day[4:6]}-{day[6:]}")
+    again = build("--rebuild-from", f"{day[:4]}-{day[4:6]}-{day[6:]}")
     assert [row for row in again if row[0] == days[0]] == [row for row in right if row[0] == days[0]]
     assert {quantity for moved, quantity in again if moved != days[0]} == {4711}
-    assert build(ELT_FULL_REFRESH="fct_sales,fct_inventory_movements") == right
+    assert build("--anew", "fct_sales", "--anew", "fct_inventory_movements") == right
 
 
 def test_table_of_an_older_version_of_its_model_is_built_anew(second_build: Built, tmp_path: Path) -> None:

@@ -10,13 +10,14 @@ import duckdb
 import pytest
 
 from adventureworks.schema import tables
-from foundation.settings import load_settings
+from foundation.settings import Settings, load_settings
 from tests.fixtures.snowflake import Snowflake
 from tests.integration.transformation import small_shop
 from tests.integration.transformation.conftest import MODELS_ONLY, Built
 from tests.integration.transformation.raw_layer import Warehouse, streams
 from tests.integration.transformation.small_shop import line, order
 from transformation.changes import Versions, asking, built, difference, relations, versions
+from transformation.request import BuildRequest
 
 THIRD_SYNC = "2025-07-02 00:00:00+00"
 # an order is corrected once more, one is new, a customer moves back; a line goes
@@ -101,12 +102,20 @@ def manifest(snowflake: Snowflake) -> dict[str, object]:
 
 def raw_versions(snowflake: Snowflake) -> Versions:
     """What a build of what has changed would find in raw."""
-    settings = load_settings({"ELT_HOME": str(snowflake.home), "DBT_TARGET": "ci"})
-    with pytest.MonkeyPatch.context() as environ:
-        environ.setenv("SNOWFLAKE_EMULATOR_PORT", str(snowflake.port))
-        environ.setenv("SNOWFLAKE_DATABASE", "ANALYTICS_CI")
-        with asking(settings, "a test") as ask:
-            return versions(manifest(snowflake), ask)
+    with asking(settings_of(snowflake), "a test") as ask:
+        return versions(manifest(snowflake), ask)
+
+
+def settings_of(snowflake: Snowflake) -> Settings:
+    """The settings by which the emulator is found."""
+    return load_settings(
+        {
+            "ELT_HOME": str(snowflake.home),
+            "DBT_TARGET": "ci",
+            "SNOWFLAKE_EMULATOR_PORT": str(snowflake.port),
+            "SNOWFLAKE_DATABASE": "ANALYTICS_CI",
+        }
+    )
 
 
 @pytest.fixture(scope="session")
@@ -139,7 +148,7 @@ def both(
             known = raw_versions(snowflake_emulator)
         if warehouse is third:
             told = difference(manifest(snowflake_emulator), before, known)
-            environ = {"ELT_CHANGES": json.dumps(told)}
+            environ = BuildRequest(changes=told).variables()
         snowflake_emulator.build(*arguments, **environ)
         found.append(differences(warehouse, snowflake_emulator, marts(warehouse)))
     return Both(snowflake_emulator, [first_build, second, third], found)
@@ -160,15 +169,14 @@ def test_key_of_a_moment_is_the_same_hash_on_both(
 
 
 def test_what_marts_are_built_from_is_noted_read_and_forgotten(
-    first_build: Warehouse, snowflake_emulator: Snowflake, monkeypatch: pytest.MonkeyPatch
+    first_build: Warehouse, snowflake_emulator: Snowflake
 ) -> None:
     """The hooks, and who reads what they wrote; the seeds stand for a build. In a schema that nobody else uses."""
     snowflake_emulator.load_raw(first_build.path, {"sales.currency", "sales.store"})
-    monkeypatch.setenv("SNOWFLAKE_EMULATOR_PORT", str(snowflake_emulator.port))
-    monkeypatch.setenv("SNOWFLAKE_DATABASE", "ANALYTICS_CI")
-    settings = load_settings({"ELT_HOME": str(snowflake_emulator.home), "DBT_TARGET": "ci"})
+    settings = settings_of(snowflake_emulator)
 
-    def build(**environ: str) -> None:
+    def build(project: str, **inputs: Versions) -> None:
+        environ = BuildRequest(project=project, **inputs).variables()
         chosen = ("--select", "sales_channels", "--exclude", "resource_type:test")
         snowflake_emulator.build(*chosen, DBT_MARTS_SCHEMA="marts_noted", **environ)
 
@@ -179,20 +187,20 @@ def test_what_marts_are_built_from_is_noted_read_and_forgotten(
             return built(written, ask, there, "marts_noted"), versions(written, ask)
 
     noted = {"project": "a1", "day": "2025-06-01", "it's": "a\\b", "web.events": "{}"}
-    build(ELT_BUILD_PROJECT="a1")
+    build("a1")
     assert found()[0] == {}
-    build(ELT_BUILD_PROJECT="a1", ELT_BUILDING_FROM=json.dumps(noted))
+    build("a1", building_from=noted)
     before, now = found()
     assert before == noted
     told = json.loads(now["adventureworks_sales.currency"])
     assert (told["rows"], told["newest"]) == (2, "2025-05-01 00:00:00")
-    later = json.dumps(noted | {"day": "2025-06-02"})
-    build(ELT_BUILD_PROJECT="a1", ELT_BUILDING_FROM=later, ELT_BUILT_FROM=later)  # not upon that
-    build(ELT_BUILD_PROJECT="a1")
+    later = noted | {"day": "2025-06-02"}
+    build("a1", building_from=later, built_from=later)  # not upon that
+    build("a1")
     assert found()[0] == noted
-    build(ELT_BUILD_PROJECT="a1", ELT_BUILDING_FROM=later, ELT_BUILT_FROM=json.dumps(noted))
+    build("a1", building_from=later, built_from=noted)
     assert found()[0]["day"] == "2025-06-02"
-    build(ELT_BUILD_PROJECT="b2")
+    build("b2")
     assert found()[0] == {}
 
 

@@ -135,9 +135,8 @@ def test_cleared_after_the_run_it_builds_its_own_models(sensor, monkeypatch):
     sensor.state = "success"
     assert sensor.poke({"ti": TaskInstance(try_number=2)}) is True
     assert commands == [["--select", "a", "b"]]
-    assert sensor.env["ELT_BUILD_PROJECT"] == project_digest(
-        settings()
-    )  # so that its build is known as this project's
+    # so that its build is known as this project's
+    assert json.loads(sensor.env["ELT_BUILD"])["project"] == project_digest(settings())
     assert sensor.base_cmd == ["build"]
 
 

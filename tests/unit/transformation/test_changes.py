@@ -20,6 +20,7 @@ from transformation.changes import (
     why_everything,
 )
 from transformation.project import PROJECT
+from transformation.request import BuildRequest
 
 
 def node(kind: str, name: str, *reads: str, macros: tuple[str, ...] = ()) -> dict[str, object]:
@@ -151,14 +152,13 @@ def test_a_part_is_not_noted_and_what_has_changed_only_upon_what_it_was_chosen_f
     told = {"since": {"x": None}, "below": [], "other_columns": False}
     found = Changes({"project": "a1", "x": "2"}, {"project": "a1", "x": "1"}, ["x+"], "", told)
     assert found.changed == ["x"]
-    part = found.environment(complete=False, changed=False)
-    nothing = {"ELT_BUILT_FROM": "", "ELT_CHANGES": ""}
-    assert part == {"ELT_BUILD_PROJECT": "a1", "ELT_BUILDING_FROM": ""} | nothing
-    whole = found.environment(complete=True, changed=False)
-    assert whole == {"ELT_BUILD_PROJECT": "a1", "ELT_BUILDING_FROM": json.dumps(found.now)} | nothing
-    changed = found.environment(complete=True, changed=True)
-    assert json.loads(changed["ELT_BUILT_FROM"]) == found.built
-    assert json.loads(changed["ELT_CHANGES"]) == told
+    request = BuildRequest()
+    part = request.knowing(found, complete=False, only_changed=False)
+    assert part == BuildRequest(project="a1")
+    whole = request.knowing(found, complete=True, only_changed=False)
+    assert whole == BuildRequest(project="a1", building_from=found.now)
+    changed = request.knowing(found, complete=True, only_changed=True)
+    assert (changed.built_from, changed.changes, changed.select) == (found.built, told, ("x+",))
 
 
 # ---------------------------------------------------------------------------------------------------- the warehouse
