@@ -47,10 +47,7 @@ def load_command(folder: Path) -> None:
 @click.option(
     "--scale",
     type=click.FloatRange(min=0, min_open=True),
-    default=1.0,
-    show_default=True,
-    envvar="AW_SCALE",
-    show_envvar=True,
+    help="How many times the original's rows.  [default: AW_SCALE]",
 )
 @click.option(
     "--seed", type=click.IntRange(min=0), default=42, show_default=True, help="Same seed, same data."
@@ -59,12 +56,13 @@ def load_command(folder: Path) -> None:
     "--as-of", type=click.DateTime(["%Y-%m-%d"]), default=None, help="Last day of the data.  [default: today]"
 )
 @click.option("--if-empty", is_flag=True, help="Leave a source that holds data as it is.")
-def generate_command(scale: float, seed: int, as_of: datetime | None, if_empty: bool) -> None:
+def generate_command(scale: float | None, seed: int, as_of: datetime | None, if_empty: bool) -> None:
     """Replace the source's content by generated data; scale 1 has the original's row counts."""
     from adventureworks.arrow import csv_chunks
     from adventureworks.generator import generate
     from adventureworks.schema import tables
 
+    scale = settings().aw_scale if scale is None else scale
     with connect_owner() as conn:  # before the work: a source that is down should say so at once
         if if_empty and (held := origin(conn)):
             click.echo(f"the source is filled already ({held}): kept")

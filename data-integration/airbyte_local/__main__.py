@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from pathlib import Path
@@ -39,6 +40,8 @@ def serve(host: str, port: int, home: Path) -> None:
     sock = listen(host, port, "AIRBYTE_PORT", "the Airbyte server")
     lock = only_one(home)
     values = settings()
+    # the jobs, which are processes of their own, find it there
+    os.environ["AIRBYTE_LEASE_WAIT_SECONDS"] = f"{values.airbyte_lease_wait_seconds:g}"
     key = values.airbyte_encryption_key.get_secret_value()
     store = Store(home / "airbyte.sqlite", Vault(key))
     store.end_orphans(SERVER_STOPPED)

@@ -23,7 +23,6 @@ task, the reason and the log. The next run starts from the published version and
 - Trigger a run by hand when mended, or wait for the next one; there is no need to clear tasks.
 """
 
-import os
 from datetime import timedelta
 
 from airflow.sdk import DAG, DeadlineAlert, DeadlineReference, SyncCallback, get_current_context, task
@@ -34,12 +33,11 @@ from orchestration.defaults import DAG_ARGUMENTS, NOTICE, RETRIED
 from orchestration.sync import ReconcileOperator
 from orchestration.transformation import dbt_tasks
 
-SCHEDULE = os.environ.get("ELT_SCHEDULE", "*/15 * * * *")  # "manual": only when triggered
 with DAG(
     dag_id="adventureworks_elt",
     description="Airbyte sync, reconcile, dbt build, publish",
     doc_md=__doc__,
-    schedule=None if SCHEDULE == "manual" else SCHEDULE,
+    schedule=None if settings().elt_schedule == "manual" else settings().elt_schedule,
     dagrun_timeout=2 * timedelta(minutes=settings().freshness_minutes),
     deadline=DeadlineAlert(
         reference=DeadlineReference.DAGRUN_QUEUED_AT,

@@ -44,6 +44,7 @@ def variables(settings: Settings, target: str | None = None) -> dict[str, str]:
     found = {
         "ELT_HOME": str(settings.home),
         "ELT_SOURCES": ",".join(settings.sources),
+        "ELT_CONNECTIONS": settings.elt_connections,
         "ELT_LEASE_WAIT_SECONDS": f"{settings.elt_lease_wait_seconds:g}",
         "DBT_DEVELOPER": settings.dbt_developer,
     }

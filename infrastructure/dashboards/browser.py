@@ -5,7 +5,6 @@ For tests, screenshots and measurements. Playwright drives; the browser is the s
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import time
@@ -17,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from foundation.errors import EltError
+from foundation.settings import settings
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Response
@@ -47,8 +47,7 @@ charts => {
 
 def find_browser() -> str | None:
     """Path of a Chromium or Chrome on this machine (`ELT_BROWSER` names another), or None."""
-    given = os.environ.get("ELT_BROWSER")
-    return given or next((path for name in NAMES if (path := shutil.which(name))), None)
+    return settings().elt_browser or next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
 @dataclass

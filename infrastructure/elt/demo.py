@@ -106,22 +106,14 @@ def _run_elt(*arguments: str) -> None:
 
 
 def _original_folder(config: Settings) -> Path | None:
-    given = os.environ.get("AW_DATA", "")
-    if not given:
+    if not config.aw_data:
         return None
-    folder = Path(given).expanduser().resolve()
+    folder = Path(config.aw_data).expanduser().resolve()
     if not folder.is_dir():
         raise EltError(
             f"AW_DATA: there is no folder {folder}", "name the folder of the CSV files, or leave AW_DATA out"
         )
     return folder
-
-
-def _shop_open() -> bool:
-    value = os.environ.get("SHOP", "on").lower()
-    if value not in ("on", "off"):
-        raise EltError(f"SHOP={value}: not a known value", "SHOP=on (the default) or SHOP=off")
-    return value == "on"
 
 
 @click.command()
@@ -138,7 +130,7 @@ def demo() -> None:
     from stack import stack
 
     config = settings()
-    original, shop = _original_folder(config), _shop_open()
+    original, shop = _original_folder(config), config.shop == "on"
     steps = Steps(Console())
     ours = stack.supervised(config.home) is None
     started = time.monotonic()

@@ -10,10 +10,21 @@ import os
 import re
 import secrets
 from functools import cached_property, lru_cache
+from io import StringIO
 from pathlib import Path
+from typing import Annotated, Literal
 
 from cryptography.fernet import Fernet
-from pydantic import PrivateAttr, SecretStr, ValidationError, model_validator
+from dotenv.parser import parse_stream
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from foundation.errors import EltError
@@ -44,6 +55,9 @@ GENERATED = {
 
 METADATA_SUPERUSER = "postgres"
 
+# What a single command asks for: a stack that runs need not have been started with it
+OF_ONE_COMMAND = frozenset({"AW_DATA", "AW_SCALE", "SHOP", "ELT_BROWSER", "ELT_LEASE_WAIT_SECONDS"})
+
 # What `elt snowflake bootstrap` makes in production
 SNOWFLAKE_NAMES = {
     "snowflake_loader_user": "AIRBYTE",
@@ -70,6 +84,50 @@ def suffix_of(environment: str) -> str:
     return f"_{environment.upper()}"
 
 
+def _port(value: object) -> object:
+    if not re.fullmatch(r"\d{1,5}", str(value)) or not 1 <= int(str(value)) <= 65535:
+        raise ValueError("a port is a whole number from 1 to 65535")
+    return int(str(value))
+
+
+def _schedule(value: str) -> str:
+    """A cron expression of five fields, a preset (`@hourly`), or `manual`. Raises ValueError."""
+    if value != "manual":
+        from croniter import croniter
+        from croniter.croniter import CroniterError
+
+        if not value.startswith("@") and len(value.split()) != 5:
+            raise ValueError("a schedule is a cron expression of five fields, or `manual`")
+        try:
+            croniter(value).get_next()
+        except (CroniterError, ValueError, KeyError) as error:
+            raise ValueError(
+                f"a schedule is a cron expression that comes round, or `manual` ({error})"
+            ) from None
+    return value
+
+
+def _environment(value: str) -> str:
+    try:
+        suffix_of(value)
+    except EltError as error:
+        raise ValueError(error.remedy) from None
+    return value
+
+
+def known_sources(further: str = "") -> list[str]:
+    """Names of the source systems: those of the connection files, here and in further folders (with `:` between)."""
+    folders = [
+        ROOT / "data-integration" / "connections",
+        *(Path(each) for each in further.split(":") if each),
+    ]
+    return sorted({file.stem for folder in folders for file in (folder / "connections").glob("*.yaml")})
+
+
+Port = Annotated[int, BeforeValidator(_port)]
+Url = Annotated[str, Field(pattern=r"^(https?://\S+)?$")]
+
+
 class Settings(BaseSettings):
     """Where everything is and how to reach it. Field names are the environment variables, lower case."""
 
@@ -81,7 +139,7 @@ class Settings(BaseSettings):
     )
 
     source_host: str = "127.0.0.1"
-    source_port: int = 54320
+    source_port: Port = 54320
     source_database: str = "adventureworks"
     source_superuser: str = "postgres"
     source_superuser_password: SecretStr
@@ -89,16 +147,18 @@ class Settings(BaseSettings):
     source_owner_password: SecretStr
     source_reader: str = "airbyte_reader"
     source_reader_password: SecretStr
-    source_ssl_mode: str = "disable"  # how Airbyte reaches the source: disable … verify-full
+    source_ssl_mode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = (
+        "disable"  # how Airbyte reaches the source: disable … verify-full
+    )
     source_publication: str = "adventureworks"
     source_slot: str = "elt_adventureworks"  # a name of its own for each warehouse that reads the source
 
     metadata_host: str = "127.0.0.1"
-    metadata_port: int = 54321
+    metadata_port: Port = 54321
     metadata_password: SecretStr
 
-    airbyte_port: int = 8001
-    airbyte_url: str = ""  # empty: the local server
+    airbyte_port: Port = 8001
+    airbyte_url: Url = ""  # empty: the local server
     airbyte_client_id: str = "elt"
     airbyte_client_secret: SecretStr
     airbyte_encryption_key: SecretStr
@@ -106,10 +166,17 @@ class Settings(BaseSettings):
     airbyte_workspace: str = ""  # its name or id; empty: the first one
     airbyte_folders: str = ""  # further folders for destinations' files, with `:` between; always: ELT_HOME
     airbyte_connectors: str = ""  # further folders of connectors, with `:` between
-    airbyte_connector_silence_seconds: float = 3600  # after so long without a word a connector has failed
+    airbyte_lease_wait_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = (
+        300  # for another writer of the warehouse
+    )
+    airbyte_connector_silence_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = (
+        3600  # after so long without a word a connector has failed
+    )
 
     snowflake_host: str = ""  # ACCOUNT.snowflakecomputing.com; empty: not used
-    snowflake_environment: str = ""  # suffix of every name: staging → RAW_STAGING; empty: production
+    snowflake_environment: Annotated[str, AfterValidator(_environment)] = (
+        ""  # suffix of every name: staging → RAW_STAGING; empty: production
+    )
     snowflake_loader_user: str = ""  # this and the next: empty is what SNOWFLAKE_NAMES says, with the suffix
     snowflake_loader_role: str = ""
     snowflake_loader_warehouse: str = ""
@@ -135,26 +202,29 @@ class Settings(BaseSettings):
     elt_environment: str = "local"  # named in each message
     alert_email_to: str = "oncall@localhost"  # addresses with commas between them; empty: no e-mail
     alert_email_from: str = "airflow@localhost"
-    runbook_url: str = ""  # empty: the DAG's page in Airflow
-    freshness_minutes: int = 60  # how old published data may be
-    openlineage_url: str = ""  # empty: events go to the file logs/openlineage.jsonl
-    otel_exporter_otlp_endpoint: str = ""  # OpenTelemetry's own variable; empty: no metrics
+    runbook_url: Url = ""  # empty: the DAG's page in Airflow
+    freshness_minutes: Annotated[int, Field(ge=1)] = 60  # how old published data may be
+    openlineage_url: Url = ""  # empty: events go to the file logs/openlineage.jsonl
+    otel_exporter_otlp_endpoint: Url = ""  # OpenTelemetry's own variable; empty: no metrics
     dbt_docs_uri: str = ""  # a folder, as s3://bucket/folder; empty: ELT_HOME/docs
 
     sink_host: str = "127.0.0.1"
-    sink_port: int = 8002
-    sink_smtp_port: int = 8025
+    sink_port: Port = 8002
+    sink_smtp_port: Port = 8025
     slack_webhook_token: SecretStr
 
     elt_sources: str = "adventureworks"  # with commas; `adventureworks,web` adds the web site's traffic
-    web_port: int = 8003
-    web_url: str = ""  # empty: the local site on WEB_PORT
+    elt_connections: str = (
+        ""  # further folders of connection files, whose sources are known, with `:` between
+    )
+    web_port: Port = 8003
+    web_url: Url = ""  # empty: the local site on WEB_PORT
     web_api_token: SecretStr
     web_seed: int = 42
     web_faults: bool = True  # the local site fails now and then; events come late and twice
-    web_calls_per_minute: int = 600
+    web_calls_per_minute: Annotated[int, Field(ge=1)] = 600
 
-    superset_port: int = 8088
+    superset_port: Port = 8088
     superset_secret_key: SecretStr
     superset_database_password: SecretStr  # of its role in the metadata PostgreSQL
     superset_admin_user: str = "admin"
@@ -162,16 +232,16 @@ class Settings(BaseSettings):
     superset_analyst_user: str = "analyst"
     superset_analyst_password: SecretStr
 
-    dashboards_url: str = ""  # a Superset, or a Preset workspace; empty: the local one
+    dashboards_url: Url = ""  # a Superset, or a Preset workspace; empty: the local one
     dashboards_warehouse: str = "duckdb"  # which file of infrastructure/preset/databases is `AdventureWorks`
-    preset_api_url: str = "https://api.app.preset.io"
+    preset_api_url: Url = "https://api.app.preset.io"
     preset_api_token: str = ""  # given: DASHBOARDS_URL is a Preset workspace
     preset_api_secret: SecretStr = SecretStr("")
     snowflake_reporter_private_key: SecretStr = SecretStr("")
 
-    airflow_port: int = 8080
-    airflow_url: str = ""  # empty: the local Airflow on AIRFLOW_PORT
-    airflow_public_url: str = ""  # as people reach it, in the links of messages; empty: AIRFLOW_URL
+    airflow_port: Port = 8080
+    airflow_url: Url = ""  # empty: the local Airflow on AIRFLOW_PORT
+    airflow_public_url: Url = ""  # as people reach it, in the links of messages; empty: AIRFLOW_URL
     airflow_executor: str = "LocalExecutor"
     broker_host: str = "127.0.0.1"  # of CeleryExecutor
     broker_password: SecretStr = SecretStr("")
@@ -182,15 +252,26 @@ class Settings(BaseSettings):
     airflow_fernet_key: SecretStr
     airflow_jwt_secret: SecretStr
 
-    elt_schedule: str = "*/15 * * * *"  # the DAG's cron expression; "manual": it runs when it is asked to
+    elt_schedule: Annotated[str, AfterValidator(_schedule)] = (
+        "*/15 * * * *"  # the DAG's cron expression; "manual": it runs when it is asked to
+    )
 
-    elt_lease_wait_seconds: float = 60  # how long dbt waits for another writer of the warehouse
+    elt_lease_wait_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = (
+        60  # how long dbt waits for another writer of the warehouse
+    )
 
-    dbt_target: str = "duckdb"
+    dbt_target: Literal["duckdb", "dev", "snowflake", "ci"] = "duckdb"
     dbt_developer: str = ""  # before the schemas of the target dev; empty: USER
     snowflake_emulator_host: str = "127.0.0.1"  # of the target ci
-    snowflake_emulator_port: int = 8084
+    snowflake_emulator_port: Port = 8084
     snowflake_emulator_protocol: str = "http"
+
+    aw_data: str = ""  # of the demo: a folder of the original's CSV files; empty: generated data
+    aw_scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0  # of the generator
+    shop: Annotated[Literal["on", "off"], BeforeValidator(str.lower)] = (
+        "on"  # of the demo: does the shop trade for a day?
+    )
+    elt_browser: str = ""  # a Chromium for pictures of the dashboards; empty: the one that is found
 
     _given: dict[str, str] = PrivateAttr(default_factory=dict)
 
@@ -263,6 +344,16 @@ class Settings(BaseSettings):
         return self.airflow_public_url.rstrip("/") or self.airflow_base
 
     @model_validator(mode="after")
+    def _known_sources(self) -> Settings:
+        known = known_sources(self.elt_connections)
+        if unknown := [name for name in self.sources if name not in known]:
+            raise EltError(
+                f"ELT_SOURCES: {unknown[0]!r}: there is no such source",
+                f"set ELT_SOURCES in .env or the environment to some of {', '.join(known)}, with commas between",
+            )
+        return self
+
+    @model_validator(mode="after")
     def _snowflake_names(self) -> Settings:
         for field, name in SNOWFLAKE_NAMES.items():
             if not getattr(self, field):
@@ -293,22 +384,24 @@ class Settings(BaseSettings):
 
 
 def read_env_file(path: Path) -> dict[str, str]:
-    """`KEY=value` lines of a file; blank lines and `#` comments aside. A missing file is an empty one."""
-    values: dict[str, str] = {}
+    """The variables of a file, as python-dotenv reads it (quotes, comments, `export`), but `$` is an ordinary character.
+
+    A missing file is an empty one. Raises EltError with the line that is no `KEY=value`.
+    """
     if not path.exists():
-        return values
+        return {}
+    values: dict[str, str] = {}
     try:
-        lines = path.read_text().splitlines()
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise EltError(f"{path} can't be read: {error}", "mend or replace the file") from None
-    for number, line in enumerate(lines, 1):
-        text = line.strip()
-        if not text or text.startswith("#"):
-            continue
-        key, separator, value = text.partition("=")
-        if not separator:
-            raise EltError(f"{path}, line {number}: not a KEY=value line", "mend or remove the line")
-        values[key.strip().removeprefix("export ").strip()] = value.strip().strip("\"'")
+    for binding in parse_stream(StringIO(text)):
+        if binding.error or (binding.key is not None and binding.value is None):
+            blank = len(binding.original.string) - len(binding.original.string.lstrip())
+            line = binding.original.line + binding.original.string[:blank].count("\n")
+            raise EltError(f"{path}, line {line}: not a KEY=value line", "mend or remove the line")
+        if binding.key is not None and binding.value is not None:
+            values[binding.key] = binding.value
     return values
 
 
@@ -364,6 +457,21 @@ def _kept_secrets(path: Path) -> dict[str, str]:
     return known
 
 
+def _shown(name: str, value: str) -> str:
+    """A value in an error; never a secret's."""
+    field = Settings.model_fields[name.lower()]
+    return "***" if field.annotation is SecretStr else repr(value)
+
+
+def _told(message: str) -> str:
+    """Pydantic's message as a part of our line."""
+    return (
+        message.removeprefix("Value error, ")
+        .replace("String should match pattern '^(https?://\\S+)?$'", "a URL begins with http:// or https://")
+        .replace("Input should be", "it should be")
+    )
+
+
 def load_settings(environ: dict[str, str] | None = None) -> Settings:
     """Read the settings anew. Raises EltError that names the variable when a value has the wrong form."""
     environ = dict(os.environ if environ is None else environ)
@@ -376,7 +484,10 @@ def load_settings(environ: dict[str, str] | None = None) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]).upper()
-        raise EltError(f"{name}: {first['msg']}", f"set {name} in .env or the environment") from None
+        raise EltError(
+            f"{name}: {_shown(name, values.get(name, ''))}: {_told(first['msg'])}",
+            f"set {name} in .env or the environment to another value",
+        ) from None
     loaded._given = given
     return loaded
 

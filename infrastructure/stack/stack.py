@@ -28,7 +28,7 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from foundation.errors import EltError
 from foundation.private import tighten
-from foundation.settings import ROOT, Settings, read_env_file, settings
+from foundation.settings import OF_ONE_COMMAND, ROOT, Settings, read_env_file, settings
 from orchestration import airflow_api
 from stack import MARK
 from stack.health import answers
@@ -399,7 +399,7 @@ def _changed_settings(home: Path) -> list[str]:
     pid = _supervisor(home).supervisor.getPID()
     file = read_env_file(ROOT / ".env")
     started, now = file | psutil.Process(pid).environ(), file | os.environ
-    names = sorted({name.upper() for name in Settings.model_fields} - {"ELT_HOME"})
+    names = sorted({name.upper() for name in Settings.model_fields} - OF_ONE_COMMAND - {"ELT_HOME"})
     return [name for name in names if (started.get(name) or "") != (now.get(name) or "")]
 
 

@@ -110,10 +110,11 @@ def test_a_third_source_is_files_alone(
     assert job["status"] == "succeeded", job
 
     # the model is built from what it brought, by the tag that the DAG builds
-    config = load_settings({"ELT_HOME": str(folder / "home"), "ELT_SOURCES": "adventureworks,toy"})
+    known = {"ELT_SOURCES": "adventureworks,toy", "ELT_CONNECTIONS": str(folder / "connections")}
+    config = load_settings({"ELT_HOME": str(folder / "home")} | known)
     place = ["--project-dir", folder / "project", "--profiles-dir", folder / "project"]
     output = ["--target-path", folder / "target", "--log-path", folder / "logs"]
-    environ = os.environ | {"ELT_HOME": str(config.home), "ELT_SOURCES": "adventureworks,toy"}
+    environ = os.environ | {"ELT_HOME": str(config.home)} | known
     built = warm.run("dbt", "build", "--select", "tag:toy", *place, *output, environ=environ, cwd=folder)
     assert built.returncode == 0, built.stdout[-3000:]
     with duckdb.connect(config.warehouse_path, read_only=True) as warehouse:
@@ -124,7 +125,7 @@ def test_a_third_source_is_files_alone(
     write_manifest(config)
     looked = subprocess.run(
         [sys.executable, "-c", LOOK, str(folder / "dags")],
-        env=os.environ | environment(config),
+        env=os.environ | known | environment(config),
         capture_output=True,
         text=True,
         timeout=120,

@@ -77,6 +77,59 @@ def test_a_value_of_the_wrong_form_names_its_variable(tmp_path):
         load_settings({"ELT_HOME": str(tmp_path), "AIRFLOW_PORT": "eighty"})
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("SINK_PORT", "80800", "SINK_PORT: '80800': a port is a whole number from 1 to 65535"),
+        ("AIRFLOW_PORT", "0", "AIRFLOW_PORT: '0': a port is"),
+        ("SOURCE_PORT", "-1", "SOURCE_PORT: '-1': a port is"),
+        ("ELT_SCHEDULE", "hourlyish", "ELT_SCHEDULE: 'hourlyish': a schedule is a cron expression"),
+        ("ELT_SCHEDULE", "61 * * * *", "ELT_SCHEDULE: '61 * * * *': a schedule is a cron expression"),
+        ("ELT_SCHEDULE", "0 0 30 2 *", "that comes round"),
+        ("ELT_SCHEDULE", "* * * * * *", "of five fields"),
+        ("DBT_TARGET", "prod", "DBT_TARGET: 'prod': it should be 'duckdb', 'dev', 'snowflake' or 'ci'"),
+        ("FRESHNESS_MINUTES", "-5", "FRESHNESS_MINUTES: '-5': it should be greater than or equal to 1"),
+        ("ELT_SOURCES", "adventureworks,wbe", "ELT_SOURCES: 'wbe': there is no such source"),
+        ("ELT_LEASE_WAIT_SECONDS", "inf", "ELT_LEASE_WAIT_SECONDS: 'inf'"),
+        ("AIRBYTE_URL", "airbyte.example.com", "a URL begins with http:// or https://"),
+        ("SOURCE_SSL_MODE", "yes", "SOURCE_SSL_MODE: 'yes': it should be 'disable'"),
+        ("SNOWFLAKE_ENVIRONMENT", "a-b", "SNOWFLAKE_ENVIRONMENT: 'a-b': an environment is letters"),
+        ("SHOP", "perhaps", "SHOP: 'perhaps': it should be 'on' or 'off'"),
+        ("AW_SCALE", "-1", "AW_SCALE: '-1'"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_with_name_value_and_remedy(tmp_path, name, value, message):
+    with pytest.raises(EltError) as caught:
+        load_settings({"ELT_HOME": str(tmp_path), name: value})
+    assert message in str(caught.value)
+    assert f"set {name} in .env or the environment" in caught.value.remedy
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("schedule", ["manual", "@hourly", "*/5 8-18 * * mon-fri", "0 3 29 2 *"])
+def test_schedules_that_come_round_are_taken(tmp_path, schedule):
+    assert load_settings({"ELT_HOME": str(tmp_path), "ELT_SCHEDULE": schedule}).elt_schedule == schedule
+
+
+def test_an_env_file_is_read_as_others_read_it(tmp_path):
+    file = tmp_path / ".env"
+    file.write_text(
+        '\ufeff# comment\r\nELT_SCHEDULE="*/15 * * * *" # every quarter\r\nPLAIN=a b # told\n'
+        "export EXPORTED=x\nSINGLE='pa$$ #word'\nDOLLAR=a${HOME}b\nKEY=abc=\nEMPTY=\n HASH=a#b\n",
+        encoding="utf-8",
+    )
+    assert read_env_file(file) == {
+        "ELT_SCHEDULE": "*/15 * * * *",
+        "PLAIN": "a b",
+        "EXPORTED": "x",
+        "SINGLE": "pa$$ #word",
+        "DOLLAR": "a${HOME}b",
+        "KEY": "abc=",
+        "EMPTY": "",
+        "HASH": "a#b",
+    }
+
+
 def test_a_malformed_line_of_an_env_file_is_named(tmp_path):
     file = tmp_path / ".env"
     file.write_text("# comment\n\nGOOD='quoted'\nnonsense\n")

@@ -52,7 +52,7 @@ class DuckdbDestination:
     @contextmanager
     def open(self, job_id: int) -> Iterator[DuckdbSession]:
         """The session, while this job alone may write. Raises EltError: in use by whom, disk full."""
-        wait = float(os.environ.get(LEASE_WAIT_VARIABLE, LEASE_WAIT_SECONDS))
+        wait = float(os.environ.get(LEASE_WAIT_VARIABLE) or LEASE_WAIT_SECONDS)
         deadline = time.monotonic() + wait
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)

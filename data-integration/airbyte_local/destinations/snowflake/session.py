@@ -57,7 +57,7 @@ class SnowflakeDestination:
     @contextmanager
     def open(self, job_id: int) -> Iterator[SnowflakeSession]:
         """The session. Raises EltError: not reached, login refused."""
-        wait = float(os.environ.get(LEASE_WAIT_VARIABLE, LEASE_WAIT_SECONDS))
+        wait = float(os.environ.get(LEASE_WAIT_VARIABLE) or LEASE_WAIT_SECONDS)
         session = SnowflakeSession(Link(self.account, job_id, wait), job_id, self.retention_days)
         try:
             yield session
