@@ -13,6 +13,3 @@ gc.set_threshold(50_000, 20, 50)
 if "scheduler" in sys.argv:
 
     import dbt.cli.main  # noqa: F401
-
-    import orchestration.sync
-    import orchestration.transformation  # noqa: F401

@@ -14,10 +14,10 @@ Trigger it again, or wait for the night.
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, get_current_context, task
+from airflow.sdk import DAG
 
-from orchestration import steps
-from orchestration.defaults import DAG_ARGUMENTS, RETRIED
+from orchestration.defaults import DAG_ARGUMENTS
+from orchestration.tasks import publish_docs_task, record_task
 
 with DAG(
     dag_id="adventureworks_docs",
@@ -27,15 +27,4 @@ with DAG(
     dagrun_timeout=timedelta(hours=1),
     **DAG_ARGUMENTS,
 ):
-
-    @task(execution_timeout=timedelta(minutes=30), **RETRIED)
-    def publish_docs() -> str:
-        """Generate the page and put it where it is read; returns where that is."""
-        return steps.publish_docs(get_current_context())
-
-    @task(execution_timeout=timedelta(minutes=5), **RETRIED)
-    def record() -> dict[str, int]:
-        """Note the run in the monitoring tables, whatever became of it."""
-        return steps.record(get_current_context())
-
-    publish_docs() >> record().as_teardown()
+    publish_docs_task() >> record_task()

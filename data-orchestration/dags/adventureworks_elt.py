@@ -25,13 +25,24 @@ task, the reason and the log. The next run starts from the published version and
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, DeadlineAlert, DeadlineReference, SyncCallback, get_current_context, task
+from airflow.sdk import DAG, DeadlineAlert, DeadlineReference, SyncCallback
 
 from foundation.settings import settings
-from orchestration import notices, parameters, pipeline, steps
-from orchestration.defaults import DAG_ARGUMENTS, NOTICE, RETRIED
-from orchestration.sync import ReconcileOperator
-from orchestration.transformation import dbt_tasks
+from orchestration import notices, parameters
+from orchestration.cosmos_tasks import dbt_tasks
+from orchestration.defaults import DAG_ARGUMENTS
+from orchestration.tasks import (
+    freshness_task,
+    notify_failure_task,
+    notify_start_task,
+    notify_success_task,
+    plan_task,
+    prepare_task,
+    publish_task,
+    reconcile_task,
+    record_task,
+    sync_task,
+)
 
 with DAG(
     dag_id="adventureworks_elt",
@@ -48,44 +59,15 @@ with DAG(
     **DAG_ARGUMENTS,
 ):
 
-    @task(**NOTICE)
-    def notify_start() -> None:
-        """Tell that the run has begun."""
-        notices.started(get_current_context())
-
-    # a start notice that was lost stops nothing
-    @task.short_circuit(execution_timeout=timedelta(minutes=2), trigger_rule="all_done")
-    def plan() -> bool:
-        """Check the parameters and log what will be built; a dry run ends here."""
-        return steps.plan(get_current_context())
-
-    sync = pipeline.sync_task("adventureworks", "Airbyte syncs the shop's changes into the raw layer.")
-
-    reconcile = ReconcileOperator(
-        task_id="reconcile",
-        doc_md="Raw holds what the shop had committed when the sync began, row by row.",
-        **pipeline.airbyte_arguments("adventureworks"),
-    )
-
-    @task(execution_timeout=timedelta(minutes=5), **RETRIED)
-    def freshness() -> dict[str, str]:
-        """The last successful sync is recent; old orders only warn."""
-        return steps.check_freshness(get_current_context())
-
-    dbt = dbt_tasks(settings(), timeout=timedelta(minutes=45))
-
     (
-        notify_start()
-        >> plan()
-        >> sync
-        >> reconcile
-        >> freshness()
-        >> pipeline.prepared()
-        >> dbt
-        >> pipeline.published()
-        >> [
-            pipeline.told_success(),
-            pipeline.told_failure(),
-        ]
-        >> pipeline.recorded()
+        notify_start_task()
+        >> plan_task()
+        >> sync_task("adventureworks", "Airbyte syncs the shop's changes into the raw layer.")
+        >> reconcile_task("adventureworks")
+        >> freshness_task()
+        >> prepare_task()
+        >> dbt_tasks(settings(), timeout=timedelta(minutes=45))
+        >> publish_task()
+        >> [notify_success_task(), notify_failure_task()]
+        >> record_task()
     )

@@ -17,11 +17,11 @@ run of `adventureworks_elt` that it started, mend that, and trigger `adventurewo
 from datetime import timedelta
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
-from airflow.sdk import DAG, get_current_context, task
+from airflow.sdk import DAG
 
 from foundation.settings import settings
-from orchestration import steps
-from orchestration.defaults import DAG_ARGUMENTS, RAW, RETRIED
+from orchestration.defaults import DAG_ARGUMENTS
+from orchestration.tasks import record_task, refresh_task
 from transformation.project import incremental_models, read_manifest
 
 with DAG(
@@ -33,12 +33,6 @@ with DAG(
     is_paused_upon_creation=False,  # nothing starts it but a person, who should not have to look for the switch
     **DAG_ARGUMENTS,
 ):
-
-    @task(execution_timeout=timedelta(hours=4), outlets=[RAW], **RETRIED)
-    def refresh() -> dict[str, int]:
-        """Have Airbyte read every stream from its beginning; the job's number and rows."""
-        return steps.refresh(get_current_context())
-
     build_and_publish = TriggerDagRunOperator(
         task_id="build_and_publish",
         doc_md="Run `adventureworks_elt` with all incremental models built anew, and wait for its end.",
@@ -50,9 +44,4 @@ with DAG(
         execution_timeout=timedelta(hours=3),
     )
 
-    @task(execution_timeout=timedelta(minutes=5), **RETRIED)
-    def record() -> dict[str, int]:
-        """Note the run in the monitoring tables, whatever became of it."""
-        return steps.record(get_current_context())
-
-    refresh() >> build_and_publish >> record().as_teardown()
+    refresh_task() >> build_and_publish >> record_task()

@@ -15,10 +15,10 @@ histories of customers and inventory since then are gone. Without `tidy` the dis
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, get_current_context, task
+from airflow.sdk import DAG
 
-from orchestration import steps
-from orchestration.defaults import DAG_ARGUMENTS, RETRIED
+from orchestration.defaults import DAG_ARGUMENTS
+from orchestration.tasks import backup_task, record_task, tidy_task
 
 with DAG(
     dag_id="adventureworks_maintenance",
@@ -28,20 +28,4 @@ with DAG(
     dagrun_timeout=timedelta(hours=2),
     **DAG_ARGUMENTS,
 ):
-
-    @task(execution_timeout=timedelta(hours=1), **RETRIED)
-    def backup() -> str:
-        """Back up what can't be built again; where it is."""
-        return steps.backup(get_current_context())
-
-    @task(execution_timeout=timedelta(minutes=30), trigger_rule="all_done", **RETRIED)
-    def tidy() -> dict[str, int]:
-        """Remove what is old; how much of what."""
-        return steps.tidy(get_current_context())
-
-    @task(execution_timeout=timedelta(minutes=5), **RETRIED)
-    def record() -> dict[str, int]:
-        """Note the run in the monitoring tables, whatever became of it."""
-        return steps.record(get_current_context())
-
-    backup() >> tidy() >> record().as_teardown()
+    backup_task() >> tidy_task() >> record_task()

@@ -1,4 +1,4 @@
-"""What the DAGs of a source are made of. `adventureworks_elt` is made of the same parts, with a sync and a form of its own.
+"""What the DAGs of a source are made of. `adventureworks_elt` is made of the same tasks, with a form of its own.
 
     source_dags("web", every="*/5 * * * *")
 
@@ -9,96 +9,23 @@ have its tag whenever a sync has ended, tests and publishes them. A DAG file for
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 from airflow.providers.standard.operators.empty import EmptyOperator
-from airflow.sdk import DAG, Asset, get_current_context, task
+from airflow.sdk import DAG
 
 from foundation.settings import settings
-from orchestration import notices, steps
-from orchestration.defaults import DAG_ARGUMENTS, MARTS, NOTICE, RETRIED
-from orchestration.sync import AirbyteSyncOperator
-from orchestration.transformation import dbt_tasks
+from orchestration.cosmos_tasks import dbt_tasks
+from orchestration.defaults import DAG_ARGUMENTS
+from orchestration.tasks import (
+    notify_failure_task,
+    prepare_task,
+    publish_task,
+    raw_of,
+    record_task,
+    sync_task,
+)
 
 CALENDAR = ("int_date_range", "dim_date")  # a source may bring days that nobody else has
-
-
-def airbyte_arguments(connection: str) -> dict[str, Any]:
-    """How any task waits for a sync of a connection."""
-    return {
-        "connection": connection,
-        "wait_seconds": 1,
-        "timeout": timedelta(minutes=60).total_seconds(),
-        "execution_timeout": timedelta(minutes=65),
-        **RETRIED,
-    }
-
-
-def raw_of(source: str) -> Asset:
-    """The asset that a source's sync updates."""
-    return Asset(f"{source}_raw")
-
-
-def sync_task(source: str, about: str) -> AirbyteSyncOperator:
-    """The task `sync`."""
-    return AirbyteSyncOperator(
-        task_id="sync", doc_md=about, outlets=[raw_of(source)], **airbyte_arguments(source)
-    )
-
-
-def prepared(select: tuple[str, ...] = ()) -> Any:
-    """The task `prepare`; `select`: what the DAG builds, if that is not everything."""
-
-    @task(execution_timeout=timedelta(minutes=20), **RETRIED)
-    def prepare() -> str:
-        """Take the warehouse for this run, its marts as they are published; see what has changed since they were built."""
-        return steps.prepare(get_current_context(), select)
-
-    return prepare()
-
-
-def published() -> Any:
-    """The task `publish`."""
-
-    @task(execution_timeout=timedelta(minutes=20), outlets=[MARTS], **RETRIED)
-    def publish() -> int | None:
-        """Show the marts that were built and tested; the number of the new version."""
-        return steps.publish(get_current_context())
-
-    return publish()
-
-
-def told_success() -> Any:
-    """The task `notify_success`."""
-
-    @task(**NOTICE)
-    def notify_success() -> None:
-        """Tell that everything is published."""
-        notices.succeeded(get_current_context())
-
-    return notify_success()
-
-
-def told_failure() -> Any:
-    """The task `notify_failure`."""
-
-    @task(execution_timeout=timedelta(minutes=1), trigger_rule="one_failed")
-    def notify_failure() -> None:
-        """Tell about a task that was killed; a task that fails tells so itself (`notices.failed`)."""
-        notices.killed(get_current_context())
-
-    return notify_failure()
-
-
-def recorded() -> Any:
-    """The task `record`, which ends every run."""
-
-    @task(execution_timeout=timedelta(minutes=5), **RETRIED)
-    def record() -> dict[str, int]:
-        """Whatever became of the run: give the warehouse back, note the run in the monitoring tables."""
-        return steps.record(get_current_context())
-
-    return record().as_teardown()
 
 
 def source_dags(source: str, every: str, *, about: str = "", owner: str = "data-platform") -> list[DAG]:
@@ -115,7 +42,7 @@ def source_dags(source: str, every: str, *, about: str = "", owner: str = "data-
         dagrun_timeout=timedelta(hours=1, minutes=15),
         **arguments,
     ) as sync:
-        sync_task(source, f"Airbyte syncs what is new in {source} into the raw layer.") >> recorded()
+        sync_task(source, f"Airbyte syncs what is new in {source} into the raw layer.") >> record_task()
     with DAG(
         dag_id=f"{source}_transformation",
         description=f"dbt build and publish of what {source} brought",
@@ -130,7 +57,7 @@ def source_dags(source: str, every: str, *, about: str = "", owner: str = "data-
         complete = EmptyOperator(
             task_id="complete", doc_md="Everything is published.", execution_timeout=timedelta(minutes=1)
         )
-        prepared(select) >> dbt >> published() >> [complete, told_failure()] >> recorded()
+        prepare_task(select) >> dbt >> publish_task() >> [complete, notify_failure_task()] >> record_task()
     return [sync, transformation]
 
 

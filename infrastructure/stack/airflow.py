@@ -115,7 +115,7 @@ def environment(settings: Settings) -> dict[str, str]:
             "namespace": "adventureworks",
             "transport": json.dumps(_lineage(settings)),
             # they only watch; each would cost two more processes
-            "disabled_for_operators": "orchestration.transformation.DbtNodesSensor",
+            "disabled_for_operators": "orchestration.cosmos_tasks.DbtNodesSensor",
         },
         "metrics": {"otel_on": bool(settings.otel_exporter_otlp_endpoint)},
         "cosmos": {

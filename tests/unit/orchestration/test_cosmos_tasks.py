@@ -6,8 +6,8 @@ import pytest
 
 from foundation.settings import settings
 from orchestration import transformation
+from orchestration.cosmos_tasks import DbtNodesSensor, Results, keep_artifacts
 from orchestration.notices import WatchedTaskFailed
-from orchestration.transformation import DbtNodesSensor, Results, keep_artifacts
 from transformation.project import project_digest
 
 MANIFEST = {

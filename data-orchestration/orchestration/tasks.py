@@ -1,0 +1,183 @@
+"""The tasks that the DAGs are made of: a DAG file orders them. What a task does is in `steps` and `notices`.
+
+`dbt_tasks` (in `cosmos_tasks`) makes the group of tasks between `prepare` and `publish`.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import Asset, get_current_context, task
+
+from orchestration import notices, steps
+from orchestration.defaults import MARTS, NOTICE, RAW, RETRIED
+
+
+def raw_of(source: str) -> Asset:
+    """The asset that a source's sync updates."""
+    return Asset(f"{source}_raw")
+
+
+def _airbyte_arguments(connection: str) -> dict[str, Any]:
+    """How any task waits for a sync of a connection."""
+    return {
+        "connection": connection,
+        "wait_seconds": 1,
+        "timeout": timedelta(minutes=60).total_seconds(),
+        "execution_timeout": timedelta(minutes=65),
+        **RETRIED,
+    }
+
+
+def sync_task(source: str, about: str) -> Any:
+    """`sync`: Airbyte syncs the connection that has the source's name."""
+    from orchestration.sync import AirbyteSyncOperator  # Airbyte's provider, which not every DAG needs
+
+    return AirbyteSyncOperator(
+        task_id="sync", doc_md=about, outlets=[raw_of(source)], **_airbyte_arguments(source)
+    )
+
+
+def reconcile_task(source: str) -> Any:
+    """`reconcile`: raw against the source."""
+    from orchestration.sync import ReconcileOperator
+
+    return ReconcileOperator(
+        task_id="reconcile",
+        doc_md="Raw holds what the shop had committed when the sync began, row by row.",
+        **_airbyte_arguments(source),
+    )
+
+
+def notify_start_task() -> Any:
+    """`notify_start`."""
+
+    @task(**NOTICE)
+    def notify_start() -> None:
+        """Tell that the run has begun."""
+        notices.started(get_current_context())
+
+    return notify_start()
+
+
+def plan_task() -> Any:
+    """`plan`, which ends a dry run."""
+
+    # a start notice that was lost stops nothing
+    @task.short_circuit(execution_timeout=timedelta(minutes=2), trigger_rule="all_done")
+    def plan() -> bool:
+        """Check the parameters and log what will be built; a dry run ends here."""
+        return steps.plan(get_current_context())
+
+    return plan()
+
+
+def freshness_task() -> Any:
+    """`freshness`."""
+
+    @task(execution_timeout=timedelta(minutes=5), **RETRIED)
+    def freshness() -> dict[str, str]:
+        """The last successful sync is recent; old orders only warn."""
+        return steps.check_freshness(get_current_context())
+
+    return freshness()
+
+
+def prepare_task(select: tuple[str, ...] = ()) -> Any:
+    """`prepare`; `select`: what the DAG builds, if that is not everything."""
+
+    @task(execution_timeout=timedelta(minutes=20), **RETRIED)
+    def prepare() -> str:
+        """Take the warehouse for this run, its marts as they are published; see what has changed since they were built."""
+        return steps.prepare(get_current_context(), select)
+
+    return prepare()
+
+
+def publish_task() -> Any:
+    """`publish`."""
+
+    @task(execution_timeout=timedelta(minutes=20), outlets=[MARTS], **RETRIED)
+    def publish() -> int | None:
+        """Show the marts that were built and tested; the number of the new version."""
+        return steps.publish(get_current_context())
+
+    return publish()
+
+
+def notify_success_task() -> Any:
+    """`notify_success`."""
+
+    @task(**NOTICE)
+    def notify_success() -> None:
+        """Tell that everything is published."""
+        notices.succeeded(get_current_context())
+
+    return notify_success()
+
+
+def notify_failure_task() -> Any:
+    """`notify_failure`, for tasks that could not tell of their failure themselves."""
+
+    @task(execution_timeout=timedelta(minutes=1), trigger_rule="one_failed")
+    def notify_failure() -> None:
+        """Tell about a task that was killed; a task that fails tells so itself (`notices.failed`)."""
+        notices.killed(get_current_context())
+
+    return notify_failure()
+
+
+def record_task() -> Any:
+    """`record`, which ends every run, whatever became of it."""
+
+    @task(execution_timeout=timedelta(minutes=5), **RETRIED)
+    def record() -> dict[str, int]:
+        """Whatever became of the run: give the warehouse back, note the run in the monitoring tables."""
+        return steps.record(get_current_context())
+
+    return record().as_teardown()
+
+
+def refresh_task() -> Any:
+    """`refresh`."""
+
+    @task(execution_timeout=timedelta(hours=4), outlets=[RAW], **RETRIED)
+    def refresh() -> dict[str, int]:
+        """Have Airbyte read every stream from its beginning; the job's number and rows."""
+        return steps.refresh(get_current_context())
+
+    return refresh()
+
+
+def publish_docs_task() -> Any:
+    """`publish_docs`."""
+
+    @task(execution_timeout=timedelta(minutes=30), **RETRIED)
+    def publish_docs() -> str:
+        """Generate the page and put it where it is read; returns where that is."""
+        return steps.publish_docs(get_current_context())
+
+    return publish_docs()
+
+
+def backup_task() -> Any:
+    """`backup`."""
+
+    @task(execution_timeout=timedelta(hours=1), **RETRIED)
+    def backup() -> str:
+        """Back up what can't be built again; where it is."""
+        return steps.backup(get_current_context())
+
+    return backup()
+
+
+def tidy_task() -> Any:
+    """`tidy`, which runs after a backup that failed, too."""
+
+    @task(execution_timeout=timedelta(minutes=30), trigger_rule="all_done", **RETRIED)
+    def tidy() -> dict[str, int]:
+        """Remove what is old; how much of what."""
+        return steps.tidy(get_current_context())
+
+    return tidy()
