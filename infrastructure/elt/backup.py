@@ -40,9 +40,9 @@ def restore_command(name: str | None, yes: bool) -> None:
 
 def _running(config: Settings) -> Iterator[str]:
     """The parts that run on what a restore replaces."""
-    from stack import stack
+    from stack.supervision import supervised
 
-    running = stack.supervised(config.home) or {}
+    running = supervised(config.home) or {}
     for program, part in (("airflow-scheduler", "airflow"), ("airbyte", "airbyte")):
         if running.get(program, {}).get("statename") == "RUNNING":
             yield f"{part} runs on what is to be replaced (`elt down {part}`)"

@@ -128,11 +128,12 @@ def demo() -> None:
     the trading day out.
     """
     from stack import stack
+    from stack.supervision import supervised
 
     config = settings()
     original, shop = _original_folder(config), config.shop == "on"
     steps = Steps(Console())
-    ours = stack.supervised(config.home) is None
+    ours = supervised(config.home) is None
     started = time.monotonic()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite end is an interrupt
     try:

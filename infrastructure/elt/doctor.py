@@ -115,14 +115,16 @@ def _memory(_: Settings) -> Iterator[Finding]:
 
 
 def _ports(config: Settings) -> Iterator[Finding]:
-    from stack import stack
+    from stack.parts import parts
+    from stack.processes import taken_by
+    from stack.supervision import supervised
 
-    running = stack.supervised(config.home) or {}
-    for part in stack.parts(config).values():
+    running = supervised(config.home) or {}
+    for part in parts(config).values():
         for program in part.programs:
             for variable, port in program.ports.items():
                 ours = running.get(program.name, {}).get("statename") == "RUNNING"
-                owner = None if ours else stack.taken_by(port)
+                owner = None if ours else taken_by(port)
                 found = f"{port} is {'ours' if ours else f'taken by {owner}' if owner else 'free'}"
                 yield Finding(variable, found, not owner, f"set {variable} in .env to a free port")
 

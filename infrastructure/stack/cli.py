@@ -11,6 +11,7 @@ import click
 from foundation.errors import EltError
 from foundation.settings import Settings, settings
 from stack import stack
+from stack.parts import log_file, parts, unknown_part
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -90,15 +91,15 @@ def _table(lines: list[stack.ProgramStatus]) -> Table:
 def logs(part: tuple[str, ...], follow: bool, lines: int) -> None:
     """The last log lines of PARTs (all, when none is named)."""
     home = settings().home
-    every = stack.parts()
+    every = parts()
     if unknown := [name for name in part if name not in every]:
-        raise stack.unknown_part(unknown[0], every)
+        raise unknown_part(unknown[0], every)
     files = [
         str(path)
         for chosen in every.values()
         if not part or chosen.name in part
         for program in chosen.programs
-        if (path := stack.log_file(program, home)).exists()
+        if (path := log_file(program, home)).exists()
     ]
     if not files:
         raise EltError(f"no log in {home / 'logs'}", "elt up")

@@ -17,7 +17,7 @@ import psutil
 from dashboards.browser import browser, login, open_dashboard
 from dashboards.files import charts_of, load
 from foundation.settings import Settings, settings
-from stack.stack import supervised
+from stack.supervision import supervised
 
 
 def server_seconds(config: Settings) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stack.stack import stack_processes
+from stack.processes import stack_processes
 
 SCRIPT = Path(__file__).with_name("pipeline.py")
 

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from foundation.settings import ROOT
-from stack.stack import supervised
+from stack.supervision import supervised
 
 
 @pytest.fixture(scope="module")
