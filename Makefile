@@ -50,7 +50,7 @@ dashboards: ## bring Superset (or DASHBOARDS_URL) to what infrastructure/preset 
 screenshots: ## pictures of every dashboard of the running stack, in docs/images
 	@$(RUN) elt dashboards screenshots
 
-lint: ## black, ruff, import contracts, sqlfluff, yamllint, shellcheck, hadolint, workflow and compose schemas
+lint: ## black, ruff, types, import contracts, sqlfluff, yamllint, shellcheck, hadolint, workflow and compose schemas
 	@$(RUN) elt check lint
 
 format: ## rewrite Python and SQL in the house style

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from datetime import UTC
+from typing import Any
 
 import click
 import duckdb
@@ -110,7 +111,7 @@ def _console() -> Console:
     return Console(width=None if sys.stdout.isatty() else 1000, highlight=False)
 
 
-def _runs_table(found: list[dict]) -> Table:
+def _runs_table(found: list[dict[str, Any]]) -> Table:
     table = Table(box=None)
     for heading in ("started (UTC)", "DAG", "run", "state"):
         table.add_column(heading)

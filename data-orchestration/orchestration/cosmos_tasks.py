@@ -116,7 +116,7 @@ class DbtNodesSensor(DbtRunWatcherOperator):
         if ti.try_number > 1 and is_producer_task_terminated(state):
             names = [DbtNode.get_resource_name_from_unique_id(node) for node in self.nodes]
             request = BuildRequest(project=project_digest(current_settings()))
-            self.env = (self.env or {}) | request.variables()
+            self.env: dict[str, str] = (self.env or {}) | request.variables()
             self.build_and_run_cmd(context, cmd_flags=["--select", *names])
             return True
         while self._waiting:
@@ -245,7 +245,7 @@ def layer(node: DbtNode) -> str:
         return "staging"
     if node.resource_type == DbtResourceType.SNAPSHOT:
         return "intermediate"
-    return node.fqn[1]
+    return str(node.fqn[1])
 
 
 def tests_by_node(manifest: dict[str, Any]) -> dict[str, list[str]]:

@@ -117,7 +117,7 @@ def age_of_shown(settings: Settings) -> timedelta | None:
     return datetime.now(UTC) - rows[0][0] if rows and rows[0][0] else None
 
 
-def _read(settings: Settings, query: str, values: Row) -> list[tuple]:
+def _read(settings: Settings, query: str, values: Row) -> list[tuple[Any, ...]]:
     with duckdb.connect(prepare(settings), read_only=True) as duck:
         duck.execute("set timezone = 'UTC'")
         return duck.execute(query, values).fetchall()
@@ -263,7 +263,8 @@ def _sync_job(api: httpx.Client, place: str, instances: list[Row]) -> int | None
 
 
 def _get(api: httpx.Client, path: str, **params: Any) -> Row:
-    return api.get(path, params=params).raise_for_status().json()
+    answer: Row = api.get(path, params=params).raise_for_status().json()
+    return answer
 
 
 def _pages(api: httpx.Client, path: str, field: str, **params: Any) -> Iterator[Row]:
@@ -345,7 +346,7 @@ def _dbt(settings: Settings, files: list[Path]) -> list[Row]:
         manifest = read_manifest(settings)["nodes"]
     except EltError:
         manifest = {}  # the tests stay without their model
-    rows = []
+    rows: list[Row] = []
     for file in files:
         try:
             artifact = json.loads(file.read_text())

@@ -45,7 +45,7 @@ class AirbyteSyncOperator(AirbyteTriggerSyncOperator):
         self.job_id: int | None = None  # the operator's on_kill looks at it
         self.moment: str | None = None
 
-    def execute(self, context: Context) -> int:
+    def execute(self, context: Context) -> Any:
         self.moment = self._moment()
         context["ti"].xcom_push(key=MOMENT, value=self.moment)
         hook = AirbyteHook(airbyte_conn_id=self.airbyte_conn_id, api_version=self.api_version)
@@ -108,14 +108,16 @@ class AirbyteSyncOperator(AirbyteTriggerSyncOperator):
         return job
 
     def _look(self, hook: AirbyteHook) -> Job:
-        doing = f"waiting for job {self.job_id}"
+        if (job_id := self.job_id) is None:
+            raise AirflowException("Airbyte did not tell the number of the job that it began")
+        doing = f"waiting for job {job_id}"
         try:
             try:
-                return look(hook.airbyte_api, self.job_id, doing, settings())
+                return look(hook.airbyte_api, job_id, doing, settings())
             except AirbyteError as error:
                 if error.status != UNAUTHORIZED:
                     raise
-                return look(hook.airbyte_api, self.job_id, doing, settings())  # the SDK logs in anew
+                return look(hook.airbyte_api, job_id, doing, settings())  # the SDK logs in anew
         except EltError as error:
             failure = AirflowFailException if error.kind is Kind.MEND else AirflowException
             raise failure(str(error)) from None

@@ -117,7 +117,8 @@ def difference(manifest: Manifest, built: Versions, now: Versions) -> dict[str, 
     `other_columns`: is one of them another table than it was?
     """
     differing = _differing(manifest, built, now)
-    below, above = set(), [unique_id for unique_id, *_ in differing]
+    below: set[str] = set()
+    above = [unique_id for unique_id, *_ in differing]
     while above:
         children = set(manifest["child_map"].get(above.pop(), ())) - below
         below |= children

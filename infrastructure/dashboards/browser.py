@@ -211,7 +211,7 @@ def full_height(page: Page) -> int:
 def screenshot(opened: Dashboard, path: Path) -> None:
     """The whole dashboard as one picture."""
     page = opened.page
-    width = page.viewport_size["width"]
+    width = page.evaluate("window.innerWidth")
     page.set_viewport_size({"width": width, "height": max(900, full_height(page) + 24)})
     opened.wait()
     page.wait_for_timeout(800)  # the charts' animation

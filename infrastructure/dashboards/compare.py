@@ -95,7 +95,7 @@ def normal(kind: str, content: dict[str, Any]) -> dict[str, Any]:
     """A content without what differs between workspaces, or says nothing."""
     form: dict[str, Any] = {"name": content[NAMES[kind]]}
     for key in KEPT[kind]:
-        value = content.get(key)
+        value: Any = content.get(key)
         if key in ADDED and isinstance(value, dict):
             value = {name: each for name, each in value.items() if name not in ADDED[key]}
         if key in ("columns", "metrics"):
@@ -119,9 +119,9 @@ FILTER = {"id", "name", "description", "type", "filterType", "targets", "control
 
 def _by_name(entries: list[dict[str, Any]]) -> dict[str, Any]:
     """Columns and metrics come in no order."""
-    named = {}
+    named: dict[str, Any] = {}
     for entry in entries:
-        name = entry.get("column_name") or entry.get("metric_name")
+        name = entry.get("column_name") or entry["metric_name"]
         kept = {
             key: value for key, value in entry.items() if not key.endswith("_name") or key == "verbose_name"
         }

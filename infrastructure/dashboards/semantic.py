@@ -65,9 +65,10 @@ def _resolve(
     if metric["type"] == "simple" and isinstance(parameters["measure"], str):
         return measures[parameters["measure"]]
     if metric["type"] == "ratio":
-        parts = [_resolve(parameters[part], defined, measures) for part in ("numerator", "denominator")]
-        if None in parts or parts[0][0] != parts[1][0]:
+        above = _resolve(parameters["numerator"], defined, measures)
+        below = _resolve(parameters["denominator"], defined, measures)
+        if above is None or below is None or above[0] != below[0]:
             return None
         # in floating point, as people read a ratio; nothing by nothing is nothing
-        return parts[0][0], f"CAST({parts[0][1]} AS DOUBLE) / NULLIF({parts[1][1]}, 0)"
+        return above[0], f"CAST({above[1]} AS DOUBLE) / NULLIF({below[1]}, 0)"
     return None

@@ -41,6 +41,7 @@ def lint_commands() -> Commands:
     return [
         Command("black", ["black", "--check", "--quiet", *PYTHON]),
         Command("ruff", ["ruff", "check", "--quiet", *PYTHON]),
+        Command("types", ["mypy"]),  # which packages, and how strictly, is in pyproject.toml
         Command(
             "imports", ["lint-imports", "--no-cache", "--no-logo"]
         ),  # the contracts are in pyproject.toml

@@ -27,7 +27,7 @@ HEAD = '<marker id="h" markerWidth="9" markerHeight="9" refX="7" refY="3.5" orie
 def svg(diagram: dict[str, Any]) -> str:
     """The drawing as SVG."""
     boxes = {
-        name: _Box(*given["at"], given["title"], given.get("below", ""))
+        name: _Box(given["at"], given["title"], given.get("below", ""))
         for name, given in diagram["boxes"].items()
     }
     width = max(box.x for box in boxes.values()) + WIDTH + MARGIN
@@ -44,7 +44,8 @@ def svg(diagram: dict[str, Any]) -> str:
 
 
 class _Box:
-    def __init__(self, column: int, row: int, title: str, below: str) -> None:
+    def __init__(self, at: list[int], title: str, below: str) -> None:
+        column, row = at
         self.x = MARGIN + column * (WIDTH + GAP_X)
         self.y = MARGIN + row * (HEIGHT + GAP_Y)
         self.title, self.below = title, below

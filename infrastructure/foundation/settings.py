@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from collections.abc import Callable
 from functools import cached_property, lru_cache
 from io import StringIO
 from pathlib import Path
@@ -33,7 +34,7 @@ from foundation.private import open_to_others, tighten
 ROOT = Path(__file__).resolve().parents[2]
 
 # Secrets that one machine invents for itself; in production they come from the environment.
-GENERATED = {
+GENERATED: dict[str, Callable[[], str]] = {
     "SOURCE_SUPERUSER_PASSWORD": lambda: secrets.token_urlsafe(24),
     "SOURCE_OWNER_PASSWORD": lambda: secrets.token_urlsafe(24),
     "SOURCE_READER_PASSWORD": lambda: secrets.token_urlsafe(24),

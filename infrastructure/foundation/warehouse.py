@@ -13,16 +13,17 @@ import duckdb
 from foundation.errors import EltError
 from foundation.lease import WarehouseInUseError, reading
 
+Config = dict[str, str | bool | int | float | list[str]]  # as DuckDB's `connect` takes it
 WAIT_SECONDS = 10.0
 BUSY = re.compile(
     r"Could not set lock on file.*?Conflicting lock is held in (?P<holder>.+?)(?:\\. See|\.$|$)", re.S
 )
 
 # what reads a new file has the same version of DuckDB, by the lock file: text is smaller, and written in half the time
-NEW_FILE = {"storage_compatibility_version": "latest"}
+NEW_FILE: Config = {"storage_compatibility_version": "latest"}
 
 # what someone who may only read the file's tables needs: no other file, no way to change these settings back
-LOCKED_DOWN = {
+LOCKED_DOWN: Config = {
     "enable_external_access": "false",
     "autoload_known_extensions": "false",
     "lock_configuration": "true",
@@ -35,7 +36,7 @@ def open_read_only(
     reader: str,
     *,
     leased: bool = True,
-    config: dict[str, str] | None = None,
+    config: Config | None = None,
     wait_seconds: float | None = None,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A read-only connection to `path` for the length of a block; writers wait for its end.
@@ -54,7 +55,7 @@ def open_read_only(
             connection.close()
 
 
-def _connect(path: Path, config: dict[str, str], deadline: float) -> duckdb.DuckDBPyConnection:
+def _connect(path: Path, config: Config, deadline: float) -> duckdb.DuckDBPyConnection:
     while True:
         try:
             return duckdb.connect(path, read_only=True, config=config)

@@ -35,7 +35,7 @@ class Part:
     needs: tuple[str, ...]  # started before it, stopped after it
     address: str
     ready: Callable[[], bool]
-    prepare: Callable[[], None] = lambda: None
+    prepare: Callable[[], object] = lambda: None
     patience: float = 60.0
     wants: tuple[str, ...] = ()  # started with it, but it lives on without them
 

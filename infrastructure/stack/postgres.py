@@ -26,6 +26,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from filelock import FileLock, Timeout
@@ -58,7 +59,10 @@ DEFAULTS = {
 def binary_major() -> str:
     """Major version of the installed binaries, "18"."""
     answer = subprocess.run([binaries() / "postgres", "-V"], capture_output=True, text=True, check=True)
-    return re.search(r"(\d+)(\.|\w)", answer.stdout).group(1)
+    found = re.search(r"(\d+)(\.|\w)", answer.stdout)
+    if found is None:
+        raise EltError(f"`postgres -V` says {answer.stdout.strip()!r}", "run `uv sync`")
+    return found[1]
 
 
 @dataclass(frozen=True)
@@ -206,7 +210,7 @@ class Cluster:
             shutil.rmtree(leftover, ignore_errors=True)
         draft = Path(tempfile.mkdtemp(prefix=prefix, dir=self.data_dir.parent))
         self._own(draft)
-        arguments = ["-D", draft, "-U", self.superuser, "--auth=reject", "--encoding=UTF8", "--locale=C"]
+        arguments = ["-D", str(draft), "-U", self.superuser, "--auth=reject", "--encoding=UTF8", "--locale=C"]
         arguments += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         answer = subprocess.run(
             [*self.runner.prefix, binaries() / "initdb", *arguments],
@@ -257,7 +261,14 @@ class Cluster:
         """
         script = "".join(statement.as_string(None) + ";\n\n" for statement in statements)
         quiet = {"log_line_prefix": "%e ", "log_min_error_statement": "panic", "log_checkpoints": "off"}
-        command = [*self.runner.prefix, binaries() / "postgres", "--single", "-j", "-D", self.data_dir]
+        command = [
+            *self.runner.prefix,
+            str(binaries() / "postgres"),
+            "--single",
+            "-j",
+            "-D",
+            str(self.data_dir),
+        ]
         command += [*flags(DEFAULTS | dict(self.options) | quiet), "template1"]
         deadline = time.monotonic() + 10
         while True:
@@ -403,7 +414,7 @@ class Cluster:
             time.sleep(0.05)
         return False
 
-    def connect(self, dbname: str, user: str, password: str, **options: object) -> psycopg.Connection:
+    def connect(self, dbname: str, user: str, password: str, **options: Any) -> psycopg.Connection:
         """A psycopg connection to this server."""
         return psycopg.connect(
             host=self.host,

@@ -27,7 +27,9 @@ def taken_by(port: int) -> str | None:
             return None
     try:
         for connection in psutil.net_connections("tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+            address = connection.laddr  # nothing, of a socket that is not bound
+            listens = connection.status == psutil.CONN_LISTEN and address and address.port == port
+            if listens and connection.pid:
                 return f"{psutil.Process(connection.pid).name()}, process {connection.pid}"
     except psutil.Error:  # macOS, or another user's process: who it is stays unknown
         pass

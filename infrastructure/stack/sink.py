@@ -215,7 +215,7 @@ class Sink:
         return AuthResult(success=matches, handled=False)
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        mail = message_from_bytes(envelope.content or b"", policy=policy.default)
+        mail = message_from_bytes(envelope.original_content or b"", policy=policy.default)
         body = mail.get_body(("plain", "html"))
         self.messages.add(
             "email",

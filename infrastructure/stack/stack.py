@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 from filelock import FileLock, Timeout
@@ -124,7 +125,7 @@ def _start(wanted: list[Part], every: dict[str, Part], report: Callable[[str], N
 
 def _changed_settings(home: Path) -> list[str]:
     """The settings that this process has from its environment or `.env` otherwise than supervisord, which hands them on."""
-    pid = supervisor(home).supervisor.getPID()
+    pid: Any = supervisor(home).supervisor.getPID()
     file = read_env_file(ROOT / ".env")
     started, now = file | psutil.Process(pid).environ(), file | os.environ
     names = sorted({name.upper() for name in Settings.model_fields} - OF_ONE_COMMAND - {"ELT_HOME"})
@@ -182,7 +183,7 @@ def _stop(chosen: list[Part], *, everything: bool, report: Callable[[str], None]
             if live:
                 report(f"{part.name}: stopped")
         if everything:
-            pid = calls.getPID()
+            pid: Any = calls.getPID()
             calls.shutdown()
             with contextlib.suppress(psutil.Error):
                 psutil.Process(pid).wait(timeout=40)

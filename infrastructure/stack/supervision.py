@@ -99,9 +99,10 @@ def supervisor(home: Path) -> xmlrpc.client.ServerProxy:
 def supervised(home: Path) -> dict[str, dict[str, Any]] | None:
     """What supervisord says of each program (`getAllProcessInfo`), or None when it does not run."""
     try:
-        return {info["name"]: info for info in supervisor(home).supervisor.getAllProcessInfo()}
+        every: Any = supervisor(home).supervisor.getAllProcessInfo()
     except (OSError, xmlrpc.client.Error):
         return None
+    return {info["name"]: info for info in every}
 
 
 def start_supervisord(home: Path, every: Iterable[Part]) -> None:

@@ -7,7 +7,7 @@ when all tests have passed, and `give_back` at its end, whatever that was. How i
 from __future__ import annotations
 
 import importlib
-from types import ModuleType
+from typing import Protocol, cast
 
 from foundation.errors import EltError
 from foundation.settings import Settings
@@ -31,7 +31,23 @@ __all__ = [
 MODULES = {"duckdb": "on_duckdb", "snowflake": "on_snowflake", "ci": "on_snowflake"}  # by dbt target
 
 
-def _publisher(settings: Settings) -> ModuleType:
+class Publisher(Protocol):
+    """What a module of a warehouse has; the functions below say what each does."""
+
+    BUILD_ENVIRONMENT: dict[str, str]
+
+    def prepare(self, settings: Settings, run: str, wait_seconds: float) -> str: ...
+    def publish(self, settings: Settings, run: str, wait_seconds: float, prepared: str | None) -> Version: ...
+    def give_back(self, settings: Settings, run: str) -> None: ...
+    def renew(self, settings: Settings, run: str) -> bool: ...
+    def versions(self, settings: Settings) -> list[Version]: ...
+    def held(self, settings: Settings) -> Hold | None: ...
+    def rollback(self, settings: Settings, number: int, wait_seconds: float) -> Version: ...
+    def resume(self, settings: Settings) -> None: ...
+    def tidy(self, settings: Settings) -> int: ...
+
+
+def _publisher(settings: Settings) -> Publisher:
     try:
         name = MODULES[settings.dbt_target]
     except KeyError:
@@ -39,7 +55,7 @@ def _publisher(settings: Settings) -> ModuleType:
             f"nothing is published from the dbt target {settings.dbt_target}",
             f"set DBT_TARGET to one of: {', '.join(MODULES)}",
         ) from None
-    return importlib.import_module(f"orchestration.publish.{name}")
+    return cast(Publisher, importlib.import_module(f"orchestration.publish.{name}"))
 
 
 def prepare(settings: Settings, run: str, wait_seconds: float = 600.0) -> str:
@@ -98,7 +114,8 @@ def rollback(settings: Settings, number: int | None = None, wait_seconds: float 
     current = next((version.number for version in kept if version.current), None)
     earlier = [v.number for v in kept if current is not None and v.number < current]
     wanted = number if number is not None else max(earlier, default=None)
-    if wanted not in (numbers := [version.number for version in kept]):
+    numbers = [version.number for version in kept]
+    if wanted is None or wanted not in numbers:
         raise not_kept(wanted, numbers)
     return _publisher(settings).rollback(settings, wanted, wait_seconds)
 

@@ -147,6 +147,8 @@ def rollback(settings: Settings, number: int, wait_seconds: float) -> Version:
             shown = _record(session, SHOWN, current=True)
         finally:
             _release(session, me)
+    if shown is None:
+        raise not_kept(number, sorted(schemas))
     return shown
 
 
@@ -165,9 +167,13 @@ def _keep_replaced(session: SnowflakeConnection) -> None:
     shown, replaced = _record(session, SHOWN), _record(session, NEXT)
     if shown:
         _ask(session, f"update {SHOWN}.{RECORD} set WAS_SHOWN = true")
-    swapped_out = replaced and shown and replaced.number != shown.number
     # not the draft of a publish that was killed before the swap
-    if swapped_out and _ask(session, f"select WAS_SHOWN from {NEXT}.{RECORD}") == [(True,)]:
+    if (
+        replaced
+        and shown
+        and replaced.number != shown.number
+        and _ask(session, f"select WAS_SHOWN from {NEXT}.{RECORD}") == [(True,)]
+    ):
         _ask(session, f"create or replace transient schema {quoted(_name(replaced))} clone {NEXT}")
     _ask(session, f"drop schema if exists {NEXT}")
     kept = {
@@ -263,7 +269,7 @@ def _take_lease(session: SnowflakeConnection, run: str, wait_seconds: float) -> 
 
 def _renew(session: SnowflakeConnection, run: str) -> bool:
     query = "update PUBLISHING.LEASE set RENEWED_AT = %s where RUN = %s"
-    return _ask(session, query, time.time(), run)[0][0] > 0
+    return bool(_ask(session, query, time.time(), run)[0][0] > 0)
 
 
 def _release(session: SnowflakeConnection, run: str) -> None:

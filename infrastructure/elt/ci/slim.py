@@ -226,7 +226,9 @@ def _look(connection: duckdb.DuckDBPyConnection, node: dict[str, Any]) -> tuple[
     """Rows and columns of a node's relation; None when it is not there, or does not bind."""
     place = f"{quoted(node['schema'])}.{quoted(node['alias'])}"
     try:
-        (rows,) = connection.execute(f"select count(*) from {place}").fetchone()  # noqa: S608 - quoted names
+        [(rows,)] = connection.execute(
+            f"select count(*) from {place}"
+        ).fetchall()  # noqa: S608 - quoted names
         described = connection.execute(f"describe {place}").fetchall()
     except duckdb.Error:
         return None, []

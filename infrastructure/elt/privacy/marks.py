@@ -46,7 +46,8 @@ def scrub(file: Path, subject: Subject) -> dict[str, int]:
     with duckdb.connect(file, config={"memory_limit": MEMORY}) as connection:
         connection.execute("begin")
         for action in marks(connection, subject):
-            if count := connection.execute(action.statement()).fetchone()[0]:
+            [(count,)] = connection.execute(action.statement()).fetchall()
+            if count:
                 done[action.table] = done.get(action.table, 0) + count
         forget(connection)
         connection.execute("commit")

@@ -34,6 +34,8 @@ class Run:
 
     @property
     def subject(self) -> Subject:
+        if self.plan is None:
+            raise ValueError("an entry that is over has no plan any more")
         return Subject(**self.plan)
 
     @property
