@@ -1,4 +1,4 @@
-"""Airflow on one machine: the environment of its processes, and its database.
+"""Airflow on one machine: its processes and its database.
 
 Everything that Airflow reads is set here, through its environment; there is no airflow.cfg to drift. In production the
 same variables come from the deployment, and the same DAGs run unchanged.
@@ -13,18 +13,15 @@ import os
 import subprocess
 import sys
 from importlib.metadata import version
-from urllib.parse import quote
 
 from foundation.errors import EltError
-from foundation.limits.instance import instance
 from foundation.private import private
-from foundation.settings import ROOT, Settings
+from foundation.settings import Settings
 from foundation.settings import settings as this_process
-from stack import SMTP_USER
+from stack.airflow_environment import environment
 from stack.prepared import mark, metadata_row
-from transformation.run import QUIET, variables, write_manifest
+from transformation.run import write_manifest
 
-ORCHESTRATION = ROOT / "data-orchestration"
 POOL = "warehouse"
 OPERATOR = "Operator"
 # What an operator may besides looking: trigger and clear. Airflow's own role Op also writes connections, variables and pools,
@@ -48,171 +45,6 @@ DEPLOYED: dict[str, list[str]] = {
     "airflow-triggerer": [sys.executable, "-m", "airflow", "triggerer", "--skip-serve-logs"],
     "airflow-worker": [sys.executable, "-m", "airflow", "celery", "worker", "--skip-serve-logs"],
 }
-
-
-def environment(settings: Settings) -> dict[str, str]:
-    """All variables of Airflow's processes, to be laid over the present environment. Holds secrets: never print it."""
-    home = settings.home / "airflow"
-    password = quote(settings.metadata_password.get_secret_value(), safe="")
-    metadata = f"airflow:{password}@{settings.metadata_host}:{settings.metadata_port}/airflow"
-    jwt_secret = settings.airflow_jwt_secret.get_secret_value()
-    bundles = [
-        {
-            "name": "adventureworks",
-            "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
-            "kwargs": {"path": str(ORCHESTRATION / "dags"), "refresh_interval": 10},
-        }
-    ]
-    sections: dict[str, dict[str, object]] = {
-        "core": {
-            "dags_folder": ORCHESTRATION / "dags",
-            "plugins_folder": ORCHESTRATION / "plugins",
-            "executor": settings.airflow_executor,
-            "auth_manager": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
-            "fernet_key": settings.airflow_fernet_key.get_secret_value(),
-            "execution_api_server_url": f"{settings.airflow_base}/execution/",
-            "parallelism": 12,
-            "max_active_tasks_per_dag": 12,
-            "load_examples": False,
-            # nothing runs before the source is filled and the connection applied: `elt demo` and `elt run` unpause
-            "dags_are_paused_at_creation": True,
-        },
-        "database": {
-            "sql_alchemy_conn": f"postgresql+psycopg2://{metadata}",
-        },
-        "api": {
-            "host": settings.listen_host,
-            "port": settings.airflow_port,
-            "base_url": settings.airflow_public,
-            "workers": 1,
-            "secret_key": hmac.new(jwt_secret.encode(), b"api secret key", hashlib.sha256).hexdigest(),
-            "expose_config": False,
-            "enable_swagger_ui": False,  # its page loads scripts from elsewhere
-        },
-        "api_auth": {"jwt_secret": jwt_secret, "jwt_issuer": "adventureworks-elt"},
-        "dag_processor": {
-            "dag_bundle_config_list": json.dumps(bundles),
-            "refresh_interval": 10,
-            "min_file_process_interval": 60,  # a file that changed is read at once all the same
-            "parsing_processes": 1,
-        },
-        "scheduler": {
-            "scheduler_idle_sleep_time": 0.5,
-            "scheduler_heartbeat_sec": 5,
-            # a dead worker or scheduler is noticed within a minute (the defaults are five)
-            "task_instance_heartbeat_timeout": 60,
-            "task_instance_heartbeat_timeout_detection_interval": 10,
-            "orphaned_tasks_check_interval": 60,
-        },
-        "logging": {
-            "base_log_folder": settings.logs_dir / "airflow",
-            "dag_processor_child_process_log_directory": settings.logs_dir / "airflow" / "dag_processor",
-            "colored_console_log": False,
-        },
-        "fab": {"config_file": home / "webserver_config.py"},
-        "usage_data_collection": {"enabled": False},
-        "openlineage": {
-            "namespace": "adventureworks",
-            "transport": json.dumps(_lineage(settings)),
-            # they only watch; each would cost two more processes
-            "disabled_for_operators": "orchestration.cosmos_tasks.DbtNodesSensor",
-        },
-        "metrics": {"otel_on": bool(settings.otel_exporter_otlp_endpoint)},
-        "cosmos": {
-            "enable_telemetry": False,
-            # imports on demand: each task process is spared the operators of other clouds
-            "enable_memory_optimised_imports": True,
-            # the producer is never retried, so nothing is kept for a retry after each of dbt's events
-            "enable_watcher_reliable_retry": False,
-            "enable_dag_versioning": False,
-            "cache_dir": settings.home / "dbt" / "cosmos",
-            "dbt_docs_projects": json.dumps(
-                {"adventureworks": {"dir": settings.dbt_docs_uri or str(settings.home / "docs")}}
-            ),
-        },
-    }
-    connections = {
-        "airbyte_default": {
-            "conn_type": "airbyte",
-            "host": settings.airbyte_api,
-            "login": settings.airbyte_client_id,
-            "password": settings.airbyte_client_secret.get_secret_value(),
-            "schema": f"{settings.airbyte_api}/applications/token",
-            "extra": {"timeout": 30},
-        },
-        # without TLS, as the recorder speaks none: it is on this machine, or in the same containers' network
-        "smtp_default": {
-            "conn_type": "smtp",
-            "host": settings.sink_host,
-            "port": settings.sink_smtp_port,
-            "login": SMTP_USER,
-            "password": settings.slack_webhook_token.get_secret_value(),
-            "extra": {
-                "from_email": settings.alert_email_from,
-                "disable_ssl": True,
-                "disable_tls": True,
-                "timeout": 5,
-                "retry_limit": 0,
-            },
-        },
-        "slack_default": {
-            "conn_type": "slackwebhook",
-            "host": settings.slack_webhook_host,
-            "password": settings.slack_webhook_token.get_secret_value(),
-        },
-    }
-    if settings.airflow_executor == "CeleryExecutor":
-        broker = quote(settings.broker_password.get_secret_value(), safe="")
-        sections["celery"] = {
-            "broker_url": f"redis://:{broker}@{settings.broker_host}:6379/0",
-            "result_backend": f"db+postgresql://{metadata}",
-            "worker_concurrency": 8,
-        }
-    if settings.otel_exporter_otlp_endpoint:
-        metrics = {
-            "OTEL_EXPORTER_OTLP_ENDPOINT": settings.otel_exporter_otlp_endpoint,
-            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
-            "OTEL_SERVICE_NAME": "airflow",
-        }
-    else:
-        metrics = {}
-    return {
-        "AIRFLOW_HOME": str(home),
-        **variables(settings),  # of dbt, which the tasks run
-        **QUIET,
-        "ELT_INSTANCE": instance(settings.home, "airflow-api-server"),
-        "ELT_SCHEDULE": settings.elt_schedule,
-        # airflow_local_settings.py
-        "PYTHONPATH": os.pathsep.join(
-            [str(ORCHESTRATION / "config"), os.environ.get("PYTHONPATH", "")]
-        ).strip(":"),
-        # arenas per thread would double the memory of processes that fork; macOS forks only with the second one set
-        "MALLOC_ARENA_MAX": "2",
-        "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES",
-        "SCARF_ANALYTICS": "false",
-        "SCARF_NO_ANALYTICS": "true",
-        "DBT_USE_COLORS": "false",
-        **metrics,
-        **{
-            f"AIRFLOW__{section.upper()}__{option.upper()}": str(value)
-            for section, options in sections.items()
-            for option, value in options.items()
-        },
-        # a connection that the deployment gives (Slack's webhook, a mail server) is the one that counts
-        **{
-            variable: settings.variable(variable) or json.dumps(fields)
-            for variable, fields in (
-                (f"AIRFLOW_CONN_{name.upper()}", fields) for name, fields in connections.items()
-            )
-        },
-    }
-
-
-def _lineage(settings: Settings) -> dict[str, object]:
-    """Where OpenLineage events go."""
-    if settings.openlineage_url:
-        return {"type": "http", "url": settings.openlineage_url, "timeout": 5}
-    return {"type": "file", "log_file_path": str(settings.logs_dir / "openlineage.jsonl"), "append": True}
 
 
 def prepare(settings: Settings) -> bool:

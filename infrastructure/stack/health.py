@@ -66,7 +66,7 @@ def _worker(config: Settings) -> bool:
 
 
 def _broker(config: Settings) -> str:
-    from stack.airflow import environment
+    from stack.airflow_environment import environment
 
     return environment(config)["AIRFLOW__CELERY__BROKER_URL"]
 

@@ -226,9 +226,8 @@ def _look(connection: duckdb.DuckDBPyConnection, node: dict[str, Any]) -> tuple[
     """Rows and columns of a node's relation; None when it is not there, or does not bind."""
     place = f"{quoted(node['schema'])}.{quoted(node['alias'])}"
     try:
-        [(rows,)] = connection.execute(
-            f"select count(*) from {place}"
-        ).fetchall()  # noqa: S608 - quoted names
+        counted = connection.execute(f"select count(*) from {place}")  # noqa: S608 - quoted names
+        [(rows,)] = counted.fetchall()
         described = connection.execute(f"describe {place}").fetchall()
     except duckdb.Error:
         return None, []

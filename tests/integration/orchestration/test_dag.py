@@ -17,7 +17,7 @@ import transformation.run
 from foundation.errors import EltError
 from foundation.settings import load_settings
 from orchestration import parameters, steps
-from stack.airflow import ORCHESTRATION, environment
+from stack.airflow_environment import ORCHESTRATION, environment
 from transformation import changes
 from transformation.project import PROJECT, manifest_path
 from transformation.run import write_manifest

@@ -15,7 +15,7 @@ import pytest
 
 import transformation.run
 from foundation.settings import load_settings
-from stack.airflow import environment
+from stack.airflow_environment import environment
 from tests.fixtures import warm
 from tests.fixtures.airbyte import AirbyteServer
 from tests.fixtures.source import SourceDatabase, free_port

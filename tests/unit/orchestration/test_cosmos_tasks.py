@@ -5,7 +5,7 @@ import json
 import pytest
 
 from foundation.settings import settings
-from orchestration import transformation
+from orchestration import cosmos_tasks
 from orchestration.cosmos_tasks import DbtNodesSensor, Results, keep_artifacts
 from orchestration.notices import WatchedTaskFailed
 from transformation.project import project_digest
@@ -30,21 +30,21 @@ MANIFEST = {
 
 
 def test_a_foreign_key_test_belongs_to_the_fact_and_a_singular_test_to_all_it_reads():
-    assert transformation.tests_by_node(MANIFEST) == {
+    assert cosmos_tasks.tests_by_node(MANIFEST) == {
         "model.dim": ["test.unique_dim", "test.totals"],
         "model.fct": ["test.fct_to_dim", "test.totals"],
     }
 
 
 def test_a_model_is_done_when_its_last_test_has_ended():
-    results = Results(["model.dim"], transformation.tests_by_node(MANIFEST))
+    results = Results(["model.dim"], cosmos_tasks.tests_by_node(MANIFEST))
     assert results.ended("model.dim", "success", "OK") == []
     assert results.ended("test.unique_dim", "pass", "") == []
     assert results.ended("test.totals", "warn", "") == [("model.dim", [])]
 
 
 def test_a_failed_test_is_told_by_name_with_dbts_words_for_every_model_that_has_it():
-    results = Results(["model.dim", "model.fct"], transformation.tests_by_node(MANIFEST))
+    results = Results(["model.dim", "model.fct"], cosmos_tasks.tests_by_node(MANIFEST))
     results.ended("model.dim", "success", "")
     results.ended("test.unique_dim", "fail", "Got 3 results,\n  configured to fail if != 0")
     results.ended("model.fct", "success", "")
@@ -84,8 +84,8 @@ def sensor(monkeypatch):
         task_id="staging", nodes=["model.p.a", "model.p.b"], project_dir="p", deferrable=False
     )
     sensor.state, sensor.renewed = "running", []
-    monkeypatch.setattr(transformation, "lease_name", lambda context: "elt run 1")
-    monkeypatch.setattr(transformation, "renew", lambda settings, run: sensor.renewed.append(run))
+    monkeypatch.setattr(cosmos_tasks, "lease_name", lambda context: "elt run 1")
+    monkeypatch.setattr(cosmos_tasks, "renew", lambda settings, run: sensor.renewed.append(run))
     monkeypatch.setattr(sensor, "_get_producer_task_status", lambda context: sensor.state)
     return sensor
 
