@@ -13,7 +13,6 @@ SECRETS = {
     name.upper() for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)
 }
 ELSEWHERE = {
-    "SNOWFLAKE_PRIVATE_KEY",
     "AIRFLOW_CONN_SLACK_DEFAULT",
     "AIRFLOW_CONN_SMTP_DEFAULT",
 }  # no settings of ours

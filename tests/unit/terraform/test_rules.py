@@ -190,9 +190,8 @@ def test_the_programs_are_told_settings_that_exist_and_secrets_as_secrets():
     secrets = folder("modules/secrets")["locals"][0]
     made, given = (set(re.findall(r"[A-Z][A-Z0-9_]+", str(secrets[name]))) for name in ("made", "given"))
     assert made and made <= set(GENERATED)
-    # dbt's key and Airflow's connections are no settings of ours
+    # Airflow's connections are no settings of ours
     assert given - SECRETS == {
-        "SNOWFLAKE_PRIVATE_KEY",
         "AIRFLOW_CONN_SLACK_DEFAULT",
         "AIRFLOW_CONN_SMTP_DEFAULT",
     }
