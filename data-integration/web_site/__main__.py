@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import signal
-import sys
 
 import uvicorn
 
-from foundation.errors import EltError
+from foundation.errors import one_line
 from foundation.limits.http import configured
 from foundation.limits.instance import instance
 from foundation.limits.requests import Limited
@@ -23,14 +22,11 @@ def main() -> None:
     private()
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.signal(signal.SIGINT, lambda *_: None)
-    config = settings()
-    try:
+    with one_line("web"):
+        config = settings()
         listener = listen(config.listen_host, config.web_port, "WEB_PORT", "the web site")
         log = Log(config.home / "web" / "events.duckdb", config, seed=config.web_seed, late=config.web_faults)
         log.grow()
-    except EltError as error:
-        print(f"web: {error}", file=sys.stderr)
-        sys.exit(2)
     api = Api(
         log,
         config.web_api_token.get_secret_value(),

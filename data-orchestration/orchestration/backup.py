@@ -103,7 +103,7 @@ def restore(
         lock = acquire(config.warehouse_path, "elt restore", wait_seconds)
     except WarehouseInUseError as error:
         problems.append(error.message)
-    if problems:
+    if problems or lock is None:
         if lock:
             lock.release()
         raise EltError(f"nothing was restored: {'; '.join(problems)}", "mend all of that, then restore")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 
 
@@ -29,3 +32,13 @@ class EltError(Exception):
         self.remedy = remedy
         self.kind = kind or type(self).kind
         super().__init__(f"{message} — {remedy}" if remedy else message)
+
+
+@contextmanager
+def one_line(program: str) -> Iterator[None]:
+    """For the block that is a program: an EltError becomes one line on stderr that begins with its name, and its exit code."""
+    try:
+        yield
+    except EltError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)

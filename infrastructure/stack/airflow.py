@@ -14,7 +14,7 @@ import subprocess
 import sys
 from importlib.metadata import version
 
-from foundation.errors import EltError
+from foundation.errors import EltError, one_line
 from foundation.private import private
 from foundation.settings import Settings
 from foundation.settings import settings as this_process
@@ -164,4 +164,5 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    with one_line("airflow"):
+        main(sys.argv[1:])

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import httpx
 import psycopg
 
-from foundation.errors import EltError
+from foundation.errors import EltError, one_line
 from foundation.limits.instance import INSTANCE, instance
 from foundation.settings import Settings, settings
 
@@ -98,7 +98,8 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1 or arguments[0] not in CHECKS:
         print(f"usage: python -m stack.health {'|'.join(CHECKS)}", file=sys.stderr)
         return 2
-    return 0 if CHECKS[arguments[0]](settings()) else 1
+    with one_line("health"):
+        return 0 if CHECKS[arguments[0]](settings()) else 1
 
 
 if __name__ == "__main__":

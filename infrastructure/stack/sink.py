@@ -15,7 +15,6 @@ import logging
 import math
 import os
 import signal
-import sys
 import time
 import warnings
 from collections import deque
@@ -31,7 +30,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from foundation.errors import EltError
+from foundation.errors import one_line
 from foundation.limits.brake import Brake
 from foundation.limits.http import configured
 from foundation.limits.instance import instance
@@ -203,7 +202,7 @@ class Sink:
     def authenticate(
         self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, login: Any
     ) -> AuthResult:
-        who = (str(session.peer[0]), "SMTP")
+        who = (str((session.peer or ("",))[0]), "SMTP")
         if self.brake.wait(*who):
             return AuthResult(success=False, handled=False, message="454 4.7.0 too many wrong passwords")
         matches = (
@@ -285,11 +284,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, lambda *_: None)
     logging.getLogger("mail.log").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", "Requiring AUTH while not requiring TLS")
-    try:
+    with one_line("sink"):
         asyncio.run(serve(settings()))
-    except EltError as error:
-        print(f"sink: {error}", file=sys.stderr)
-        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 from filelock import FileLock
 
-from foundation.errors import EltError
+from foundation.errors import EltError, one_line
 from foundation.limits.instance import instance
 from foundation.private import private
 from foundation.settings import ROOT, Settings
@@ -200,7 +200,8 @@ def serve(settings: Settings) -> None:
 
 if __name__ == "__main__":
     private()
-    if sys.argv[1:] == ["prepare"]:
-        prepare(this_process())
-    else:
-        serve(this_process())
+    with one_line("superset"):
+        if sys.argv[1:] == ["prepare"]:
+            prepare(this_process())
+        else:
+            serve(this_process())

@@ -15,7 +15,9 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -115,12 +117,12 @@ def versions(settings: Settings) -> list[Version]:
         current = folder.name == shown
         remedy = "publish anew: `elt run`" if current else f"remove the folder {folder}"
         with contextlib.suppress(FileNotFoundError):  # being removed at this moment
-            found.append(
-                read_state(
-                    folder / RECORD, lambda record, now=current: Version(**record, current=now), remedy
-                )
-            )
+            found.append(read_state(folder / RECORD, partial(_version, current=current), remedy))
     return found
+
+
+def _version(record: dict[str, Any], current: bool) -> Version:
+    return Version(**record, current=current)
 
 
 def publish(settings: Settings, run: str, wait_seconds: float, prepared: str | None) -> Version:
