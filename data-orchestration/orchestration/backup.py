@@ -18,6 +18,7 @@ from pathlib import Path
 
 import duckdb
 import psycopg
+from filelock import FileLock, Timeout
 
 from foundation.errors import EltError
 from foundation.lease import WarehouseInUseError, acquire, reading
@@ -49,9 +50,21 @@ def backup(
     config: Settings, report: Callable[[str], None] = lambda line: None, wait_seconds: float = 600
 ) -> Path:
     """Make a backup, beside whatever runs; the last seven stay. Raises EltError; nothing of a failed one remains."""
-    folder = config.home / "backups" / _stamp()
+    root = config.home / "backups"
+    root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        with FileLock(root / ".lock", timeout=wait_seconds):
+            return _backup(config, root, report, wait_seconds)
+    except Timeout:
+        raise EltError("another backup is at work", "wait for it, then try again") from None
+
+
+def _backup(config: Settings, root: Path, report: Callable[[str], None], wait_seconds: float) -> Path:
+    for leftover in root.glob(".2*"):  # of one that was killed
+        shutil.rmtree(leftover, ignore_errors=True)
+    folder = root / _stamp()
     draft = folder.with_name(f".{folder.name}")
-    draft.mkdir(parents=True, mode=0o700)
+    draft.mkdir(mode=0o700)
     try:
         for name, part in PARTS.items():
             if found := part(config, draft, wait_seconds):
