@@ -88,7 +88,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "SUPERSET_CONFIG_PATH": str(PROJECT / "superset_config.py"),
         "SUPERSET_HOME": str(home),
         "ELT_INSTANCE": instance(settings.home, "superset"),
-        "PYTHONPATH": str(PROJECT),  # results_cache.py
+        "PYTHONPATH": str(PROJECT),  # results_cache.py, statement_timeout.py
         "SUPERSET_SHOWN_FILES": os.pathsep.join(map(str, (settings.serving_path, settings.monitoring_path))),
         "SUPERSET_RESULTS": str(settings.superset_results_dir),
         "SUPERSET_SECRET_KEY": settings.superset_secret_key.get_secret_value(),

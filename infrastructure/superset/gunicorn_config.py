@@ -1,5 +1,12 @@
 """How gunicorn serves Superset: loaded once, then forked."""
 
+import os
+import resource
+
+# Of a worker's own data, in bytes. DuckDB's memory_limit does not count all that a list or a text in an expression takes: beyond
+# this it gets no more, and the query ends with "Out of Memory"; the worker lives on.
+WORKER_BYTES = int(os.environ.get("SUPERSET_WORKER_BYTES", 3 << 30))
+
 preload_app = True
 worker_class = "gthread"
 threads = 12
@@ -11,7 +18,8 @@ control_socket_disable = True
 
 
 def post_fork(server, worker):
-    """A worker opens connections of its own; those of the master stay the master's."""
+    """A worker has its limit of memory, and opens connections of its own; those of the master stay the master's."""
+    resource.setrlimit(resource.RLIMIT_DATA, (WORKER_BYTES, WORKER_BYTES))
     from superset import db
 
     with worker.app.callable.app_context():

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 import results_cache
+import statement_timeout
 from flask import redirect, request
 from flask_login import current_user
 from sqlalchemy import create_engine
@@ -109,6 +110,7 @@ FEATURE_FLAGS = {
     "ALERT_REPORTS": False,  # they need Celery and a browser beside Superset: see infrastructure/preset/README.md
 }
 SQL_MAX_ROW = 100_000
+statement_timeout.install()
 SUPERSET_WEBSERVER_TIMEOUT = 60
 # the assets name a DuckDB file; Superset would else refuse every database that is a file
 PREVENT_UNSAFE_DB_CONNECTIONS = True

@@ -175,6 +175,7 @@ def test_an_anonymous_visitor_gets_the_login_page_and_no_data(superset):
         assert answer.status_code in (401, 403) or answer.json().get("count") == 0, endpoint
 
 
+@pytest.mark.threat("a user who does more than the role says")
 def test_the_analyst_reads_dashboards_and_can_reach_nothing_else(analyst):
     shown = {one["slug"] for one in analyst.get("/api/v1/dashboard/").json()["result"]}
     assert shown == {path.stem.replace("_", "-") for path in (FOLDER / "dashboards").glob("*.yaml")}
@@ -193,6 +194,7 @@ def test_the_analyst_reads_dashboards_and_can_reach_nothing_else(analyst):
         assert analyst.get(f"/api/v1/{endpoint}").status_code in (401, 403, 404), endpoint
 
 
+@pytest.mark.threat("a user who does more than the role says")
 def test_the_analyst_can_change_nothing(analyst, admin):
     number = chart_id(admin, "Revenue by territory")
     [dashboard] = [
@@ -215,6 +217,7 @@ def test_the_analyst_can_change_nothing(analyst, admin):
     assert chart_id(admin, "Revenue by territory") == number
 
 
+@pytest.mark.threat("a user who does more than the role says")
 def test_neither_a_chart_nor_sql_lab_reads_a_file_of_the_machine(analyst, admin, superset):
     secret = superset.home / "secrets.env"
     [dataset] = [
@@ -245,6 +248,7 @@ def test_neither_a_chart_nor_sql_lab_reads_a_file_of_the_machine(analyst, admin,
         assert answer.status_code >= 400 and "PASSWORD=" not in answer.text, (sql, answer.text)
 
 
+@pytest.mark.threat("a page that loads or is shown elsewhere")
 def test_pages_forbid_everything_from_elsewhere(analyst, superset):
     policy = httpx.get(
         f"http://127.0.0.1:{superset.settings.superset_port}/login/", timeout=PATIENCE

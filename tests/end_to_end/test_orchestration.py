@@ -243,6 +243,7 @@ def test_airflows_metrics_reach_a_collector_by_one_variable(site, collector):
     assert {"airflow.scheduler_heartbeat", "airflow.ti_successes"} <= collector.names
 
 
+@pytest.mark.threat("a user who does more than the role says")
 def test_the_api_asks_for_a_token_and_each_user_may_what_the_role_says(site):
     """A viewer looks; an operator triggers and clears, and changes no connection, variable or pool."""
     base = f"{site.config.airflow_base}/api/v2"

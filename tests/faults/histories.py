@@ -53,6 +53,8 @@ class History:
         self._database = source.create()
         with self._database.connect("superuser") as connection:
             connection.execute(SHOP)
+            for table in ("orders", "lines"):  # a cursor without zone would be read again for half a day
+                connection.execute(f"alter table shop.{table} alter updated type timestamptz")
         self.config = load_settings(self.server.environ)
         made = connect(self.server, source_configuration(self._database), self.config.warehouse_path, STREAMS)
         self.versions = Versions(made, self._database)
@@ -77,7 +79,7 @@ class History:
             self.check()
         self.versions.advance()
         assert self.versions.made.sync()["status"] == "succeeded"
-        assert self.versions.arrived() == self.versions.number
+        assert self.versions.check("succeeded")
         for name in WORK:
             self.work(name)
         assert self.shown() == self.versions.number

@@ -32,8 +32,15 @@ def end_orphans() -> int:
     ended = 0
     for child in psutil.Process().children():
         with contextlib.suppress(psutil.Error, OSError):
-            zombie = child.status() == psutil.STATUS_ZOMBIE
-            if zombie or os.getsid(child.pid) == os.getsid(0) or JOB in " ".join(child.cmdline()):
+            session = os.getsid(child.pid)
+            if session == os.getsid(0):
+                continue
+            # a zombie that leads a session may be a job, for which another thread waits
+            if child.status() == psutil.STATUS_ZOMBIE:
+                if session != child.pid:
+                    os.waitpid(child.pid, os.WNOHANG)
+                continue
+            if JOB in " ".join(child.cmdline()):
                 continue
             for process in (child, *child.children(recursive=True)):
                 with contextlib.suppress(psutil.Error):

@@ -362,6 +362,7 @@ def test_a_full_disk_is_named_and_nothing_loaded(original_source: SourceDatabase
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".csv.gz"])
+@pytest.mark.threat("a file that is damaged, empty or foreign")
 def test_a_folder_of_header_lines_alone_empties_no_source(tmp_path: Path, suffix: str) -> None:
     for name, table in tables().items():
         line = (",".join(table.column_names) + "\n").encode()

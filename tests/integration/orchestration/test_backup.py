@@ -130,6 +130,7 @@ def test_other_secrets_or_no_backup_are_refused_with_what_to_do(config):
         backups.restore(config, "yesterday's")
 
 
+@pytest.mark.threat("a file that is damaged, empty or foreign")
 def test_a_damaged_or_linked_backup_changes_nothing(config, tmp_path):
     """Whatever is wrong with one of its files: the restore says which, before it touches anything."""
     folder = backups.backup(config)
@@ -167,6 +168,7 @@ def test_a_damaged_or_linked_backup_changes_nothing(config, tmp_path):
     assert backups.backups(config) == []
 
 
+@pytest.mark.threat("a file that is damaged, empty or foreign")
 def test_a_restore_replaces_a_link_and_does_not_follow_it(config, tmp_path):
     backups.backup(config)
     store, other = config.home / "airbyte" / "airbyte.sqlite", tmp_path / "another's"

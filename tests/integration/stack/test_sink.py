@@ -133,12 +133,14 @@ def test_a_taken_port_is_one_line_that_names_the_variable(shared_sink):
     assert str(shared_sink.settings.sink_port) in second.stderr and "SINK_PORT" in second.stderr
 
 
+@pytest.mark.threat("a request that is too large, too slow or one of too many")
 def test_a_stranger_sends_little_on_every_route(shared_sink):
     for path in ("/services/wrong", "/messages", "/health", "/"):
         answer = httpx.request("POST", f"{shared_sink.url}{path}", content=b"x" * (STRANGERS_BODY + 1))
         assert answer.status_code == 413, path
 
 
+@pytest.mark.threat("guesses of a password")
 def test_who_guesses_the_token_waits(sink):
     def ask(token):
         return httpx.get(f"{sink.url}/messages", headers={"Authorization": f"Bearer {token}"})
@@ -148,6 +150,7 @@ def test_who_guesses_the_token_waits(sink):
     assert post(sink, {"text": "an alert"}) == (200, "ok")  # messages come in all the same
 
 
+@pytest.mark.threat("guesses of a password")
 def test_who_guesses_the_mail_password_waits(sink):
     def login(password):
         with smtplib.SMTP("127.0.0.1", sink.settings.sink_smtp_port, timeout=10) as server:
@@ -161,6 +164,7 @@ def test_who_guesses_the_mail_password_waits(sink):
     assert 235 not in codes and login(sink.token) == 454
 
 
+@pytest.mark.threat("a request that is too large, too slow or one of too many")
 def test_only_so_many_mail_connections_are_taken(sink):
     address = ("127.0.0.1", sink.settings.sink_smtp_port)
     with contextlib.ExitStack() as stack:

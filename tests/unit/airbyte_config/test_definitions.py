@@ -222,6 +222,7 @@ def nested(levels, first, line):
         "a: " + "[" * 100 + "]" * 100,
     ],
 )
+@pytest.mark.threat("a file that is damaged, empty or foreign")
 def test_aliases_that_grow_without_end_are_refused_at_once(tmp_path, text):
     file = tmp_path / "source.yaml"
     file.write_text(text)

@@ -36,6 +36,7 @@ kept.kill()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only there orphans can be adopted")
+@pytest.mark.threat("a process that outlives its job")
 def test_a_process_that_a_killed_job_has_left_is_ended_and_no_other():
     answer = subprocess.run(
         [sys.executable, "-c", SERVER], capture_output=True, text=True, timeout=60, env=os.environ
@@ -60,6 +61,7 @@ def log():
     return handler
 
 
+@pytest.mark.threat("a full disk")
 def test_a_connector_that_never_stops_logging_fills_no_disk(log):
     for number in range(10_000):
         log.say(f"number {number}")
@@ -80,6 +82,7 @@ def test_a_full_log_still_has_warnings_and_the_jobs_own_words(log):
     assert len(log.text()) < 1_600 and log.text().endswith("ERROR failed: the reason\n")
 
 
+@pytest.mark.threat("a full disk")
 def test_only_the_newest_logs_are_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "LOGS", 3)
     monkeypatch.setattr(runner, "LOGS_BYTES", 25)

@@ -182,6 +182,7 @@ def in_address(value):
     return quote(text.encode("utf-8", "surrogatepass"), safe="")
 
 
+@pytest.mark.threat("a request that makes a server fail")
 def test_no_request_makes_the_server_fail(app, client, operations, login, ids, bodies):
     @settings(max_examples=600, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(st.data())
@@ -214,6 +215,7 @@ def test_no_request_makes_the_server_fail(app, client, operations, login, ids, b
     attempt()
 
 
+@pytest.mark.threat("a request that is too large, too slow or one of too many")
 def test_a_large_body_is_refused_on_every_route_before_any_login(client, operations):
     assert len(operations) > 30
     for method, path, _ in operations:
@@ -231,17 +233,20 @@ def test_a_large_body_is_refused_on_every_route_before_any_login(client, operati
         ("/workspaces?limit=9223372036854775808", "limit"),
     ],
 )
+@pytest.mark.threat("a request that makes a server fail")
 def test_a_number_beyond_64_bit_is_refused_by_its_name(client, login, path, said):
     answer = client.get(BASE + path, headers=login)
     assert answer.status_code == 422 and answer.json()["data"]["errors"][0]["field"] == said
 
 
+@pytest.mark.threat("a request that is too large, too slow or one of too many")
 def test_a_form_of_very_many_fields_is_refused(client):
     form = {"content-type": "application/x-www-form-urlencoded"}
     answer = client.post(f"{BASE}/applications/token", content="a=1&" * 33, headers=form)
     assert answer.status_code == 400 and "more than 32 fields" in answer.json()["detail"]
 
 
+@pytest.mark.threat("guesses of a password")
 def test_who_guesses_the_secret_has_to_wait(app, operations):
     client = TestClient(limited(app))
 
@@ -255,6 +260,7 @@ def test_who_guesses_the_secret_has_to_wait(app, operations):
     assert ask("secret", "client").status_code == 200  # another user is not concerned
 
 
+@pytest.mark.threat("a full disk")
 def test_a_full_disk_is_named(app, client, login):
     store = app.state.store
     pages = store._db.execute("pragma page_count").fetchone()[0]
@@ -267,6 +273,7 @@ def test_a_full_disk_is_named(app, client, login):
     assert answer.json()["detail"] == f"the disk is full at {store.path.parent}: free some space there"
 
 
+@pytest.mark.threat("a path that leads out")
 def test_a_destination_outside_of_the_home_is_refused_links_followed(app, client, login, ids, tmp_path):
     home = app.state.store.path.parent
     (home / "way out").symlink_to(tmp_path)

@@ -195,6 +195,7 @@ def damaged(path: Path) -> None:
         (lambda path: path.rename(path.with_name("airbyte.sqlite-wal")), "is lost, its journal is there"),
     ],
 )
+@pytest.mark.threat("a file that is damaged, empty or foreign")
 def test_a_store_that_is_damaged_or_foreign_is_never_taken_for_a_new_one(
     tmp_path: Path, spoil: Callable[[Path], object], said: str
 ) -> None:

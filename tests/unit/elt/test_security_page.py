@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from foundation.settings import GENERATED, ROOT, Settings
+from tests import threats
 
 PAGE = (ROOT / "docs/security.md").read_text()
 SECRETS = {
@@ -103,3 +104,8 @@ def test_a_column_comes_as_far_as_the_inventory_says(column):
         assert not re.search(rf"^\s*{name}\b", code_of(table), re.MULTILINE)
     if step in ("marts", "restricted"):
         assert re.search(rf"\b{name}\b", code_of(table))
+
+
+def test_the_table_of_threats_is_what_the_tests_say():
+    assert threats.page() == PAGE, "run `python -m tests.threats`"
+    assert len(threats.marked()) > 10

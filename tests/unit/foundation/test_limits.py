@@ -81,6 +81,7 @@ def exchange(client, *parts, pause=0.0):
     return answer.decode()
 
 
+@pytest.mark.threat("a request that is too large, too slow or one of too many")
 def test_a_stranger_may_send_less_than_who_is_known(client):
     assert client.post("/echo", content=b"x" * STRANGERS_BODY).text == str(STRANGERS_BODY)
     refused = client.post("/echo", content=b"x" * (STRANGERS_BODY + 1))
@@ -91,6 +92,7 @@ def test_a_stranger_may_send_less_than_who_is_known(client):
     assert client.post("/echo", content=b"x" * 200_001, headers=known).status_code == 413
 
 
+@pytest.mark.threat("a request that is too large, too slow or one of too many")
 def test_a_body_without_a_length_is_measured_while_it_comes(client):
     def parts(size):
         yield from (b"x" * 1000 for _ in range(size // 1000))
@@ -99,12 +101,14 @@ def test_a_body_without_a_length_is_measured_while_it_comes(client):
     assert client.post("/echo", content=parts(80_000)).status_code == 413
 
 
+@pytest.mark.threat("a request that is too large, too slow or one of too many")
 def test_a_body_that_does_not_come_is_not_waited_for(client):
     head = b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n"
     answer = exchange(client, head, b"half")
     assert answer.startswith("HTTP/1.1 408") and "connection: close" in answer.lower()
 
 
+@pytest.mark.threat("a request that is too large, too slow or one of too many")
 def test_a_header_has_its_size_and_its_time(client, monkeypatch):
     line = b"GET /echo HTTP/1.1\r\nHost: x\r\nX-Large: "
     assert "HTTP/1.1 400" in exchange(client, line + b"x" * HEADER_BYTES)
@@ -115,6 +119,7 @@ def test_a_header_has_its_size_and_its_time(client, monkeypatch):
     assert exchange(client, whole, line, pause=0.05).count("HTTP/1.1 200") == 1  # a second request, too
 
 
+@pytest.mark.threat("a request that is too large, too slow or one of too many")
 def test_only_so_many_requests_are_answered_at_once():
     with served(at_once=2) as client:
         answers = []
@@ -127,6 +132,7 @@ def test_only_so_many_requests_are_answered_at_once():
         assert client.get("/echo").status_code == 200
 
 
+@pytest.mark.threat("a request that is too large, too slow or one of too many")
 def test_only_so_many_requests_are_taken_in_a_while():
     with served(bucket=Bucket(calls=60, at_once=3)) as client:
         answers = [client.get("/echo") for _ in range(4)]
@@ -134,6 +140,7 @@ def test_only_so_many_requests_are_taken_in_a_while():
         assert answers[-1].headers["retry-after"] == "1"
 
 
+@pytest.mark.threat("a request that makes a server fail")
 def test_after_an_error_of_ours_the_connection_ends_and_says_so(client, caplog):
     with caplog.at_level(logging.ERROR):
         answer = exchange(client, b"GET /broken HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -159,6 +166,7 @@ def clock():
     return Clock()
 
 
+@pytest.mark.threat("guesses of a password")
 def test_who_guesses_waits_longer_each_time(clock, caplog):
     brake = Brake("a server", clock)
     waits = []
@@ -186,6 +194,7 @@ def test_who_guesses_waits_longer_each_time(clock, caplog):
     )
 
 
+@pytest.mark.threat("guesses of a password")
 def test_a_guesser_stops_neither_other_users_nor_other_addresses(clock):
     brake = Brake("a server", clock)
     for _ in range(FREE):
@@ -231,6 +240,7 @@ def test_the_brake_forgets_the_oldest_of_many(clock):
         (b"1" * 5000, 400, "the body is not JSON"),
     ],
 )
+@pytest.mark.threat("a request that makes a server fail")
 def test_json_that_nobody_could_keep_is_refused_with_its_field(body, status, said):
     from airbyte_local.api.bodies import check
     from airbyte_local.api.problems import Problem

@@ -19,6 +19,7 @@ def modes(folder):
     }
 
 
+@pytest.mark.threat("another user of the machine")
 def test_what_an_older_version_left_open_is_closed_once(tmp_path):
     home, outside = tmp_path / "home", tmp_path / "outside"
     home.mkdir(mode=0o755)
@@ -52,6 +53,7 @@ def test_only_root_lets_others_pass_through_its_home(monkeypatch):
         "stack.postgres",
     ],
 )
+@pytest.mark.threat("another user of the machine")
 def test_every_program_of_ours_makes_private_files(program):
     """Each calls `private` before it does anything else."""
     import ast
@@ -69,6 +71,7 @@ def test_every_program_of_ours_makes_private_files(program):
     assert len(calls) == 1
 
 
+@pytest.mark.threat("another user of the machine")
 def test_files_are_private_from_their_first_byte(tmp_path):
     script = (
         "from foundation.private import private; private(); open('made', 'w'); import os; os.makedirs('a/b')"

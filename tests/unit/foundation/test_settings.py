@@ -33,6 +33,7 @@ def test_a_secret_that_a_newer_version_needs_is_added_and_the_others_stay(tmp_pa
     assert second["AIRFLOW_JWT_SECRET"] and {k: second[k] for k in kept} == kept
 
 
+@pytest.mark.threat("another user of the machine")
 def test_secrets_that_others_can_read_are_refused(tmp_path):
     generated_secrets(tmp_path)
     (tmp_path / "secrets.env").chmod(0o640)
@@ -41,6 +42,7 @@ def test_secrets_that_others_can_read_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"# nothing\n", b"OTHER=1\n"])
+@pytest.mark.threat("a file that is damaged, empty or foreign")
 def test_an_empty_file_of_secrets_is_not_filled_anew(tmp_path, content):
     generated_secrets(tmp_path)
     path = tmp_path / "secrets.env"

@@ -30,6 +30,7 @@ def served(config, number, record):
 
 
 @pytest.mark.parametrize("content", DAMAGE)
+@pytest.mark.threat("a file that is damaged, empty or foreign")
 def test_a_damaged_hold_does_not_let_a_build_be_published(config, content):
     (config.home / "serving").mkdir(parents=True)
     (config.home / "serving" / "held.json").write_bytes(content)
@@ -40,6 +41,7 @@ def test_a_damaged_hold_does_not_let_a_build_be_published(config, content):
 
 
 @pytest.mark.parametrize("content", DAMAGE)
+@pytest.mark.threat("a file that is damaged, empty or foreign")
 def test_a_damaged_record_of_a_version_is_named_with_its_folder(config, content):
     folder = served(config, 7, content)
     with pytest.raises(EltError, match=rf"published\.json is (empty|damaged) — remove the folder {folder}"):
@@ -47,6 +49,7 @@ def test_a_damaged_record_of_a_version_is_named_with_its_folder(config, content)
 
 
 @pytest.mark.parametrize("content", DAMAGE)
+@pytest.mark.threat("a file that is damaged, empty or foreign")
 def test_a_damaged_note_of_an_erasure_is_not_taken_for_none(config, content):
     path = config.home / "privacy" / "customer-1.json"
     path.parent.mkdir()
@@ -56,6 +59,7 @@ def test_a_damaged_note_of_an_erasure_is_not_taken_for_none(config, content):
 
 
 @pytest.mark.parametrize("content", DAMAGE)
+@pytest.mark.threat("a file that is damaged, empty or foreign")
 def test_a_damaged_reservation_holds_others_off_until_it_is_over(tmp_path, content):
     warehouse = tmp_path / "warehouse.duckdb"
     reserve(warehouse, "run 1")

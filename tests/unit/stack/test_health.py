@@ -68,6 +68,7 @@ def test_an_unknown_name_is_a_mistake_not_an_illness(capsys):
 
 
 @pytest.mark.parametrize("program", sorted(health.PAGES))
+@pytest.mark.threat("another user of the machine")
 def test_another_program_on_the_port_is_not_ours(tmp_path, program):
     """It answers every page with 200; so does one of ours of another ELT_HOME."""
     names: list[str] = []

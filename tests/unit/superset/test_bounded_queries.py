@@ -1,0 +1,77 @@
+"""A query that somebody types has its time and its memory; what Superset's environment has is stood in for by the same shape."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from types import ModuleType
+
+import duckdb
+import pytest
+
+from foundation.settings import ROOT
+
+FOLDER = ROOT / "infrastructure" / "superset"
+
+
+@pytest.fixture
+def cursor(monkeypatch):
+    """A cursor of the engine over a real connection, with statements of at most 0.3 s."""
+
+    class CursorWrapper:
+        def __init__(self, connection):
+            self.inner = connection
+
+        def execute(self, statement, parameters=None, context=None):
+            self.inner.execute(statement)
+
+        def __getattr__(self, name):
+            return getattr(self.inner, name)
+
+    engine = ModuleType("duckdb_engine")
+    engine.CursorWrapper = CursorWrapper
+    monkeypatch.setitem(sys.modules, "duckdb_engine", engine)
+    monkeypatch.syspath_prepend(FOLDER)
+    monkeypatch.delitem(sys.modules, "statement_timeout", raising=False)
+    import statement_timeout
+
+    statement_timeout.install(0.3)
+    return CursorWrapper(duckdb.connect(config={"threads": "1"}))
+
+
+@pytest.mark.threat("a query that takes all memory or time")
+def test_a_query_that_takes_too_long_is_ended_and_the_next_is_answered(cursor):
+    started = time.monotonic()
+    with pytest.raises(duckdb.InterruptException):
+        cursor.execute("select count(*) from range(1000000000000) t(a) where sqrt(a) < 0")
+    assert time.monotonic() - started < 5
+    cursor.execute("select 42")
+    assert cursor.fetchall() == [(42,)]
+    time.sleep(0.4)  # a timer that was not cancelled would interrupt by now
+    cursor.execute("select 43")
+    assert cursor.fetchall() == [(43,)]
+
+
+GREEDY = """
+import resource, duckdb
+resource.setrlimit(resource.RLIMIT_DATA, (512 << 20, 512 << 20))
+connection = duckdb.connect(config={"memory_limit": "64MB", "threads": "1"})
+try:
+    connection.execute("select len(list_sort(range(40000000)))").fetchall()
+except duckdb.OutOfMemoryException as error:
+    print(str(error).split(":")[0])
+print(connection.execute("select 42").fetchall())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
+@pytest.mark.threat("a query that takes all memory or time")
+def test_beyond_its_data_limit_a_process_refuses_the_query_and_lives_on():
+    """What post_fork of gunicorn_config.py sets for a worker; memory_limit alone lets lists grow beyond it."""
+    done = subprocess.run([sys.executable, "-c", GREEDY], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "Out of Memory Error\n[(42,)]\n", done.stderr
+    assert (
+        "setrlimit(resource.RLIMIT_DATA, (WORKER_BYTES, WORKER_BYTES))"
+        in (FOLDER / "gunicorn_config.py").read_text()
+    )
