@@ -15,6 +15,7 @@ from foundation.errors import EltError
 from foundation.settings import ROOT, load_settings, read_env_file
 from foundation.settings import settings as this_process
 from orchestration import documentation, freshness, parameters
+from stack import airflow_environment
 from transformation import run
 from transformation.project import PROJECT
 from transformation.snowflake_session import profile_of
@@ -88,6 +89,12 @@ def test_every_caller_gives_dbt_the_names_and_the_login_of_snowflake(container, 
     assert (spy.environ["SNOWFLAKE_ACCOUNT"], spy.environ["SNOWFLAKE_PRIVATE_KEY"]) == ("acme-eu", "a2V5")
     assert spy.environ["DBT_TARGET"] == "snowflake"
     assert "DBT_PROJECT_DIR" not in os.environ  # dbt's environment is dbt's alone
+
+
+def test_airflows_tasks_find_them_too(container):
+    told = os.environ | airflow_environment.environment(this_process())
+    assert {name: told[name] for name in NAMES} == NAMES
+    assert (told["SNOWFLAKE_ACCOUNT"], told["SNOWFLAKE_PRIVATE_KEY"]) == ("acme-eu", "a2V5")
 
 
 def test_a_session_on_snowflake_has_the_same_login(container):
