@@ -226,6 +226,9 @@ class Settings(BaseSettings):
     web_calls_per_minute: Annotated[int, Field(ge=1)] = 600
 
     superset_port: Port = 8088
+    superset_worker_bytes: Annotated[int, Field(ge=1 << 28)] = (
+        3 << 30
+    )  # of memory; a query that takes more ends
     superset_secret_key: SecretStr
     superset_database_password: SecretStr  # of its role in the metadata PostgreSQL
     superset_admin_user: str = "admin"

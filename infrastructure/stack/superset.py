@@ -91,6 +91,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "PYTHONPATH": str(PROJECT),  # results_cache.py, statement_timeout.py
         "SUPERSET_SHOWN_FILES": os.pathsep.join(map(str, (settings.serving_path, settings.monitoring_path))),
         "SUPERSET_RESULTS": str(settings.superset_results_dir),
+        "SUPERSET_WORKER_BYTES": str(settings.superset_worker_bytes),
         "SUPERSET_SECRET_KEY": settings.superset_secret_key.get_secret_value(),
         "SUPERSET_DATABASE_URI": (
             f"postgresql+psycopg2://superset:{password}@{settings.metadata_host}:{settings.metadata_port}/superset"

@@ -5,7 +5,7 @@ import resource
 
 # Of a worker's own data, in bytes. DuckDB's memory_limit does not count all that a list or a text in an expression takes: beyond
 # this it gets no more, and the query ends with "Out of Memory"; the worker lives on.
-WORKER_BYTES = int(os.environ.get("SUPERSET_WORKER_BYTES", 3 << 30))
+WORKER_BYTES = int(os.environ["SUPERSET_WORKER_BYTES"])
 
 preload_app = True
 worker_class = "gthread"
