@@ -88,7 +88,8 @@ def environment(settings: Settings) -> dict[str, str]:
         "SUPERSET_CONFIG_PATH": str(PROJECT / "superset_config.py"),
         "SUPERSET_HOME": str(home),
         "ELT_INSTANCE": instance(settings.home, "superset"),
-        "PYTHONPATH": str(PROJECT),  # results_cache.py, statement_timeout.py
+        # results_cache.py and its like; of ours the foundation's brake
+        "PYTHONPATH": os.pathsep.join([str(PROJECT), str(ROOT / "infrastructure")]),
         "SUPERSET_SHOWN_FILES": os.pathsep.join(map(str, (settings.serving_path, settings.monitoring_path))),
         "SUPERSET_RESULTS": str(settings.superset_results_dir),
         "SUPERSET_WORKER_BYTES": str(settings.superset_worker_bytes),

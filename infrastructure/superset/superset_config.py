@@ -6,6 +6,7 @@ import os
 import threading
 from pathlib import Path
 
+import login_brake
 import results_cache
 import statement_timeout
 from flask import redirect, request
@@ -42,6 +43,8 @@ def FLASK_APP_MUTATOR(app):
     """Every answer names the instance, so that a health check knows its own; and who is logged in finds the sales overview in
     the place of Superset's own home (a user's `welcome_dashboard_id` would change no more than that page's title).
     """
+
+    login_brake.install(app)
 
     @app.before_request
     def home():

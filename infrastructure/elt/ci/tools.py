@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
+import sys
+from collections.abc import Mapping
+from importlib.metadata import distributions
 from pathlib import Path
+from typing import Any
 
 from elt.check import BIN, Command, Commands, _tracked
 from elt.ci.changed import secrets_command
@@ -12,6 +18,7 @@ from foundation.settings import ROOT
 
 CODE = ("data-integration", "data-orchestration", "data-transformation", "infrastructure")
 LOCKS = {"adventureworks-elt": ROOT, "superset": ROOT / "infrastructure" / "superset"}
+ENVIRONMENTS = {"adventureworks-elt": Path(sys.prefix), "superset": ROOT / ".venv-superset"}
 # what is ours in the text of a lock: not the project itself, and nothing that only developers have
 SHIPPED = ("--frozen", "--no-dev", "--all-extras", "--no-emit-project", "--quiet")
 
@@ -51,13 +58,54 @@ def security_commands(folder: Path) -> Commands:
 
 
 def write_sboms(folder: Path) -> list[Path]:
-    """A CycloneDX file for each lock: name, version, digests and dependencies of all that is shipped."""
+    """A CycloneDX file for each lock: name, version, licence, digests and dependencies of all that is shipped.
+
+    uv's export knows no licences: they are what the installed packages say of themselves. An environment that is not made
+    has none to say.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, lock in LOCKS.items():
         written.append(folder / f"{name}.cdx.json")
         export(lock, "cyclonedx1.5", written[-1])
+        document = json.loads(written[-1].read_text())
+        add_licences(document["components"], licences(ENVIRONMENTS[name]))
+        written[-1].write_text(json.dumps(document, indent=2) + "\n")
     return written
+
+
+def licences(environment: Path) -> dict[str, str]:
+    """Package (normalised name) → licence, for what is installed in an environment."""
+    found = {}
+    for folder in environment.glob("lib/python*/site-packages"):
+        for package in distributions(path=[str(folder)]):
+            if licence := licence_of(package.metadata):
+                found[normalised(package.metadata["Name"])] = licence
+    return found
+
+
+def licence_of(metadata: Mapping[str, str]) -> str | None:
+    """An SPDX expression, or the classifiers' names, or the first line of what stands in the old field."""
+    if expression := metadata.get("License-Expression"):
+        return expression
+    classifiers = [
+        value.rpartition(" :: ")[2]
+        for value in metadata.get_all("Classifier", [])
+        if value.startswith("License :: ") and not value.endswith("OSI Approved")
+    ]
+    named = next(iter((metadata.get("License") or "").strip().splitlines()), "")
+    return " AND ".join(classifiers) or named[:100] or None
+
+
+def add_licences(components: list[dict[str, Any]], known: Mapping[str, str]) -> None:
+    """Write each component's licence into it, as CycloneDX has them."""
+    for component in components:
+        if licence := known.get(normalised(component["name"])):
+            component["licenses"] = [{"license": {"name": licence}}]
+
+
+def normalised(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def docs_commands(folder: Path) -> Commands:
