@@ -53,7 +53,7 @@ def backup(
     root = config.home / "backups"
     root.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
-        with FileLock(root / ".lock", timeout=wait_seconds):
+        with FileLock(config.home / "backups.lock", timeout=wait_seconds):
             return _backup(config, root, report, wait_seconds)
     except Timeout:
         raise EltError("another backup is at work", "wait for it, then try again") from None
@@ -80,7 +80,7 @@ def _backup(config: Settings, root: Path, report: Callable[[str], None], wait_se
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     for old in backups(config)[:-KEPT]:
-        shutil.rmtree(old)
+        shutil.rmtree(old.rename(old.with_name(f".{old.name}")))  # half removed it is no backup any more
     return folder
 
 

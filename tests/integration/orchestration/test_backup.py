@@ -13,7 +13,7 @@ from foundation.lease import WarehouseInUseError, lease
 from foundation.settings import load_settings
 from orchestration import backup as backups
 from orchestration import publish as publishing
-from orchestration.sealed import seal
+from orchestration.sealed import seal, verify
 from stack import postgres
 from tests.fixtures.source import free_port
 
@@ -233,3 +233,30 @@ def test_what_was_built_and_published_from_newer_histories_is_never_built_upon(c
     assert "nothing" in publishing.prepare(config, "run 7")
     publishing.give_back(config, "run 7")
     publishing.resume(config)
+
+
+def test_a_backup_killed_at_any_moment_leaves_no_half_one(config, monkeypatch):
+    """Neither a draft of its own nor an old one that it was removing: the next backup clears both away."""
+    for hour in range(7):
+        monkeypatch.setattr(backups, "_stamp", lambda hour=hour: f"2026-03-01T{hour:02}0000Z")
+        backups.backup(config)
+    (config.home / "backups" / ".2026-02-01T100000Z").mkdir()  # a killed draft
+    remove = shutil.rmtree
+
+    def killed(path, **options):
+        if "T00" in path.name:
+            (path / "manifest.json").unlink()
+            raise KeyboardInterrupt
+        remove(path, **options)
+
+    monkeypatch.setattr(backups, "_stamp", lambda: "2026-03-01T070000Z")
+    monkeypatch.setattr(backups.shutil, "rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        backups.backup(config)
+    for folder in backups.backups(config):
+        verify(folder)
+    monkeypatch.setattr(backups.shutil, "rmtree", remove)
+    monkeypatch.setattr(backups, "_stamp", lambda: "2026-03-01T080000Z")
+    backups.backup(config)
+    assert len(backups.backups(config)) == 7
+    assert not [path for path in (config.home / "backups").glob(".*") if path.is_dir()]
