@@ -50,6 +50,14 @@ class History:
         home.mkdir()
         self.server = AirbyteServer(home, free_port())
         self.server.start()
+        try:
+            self._prepare(source)
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self, source: SourceServer) -> None:
+        """A shop, its connection, and a first version of everything."""
         self._database = source.create()
         with self._database.connect("superuser") as connection:
             connection.execute(SHOP)
