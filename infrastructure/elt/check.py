@@ -39,13 +39,12 @@ def _tracked(*patterns: str) -> list[str]:
 def lint_commands() -> Commands:
     """Checks that change nothing."""
     return [
-        Command("black", ["black", "--check", "--quiet", *PYTHON]),
-        Command("ruff", ["ruff", "check", "--quiet", *PYTHON]),
-        Command("types", ["mypy"]),  # which packages, and how strictly, is in pyproject.toml
-        Command(
-            "imports", ["lint-imports", "--no-cache", "--no-logo"]
-        ),  # the contracts are in pyproject.toml
+        # the long ones beside each other
+        Command("black", ["black", "--check", "--quiet", *PYTHON], background=True),
+        Command("types", ["mypy"], background=True),  # which packages, and how strictly, is in pyproject.toml
         Command("sqlfluff", ["sqlfluff", "lint", "--disable-progress-bar", "data-transformation"]),
+        Command("ruff", ["ruff", "check", "--quiet", *PYTHON]),
+        Command("imports", ["lint-imports", "--no-cache", "--no-logo"]),  # the contracts are there, too
         Command("yamllint", ["yamllint", "--strict", *_tracked("*.yml", "*.yaml")]),
         Command("shellcheck", ["shellcheck", ".ci/run"]),
         Command("hadolint", ["hadolint", *_tracked("*Dockerfile")]),
