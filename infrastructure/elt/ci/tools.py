@@ -7,9 +7,10 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
+from email.message import Message
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from elt.check import BIN, Command, Commands, _tracked
 from elt.ci.changed import secrets_command
@@ -79,12 +80,12 @@ def licences(environment: Path) -> dict[str, str]:
     found = {}
     for folder in environment.glob("lib/python*/site-packages"):
         for package in distributions(path=[str(folder)]):
-            if licence := licence_of(package.metadata):
+            if licence := licence_of(cast(Message, package.metadata)):
                 found[normalised(package.metadata["Name"])] = licence
     return found
 
 
-def licence_of(metadata: Mapping[str, str]) -> str | None:
+def licence_of(metadata: Message) -> str | None:
     """An SPDX expression, or the classifiers' names, or the first line of what stands in the old field."""
     if expression := metadata.get("License-Expression"):
         return expression
