@@ -58,7 +58,7 @@ def test_a_malformed_setting_names_its_variable(stack):
     assert refused.returncode == 2
     [line] = refused.stderr.strip().splitlines()
     assert line.startswith("elt: AIRFLOW_PORT: ")
-    assert stack.elt("demo", SHOP="maybe").stderr.startswith("elt: SHOP=maybe: ")
+    assert stack.elt("demo", SHOP="maybe").stderr.startswith("elt: SHOP: 'maybe': ")
 
 
 def test_a_source_that_is_down_is_named_with_its_address_and_the_remedy(stack):
