@@ -6,6 +6,8 @@ What a test needs is told by the fixtures that it asks for, and so is its tier: 
 from __future__ import annotations
 
 import signal
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -32,14 +34,18 @@ SERVERS = {
     "either",  # one of two engines, both of which read a source
 }
 STACKS = {"make_stack"}
+STACK_FOLDER = Path(__file__).parent / "end_to_end"
 
 # a shell's `&` hands down an ignored SIGINT to all that it starts; tests that send one mean it to be heard
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+WATCHER = pytest.StashKey[subprocess.Popen[bytes]]()
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Whatever the tests start ends with them, even if they are killed."""
-    watcher = leftovers.watch()
+    watcher = config.stash[WATCHER] = leftovers.watch()
 
     def end() -> None:
         warm.stop()
@@ -49,11 +55,19 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(end)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _watched_folder(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Tell the watcher where this run's servers keep their data."""
+    watcher = pytestconfig.stash[WATCHER]
+    watcher.stdin.write(str(tmp_path_factory.getbasetemp()).encode())
+    watcher.stdin.flush()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test with what it needs."""
     for item in items:
         needs = set(getattr(item, "fixturenames", ()))
-        if needs & STACKS:
+        if needs & STACKS or STACK_FOLDER in item.path.parents:
             item.add_marker("stack")
         elif needs & SERVERS:
             item.add_marker("server")
