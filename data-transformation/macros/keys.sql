@@ -5,7 +5,10 @@
     '-1'
 {%- endmacro %}
 
-{#- Hash of the natural key; the columns' text must be the same on every warehouse (see timestamp_text). -#}
+{#-
+    Hash of the natural key; the columns' text must be the same on every warehouse and in every session: timestamp_text
+    for a timestamp, key_text for the second column of free text.
+-#}
 {% macro surrogate_key(columns) -%}
     md5(
         {%- for column in columns %}
@@ -17,7 +20,14 @@
 
 {#- The key of the place of an address (int_addresses), for whoever has joined it: few are hashed, of all that there are. -#}
 {% macro geography_key(addresses) -%}
-    {{ surrogate_key([addresses ~ '.city', addresses ~ '.state_province_id', addresses ~ '.postal_code']) }}
+    {{ surrogate_key([
+        key_text(addresses ~ '.city'), addresses ~ '.state_province_id', key_text(addresses ~ '.postal_code')
+    ]) }}
+{%- endmacro %}
+
+{#- Text that people type, for a key with another such text: the bar between the columns can't be part of it. -#}
+{% macro key_text(column) -%}
+    replace(replace({{ column }}, '~', '~~'), '|', '~!')
 {%- endmacro %}
 
 {#- The key found by a left join, else the unknown member. -#}
@@ -25,17 +35,18 @@
     coalesce({{ column }}, {{ unknown_key() }})
 {%- endmacro %}
 
-{#- A date as the integer yyyymmdd, -1 when there is none. -#}
+{#- A date as the integer yyyymmdd, -1 when there is none in the calendar. -#}
 {% macro date_key(column) -%}
-    coalesce(
-        cast(
-            extract(year from {{ column }}) * 10000
-            + extract(month from {{ column }}) * 100
-            + extract(day from {{ column }})
-            as integer
-        ),
-        -1
-    )
+    case
+        when {{ in_calendar(column) }}
+            then cast(
+                extract(year from {{ column }}) * 10000
+                + extract(month from {{ column }}) * 100
+                + extract(day from {{ column }})
+                as integer
+            )
+        else -1
+    end
 {%- endmacro %}
 
 {#- A timestamp in one text form on every warehouse, for keys. -#}

@@ -1,8 +1,64 @@
 {#- What staging does to a raw column or row. -#}
 
-{#- An amount, whatever type it landed as (text, float, decimal), exact from here on. -#}
-{% macro amount(column) -%}
-    cast({{ column }} as decimal(18, 4))
+{#-
+    An amount, whatever type it landed as (text, float, decimal), exact from here on. The source's type has no limit: what
+    is no number or has more digits is null, a fifth decimal is rounded away, and int_odd_amounts counts both.
+-#}
+{% macro amount(column, decimals=4, digits=18) -%}
+    {{ return(adapter.dispatch('amount')(column, decimals, digits)) }}
+{%- endmacro %}
+
+{#- Snowflake's TRY_CAST takes text only. -#}
+{% macro default__amount(column, decimals, digits) -%}
+    try_cast(cast({{ column }} as varchar) as decimal({{ digits }}, {{ decimals }}))
+{%- endmacro %}
+
+{% macro duckdb__amount(column, decimals, digits) -%}
+    try_cast({{ column }} as decimal({{ digits }}, {{ decimals }}))
+{%- endmacro %}
+
+{#- Did a raw column land as a float, as a real Airbyte lands numbers? -#}
+{% macro is_float(relation, column) -%}
+    {%- set found = [] -%}
+    {%- if execute and not relation.is_cte -%}
+        {%- for each in adapter.get_columns_in_relation(relation) if each.name | lower == column and each.is_float() -%}
+            {%- do found.append(each) -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{ return(found != []) }}
+{%- endmacro %}
+
+{#- Text that is the decimal digits of an integer, as an integer; null for all else that somebody typed. -#}
+{% macro integer_or_null(text) -%}
+    {%- set digits = "translate(" ~ text ~ ", '0123456789', '')" -%}
+    case
+        when {{ text }} <> '' and {{ digits }} = '' and length({{ text }}) <= 18
+            then {{ integer_in_range('cast(' ~ text ~ ' as bigint)') }}
+    end
+{%- endmacro %}
+
+{#- A number as an integer of 4 bytes; null for one that has no room there. -#}
+{% macro integer_in_range(number) -%}
+    case when {{ number }} between -2147483648 and 2147483647 then cast({{ number }} as integer) end
+{%- endmacro %}
+
+{#-
+    The host of an address that a browser sent: without scheme, user, port, path and final dot, in lower case. Null for
+    none.
+-#}
+{% macro host_of(address) -%}
+    {%- set without_path = "split_part(split_part(" ~ address ~ ", '://', 2), '/', 1)" -%}
+    {%- set authority = "split_part(split_part(" ~ without_path ~ ", '?', 1), '#', 1)" -%}
+    nullif(rtrim(lower(split_part(split_part({{ authority }}, '@', -1), ':', 1)), '.'), '')
+{%- endmacro %}
+
+{#- Is the host one of these domains, or of a host below it? `%` and `_` in a domain are those of LIKE. -#}
+{% macro host_is_in(host, domains) -%}
+    (
+        {%- for domain in domains %}
+        {% if not loop.first %}or {% endif %}'.' || {{ host }} like '%.{{ domain }}'
+        {%- endfor %}
+    )
 {%- endmacro %}
 
 {#- When a row was extracted, UTC without a zone. DuckDB's own cast asks the calendar of the session's zone for each row. -#}

@@ -7,9 +7,25 @@
     cast('9999-12-31' as timestamp)
 {%- endmacro %}
 
+{#-
+    The calendar covers the days that are plausible, 1900 to 2099. A day before or after them is the unknown day of
+    dim_date; int_odd_rows counts it.
+-#}
+{% macro in_calendar(column) -%}
+    ({{ column }} >= cast('1900-01-01' as timestamp) and {{ column }} < cast('2100-01-01' as timestamp))
+{%- endmacro %}
+
+{#- The day of a timestamp; null for one that is not in the calendar. -#}
+{% macro calendar_day(column) -%}
+    case when {{ in_calendar(column) }} then cast({{ column }} as date) end
+{%- endmacro %}
+
 {#- The midnight after a timestamp's day: the exclusive form of an inclusive last day. -#}
 {% macro next_midnight(column) -%}
-    cast({{ plus_days('cast(' ~ column ~ ' as date)', 1) }} as timestamp)
+    case
+        when {{ column }} >= {{ end_of_time() }} then {{ end_of_time() }}
+        else cast({{ plus_days('cast(' ~ column ~ ' as date)', 1) }} as timestamp)
+    end
 {%- endmacro %}
 
 {#- 1 = Monday … 7 = Sunday, whatever the session's first day of the week. -#}

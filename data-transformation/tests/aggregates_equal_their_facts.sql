@@ -1,4 +1,4 @@
--- Each aggregate adds up to the revenue of the facts that it is made of.
+-- Each aggregate adds up to the revenue (and margin) of the facts that it is made of.
 with
 
 revenue_lines as (
@@ -29,6 +29,18 @@ totals as (
         ) as expected_revenue,
         (
             select coalesce(sum(products.revenue), 0) from {{ ref('mart_product_performance') }} as products
+        ) as revenue
+
+    union all
+
+    select
+        'mart_product_performance, margin' as mart,
+        (
+            select coalesce(sum(revenue_lines.margin), 0) from revenue_lines
+            where revenue_lines.product_key <> {{ unknown_key() }}
+        ) as expected_revenue,
+        (
+            select coalesce(sum(products.margin), 0) from {{ ref('mart_product_performance') }} as products
         ) as revenue
 
     union all

@@ -6,7 +6,7 @@ sales as (
     select
         order_id,
         count(*) as line_count,
-        sum(line_total) as line_total,
+        coalesce(sum(line_total), 0) as line_total,
         sum(tax_amount) as tax_amount,
         sum(freight_amount) as freight_amount
     from {{ ref('fct_sales') }}
@@ -14,9 +14,16 @@ sales as (
 
 ),
 
+-- an amount that is no number has no part of a line
 orders as (
 
-    select * from {{ ref('fct_orders') }}
+    select
+        order_id,
+        line_count,
+        line_total,
+        coalesce(tax_amount, 0) as tax_amount,
+        coalesce(freight_amount, 0) as freight_amount
+    from {{ ref('fct_orders') }}
 
 )
 

@@ -8,7 +8,7 @@ raw_rows as (
         coalesce(sum(orderqty), 0) as ordered_quantity,
         coalesce(sum(cast(receivedqty as decimal(8, 2))), 0) as received_quantity,
         coalesce(sum(cast(rejectedqty as decimal(8, 2))), 0) as rejected_quantity,
-        coalesce(sum({{ amount('unitprice') }} * orderqty), 0) as line_total
+        coalesce(sum({{ product([amount('unitprice'), 'orderqty']) }}), 0) as line_total
     from {{ source('adventureworks_purchasing', 'purchaseorderdetail') }}
     where {{ not_deleted(source('adventureworks_purchasing', 'purchaseorderdetail')) }}
 

@@ -7,11 +7,7 @@ raw_lines as (
         count(*) as line_count,
         coalesce(
             sum(
-                cast(
-                    cast(unitprice as decimal(18, 4))
-                    * (1 - cast(unitpricediscount as decimal(18, 4)))
-                    * orderqty as decimal(18, 6)
-                )
+                cast({{ amount('unitprice') }} as decimal(38, 4)) * (1 - {{ amount('unitpricediscount', digits=9) }}) * orderqty
             ), 0
         ) as line_total
     from {{ source('adventureworks_sales', 'salesorderdetail') }}

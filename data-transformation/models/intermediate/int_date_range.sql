@@ -22,6 +22,7 @@ ranges as (
         cast(min({{ column }}) as date) as first_day,
         cast(max({{ column }}) as date) as last_day
     from {{ ref(model) }}
+    where {{ in_calendar(column) }}
     union all
     {%- endfor %}
     {% endfor %}

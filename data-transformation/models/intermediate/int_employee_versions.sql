@@ -22,6 +22,7 @@ stays as (
         shift_id,
         cast(start_date as timestamp) as valid_from
     from department_history
+    where start_date < {{ end_of_time() }} -- infinity: never
     qualify row_number() over (
         partition by employee_id, start_date
         order by coalesce(end_date, cast('9999-12-31' as date)) desc, department_id asc, shift_id asc
@@ -45,7 +46,7 @@ versions as (
         employee_id,
         cast(null as integer) as department_id,
         cast(null as integer) as shift_id,
-        cast(hire_date as timestamp) as valid_from
+        case when hire_date < {{ end_of_time() }} then cast(hire_date as timestamp) else {{ beginning_of_time() }} end as valid_from
     from employees
     where employee_id not in (select stays.employee_id from stays)
 

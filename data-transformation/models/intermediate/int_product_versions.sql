@@ -19,12 +19,14 @@ prices as (
 
 ),
 
+-- what begins at the end of time never holds
 starts as (
 
     select
         product_id,
         valid_from
     from costs
+    where valid_from < {{ end_of_time() }}
 
     union distinct
 
@@ -32,6 +34,7 @@ starts as (
         product_id,
         valid_from
     from prices
+    where valid_from < {{ end_of_time() }}
 
 ),
 
@@ -47,7 +50,7 @@ versions as (
 
     select
         product_id,
-        sell_start_date as valid_from
+        case when sell_start_date < {{ end_of_time() }} then sell_start_date else {{ beginning_of_time() }} end as valid_from
     from products
     where product_id not in (select starts.product_id from starts)
 

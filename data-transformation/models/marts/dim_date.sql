@@ -12,7 +12,7 @@ date_range as (
 
 day_numbers as (
 
-    {{ numbers_to(36525) }}
+    {{ numbers_to(73050) }}
 
 ),
 

@@ -16,8 +16,7 @@ currencies as (
 final as (
 
     select
-        {{ surrogate_key(['rates.from_currency_code', 'rates.to_currency_code', date_key('rates.rate_date')]) }}
-            as currency_rate_key,
+        {{ surrogate_key(['rates.currency_rate_id']) }} as currency_rate_key,
         {{ key_or_unknown('from_currencies.currency_key') }} as from_currency_key,
         {{ key_or_unknown('to_currencies.currency_key') }} as to_currency_key,
         {{ date_key('rates.rate_date') }} as rate_date_key,

@@ -59,7 +59,7 @@ final as (
         cast(days.location_id as integer) as location_id,
         cast(days.quantity as integer) as quantity,
         cast(products.standard_cost as decimal(18, 4)) as unit_cost,
-        cast(products.standard_cost * days.quantity as decimal(18, 4)) as stock_value
+        cast({{ product(['products.standard_cost', 'days.quantity']) }} as decimal(38, 4)) as stock_value
     from days
     left join products
         on

@@ -107,7 +107,7 @@ weighed as (
 
     select
         *,
-        cast(round(cast(1 as decimal(18, 6)) / reason_count, 6) as decimal(9, 6)) as equal_share
+        cast({{ divide('1', 'reason_count', 6) }} as decimal(9, 6)) as equal_share
     from named
 
 ),

@@ -144,9 +144,9 @@ orders as (
         headers.shipped_at <= headers.due_at as is_shipped_on_time,
         cast(headers.revision_number as integer) as revision_number,
         cast(coalesce(line_summary.line_count, 0) as integer) as line_count,
-        cast(coalesce(line_summary.order_quantity, 0) as integer) as order_quantity,
-        cast(coalesce(line_summary.discount_amount, 0) as decimal(18, 6)) as discount_amount,
-        cast(coalesce(line_summary.line_total, 0) as decimal(18, 6)) as line_total,
+        cast(coalesce(line_summary.order_quantity, 0) as bigint) as order_quantity,
+        cast(coalesce(line_summary.discount_amount, 0) as decimal(38, 8)) as discount_amount,
+        cast(coalesce(line_summary.line_total, 0) as decimal(38, 8)) as line_total,
         headers.subtotal,
         headers.tax_amount,
         headers.freight_amount,
@@ -200,7 +200,7 @@ hashed as (
 
     select
         *,
-        {{ surrogate_key(what_changes) }} as order_hash
+        {{ surrogate_key([timestamp_text('extracted_at')] + what_changes[1:]) }} as order_hash
     from {{ 'orders_to_build' if is_update else 'orders' }}
 
 )

@@ -155,9 +155,10 @@ weighed as (
 
     select
         *,
-        sum(line_total) over (partition by purchase_order_id) as all_lines_total,
+        coalesce(abs(line_total), 0) as weight,
+        sum(coalesce(abs(line_total), 0)) over (partition by purchase_order_id) as total_weight,
         row_number() over (
-            partition by purchase_order_id order by line_total desc, purchase_order_line_id asc
+            partition by purchase_order_id order by coalesce(abs(line_total), 0) desc, purchase_order_line_id asc
         ) as line_rank
     from described_lines
     {%- if is_update %}
@@ -170,8 +171,8 @@ shared as (
 
     select
         *,
-        coalesce({{ share_of('order_tax_amount', 'line_total', 'all_lines_total') }}, 0) as tax_share,
-        coalesce({{ share_of('order_freight_amount', 'line_total', 'all_lines_total') }}, 0) as freight_share
+        coalesce({{ share_of('order_tax_amount', 'weight', 'total_weight') }}, 0) as tax_share,
+        coalesce({{ share_of('order_freight_amount', 'weight', 'total_weight') }}, 0) as freight_share
     from weighed
 
 ),

@@ -93,7 +93,7 @@ orders_to_build as (
         or built.promotion_key = {{ unknown_key() }}
         or not coalesce(orders.ordered_at >= products.applies_from and orders.ordered_at < products.valid_to, false)
         or built.standard_cost
-        is distinct from cast(products.standard_cost * built.order_quantity as decimal(18, 4))
+        is distinct from cast({{ product(['products.standard_cost', 'built.order_quantity']) }} as decimal(38, 4))
         or built.is_cost_estimated <> {{ is_cost_estimated }}
 
 ),
@@ -141,7 +141,7 @@ described_lines as (
         lines.gross_amount,
         lines.discount_amount,
         lines.line_total,
-        cast(products.standard_cost * lines.order_quantity as decimal(18, 4)) as standard_cost,
+        cast({{ product(['products.standard_cost', 'lines.order_quantity']) }} as decimal(38, 4)) as standard_cost,
         {{ is_cost_estimated }} as is_cost_estimated,
         orders.order_hash,
         orders.tax_amount as order_tax_amount,
@@ -158,12 +158,16 @@ described_lines as (
 
 ),
 
+-- a line that was returned or can't be priced weighs what it moved, or nothing
 weighed as (
 
     select
         *,
-        sum(line_total) over (partition by order_id) as all_lines_total,
-        row_number() over (partition by order_id order by line_total desc, order_line_id asc) as line_rank
+        coalesce(abs(line_total), 0) as weight,
+        sum(coalesce(abs(line_total), 0)) over (partition by order_id) as total_weight,
+        row_number() over (
+            partition by order_id order by coalesce(abs(line_total), 0) desc, order_line_id asc
+        ) as line_rank
     from described_lines
 
 ),
@@ -172,8 +176,8 @@ shared as (
 
     select
         *,
-        coalesce({{ share_of('order_tax_amount', 'line_total', 'all_lines_total') }}, 0) as tax_share,
-        coalesce({{ share_of('order_freight_amount', 'line_total', 'all_lines_total') }}, 0) as freight_share
+        coalesce({{ share_of('order_tax_amount', 'weight', 'total_weight') }}, 0) as tax_share,
+        coalesce({{ share_of('order_freight_amount', 'weight', 'total_weight') }}, 0) as freight_share
     from weighed
 
 ),
@@ -225,7 +229,7 @@ final as (
         discount_amount,
         line_total,
         standard_cost,
-        cast(line_total - standard_cost as decimal(18, 6)) as margin,
+        cast(line_total - standard_cost as decimal(38, 8)) as margin,
         is_cost_estimated,
         cast(tax_amount as decimal(18, 4)) as tax_amount,
         cast(freight_amount as decimal(18, 4)) as freight_amount,
@@ -241,7 +245,7 @@ hashed as (
     select
         *,
         {{ surrogate_key([
-            'order_hash', 'extracted_at', 'product_key', 'promotion_key', 'standard_cost', 'is_cost_estimated',
+            'order_hash', timestamp_text('extracted_at'), 'product_key', 'promotion_key', 'standard_cost', 'is_cost_estimated',
             'tax_amount', 'freight_amount'
         ]) }} as sales_hash
     from final

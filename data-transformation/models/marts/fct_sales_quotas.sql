@@ -53,7 +53,7 @@ final as (
         {{ date_key('quotas.quota_date') }} as quota_date_key,
         quotas.quarter_start,
         quotas.quota_amount,
-        cast(coalesce(quarterly_revenue.revenue, 0) as decimal(18, 6)) as revenue
+        cast(coalesce(quarterly_revenue.revenue, 0) as decimal(38, 8)) as revenue
     from quotas
     left join salespeople on quotas.salesperson_id = salespeople.salesperson_id
     left join quarterly_revenue

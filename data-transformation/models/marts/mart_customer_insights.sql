@@ -24,7 +24,7 @@ revenue_orders as (
 
     select
         customers.customer_id,
-        cast(orders.ordered_at as date) as order_date,
+        {{ calendar_day('orders.ordered_at') }} as order_date,
         orders.line_total
     from orders
     inner join {{ ref('dim_customer') }} as customers on orders.customer_key = customers.customer_key
@@ -94,8 +94,8 @@ final as (
         scored.days_since_last_order,
         cast(coalesce(scored.order_count, 0) as integer) as order_count,
         coalesce(scored.order_count, 0) >= 2 as is_repeat_customer,
-        cast(coalesce(scored.lifetime_value, 0) as decimal(18, 6)) as lifetime_value,
-        cast(round(scored.lifetime_value / scored.order_count, 4) as decimal(18, 4)) as average_order_value,
+        cast(coalesce(scored.lifetime_value, 0) as decimal(38, 8)) as lifetime_value,
+        {{ divide('scored.lifetime_value', 'scored.order_count') }} as average_order_value,
         cast(scored.recency_score as integer) as recency_score,
         cast(scored.frequency_score as integer) as frequency_score,
         cast(scored.monetary_score as integer) as monetary_score,

@@ -34,7 +34,7 @@ counted as (
         count(*) as order_count,
         sum(line_total) as line_total,
         sum(total_due) as total_due,
-        sum(case when ship_date_key <> -1 then 1 else 0 end) as shipped_order_count,
+        sum(case when shipped_at is not null then 1 else 0 end) as shipped_order_count,
         sum(case when is_shipped_on_time then 1 else 0 end) as on_time_order_count
     from orders
     group by order_date_key, channel_key, order_status_key
@@ -57,8 +57,8 @@ final as (
         cast(counted.order_count as integer) as order_count,
         cast(counted.shipped_order_count as integer) as shipped_order_count,
         cast(counted.on_time_order_count as integer) as on_time_order_count,
-        cast(counted.line_total as decimal(18, 6)) as line_total,
-        cast(counted.total_due as decimal(18, 4)) as total_due
+        cast(counted.line_total as decimal(38, 8)) as line_total,
+        cast(counted.total_due as decimal(38, 4)) as total_due
     from counted
     inner join dates on counted.order_date_key = dates.date_key
     inner join statuses on counted.order_status_key = statuses.order_status_key

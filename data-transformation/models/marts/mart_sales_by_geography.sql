@@ -82,7 +82,9 @@ summed as (
 final as (
 
     select
-        {{ surrogate_key([date_key('month_start'), 'country_code', 'state_code', 'city']) }} as sales_by_geography_key,
+        {{ surrogate_key([
+            date_key('month_start'), key_text('country_code'), key_text('state_code'), key_text('state_name'), key_text('city')
+        ]) }} as sales_by_geography_key,
         month_start,
         country_code,
         country_name,
@@ -92,9 +94,9 @@ final as (
         city,
         cast(order_count as integer) as order_count,
         cast(customer_count as integer) as customer_count,
-        cast(quantity_sold as integer) as quantity_sold,
-        cast(revenue as decimal(18, 6)) as revenue,
-        cast(margin as decimal(18, 6)) as margin
+        cast(quantity_sold as bigint) as quantity_sold,
+        cast(revenue as decimal(38, 8)) as revenue,
+        cast(margin as decimal(38, 8)) as margin
     from summed
 
 )

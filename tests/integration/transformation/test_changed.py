@@ -383,15 +383,21 @@ def test_another_day_builds_what_depends_on_it(warehouse: Warehouse) -> None:
 
 def test_a_failed_test_fails_again_until_it_is_mended(warehouse: Warehouse) -> None:
     before = noted(warehouse)
-    work_order = "update adventureworks_production.workorder set scrappedqty = {}, _airbyte_extracted_at = '{}' where workorderid = 1"
+    twice, later = "timestamptz '2025-07-02 00:00:00+00'", "timestamptz '2025-07-03 00:00:00+00'"
     with duckdb.connect(warehouse.path) as connection:
-        connection.execute(work_order.format(99, "2025-07-02 00:00:00+00"))
+        connection.execute(
+            f"insert into adventureworks_production.workorder by name select * replace ({twice} as _airbyte_extracted_at)"
+            " from adventureworks_production.workorder where workorderid = 1"
+        )
     for _ in range(2):
         done = warehouse.elt("build", "--changed", *NO_UNIT_TESTS)
-        assert done.returncode == 1 and "fct_work_orders_quantities_in_range" in done.stdout
+        assert done.returncode == 1 and "unique_fct_work_orders_work_order_key" in done.stdout
         assert noted(warehouse) == before
     with duckdb.connect(warehouse.path) as connection:
-        connection.execute(work_order.format(0, "2025-07-03 00:00:00+00"))
+        connection.execute(
+            f"delete from adventureworks_production.workorder where _airbyte_extracted_at = {twice};"
+            f"update adventureworks_production.workorder set _airbyte_extracted_at = {later} where workorderid = 1"
+        )
     changed(warehouse)
     assert changed(warehouse) == NOTHING
 

@@ -21,13 +21,15 @@ referrers as (
         {{ surrogate_key(['referrer_host']) }} as referrer_key,
         referrer_host,
         case
-            when referrer_host = 'www.adventure-works.example' then 'Internal'
+            when {{ host_is_in('referrer_host', ['adventure-works.example']) }} then 'Internal'
             when referrer_host like 'mail.%' then 'E-mail'
+            -- Google has a domain in each country
             when
-                referrer_host like '%google.%' or referrer_host like '%bing.%'
-                or referrer_host like '%duckduckgo.%'
+                {{ host_is_in('referrer_host', [
+                    'google.com', 'google.__', 'google.co.__', 'google.com.__', 'bing.com', 'duckduckgo.com'
+                ]) }}
                 then 'Search'
-            when referrer_host like '%facebook.%' or referrer_host like '%instagram.%' then 'Social'
+            when {{ host_is_in('referrer_host', ['facebook.com', 'instagram.com']) }} then 'Social'
             else 'Other site'
         end as referrer_type
     from hosts

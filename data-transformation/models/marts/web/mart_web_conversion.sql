@@ -57,9 +57,9 @@ final as (
         cast(duration_seconds as bigint) as duration_seconds,
         cast(bounce_count as integer) as bounce_count,
         cast(order_count as integer) as order_count,
-        cast(order_value as decimal(18, 4)) as order_value,
-        cast(order_count as double) / visit_count as conversion_rate,
-        cast(bounce_count as double) / visit_count as bounce_rate
+        cast(order_value as decimal(38, 4)) as order_value,
+        {{ divide('order_count', 'visit_count', 6) }} as conversion_rate,
+        {{ divide('bounce_count', 'visit_count', 6) }} as bounce_rate
     from months
 
 )

@@ -60,7 +60,7 @@ final as (
         cast(page_view_count as integer) as page_view_count,
         cast(bounce_count as integer) as bounce_count,
         cast(order_count as integer) as order_count,
-        cast(order_value as decimal(18, 4)) as order_value,
+        cast(order_value as decimal(38, 4)) as order_value,
         cast(visits_to_value_correlation as double) as visits_to_value_correlation
     from months
 

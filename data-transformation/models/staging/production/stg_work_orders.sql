@@ -18,7 +18,7 @@ renamed as (
         -- numerics; what is stocked the original computes
         orderqty as ordered_quantity,
         scrappedqty as scrapped_quantity,
-        orderqty - scrappedqty as stocked_quantity,
+        cast(orderqty as bigint) - scrappedqty as stocked_quantity,
 
         -- timestamps
         startdate as started_at,

@@ -37,7 +37,7 @@ computed as (
     select
         *,
         cast(received_quantity - rejected_quantity as decimal(9, 2)) as stocked_quantity,
-        cast(unit_price * ordered_quantity as decimal(18, 4)) as line_total
+        cast({{ product(['unit_price', 'ordered_quantity']) }} as decimal(38, 4)) as line_total
     from renamed
 
 )

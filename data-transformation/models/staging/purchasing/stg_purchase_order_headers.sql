@@ -39,7 +39,7 @@ computed as (
 
     select
         *,
-        cast(subtotal + tax_amount + freight_amount as decimal(18, 4)) as total_due
+        cast(cast(subtotal as decimal(38, 4)) + tax_amount + freight_amount as decimal(38, 4)) as total_due
     from renamed
 
 )

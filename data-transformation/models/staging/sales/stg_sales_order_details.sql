@@ -23,7 +23,7 @@ renamed as (
         -- numerics
         orderqty as order_quantity,
         {{ amount('unitprice') }} as unit_price,
-        {{ amount('unitpricediscount') }} as unit_price_discount,
+        cast({{ amount('unitpricediscount', digits=9) }} as decimal(18, 4)) as unit_price_discount,
 
         -- extraction
         {{ extracted_at() }} as extracted_at
@@ -33,15 +33,23 @@ renamed as (
 
 ),
 
--- exact at 6 decimals: a price has 4, a discount 2
+-- exact at 8 decimals: price and discount have 4 each
+multiplied as (
+
+    select
+        *,
+        cast({{ product(['unit_price', 'order_quantity']) }} as decimal(38, 8)) as gross_amount,
+        cast({{ product(['unit_price', 'unit_price_discount', 'order_quantity']) }} as decimal(38, 8)) as discount_amount
+    from renamed
+
+),
+
 computed as (
 
     select
         *,
-        cast(unit_price * order_quantity as decimal(18, 6)) as gross_amount,
-        cast(unit_price * unit_price_discount * order_quantity as decimal(18, 6)) as discount_amount,
-        cast(unit_price * (1 - unit_price_discount) * order_quantity as decimal(18, 6)) as line_total
-    from renamed
+        cast(gross_amount - discount_amount as decimal(38, 8)) as line_total
+    from multiplied
 
 )
 

@@ -12,8 +12,8 @@ located as (
 
     select
         *,
-        split_part(split_part(page_url, '://', 2), '?', 1) as page_address,
-        split_part(split_part(referrer_url, '://', 2), '/', 1) as host_before
+        split_part(split_part(split_part(page_url, '://', 2), '?', 1), '#', 1) as page_address,
+        {{ host_of('referrer_url') }} as referrer_host
     from source
 
 ),
@@ -33,10 +33,10 @@ renamed as (
         -- ids
         event_id,
         session_id,
-        cast(user_id as integer) as customer_id,
+        {{ integer_in_range('user_id') }} as customer_id,
         case
             when page_path like '/order-confirmation/SO%'
-                then cast(replace(page_path, '/order-confirmation/SO', '') as integer)
+                then {{ integer_or_null("substring(page_path, 23)") }}
         end as order_id,
 
         -- text
@@ -50,7 +50,7 @@ renamed as (
             when page_path like '/order-confirmation/%' then 'order'
             else 'other'
         end as page_type,
-        nullif(host_before, '') as referrer_host,
+        referrer_host,
         coalesce(device_type, 'unknown') as device_type,
         case
             when user_agent like '%Firefox/%' then 'Firefox'
@@ -71,7 +71,7 @@ renamed as (
         coalesce(country, 'Unknown') as country_code,
 
         -- numerics
-        coalesce(cast(duration as integer), 0) as seconds_on_page,
+        coalesce(cast(duration as bigint), 0) as seconds_on_page,
         {{ amount('order_value') }} as order_value,
 
         -- timestamps

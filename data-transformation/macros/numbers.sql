@@ -1,0 +1,59 @@
+{#- Arithmetic that is exact on every warehouse. -#}
+
+{#-
+    The one division of the project: numerator / denominator, rounded half away from zero to `decimals`, as
+    decimal(38, decimals), which holds any ratio of two amounts. Null when the denominator is 0 or either is null.
+    It divides whole numbers, because `/` gives a float on DuckDB and six more digits on Snowflake.
+-#}
+{% macro divide(numerator, denominator, decimals=4) -%}
+    {%- set dividend = 'abs(' ~ as_whole_number(numerator, 8) ~ ') * ' ~ 10 ** decimals -%}
+    {%- set divisor = 'abs(' ~ as_whole_number(denominator, 8) ~ ')' -%}
+    cast(
+        case when ({{ numerator }} < 0) <> ({{ denominator }} < 0) then -1 else 1 end
+        * {{ whole_quotient('2 * ' ~ dividend ~ ' + ' ~ divisor, '2 * ' ~ divisor) }}
+        * {{ '%.*f' % (decimals, 10 ** -decimals) }} as decimal(38, {{ decimals }})
+    )
+{%- endmacro %}
+
+{#-
+    The part of `amount` that falls to `weight` of `total`, rounded half away from zero to 4 decimals. Weights are not
+    negative, so no part is greater than the amount. Null when the total is 0 (there is nothing to weigh by).
+    Weights count to 8 decimals, or by 10,000 where their total is 10,000,000,000 or more: products have 38 digits.
+-#}
+{% macro share_of(amount, weight, total) -%}
+    {%- set unit = '(case when ' ~ total ~ ' < 10000000000 then 100000000 else 0.0001 end)' -%}
+    {%- set part = 'cast(' ~ weight ~ ' * ' ~ unit ~ ' as decimal(38, 0))' -%}
+    {%- set whole = 'cast(' ~ total ~ ' * ' ~ unit ~ ' as decimal(38, 0))' -%}
+    {%- set dividend = 'abs(' ~ as_whole_number(amount, 4) ~ ') * ' ~ part -%}
+    cast(
+        case when {{ amount }} < 0 then -1 else 1 end
+        * {{ whole_quotient('2 * ' ~ dividend ~ ' + ' ~ whole, '2 * ' ~ whole) }}
+        * 0.0001 as decimal(18, 4)
+    )
+{%- endmacro %}
+
+{#- The exact product of amounts and quantities: the first has room for all digits of a decimal, and the others follow. -#}
+{% macro product(factors) -%}
+    cast({{ factors[0] }} as decimal(38, 4)) * {{ factors[1:] | join(' * ') }}
+{%- endmacro %}
+
+{#- A number in units of its last decimal. -#}
+{% macro as_whole_number(number, decimals) -%}
+    cast(cast({{ number }} as decimal(38, {{ decimals }})) * {{ 10 ** decimals }} as decimal(38, 0))
+{%- endmacro %}
+
+{#- How many times a whole number goes into another, both not negative and decimal(38, 0). Null for 0. -#}
+{% macro whole_quotient(dividend, divisor) -%}
+    {{ return(adapter.dispatch('whole_quotient')(dividend, divisor)) }}
+{%- endmacro %}
+
+{% macro default__whole_quotient(dividend, divisor) -%}
+    cast(
+        (({{ dividend }}) - mod({{ dividend }}, nullif({{ divisor }}, 0))) / nullif({{ divisor }}, 0)
+        as decimal(38, 0)
+    )
+{%- endmacro %}
+
+{% macro duckdb__whole_quotient(dividend, divisor) -%}
+    (cast({{ dividend }} as hugeint) // nullif(cast({{ divisor }} as hugeint), 0))
+{%- endmacro %}
