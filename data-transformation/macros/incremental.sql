@@ -25,35 +25,6 @@
 {%- endmacro %}
 
 {#-
-    Overrides dbt's: --full-refresh is for all models, the request's `full_refresh` for those that it names. A table that has
-    other columns than its model is built anew without being asked.
--#}
-{% macro should_full_refresh() -%}
-    {%- set configured = config.get('full_refresh') -%}
-    {%- if configured is none -%}
-        {%- set configured = (
-            flags.FULL_REFRESH or model.name in (build_request().full_refresh or []) or has_other_columns()
-        ) -%}
-    {%- endif -%}
-    {{ return(configured) }}
-{%- endmacro %}
-
-{#-
-    Is there a table of this incremental model with other columns than its contract has? Who pulls a version of the model
-    that has got or lost a column need not know of it. A column of another type fails (on_schema_change), with the remedy.
--#}
-{% macro has_other_columns() -%}
-    {%- set asked = execute and model.config.materialized == 'incremental' and not only_touched() -%}
-    {%- set existing = load_cached_relation(this) if asked -%}
-    {%- if existing -%}
-        {%- set built = run_query('select * from ' ~ existing ~ ' limit 0').column_names | map('lower') | sort -%}
-        {%- set declared = model.columns.keys() | map('lower') | sort -%}
-        {{ return(built != declared) }}
-    {%- endif -%}
-    {{ return(false) }}
-{%- endmacro %}
-
-{#-
     Pre-hook of an incremental fact: its rows of the days from `rebuild_from` to `rebuild_to` (yyyy-mm-dd) of the request are
     forgotten, so that this build makes them again.
 -#}

@@ -22,8 +22,8 @@
 -#}
 {% macro share_of(amount, weight, total) -%}
     {%- set unit = '(case when ' ~ total ~ ' < 10000000000 then 100000000 else 0.0001 end)' -%}
-    {%- set part = 'cast(' ~ weight ~ ' * ' ~ unit ~ ' as decimal(38, 0))' -%}
-    {%- set whole = 'cast(' ~ total ~ ' * ' ~ unit ~ ' as decimal(38, 0))' -%}
+    {%- set part = 'cast(' ~ weight ~ ' * ' ~ unit ~ ' as decimal(37, 0))' -%}
+    {%- set whole = 'cast(' ~ total ~ ' * ' ~ unit ~ ' as decimal(37, 0))' -%}
     {%- set dividend = 'abs(' ~ as_whole_number(amount, 4) ~ ') * ' ~ part -%}
     cast(
         case when {{ amount }} < 0 then -1 else 1 end
@@ -37,12 +37,12 @@
     cast({{ factors[0] }} as decimal(38, 4)) * {{ factors[1:] | join(' * ') }}
 {%- endmacro %}
 
-{#- A number in units of its last decimal. -#}
+{#- A number in units of its last decimal. (The emulator of Snowflake takes decimal(38, 0) for an integer of 64 bits.) -#}
 {% macro as_whole_number(number, decimals) -%}
-    cast(cast({{ number }} as decimal(38, {{ decimals }})) * {{ 10 ** decimals }} as decimal(38, 0))
+    cast(cast({{ number }} as decimal(38, {{ decimals }})) * {{ 10 ** decimals }} as decimal(37, 0))
 {%- endmacro %}
 
-{#- How many times a whole number goes into another, both not negative and decimal(38, 0). Null for 0. -#}
+{#- How many times a whole number goes into another, both not negative. Null for 0. -#}
 {% macro whole_quotient(dividend, divisor) -%}
     {{ return(adapter.dispatch('whole_quotient')(dividend, divisor)) }}
 {%- endmacro %}
@@ -50,7 +50,7 @@
 {% macro default__whole_quotient(dividend, divisor) -%}
     cast(
         (({{ dividend }}) - mod({{ dividend }}, nullif({{ divisor }}, 0))) / nullif({{ divisor }}, 0)
-        as decimal(38, 0)
+        as decimal(37, 0)
     )
 {%- endmacro %}
 

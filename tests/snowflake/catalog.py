@@ -6,7 +6,8 @@ from string import Template
 
 from fakesnow import info_schema, macros, transforms
 
-# The first two by type: DuckDB's date_trunc and addition make a TIMESTAMP of a DATE, Snowflake's leave it one.
+# The first two by type: DuckDB's date_trunc and addition make a TIMESTAMP of a DATE, Snowflake's leave it one. The third: DuckDB
+# makes infinity of a division by zero. The fourth is TIMESTAMP_OUTPUT_FORMAT's default, with milliseconds.
 MACROS = """
 CREATE OR REPLACE MACRO {db}.main._fs_date_trunc(part, x DATE) AS CAST(date_trunc(part, x) AS DATE),
     (part, x TIMESTAMP) AS date_trunc(part, x),
@@ -16,6 +17,12 @@ CREATE OR REPLACE MACRO {db}.main._fs_date_add(x DATE, i) AS CAST(x + i AS DATE)
     (x TIMESTAMP, i) AS x + i,
     (x TIMESTAMPTZ, i) AS x + i,
     (x VARCHAR, i) AS CAST(x AS TIMESTAMP) + i;
+CREATE OR REPLACE MACRO {db}.main._fs_divide(a, b) AS
+    CASE WHEN b = 0 AND a IS NOT NULL THEN error('Division by zero') ELSE a / b END;
+CREATE OR REPLACE MACRO {db}.main._fs_text(x DATE) AS strftime(x, '%Y-%m-%d'),
+    (x TIMESTAMP) AS strftime(x, '%Y-%m-%d %H:%M:%S.%g'),
+    (x TIMESTAMPTZ) AS strftime(x AT TIME ZONE 'UTC', '%Y-%m-%d %H:%M:%S.%g') || ' +0000',
+    (x) AS CAST(x AS VARCHAR);
 CREATE OR REPLACE MACRO {db}.main._fs_flatten_none(input) AS
     input IS NULL OR CAST(input AS VARCHAR) IN ('[]', '{{}}', 'null');
 CREATE OR REPLACE MACRO {db}.main._fs_flatten_outer(input) AS TABLE

@@ -78,6 +78,11 @@ class Cursor(FakeSnowflakeCursor):
             self._revive()
             message = f"NULL result in a non-nullable column\n{error}"
             raise ProgrammingError(msg=message, errno=100072, sqlstate="22000") from error
+        except duckdb.InvalidInputException as error:
+            self._revive()
+            if "Division by zero" not in str(error):
+                raise ProgrammingError(msg=str(error), errno=100183, sqlstate="P0000") from error
+            raise ProgrammingError(msg="Division by zero", errno=100051, sqlstate="22012") from error
         except Exception as error:
             # This would become an HTTP 500, which the connector tries again, for ever if network_timeout is not set.
             self._revive()

@@ -29,6 +29,17 @@ def functions(node: exp.Expr) -> exp.Expr:
     ):
         interval = exp.Interval(this=exp.paren(node.expression), unit=exp.var(unit))
         return exp.Anonymous(this="_fs_date_add", expressions=[node.this, interval])
+    if isinstance(node, exp.Div):
+        return exp.Anonymous(this="_fs_divide", expressions=[node.this, node.expression])
+    if (
+        type(node) is exp.Cast
+        and node.to.this in exp.DataType.TEXT_TYPES
+        and not isinstance(
+            node.this, (exp.Literal, exp.Null, exp.Cast, exp.JSONExtract, exp.JSONExtractScalar)
+        )
+    ):
+        node.set("this", exp.Anonymous(this="_fs_text", expressions=[node.this]))
+        return node
     if (
         isinstance(node, exp.Window)
         and isinstance(node.this, exp.Anonymous)

@@ -25,9 +25,11 @@ amounts as (
     {%- for column in columns %}
     -- a float that stands for a decimal is off by less than a millionth; lost digits are more
     select
-        '{{ schema }}.{{ table }}' as stream,
+        '{{ schema }}.{{ table }}' as stream_name,
         '{{ column }}' as amount_column,
-        {% for key in keys %}{% if not loop.first %} || '/' || {% endif %}cast({{ key }} as varchar){% endfor %} as row_id,
+        {% for key in keys %}
+        {% if not loop.first %}|| '/' || {% endif %}cast({{ key }} as varchar)
+        {% endfor %} as row_id,
         {{ calendar_day(day) if day else 'cast(null as date)' }} as amount_day,
         cast({{ column }} as varchar) as raw_amount,
         {{ amount(column, digits=9 if column == 'unitpricediscount' else 18) }} as amount,
@@ -44,7 +46,7 @@ amounts as (
 odd as (
 
     select
-        stream,
+        stream_name,
         amount_column,
         row_id,
         amount_day,

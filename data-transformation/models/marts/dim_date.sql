@@ -52,6 +52,37 @@ numbered as (
 
 ),
 
+-- the weeks of a fiscal year count from its first day; the days after the 52nd belong to it
+started as (
+
+    select
+        *,
+        {{ first_day_of('month', 'date_day') }} as month_start,
+        cast({{ dbt.dateadd('month', '1 - fiscal_month', first_day_of('month', 'date_day')) }} as date) as fiscal_year_start
+    from numbered
+
+),
+
+weeks as (
+
+    select
+        *,
+        cast(least(floor({{ days_between('fiscal_year_start', 'date_day') }} / 7), 51) as integer) as fiscal_week
+    from started
+
+),
+
+-- quarters of 13 weeks: months of 4, 4 and 5
+quarters as (
+
+    select
+        *,
+        cast(floor(fiscal_week / 13) as integer) as quarter_445,
+        case when mod(fiscal_week, 13) < 4 then 0 when mod(fiscal_week, 13) < 8 then 1 else 2 end as month_445
+    from weeks
+
+),
+
 named as (
 
     select
@@ -65,7 +96,7 @@ named as (
             when 5 then 'May' when 6 then 'June' when 7 then 'July' when 8 then 'August'
             when 9 then 'September' when 10 then 'October' when 11 then 'November' when 12 then 'December'
         end as month_name,
-        {{ first_day_of('month', 'date_day') }} as month_start,
+        month_start,
         iso_week,
         day_of_month,
         day_of_week,
@@ -76,8 +107,13 @@ named as (
         day_of_week >= 6 as is_weekend,
         cast(fiscal_year as integer) as fiscal_year,
         cast(floor((fiscal_month + 2) / 3) as integer) as fiscal_quarter,
-        cast(fiscal_month as integer) as fiscal_month
-    from numbered
+        cast(fiscal_month as integer) as fiscal_month,
+        fiscal_year_start,
+        {{ first_day_of('quarter', 'date_day') }} as fiscal_quarter_start,
+        cast(quarter_445 * 3 + month_445 + 1 as integer) as fiscal_445_month,
+        {{ plus_days('fiscal_year_start', 'cast(7 * (quarter_445 * 13 + month_445 * 4) as integer)') }}
+            as fiscal_445_month_start
+    from quarters
 
 ),
 
@@ -98,7 +134,11 @@ unknown_day as (
         cast(null as boolean) as is_weekend,
         cast(null as integer) as fiscal_year,
         cast(null as integer) as fiscal_quarter,
-        cast(null as integer) as fiscal_month
+        cast(null as integer) as fiscal_month,
+        cast(null as date) as fiscal_year_start,
+        cast(null as date) as fiscal_quarter_start,
+        cast(null as integer) as fiscal_445_month,
+        cast(null as date) as fiscal_445_month_start
 
 )
 

@@ -94,7 +94,7 @@ odd_rows as (
     {%- for kind, condition in conditions.items() %}
     select
         '{{ kind }}' as kind,
-        '{{ stream }}' as stream,
+        '{{ stream }}' as stream_name,
         cast({{ row_id }} as varchar) as row_id,
         {{ day }} as date_key
     from {{ ref(model) }}
@@ -106,7 +106,7 @@ odd_rows as (
     {%- for model, stream, id, first_day, last_day in histories %}
     select
         'Period overlaps the next one' as kind,
-        '{{ stream }}' as stream,
+        '{{ stream }}' as stream_name,
         row_id,
         date_key
     from (
@@ -126,7 +126,7 @@ odd_rows as (
     {% endfor %}
     select
         'Two quotas in a quarter' as kind,
-        'sales.salespersonquotahistory' as stream,
+        'sales.salespersonquotahistory' as stream_name,
         cast(salesperson_id as varchar) as row_id,
         max(quota_date_key) as date_key
     from {{ ref('fct_sales_quotas') }}
@@ -140,7 +140,7 @@ odd_rows as (
             when amount is null then 'Amount is no number or too large: '
             else 'Amount has more than four decimals: '
         end || amount_column as kind,
-        stream,
+        stream_name,
         row_id,
         {{ date_key('amount_day') }} as date_key
     from {{ ref('int_odd_amounts') }}
@@ -151,22 +151,22 @@ counted as (
 
     select
         kind,
-        stream,
+        stream_name,
         date_key,
         count(*) as row_count,
         min(row_id) as first_row_id,
         max(row_id) as last_row_id
     from odd_rows
-    group by kind, stream, date_key
+    group by kind, stream_name, date_key
 
 ),
 
 final as (
 
     select
-        {{ surrogate_key(['kind', 'stream', 'date_key']) }} as data_quality_key,
+        {{ surrogate_key(['kind', 'stream_name', 'date_key']) }} as data_quality_key,
         kind,
-        stream,
+        stream_name,
         date_key,
         cast(row_count as integer) as row_count,
         first_row_id,

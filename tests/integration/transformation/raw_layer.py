@@ -170,10 +170,14 @@ class Warehouse:
         return warm.run("elt", *arguments, environ=self.environ | (environ or {}))
 
     def dbt(
-        self, *arguments: str, cwd: Path | None = None, environ: dict[str, str] | None = None
+        self,
+        *arguments: str,
+        cwd: Path | None = None,
+        environ: dict[str, str] | None = None,
+        project: Path = PROJECT,
     ) -> subprocess.CompletedProcess[str]:
         """dbt as Cosmos or a person starts it: another working directory, little in the environment."""
-        place = ["--project-dir", PROJECT, "--profiles-dir", PROJECT]
+        place = ["--project-dir", project, "--profiles-dir", project]
         output = ["--target-path", self.target, "--log-path", self.home / "logs"]
         environ = self.environ | {"DBT_DEVELOPER": "ana"} | (environ or {})
         return warm.run("dbt", *arguments, *place, *output, environ=environ, cwd=cwd or self.home)

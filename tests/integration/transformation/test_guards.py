@@ -96,7 +96,7 @@ def test_wrong_rows_are_caught_by_a_named_test(wrong: Warehouse, what: str) -> N
 
 @pytest.mark.parametrize("what", ODD)
 def test_odd_rows_are_counted_and_stop_nothing(wrong: Warehouse, what: str) -> None:
-    kinds = wrong.rows("select kind, stream from marts.mart_data_quality where row_count > 0")
+    kinds = wrong.rows("select kind, stream_name from marts.mart_data_quality where row_count > 0")
     assert ODD[what][1] in kinds
     assert verdicts(wrong)["data_quality_odd_rows"] == "warn"
 
@@ -106,14 +106,14 @@ def test_sound_rows_are_caught_by_none(first_build: Warehouse) -> None:
     built = {name: status for name, status in verdicts(first_build).items() if status != "no-op"}
     assert set(built.values()) == {"success", "pass", "warn"}
     assert {name for name, status in built.items() if status == "warn"} == {"data_quality_odd_rows"}
-    kinds = first_build.rows("select distinct kind, stream from marts.mart_data_quality order by all")
+    kinds = first_build.rows("select distinct kind, stream_name from marts.mart_data_quality order by all")
     assert set(kinds) == LATE
 
 
 def test_rows_that_fail_are_stored(first_build: Warehouse) -> None:
     stored = first_build.row(
         "select date_key, row_count, first_row_id, last_row_id from dbt_test_failures.data_quality_odd_rows"
-        " where kind = 'Product is not known' and stream = 'sales.salesorderdetail'"
+        " where kind = 'Product is not known' and stream_name = 'sales.salesorderdetail'"
     )
     assert stored == (20250304, 1, "8/10", "8/10")
 

@@ -133,6 +133,6 @@ def test_what_is_odd_is_counted_by_kind_stream_and_day(
     odd_build: Warehouse, kind: str, stream: str, row_id: str
 ) -> None:
     named = odd_build.rows(
-        f"select first_row_id, last_row_id from marts.mart_data_quality where kind = '{kind}' and stream = '{stream}'"
+        f"select first_row_id, last_row_id from marts.mart_data_quality where kind = '{kind}' and stream_name = '{stream}'"
     )
     assert any(first <= row_id <= last for first, last in named), named

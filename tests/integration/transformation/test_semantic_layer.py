@@ -169,6 +169,27 @@ def test_metrics_break_down_by_dimensions_of_their_own_and_of_others(metrics: Me
     assert sum(by_month.values(), Decimal()) == sum(by_category.values(), Decimal())
 
 
+@pytest.mark.parametrize(
+    ("granularity", "column"),
+    [
+        ("fiscal_year", "fiscal_year"),
+        ("fiscal_quarter", "fiscal_quarter_start"),
+        ("fiscal_month", "month_start"),
+        ("fiscal_445_month", "fiscal_445_month_start"),
+    ],
+)
+def test_metrics_are_asked_by_fiscal_periods(metrics: Metrics, granularity: str, column: str) -> None:
+    found = metrics.query("revenue", by=(f"metric_time__{granularity}",))
+    expected = metrics.warehouse.rows(
+        f"select d.{column}, sum(line_total) from marts.obt_sales join marts.dim_date as d on d.date_day = order_date"
+        " where counts_as_revenue group by all"
+    )
+    assert len(expected) > 1
+    assert {str(period)[:10]: revenue for period, revenue in found} == {
+        str(period)[:10]: revenue for period, revenue in expected
+    }
+
+
 def test_analyst_asks_on_the_command_line_without_network(metrics: Metrics, tmp_path: Path) -> None:
     project = tmp_path / "project"  # mf looks for dbt's artefacts in the project's own folder
     project.mkdir()

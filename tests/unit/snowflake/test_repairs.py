@@ -164,3 +164,32 @@ def test_databases_in_a_directory_survive_a_restart(tmp_path_factory: pytest.Tem
                 assert found == [(expected,)]
         finally:
             kept.stop()
+
+
+@pytest.mark.parametrize("division", ["1 / 0", "a / b", "1.5::number(18, 4) / (a - a)", "sum(a) / sum(b)"])
+def test_division_by_zero_is_an_error(session: Session, division: str) -> None:
+    session.run("create table t (a number(18, 4), b int)", "insert into t values (1, 0)")
+    with pytest.raises(DatabaseError, match="Division by zero"):
+        session.run(f"select {division} from t")
+    assert session.run("select a / nullif(b, 0), 6 / 3 from t") == [(None, 2.0)]
+
+
+def test_time_as_text_has_three_decimals_unless_a_format_says_more(session: Session) -> None:
+    session.run(
+        "create table t (a timestamp_ntz, b date, c timestamp_tz, d number(18, 4))",
+        "insert into t values ('2024-01-02 03:04:05.678901', '2024-01-02', '2024-01-02 03:04:05 +00:00', 1.5)",
+    )
+    (found,) = session.run(
+        "select cast(a as varchar), a::varchar, to_varchar(a), b::varchar, c::varchar, d::varchar,"
+        " to_char(a, 'YYYY-MM-DD HH24:MI:SS.FF6'), null::varchar, 'x'::varchar from t"
+    )
+    milliseconds = "2024-01-02 03:04:05.678"
+    assert found == (
+        *[milliseconds] * 3,
+        "2024-01-02",
+        "2024-01-02 03:04:05.000 +0000",
+        "1.5000",
+        "2024-01-02 03:04:05.678901",
+        None,
+        "x",
+    )

@@ -43,16 +43,17 @@ def render(expression: str, dialect: str = "duckdb") -> str:
     return ENVIRONMENT.from_string(expression).render(macros(dialect)).strip()
 
 
-def answers(expression: str, columns: str, rows: list[tuple]) -> Iterator[Any]:
+def answers(expression: str, columns: str, rows: list[tuple], dialect: str = "duckdb") -> Iterator[Any]:
     """What DuckDB makes of the expression in each row; `columns` are names with types ("a decimal(18, 4), b int")."""
     with duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'")
         connection.execute(f"create table given (number int, {columns})")
-        marks = ", ".join("?" * (len(rows[0]) + 1))
-        connection.executemany(
-            f"insert into given values ({marks})", [(number, *row) for number, row in enumerate(rows)]
-        )
+        texts = [
+            [None if value is None else str(value) for value in column] for column in zip(*rows, strict=True)
+        ]
+        unnested = ", ".join("unnest(?::varchar[])" for _ in texts)
+        connection.execute(f"insert into given select unnest(range({len(rows)})), {unnested}", texts)
         for (value,) in connection.execute(
-            f"select {render(expression)} from given order by number"
+            f"select {render(expression, dialect)} from given order by number"
         ).fetchall():
             yield value

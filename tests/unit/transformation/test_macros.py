@@ -56,6 +56,20 @@ def test_division_is_rounded_once_and_fits_any_ratio_of_two_amounts(places: int)
             assert ratio == expected, (numerator, denominator)
 
 
+def test_snowflakes_form_divides_alike() -> None:
+    """In DuckDB, whose `/` is a float: exact up to 15 digits."""
+    above, below = (decimals(400, 9, 4, seed)[:200] for seed in (9, 10))
+    rows = [
+        (one, other) for one, other in zip(above, below, strict=True) if abs(other) > 1 and abs(one) < 10**9
+    ]
+    assert len(rows) > 50
+    columns = "a decimal(38, 4), b decimal(38, 4)"
+    for macro in ("divide('a', 'b')", "share_of('a', 'abs(b)', 'abs(b) + abs(a)')"):
+        expression = f"{{{{ {macro} }}}}"
+        ours = list(answers(expression, columns, rows))
+        assert list(answers(expression, columns, rows, dialect="snowflake")) == ours
+
+
 def test_division_of_counts_needs_no_cast() -> None:
     assert list(
         answers("{{ divide('a', 'b', 6) }}", "a int, b bigint", [(2147483647, 3), (1, 0), (None, 1)])
