@@ -17,6 +17,8 @@
     ('purchasing', 'shipmethod'): (['shipmethodid'], none, ['shipbase', 'shiprate']),
     ('humanresources', 'employeepayhistory'): (['businessentityid', timestamp_text('ratechangedate')], 'ratechangedate', ['rate']),
 } %}
+{#- decimals and digits of what is not decimal(18, 4) in staging -#}
+{%- set types = {'unitpricediscount': (4, 9), 'averagerate': (10, 28), 'endofdayrate': (10, 28)} %}
 with
 
 amounts as (
@@ -32,7 +34,7 @@ amounts as (
         {% endfor %} as row_id,
         {{ calendar_day(day) if day else 'cast(null as date)' }} as amount_day,
         cast({{ column }} as varchar) as raw_amount,
-        {{ amount(column, digits=9 if column == 'unitpricediscount' else 18) }} as amount,
+        {{ amount(column, *types.get(column, (4, 18))) }} as amount,
         {{ amount(column, 16, 38) }} as amount_before_rounding,
         {{ '0.000001' if is_float(raw, column) else '0' }} as tolerance
     from {{ raw }}

@@ -138,7 +138,7 @@ odd_rows as (
     select
         case
             when amount is null then 'Amount is no number or too large: '
-            else 'Amount has more than four decimals: '
+            else 'Amount has too many decimals: '
         end || amount_column as kind,
         stream_name,
         row_id,

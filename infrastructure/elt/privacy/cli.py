@@ -19,14 +19,20 @@ def privacy() -> None:
 )
 @yes_option
 @click.option("--json", "as_json", is_flag=True, help="The protocol as JSON.")
-def erase_command(customer: int, yes: bool, as_json: bool) -> None:
+@click.option("--dry-run", is_flag=True, help="Only say how many rows of which tables would change.")
+def erase_command(customer: int, yes: bool, as_json: bool, dry_run: bool) -> None:
     """Forget the person behind a customer: in the source, raw, snapshots, marts and every published version.
 
     Orders and amounts stay; nothing tells any more who it was. There is no way back. The protocol, without personal data, is
     ELT_HOME/privacy/customer-ID.json. Killed in the middle, it goes on where it was when it is called again.
     """
-    from elt.privacy.erase import erase
+    from elt.privacy.erase import erase, would_erase
 
+    if dry_run:
+        if as_json:
+            raise click.UsageError("--json is the protocol, which --dry-run does not write")
+        would_erase(settings(), customer, click.echo)
+        return
     confirmed(f"Forget the person behind customer {customer} for good?", yes)
     protocol = erase(settings(), customer, (lambda line: None) if as_json else click.echo)
     if as_json:

@@ -49,6 +49,30 @@ def erase(settings: Settings, customer: int, report: Callable[[str], None] = lam
         ) from None
 
 
+def would_erase(settings: Settings, customer: int, report: Callable[[str], None]) -> None:
+    """Report how many rows `erase` would change in source, warehouse, published versions and backups; nothing is changed.
+
+    Raises EltError as `erase` does. The source's rows are changed in a transaction that is rolled back, so that they are
+    counted as they would be.
+    """
+    with connect_owner(settings) as conn, readable_errors():
+        subject = erasure.find(conn, customer)
+        counts = erasure.erase(conn, subject)
+        conn.rollback()
+    report(f"source: {told(counts)}")
+    warehouse = settings.warehouse_path
+    if warehouse.exists():
+        with lease(warehouse, f"privacy erase {customer} --dry-run", LEASE_WAIT_SECONDS):
+            report(f"warehouse: {told(marks.count(warehouse, subject))}")
+    serving = settings.serving_path
+    for file in sorted(serving.parent.parent.glob(f"v*/{serving.name}")):
+        report(f"published {file.parent.name}: {told(marks.count(file, subject))}")
+    for folder in backups(settings):
+        if (folder / WAREHOUSE).exists():
+            report(f"backup {folder.name}: {told(marks.count(folder / WAREHOUSE, subject))}")
+    report("nothing was changed")
+
+
 def _erase(settings: Settings, protocol: Protocol, report: Callable[[str], None]) -> Protocol:
     known = any(run.finished for run in protocol.runs) and protocol.open_run is None
     run = erase_in_source(settings, protocol)

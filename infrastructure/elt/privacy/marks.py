@@ -64,6 +64,18 @@ def holds(file: Path, subject: Subject) -> bool:
         )
 
 
+def count(file: Path, subject: Subject) -> dict[str, int]:
+    """Rows by table that `scrub` would change."""
+    done: dict[str, int] = {}
+    with duckdb.connect(file, read_only=True) as connection:
+        for action in marks(connection, subject):
+            rows = f"select count(*) from {action.table} where {action.condition()}"
+            if found := connection.execute(rows).fetchone()[0]:
+                name = action.table.replace('"', "")
+                done[name] = done.get(name, 0) + found
+    return done
+
+
 def rewrite(file: Path, into: Path, name: str) -> None:
     """A copy of the file's tables, views and comments without its free space. `name`: by which its views call it."""
     into.unlink(missing_ok=True)

@@ -63,7 +63,7 @@ ODD = {
     ),
     "a float where a decimal was": (
         "alter table adventureworks_purchasing.purchaseorderdetail alter unitprice type double using 10 / 3.0",
-        ("Amount has more than four decimals: unitprice", "purchasing.purchaseorderdetail"),
+        ("Amount has too many decimals: unitprice", "purchasing.purchaseorderdetail"),
     ),
 }
 

@@ -124,7 +124,7 @@ def test_tax_is_shared_out_whole_whatever_the_lines_are(odd_build: Warehouse) ->
         ("Due day is not in the calendar", "sales.salesorderheader", "103"),
         ("Order has no lines", "sales.salesorderheader", "112"),
         ("Amount is no number or too large: unitprice", "sales.salesorderdetail", "107/109"),
-        ("Amount has more than four decimals: unitpricediscount", "sales.salesorderdetail", "106/108"),
+        ("Amount has too many decimals: unitpricediscount", "sales.salesorderdetail", "106/108"),
         ("Period overlaps the next one", "production.productcosthistory", "723"),
         ("Page confirms an order without a number", "web.events", "0"),
     ],

@@ -169,7 +169,13 @@ def test_nothing_tells_who_an_erased_customer_was_and_all_else_stays(
     lines = "select count(*), sum(line_total) from marts.obt_sales"
     before, sold, counts = shop.ask(orders), warehouse.rows(lines), shop_counts(shop)
 
+    planned = shop.elt("privacy", "erase", "--customer", str(shop.customer), "--dry-run").splitlines()
+    assert set(WORDS) <= shop.told()
+    assert planned[-1] == "nothing was changed"
     told = shop.elt("privacy", "erase", "--yes", "--customer", str(shop.customer))
+    assert planned[:-1] == [
+        line for line in told.splitlines() if line.split()[0] in ("source:", "warehouse:", "published")
+    ]
     assert f"protocol: {shop.home}/privacy/customer-{shop.customer}.json" in told
     assert (shop.told(), shop.source_told()) == (set(), set())
     assert (shop.ask(orders), warehouse.rows(lines)) == (before, sold)

@@ -16,8 +16,8 @@ renamed as (
         trim(tocurrencycode) as to_currency_code,
 
         -- numerics
-        {{ amount('averagerate') }} as average_rate,
-        {{ amount('endofdayrate') }} as end_of_day_rate,
+        {{ amount('averagerate', decimals=10, digits=28) }} as average_rate,
+        {{ amount('endofdayrate', decimals=10, digits=28) }} as end_of_day_rate,
 
         -- timestamps
         currencyratedate as rate_date,
