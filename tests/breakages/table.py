@@ -303,7 +303,7 @@ BREAKAGES = (
     Breakage(
         "late-correction-missed",
         "an incremental build takes up corrections of orders that it has built",
-        f"{MODELS}/marts/fct_sales.sql",
+        "data-transformation/macros/rebuild_sales.sql",
         "        built.order_hash is distinct from orders.order_hash\n        or built.product_key",
         "        built.product_key",
         (f"{SHOP}::test_late_correction_rebuilds_the_whole_order",),

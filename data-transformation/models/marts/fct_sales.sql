@@ -9,15 +9,8 @@
 }}
 
 {%- set is_update = is_incremental() %}
-{%- set compares_touched = is_update and only_touched() %}
 {%- set is_touched = among_touched('order_id', 'orders') %}
 {%- set is_touched_product = among_touched('products.product_id', 'products', 'product_id') %}
-
-{%- set is_cost_estimated -%}
-    not coalesce(
-            orders.ordered_at >= products.cost_known_from and orders.ordered_at < products.cost_known_until, false
-        )
-{%- endset %}
 
 with
 
@@ -44,57 +37,9 @@ promotions as (
 
 {%- if is_update %}
 
--- the tables themselves are read here: a CTE that is read twice is copied, all its columns
-synced_lines as (
-
-    select order_id from {{ ref('stg_sales_order_details') }}
-    {%- if compares_touched %}
-    where {{ is_touched }}
-    {%- endif %}
-
-),
-
-built_lines as (
-
-    select * from {{ this }}
-    {%- if compares_touched %}
-    where
-        {{ is_touched }}
-        or product_key in (
-            select products.product_key from products
-            where {{ is_touched_product }}
-        )
-        or product_key = {{ unknown_key() }}
-        or promotion_key = {{ unknown_key() }}
-    {%- endif %}
-
-),
-
 orders_to_build as (
 
-    -- of lines that are new, or came before their order
-    select order_id
-    from synced_lines
-    where
-        order_id not in (select built.order_id from {{ 'built_lines' if compares_touched else this }} as built)
-        or order_id not in (select orders.order_id from {{ ref('fct_orders') }} as orders)
-
-    union distinct
-
-    -- of lines that know another state of their order, or have a product version, a cost or an unknown member that is
-    -- no longer right for them
-    select built.order_id
-    from built_lines as built
-    left join {{ ref('fct_orders') }} as orders on built.order_id = orders.order_id
-    left join products on built.product_key = products.product_key
-    where
-        built.order_hash is distinct from orders.order_hash
-        or built.product_key = {{ unknown_key() }}
-        or built.promotion_key = {{ unknown_key() }}
-        or not coalesce(orders.ordered_at >= products.applies_from and orders.ordered_at < products.valid_to, false)
-        or built.standard_cost
-        is distinct from cast({{ product(['products.standard_cost', 'built.order_quantity']) }} as decimal(38, 4))
-        or built.is_cost_estimated <> {{ is_cost_estimated }}
+    {{ sales_orders_to_build(ref('fct_orders'), ref('stg_sales_order_details'), is_touched, is_touched_product) }}
 
 ),
 
@@ -142,7 +87,7 @@ described_lines as (
         lines.discount_amount,
         lines.line_total,
         cast({{ product(['products.standard_cost', 'lines.order_quantity']) }} as decimal(38, 4)) as standard_cost,
-        {{ is_cost_estimated }} as is_cost_estimated,
+        {{ is_cost_estimated() }} as is_cost_estimated,
         orders.order_hash,
         orders.tax_amount as order_tax_amount,
         orders.freight_amount as order_freight_amount,

@@ -9,7 +9,6 @@
 }}
 
 {%- set is_update = is_incremental() %}
-{%- set compares_touched = is_update and only_touched() %}
 {%- set is_touched = among_touched('order_id', 'orders') %}
 {%- set is_touched_product = among_touched('products.product_id', 'products', 'product_id') %}
 
@@ -106,87 +105,9 @@ credit_card_types as (
 
 {%- if is_update %}
 
--- the tables themselves are read here: a CTE that is read twice is copied, all its columns
-compared_lines as (
-
-    select
-        order_id,
-        order_line_id,
-        sales_hash
-    from {{ ref('fct_sales') }}
-    {%- if compares_touched %}
-    where
-        {{ is_touched }}
-        or product_key in (
-            select products.product_key from products
-            where {{ is_touched_product }}
-        )
-        {%- if has_newer_inputs('dim_promotion') %}
-        or true
-        {%- endif %}
-    {%- endif %}
-
-),
-
-changed_lines as (
-
-    select sales.order_line_id
-    from compared_lines as sales
-    left join {{ this }} as built on sales.order_id = built.order_id and sales.order_line_id = built.order_line_id
-    where sales.sales_hash is distinct from built.sales_hash
-
-),
-
-{%- for member, dimension, key, role, words in members if not compares_touched or has_newer_inputs(dimension) %}
-
--- all lines of a member were given the same words, so its first one tells whether they are still right
-first_lines_of_{{ member }} as (
-
-    select
-        {{ role }},
-        min(order_line_id) as order_line_id
-    from {{ ref('fct_sales') }}
-    group by {{ role }}
-
-),
-
-renamed_{{ member }} as (
-
-    select first_lines.{{ role }}
-    from first_lines_of_{{ member }} as first_lines
-    inner join {{ member }} on first_lines.{{ role }} = {{ member }}.{{ key }}
-    left join {{ this }} as built on first_lines.order_line_id = built.order_line_id
-    where
-        first_lines.order_line_id in (select changed_lines.order_line_id from changed_lines)
-        {%- for theirs, ours in words.items() %}
-        or {{ member }}.{{ theirs }} is distinct from built.{{ ours }}
-        {%- endfor %}
-
-),
-
-{%- endfor %}
-
-lines_of_changes as (
-
-    select changed_lines.order_line_id
-    from changed_lines
-    {%- for member, dimension, _, role, _ in members if not compares_touched or has_newer_inputs(dimension) %}
-
-    union all
-
-    select sales.order_line_id
-    from {{ ref('fct_sales') }} as sales
-    inner join renamed_{{ member }} on sales.{{ role }} = renamed_{{ member }}.{{ role }}
-    {%- endfor %}
-
-),
-
--- grouped, these few are what DuckDB keeps in memory to look up, and not the whole fact
 outdated_lines as (
 
-    select order_line_id
-    from lines_of_changes
-    group by order_line_id
+    {{ sales_lines_to_build(ref('fct_sales'), members, is_touched, is_touched_product) }}
 
 ),
 
