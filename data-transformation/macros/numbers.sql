@@ -21,9 +21,23 @@
     Weights count to 8 decimals, or by 10,000 where their total is 10,000,000,000 or more: products have 38 digits.
 -#}
 {% macro share_of(amount, weight, total) -%}
-    {%- set unit = '(case when ' ~ total ~ ' < 10000000000 then 100000000 else 0.0001 end)' -%}
-    {%- set part = 'cast(' ~ weight ~ ' * ' ~ unit ~ ' as decimal(37, 0))' -%}
-    {%- set whole = 'cast(' ~ total ~ ' * ' ~ unit ~ ' as decimal(37, 0))' -%}
+    {{ return(adapter.dispatch('share_of')(amount, weight, total)) }}
+{%- endmacro %}
+
+{#- A float tells the part as long as it is not about half of the last digit; whole numbers of 128 bits cost 30 times as much. -#}
+{% macro duckdb__share_of(amount, weight, total) -%}
+    {%- set part = '(cast(' ~ amount ~ ' as double) * cast(' ~ weight ~ ' as double) / cast(' ~ total ~ ' as double) * 10000)' -%}
+    case
+        when abs({{ part }}) < 100000000000 and abs({{ part }} - floor({{ part }}) - 0.5) > 0.001
+            then cast(floor({{ part }} + 0.5) / 10000 as decimal(18, 4))
+        else {{ default__share_of(amount, weight, total) }}
+    end
+{%- endmacro %}
+
+{% macro default__share_of(amount, weight, total) -%}
+    {%- set unit = '(case when (' ~ total ~ ') < 10000000000 then 100000000 else 0.0001 end)' -%}
+    {%- set part = 'cast((' ~ weight ~ ') * ' ~ unit ~ ' as decimal(37, 0))' -%}
+    {%- set whole = 'cast((' ~ total ~ ') * ' ~ unit ~ ' as decimal(37, 0))' -%}
     {%- set dividend = 'abs(' ~ as_whole_number(amount, 4) ~ ') * ' ~ part -%}
     cast(
         case when {{ amount }} < 0 then -1 else 1 end

@@ -19,13 +19,13 @@
             {%- set update -%}
                 update {{ kept }} set
                     {%- for column in added %}
-                    {{ column.name }} = now.{{ column.name }}{{ ',' if not loop.last }}
+                    {{ column.name }} = latest.{{ column.name }}{{ ',' if not loop.last }}
                     {%- endfor %}
-                from ({{ model.compiled_code }}) as now
+                from ({{ model.compiled_code }}) as latest
                 where
                     {{ kept.identifier }}.dbt_valid_to is null
                     {%- for key in keys %}
-                    and {{ kept.identifier }}.{{ key }} = now.{{ key }}
+                    and {{ kept.identifier }}.{{ key }} = latest.{{ key }}
                     {%- endfor %}
             {%- endset -%}
             {%- do run_query(update) -%}

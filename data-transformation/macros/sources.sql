@@ -27,3 +27,28 @@
         '_airbyte_extracted_at': 'timestamp'
     }) }}
 {%- endmacro %}
+
+{#- Ask whether a fact has other totals than a raw stream; `columns`: SQL over raw by the fact's column. -#}
+{% macro totals_differ(model, raw, columns) -%}
+    select coalesce(raw_totals.row_count <> fact_totals.row_count
+        {%- for column in columns %}
+        or raw_totals.{{ column }} is distinct from fact_totals.{{ column }}
+        {%- endfor %}, true) as differs
+    from (
+        select
+            count(*) as row_count
+            {%- for column, expression in columns.items() %},
+            sum({{ expression }}) as {{ column }}
+            {%- endfor %}
+        from {{ raw }}
+        where {{ not_deleted(raw) }}
+    ) as raw_totals
+    cross join (
+        select
+            count(*) as row_count
+            {%- for column in columns %},
+            sum({{ column }}) as {{ column }}
+            {%- endfor %}
+        from {{ model }}
+    ) as fact_totals
+{%- endmacro %}

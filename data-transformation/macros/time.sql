@@ -63,6 +63,11 @@
     cast({{ dbt.dateadd('day', days, date) }} as date)
 {%- endmacro %}
 
+{#- The date so many months after the first day of a month. -#}
+{% macro plus_months(date, months) -%}
+    cast({{ dbt.dateadd('month', months, date) }} as date)
+{%- endmacro %}
+
 {#- The first day of a date's month, quarter or year. -#}
 {% macro first_day_of(part, date) -%}
     cast({{ dbt.date_trunc(part, date) }} as date)

@@ -46,7 +46,9 @@ versions as (
         employee_id,
         cast(null as integer) as department_id,
         cast(null as integer) as shift_id,
-        case when hire_date < {{ end_of_time() }} then cast(hire_date as timestamp) else {{ beginning_of_time() }} end as valid_from
+        case
+            when hire_date < {{ end_of_time() }} then cast(hire_date as timestamp) else {{ beginning_of_time() }}
+        end as valid_from
     from employees
     where employee_id not in (select stays.employee_id from stays)
 

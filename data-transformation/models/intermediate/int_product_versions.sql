@@ -50,7 +50,9 @@ versions as (
 
     select
         product_id,
-        case when sell_start_date < {{ end_of_time() }} then sell_start_date else {{ beginning_of_time() }} end as valid_from
+        case
+            when sell_start_date < {{ end_of_time() }} then sell_start_date else {{ beginning_of_time() }}
+        end as valid_from
     from products
     where product_id not in (select starts.product_id from starts)
 

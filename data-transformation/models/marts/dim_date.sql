@@ -58,7 +58,7 @@ started as (
     select
         *,
         {{ first_day_of('month', 'date_day') }} as month_start,
-        cast({{ dbt.dateadd('month', '1 - fiscal_month', first_day_of('month', 'date_day')) }} as date) as fiscal_year_start
+        {{ plus_months(first_day_of('month', 'date_day'), '1 - fiscal_month') }} as fiscal_year_start
     from numbered
 
 ),

@@ -39,7 +39,8 @@ final as (
             as pay_frequency_name,
         compared.hourly_rate,
         compared.previous_hourly_rate,
-        cast(cast(compared.hourly_rate as decimal(38, 4)) - compared.previous_hourly_rate as decimal(38, 4)) as rate_change
+        cast(cast(compared.hourly_rate as decimal(38, 4)) - compared.previous_hourly_rate as decimal(38, 4))
+            as rate_change
     from compared
     left join employees
         on

@@ -67,7 +67,8 @@ outdated_work_orders as (
             work_orders.started_at >= products.applies_from and work_orders.started_at < products.valid_to, false
         )
         or built.scrap_cost
-        is distinct from cast({{ product(['products.standard_cost', 'work_orders.scrapped_quantity']) }} as decimal(38, 4))
+        is distinct from
+        cast({{ product(['products.standard_cost', 'work_orders.scrapped_quantity']) }} as decimal(38, 4))
         or built.scrap_reason_key <> {{ key_or_unknown('scrap_reasons.scrap_reason_key') }}
 
 ),
@@ -105,7 +106,8 @@ described as (
         cast(operations.actual_hours as decimal(18, 4)) as actual_hours,
         cast(operations.planned_cost as decimal(38, 4)) as planned_cost,
         cast(operations.actual_cost as decimal(38, 4)) as actual_cost,
-        cast({{ product(['products.standard_cost', 'work_orders.scrapped_quantity']) }} as decimal(38, 4)) as scrap_cost,
+        cast({{ product(['products.standard_cost', 'work_orders.scrapped_quantity']) }} as decimal(38, 4))
+            as scrap_cost,
         greatest(work_orders.extracted_at, coalesce(operations.extracted_at, work_orders.extracted_at))
             as extracted_at
     from work_orders_to_build as work_orders

@@ -12,31 +12,7 @@
 {%- do columns.update(quantities) -%}
 {%- do columns.update(expressions) -%}
 
-{%- set totals -%}
-    select coalesce(raw_totals.row_count <> fact_totals.row_count
-        {%- for column in columns %}
-        or raw_totals.{{ column }} is distinct from fact_totals.{{ column }}
-        {%- endfor %}, true) as differs
-    from (
-        select
-            count(*) as row_count
-            {%- for column, expression in columns.items() %},
-            sum({{ expression }}) as {{ column }}
-            {%- endfor %}
-        from {{ raw }}
-        where {{ not_deleted(raw) }}
-    ) as raw_totals
-    cross join (
-        select
-            count(*) as row_count
-            {%- for column in columns %},
-            sum({{ column }}) as {{ column }}
-            {%- endfor %}
-        from {{ model }}
-    ) as fact_totals
-{%- endset -%}
-
-{%- if not execute or run_query(totals).rows[0][0] %}
+{%- if not execute or run_query(totals_differ(model, raw, columns)).rows[0][0] %}
 
 with
 

@@ -177,7 +177,7 @@ def test_division_by_zero_is_an_error(session: Session, division: str) -> None:
 def test_time_as_text_has_three_decimals_unless_a_format_says_more(session: Session) -> None:
     session.run(
         "create table t (a timestamp_ntz, b date, c timestamp_tz, d number(18, 4))",
-        "insert into t values ('2024-01-02 03:04:05.678901', '2024-01-02', '2024-01-02 03:04:05 +00:00', 1.5)",
+        "insert into t values ('2024-01-02 03:04:05.678901', '2024-01-02', '2024-01-02 03:04:05+00:00', 1.5)",
     )
     (found,) = session.run(
         "select cast(a as varchar), a::varchar, to_varchar(a), b::varchar, c::varchar, d::varchar,"

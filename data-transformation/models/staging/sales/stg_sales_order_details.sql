@@ -39,7 +39,8 @@ multiplied as (
     select
         *,
         cast({{ product(['unit_price', 'order_quantity']) }} as decimal(38, 8)) as gross_amount,
-        cast({{ product(['unit_price', 'unit_price_discount', 'order_quantity']) }} as decimal(38, 8)) as discount_amount
+        cast({{ product(['unit_price', 'unit_price_discount', 'order_quantity']) }} as decimal(38, 8))
+            as discount_amount
     from renamed
 
 ),
