@@ -37,6 +37,8 @@
                 select products.product_key from products
                 where {{ is_touched_product }}
             )
+            -- a version that is no more: the product starts another day, or has got a history
+            or product_key not in (select products.product_key from products)
             or product_key = {{ unknown_key() }}
             or promotion_key = {{ unknown_key() }}
         {%- endif %}

@@ -140,6 +140,7 @@ NO_FUNCTION = frozenset(
         "using",
         "values",
         "varchar",
+        "varying",
         "when",
         "where",
         "with",

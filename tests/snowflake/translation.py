@@ -50,6 +50,8 @@ def functions(node: exp.Expr) -> exp.Expr:
         return exp.paren(
             exp.Div(this=value, expression=exp.func("NULLIF", node.copy(), exp.Literal.number(0)))
         )
+    if isinstance(node, exp.ToChar) and not node.args.get("format"):
+        return exp.Anonymous(this="_fs_text", expressions=[node.this])
     if (
         isinstance(node, exp.ToChar)
         and isinstance(form := node.args.get("format"), exp.Literal)
