@@ -70,7 +70,8 @@ def count(file: Path, subject: Subject) -> dict[str, int]:
     with duckdb.connect(file, read_only=True) as connection:
         for action in marks(connection, subject):
             rows = f"select count(*) from {action.table} where {action.condition()}"
-            if found := connection.execute(rows).fetchone()[0]:
+            [(found,)] = connection.execute(rows).fetchall()
+            if found:
                 name = action.table.replace('"', "")
                 done[name] = done.get(name, 0) + found
     return done
