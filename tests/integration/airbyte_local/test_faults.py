@@ -82,6 +82,8 @@ class Versions:
         self.made, self.source, self.server = made, source, made.server
         self.number = self.held = 0
         with source.connect() as connection:
+            for table in ("orders", "lines"):  # a cursor with a zone: its position is the newest row's
+                connection.execute(f"alter table shop.{table} alter updated type timestamptz")
             connection.execute(
                 f"insert into shop.orders (id, updated) select n, now() from generate_series(1, {ROWS}) n"
             )
@@ -111,7 +113,7 @@ class Versions:
         assert len(rows) == 2, rows
         assert rows[0] == rows[1] == (rows[0][0], ROWS)
         positions = self.made.raw(
-            "select (select min(state ->> 'cursor')::timestamp from airbyte_internal.state where stream_name is not null)"
+            "select (select min((state ->> 'cursor')::timestamptz) from airbyte_internal.state where stream_name is not null)"
             " = (select max(updated) from raw_shop.orders), (select max(job_id) from airbyte_internal.state)"
             " = (select max(job_id) from airbyte_internal.syncs)"
         )

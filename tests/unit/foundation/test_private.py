@@ -22,10 +22,12 @@ def modes(folder):
 @pytest.mark.threat("another user of the machine")
 def test_what_an_older_version_left_open_is_closed_once(tmp_path):
     home, outside = tmp_path / "home", tmp_path / "outside"
-    home.mkdir(mode=0o755)
-    outside.touch(mode=0o644)
-    (home / "warehouse.duckdb").touch(mode=0o644)
-    (home / "logs").mkdir(mode=0o755)
+    for folder in (home, home / "logs"):
+        folder.mkdir()
+        folder.chmod(0o755)
+    for file in (outside, home / "warehouse.duckdb"):
+        file.touch()
+        file.chmod(0o644)
     (home / "logs" / "airbyte.log").touch(mode=0o644)  # behind a closed folder
     (home / "link").symlink_to(outside)
     assert {path.name for path in tighten(home)} == {"home", "warehouse.duckdb", "logs"}
