@@ -15,6 +15,7 @@ from tests.fixtures import leftovers, warm
 
 pytest_plugins = [
     "tests.fixtures.source",
+    "tests.fixtures.postgres_versions",
     "tests.fixtures.airbyte",
     "tests.fixtures.sink",
     "tests.fixtures.snowflake",
@@ -26,6 +27,7 @@ pytest_plugins = [
 ]
 SERVERS = {
     "source_server",
+    "postgres_servers",
     "airbyte",
     "own_airbyte",
     "snowflake_emulator",

@@ -41,6 +41,7 @@ from stack import MARK
 USER = "elt-postgres"  # root itself may not run PostgreSQL
 NOBODY = 65534  # the unprivileged user on every Linux: where no other can be made
 ALREADY_THERE = {"42710", "42P04"}  # duplicate_object, duplicate_database
+FAILED = re.compile(r"error|fatal|no space left", re.I)  # the line of initdb's words that gives the reason
 DISK_FULL = "53100"
 
 # A machine of two cores. fsync stays on: a killed stack must start again.
@@ -221,7 +222,7 @@ class Cluster:
         )
         if answer.returncode != 0:
             reason = next(
-                (line for line in answer.stderr.splitlines() if "error" in line.lower()), answer.stderr[-200:]
+                (line for line in answer.stderr.splitlines() if FAILED.search(line)), answer.stderr[-200:]
             )
             raise EltError(
                 f"PostgreSQL could not be set up in {self.data_dir}: {reason.strip()}", remedy_for(reason)

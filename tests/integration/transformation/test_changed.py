@@ -118,7 +118,11 @@ CUSTOMERS = {"dim_customer", "mart_customer_insights", "obt_sales", "fct_orders"
             {"dim_customer", "dim_product"},
         ),
         ("production__workorderrouting", {"int_work_order_operations", "fct_work_orders"}, {"fct_sales"}),
-        ("sales__salesorderheadersalesreason", {"fct_order_sales_reasons"}, {"fct_sales", "dim_customer"}),
+        (
+            "sales__salesorderheadersalesreason",
+            {"fct_order_sales_reasons"},
+            {"dim_customer", "fct_purchases"},
+        ),
     ],
 )
 def test_all_that_descends_from_a_stream_is_built_and_nothing_else(
@@ -132,7 +136,7 @@ def test_another_day_selects_what_reads_the_day(second_build: Built) -> None:
     manifest = json.loads((second_build.warehouse.target / "manifest.json").read_text())
     before = noted(second_build.warehouse)
     selected = selectors(manifest, before, before | {"day": "2025-06-30"})
-    assert {"int_date_range+", "dim_date+"} <= set(selected)
+    assert "int_date_range+" in selected
     assert not [name for name in selected if name.startswith("stg_")]
 
 
