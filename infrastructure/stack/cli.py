@@ -34,7 +34,7 @@ def up(part: tuple[str, ...]) -> None:
 def down(part: tuple[str, ...]) -> None:
     """Stop PARTs and what needs them; without PART the whole stack, leaving no process and no lock."""
     stack.down(part, report=click.echo)
-    click.echo("stopped" if not part else f"stopped: {', '.join(part)}")
+    click.echo(f"stopped{': ' + ', '.join(part) if part else ''}; nothing of it is left")
 
 
 @click.command()

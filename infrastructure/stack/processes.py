@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import psutil
 
 from stack import MARK
+from stack.descent import descendants
 
 
 def taken_by(port: int) -> str | None:
@@ -37,8 +38,12 @@ def taken_by(port: int) -> str | None:
 
 
 def stack_processes(home: Path) -> Iterator[psutil.Process]:
-    """Every process of this stack: those that carry its mark in their environment, and their descendants."""
+    """Every process of this stack: those that carry its mark in their environment, those of its sessions, their descendants."""
     seen: set[int] = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    for process in descendants(home):
+        if process.pid not in seen:
+            seen.add(process.pid)
+            yield process
     for process in psutil.process_iter():
         try:
             if process.pid in seen or process.environ().get(MARK) != str(home):
@@ -52,8 +57,13 @@ def stack_processes(home: Path) -> Iterator[psutil.Process]:
 
 
 def stop_strays(home: Path) -> int:
-    """End what an earlier stack left behind (its supervisord was killed); PostgreSQL gets time to shut down."""
-    strays = list(stack_processes(home))
+    """End what an earlier stack left behind (its supervisord was killed); how many that were."""
+    return end(stack_processes(home))
+
+
+def end(processes: Iterable[psutil.Process]) -> int:
+    """End processes, by force those that don't within 20 s; PostgreSQL gets time to shut down. How many lived."""
+    strays = [process for process in processes if process.is_running()]
     for process in strays:
         try:
             process.send_signal(signal.SIGINT if process.name() == "postgres" else signal.SIGTERM)

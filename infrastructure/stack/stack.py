@@ -21,8 +21,9 @@ from filelock import FileLock, Timeout
 from foundation.errors import EltError
 from foundation.private import tighten
 from foundation.settings import OF_ONE_COMMAND, ROOT, Settings, read_env_file, settings
+from stack.descent import descendants
 from stack.parts import Part, Program, last_line, parts, unknown_part, with_needs
-from stack.processes import stop_strays, taken_by
+from stack.processes import end, stack_processes, stop_strays, taken_by
 from stack.supervision import (
     NOT_RUNNING,
     socket_path,
@@ -168,28 +169,40 @@ def down(names: Iterable[str] = (), report: Callable[[str], None] = lambda line:
 def _stop(chosen: list[Part], *, everything: bool, report: Callable[[str], None]) -> None:
     home = settings().home
     running = supervised(home)
-    if running is not None:
-        calls = supervisor(home).supervisor
-        for part in reversed(chosen):
-            live = [
-                program.name for program in part.programs if running[program.name]["statename"] == "RUNNING"
-            ]
-            for name in live:  # signalled together, then awaited: the slowest decides, not the sum
-                try:
-                    calls.stopProcess(name, False)
-                except NOT_RUNNING:
-                    continue
-            _await_stopped(live, home)
-            if live:
-                report(f"{part.name}: stopped")
-        if everything:
-            pid: Any = calls.getPID()
-            calls.shutdown()
-            with contextlib.suppress(psutil.Error):
-                psutil.Process(pid).wait(timeout=40)
+    calls = supervisor(home).supervisor
+    for part in reversed(chosen):
+        names = [program.name for program in part.programs]
+        states = {name: (running or {}).get(name, {}).get("statename") for name in names}
+        live = [name for name, state in states.items() if state in ("RUNNING", "STARTING", "BACKOFF")]
+        family = list(descendants(home, names))  # asked now: an orphan tells no more whose child it was
+        for name in live:  # signalled together, then awaited: the slowest decides, not the sum
+            try:
+                calls.stopProcess(name, False)
+            except NOT_RUNNING:
+                continue
+        _await_stopped(live, home)
+        left = end({process.pid: process for process in (*family, *descendants(home, names))}.values())
+        if live or left:
+            besides = f", and {left} process{'es' if left > 1 else ''} that it had left" if left else ""
+            report(f"{part.name}: stopped{besides}")
+        if still := list(descendants(home, names)):
+            raise not_ended(still)
+    if running is not None and everything:
+        pid: Any = calls.getPID()
+        calls.shutdown()
+        with contextlib.suppress(psutil.Error):
+            psutil.Process(pid).wait(timeout=40)
     if everything:
         stop_strays(home)
+        if still := list(stack_processes(home)):
+            raise not_ended(still)
         socket_path(home).unlink(missing_ok=True)
+
+
+def not_ended(processes: list[psutil.Process]) -> EltError:
+    """What to raise about processes that outlive a stop."""
+    pids = ", ".join(str(process.pid) for process in processes)
+    return EltError(f"these processes of the stack do not end: {pids}", f"kill -9 {pids.replace(',', '')}")
 
 
 def _await_stopped(names: list[str], home: Path) -> None:

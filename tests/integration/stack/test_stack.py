@@ -109,6 +109,69 @@ def test_what_a_killed_supervisor_left_behind_is_cleared_by_the_next_up(small):
     assert not [p for p in orphans if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
 
 
+FAMILY = """
+import os, subprocess, sys, time
+from pathlib import Path
+from setproctitle import setproctitle
+
+log = Path(os.environ["ELT_STACK"], "logs", "supervisord.log")
+log.parent.mkdir(parents=True)
+log.write_text(f"INFO supervisord started with pid {os.getpid()}\\n")
+
+
+def idle(title):  # its title overwrites its environment
+    setproctitle(title)
+    while True:
+        time.sleep(60)
+
+
+def program(name):  # a worker, whose task has a process group of its own; then both are orphans
+    if pid := os.fork():
+        with log.open("a") as file:
+            file.write(f"INFO spawned: '{name}' with pid {pid}\\n")
+        os.waitpid(pid, 0)
+        return
+    os.setpgid(0, 0)
+    if not os.fork():
+        if not os.fork():
+            os.setpgid(0, 0)
+            idle(f"{name} task {os.environ['ELT_STACK']}")
+        idle(f"{name} worker {os.environ['ELT_STACK']}")
+    os._exit(1)
+
+
+program("airflow-scheduler")
+program("airbyte")
+"""
+
+
+def test_what_a_killed_program_left_ends_with_its_part_and_leaves_the_others(stack):
+    supervisor = subprocess.Popen(
+        [sys.executable, "-c", FAMILY],
+        env=stack.environ | {"ELT_STACK": str(stack.home)},
+        cwd=ROOT,
+        start_new_session=True,
+    )
+
+    def family():
+        lines = [" ".join(p.info["cmdline"] or ()).strip() for p in psutil.process_iter(["cmdline"])]
+        return sorted(line.removesuffix(f" {stack.home}") for line in lines if line.endswith(str(stack.home)))
+
+    assert supervisor.wait(20) == 0  # both programs are gone, and so is who began the session
+    before = ["airbyte task", "airbyte worker", "airflow-scheduler task", "airflow-scheduler worker"]
+    for _ in range(100):
+        if family() == before:
+            break
+        time.sleep(0.1)
+    assert family() == before
+    stopped = stack.elt("down", "airflow")
+    assert stopped.returncode == 0, stopped.stderr
+    assert "airflow: stopped, and 2 processes that it had left" in stopped.stdout
+    assert family() == before[:2]
+    assert "nothing of it is left" in stack.elt("down").stdout
+    assert family() == []
+
+
 def test_a_database_that_a_killed_supervisor_left_behind_is_stopped_too(stack):
     assert stack.elt("up", "postgres").returncode == 0
     supervisor = psutil.Process(int((stack.home / "run" / "supervisord.pid").read_text()))
