@@ -38,7 +38,8 @@
     {%- set found = {} -%}
     {%- if existing -%}
         {%- for column in adapter.get_columns_in_relation(existing) -%}
-            {%- do found.update({column.name | lower: column.data_type | lower | replace(' ', '')}) -%}
+            {%- set type = column.dtype if target.type == 'duckdb' else column.data_type -%}
+            {%- do found.update({column.name | lower: type | lower | replace(' ', '')}) -%}
         {%- endfor -%}
     {%- endif -%}
     {%- set others = [] -%}
