@@ -194,7 +194,7 @@ def test_values_that_ddl_changes_arrive(
         "create type shop.pair as (one shop.mood, two integer)",
         "create table shop.made (id integer primary key, price numeric(12,4), moods shop.pair[],"
         " updated timestamp default '2024-01-01')",
-        "insert into shop.made values (1, 1.5, '{\"(sad,1)\"}'), (2, 2.5, null, '2024-01-02')",
+        "insert into shop.made values (1, 1.5, '{\"(sad,1)\"}', default), (2, 2.5, null, '2024-01-02')",
     )
     engine.sync(table)
     engine.write(statement)
