@@ -9,6 +9,8 @@ from pathlib import Path
 import click
 import pytest
 import yaml
+from markdown import markdown
+from markdown_it import MarkdownIt
 
 from elt.check import _tracked, run_all
 from elt.ci.site import leading_out
@@ -52,6 +54,45 @@ def test_every_relative_link_leads_to_a_file() -> None:
             if not re.match(r"[a-z]+:", link) and not (page.parent / link).exists():
                 broken.append(f"{page.relative_to(ROOT)}: {link}")
     assert broken == []
+
+
+def broken_tables(text: str) -> list[str]:
+    """What of a page's source lines with `|` is not a whole row of a rendered table, on GitHub or on the site."""
+    lines = text.splitlines()
+    tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(text)
+    fenced = {at for token in tokens if token.type == "fence" for at in range(*token.map)}
+    rows = {at for at, line in enumerate(lines) if line.lstrip().startswith("|")} - fenced
+    tables = [range(*token.map) for token in tokens if token.type == "table_open"]
+    shown = {at for table in tables for at in table}
+    wrong = [f"line {at + 1} is in no table" for at in sorted(rows - shown)]
+    wrong += [f"line {at + 1} is a row without |" for at in sorted(shown - rows)]
+    for table in tables:
+        cells = [len(re.split(r"(?<!\\)\|", lines[at].strip().strip("|"))) for at in table]
+        wrong += [
+            f"line {at + 1} has {count} cells of {cells[0]}"
+            for at, count in zip(table, cells, strict=True)
+            if count != cells[0]
+        ]
+    site = markdown(text, extensions=["tables", "fenced_code"]).count("<tr>")
+    if site != len(rows) - len(tables):  # the line under the head is no row
+        wrong.append(f"the site shows {site} rows of {len(rows) - len(tables)}")
+    return wrong
+
+
+def test_every_line_of_a_table_is_a_row_of_the_page() -> None:
+    found = {page.relative_to(ROOT).as_posix(): broken_tables(page.read_text()) for page in pages()}
+    assert {page: wrong for page, wrong in found.items() if wrong} == {}
+
+
+def test_broken_table_is_found() -> None:
+    table = "| a | b |\n|---|---|\n| 1 | 2 |\n"
+    assert broken_tables(f"# Page\n\n{table}\n```\n| no table |\n```\n") == []
+    assert broken_tables(f"{table}\nText.\n| 3 | 4 |\n") == [
+        "line 6 is in no table",
+        "the site shows 2 rows of 3",
+    ]
+    assert broken_tables(f"{table}| 3 |\n") == ["line 4 has 1 cells of 2"]
+    assert broken_tables(f"{table}| `x|y` | 4 |\n") == ["line 4 has 3 cells of 2"]
 
 
 def commands(page: Path) -> set[str]:
