@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; 
 RUN := $(PYTHON) infrastructure/bootstrap.py
 PART ?=
 
-.PHONY: help setup demo test test-stack test-all coverage up down status sync build dashboards screenshots lint format doctor clean
+.PHONY: help setup demo test test-gate test-all coverage up down status sync build dashboards screenshots lint format doctor clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r t d; do printf '  make %-13s %s\n' "$$t" "$$d"; done
@@ -14,14 +14,14 @@ help: ## this list
 demo: ## the whole chain on this machine, with live progress and a report (AW_DATA=DIR, SHOP=off)
 	@$(RUN) elt demo
 
-test: ## lint, units, and a real test for every promise (minutes)
+test: ## lint, units, and a test with real parts for every promise (minutes)
 	@$(RUN) elt check lint test
 
-test-stack: ## of what `make test` leaves out, the tests on a whole stack and in a browser
-	@$(RUN) elt check stack
+test-gate: ## what the gate adds: the other tests with real parts, whole stacks, a browser
+	@$(RUN) elt check gate
 
 test-all: ## everything: these, and the slow ones (fault histories, whole runs, benchmarks at small size)
-	@$(RUN) elt check lint test stack slow
+	@$(RUN) elt check lint test gate slow
 
 coverage: ## every tier under branch coverage, with its floor (hours)
 	@$(RUN) elt check coverage

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.breakages.table import BREAKAGES
 from tests.fixtures import leftovers, warm
 
 pytest_plugins = [
@@ -36,7 +37,7 @@ SERVERS = {
     "either",  # one of two engines, both of which read a source
 }
 STACKS = {"make_stack"}
-STACK_FOLDER = Path(__file__).parent / "end_to_end"
+HERE = Path(__file__).parent
 
 # a shell's `&` hands down an ignored SIGINT to all that it starts; tests that send one mean it to be heard
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -66,10 +67,16 @@ def _watched_folder(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPa
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with what it needs."""
+    """Mark each test with what it needs, and those that are to catch a broken promise."""
+    promises = {test for breakage in BREAKAGES for test in breakage.tests}
     for item in items:
+        if HERE / "integration" in item.path.parents:
+            item.add_marker("integration")
+        function = item.nodeid.partition("[")[0]
+        if function in promises or function.partition("::")[0] in promises:
+            item.add_marker("promise")
         needs = set(getattr(item, "fixturenames", ()))
-        if needs & STACKS or STACK_FOLDER in item.path.parents:
+        if needs & STACKS or HERE / "end_to_end" in item.path.parents:
             item.add_marker("stack")
         elif needs & SERVERS:
             item.add_marker("server")

@@ -79,29 +79,35 @@ PYTEST = ["pytest", "--durations", "10"]
 PARALLEL = [*PYTEST, "--numprocesses", str(os.cpu_count()), "--dist", "worksteal"]
 
 
+WHOLE = "(stack or browser)"  # these wait for Airflow and for pages most of the time: the others run at the same time
+
+
 def test_commands() -> Commands:
-    """One real test for every promise, in minutes. The stack waits most of the time: the others run beside it."""
+    """Units, and for every promise a test with real parts, in minutes."""
     return [
         Command("a demo on a real stack", [*PYTEST, DEMO], background=True),
         Command(
-            "units, and what needs a server",
-            [*PARALLEL, "-m", "not stack and not browser and not slow"],
+            "units and promises",
+            [*PARALLEL, "-m", f"(not integration or promise) and not {WHOLE} and not slow"],
         ),
     ]
 
 
-def stack_commands() -> Commands:
-    """The stack and browser tiers: what `make test` leaves out and the gate runs."""
-    tiers = "(stack or browser) and not slow"
-    return [Command("stack and browser", [*PYTEST, "-m", tiers, f"--ignore={DEMO}"])]
+def gate_commands() -> Commands:
+    """What the gate adds: the other tests with real parts, whole stacks, pages in a browser."""
+    return [
+        Command(
+            "stack and browser", [*PYTEST, "-m", f"{WHOLE} and not slow", f"--ignore={DEMO}"], background=True
+        ),
+        Command("real parts", [*PARALLEL, "-m", f"integration and not promise and not {WHOLE} and not slow"]),
+    ]
 
 
 def slow_commands() -> Commands:
-    """What both leave out. Whole runs, which wait for Airflow most of the time, beside all others."""
-    runs = "(stack or browser) and slow"
+    """What both leave out."""
     return [
-        Command("slow tests of whole runs", [*PYTEST, "-m", runs], background=True),
-        Command("slow tests", [*PARALLEL, "-m", f"slow and not ({runs})"]),
+        Command("slow tests of whole runs", [*PYTEST, "-m", f"{WHOLE} and slow"], background=True),
+        Command("slow tests", [*PARALLEL, "-m", f"slow and not {WHOLE}"]),
         Command(
             "benchmark: generate", ["python", "tests/benchmarks/generate.py", "--scale", "0.1", "--json"]
         ),
@@ -111,10 +117,9 @@ def slow_commands() -> Commands:
 def coverage_commands() -> Commands:
     """Every tier under branch coverage, subprocesses included; the floor is in pyproject.toml."""
     measured = ["coverage", "run", "-m"]
-    stacks = "stack or browser"
     return [
-        Command("stacks, measured", [*measured, *PYTEST, "-m", stacks], background=True),
-        Command("all others, measured", [*measured, *PARALLEL, "-m", f"not ({stacks})"]),
+        Command("stacks, measured", [*measured, *PYTEST, "-m", WHOLE], background=True),
+        Command("all others, measured", [*measured, *PARALLEL, "-m", f"not {WHOLE}"]),
         Command("coverage data", ["coverage", "combine", "--quiet"]),
         Command("coverage", ["coverage", "report"]),
     ]
@@ -124,7 +129,7 @@ STEPS = {
     "lint": lint_commands,
     "format": format_commands,
     "test": test_commands,
-    "stack": stack_commands,
+    "gate": gate_commands,
     "slow": slow_commands,
     "coverage": coverage_commands,
 }

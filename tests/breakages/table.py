@@ -447,7 +447,7 @@ BREAKAGES = (
         "                erase_in_published(settings, protocol, run, report)\n",
         "",
         (
-            "tests/integration/transformation/test_privacy.py::test_nothing_tells_who_an_erased_customer_was_and_all_else_stays",
+            "tests/integration/transformation/test_privacy.py::test_an_erasure_that_was_killed_is_taken_up_and_nothing_is_left",
         ),
     ),
     # ------------------------------------------------------------------------------------------------------ dashboards

@@ -95,6 +95,7 @@ def test_at_most_five_keys_are_named(run: Run) -> None:
     assert str(caught.value).count("salesorderid=") == 5
 
 
+@pytest.mark.slow
 def test_it_passes_every_time_while_the_shop_trades(run: Run) -> None:
     stop, done = threading.Event(), {}
 

@@ -16,6 +16,8 @@ from tests.fixtures import warm
 from tests.fixtures.source import free_port
 from tests.integration.airbyte_config.conftest import Pair
 
+pytestmark = pytest.mark.promise
+
 STREAMS = 44
 
 

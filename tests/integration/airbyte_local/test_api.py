@@ -17,6 +17,8 @@ from tests.fixtures.airbyte import AirbyteServer
 from tests.fixtures.source import free_port
 from tests.integration.airbyte_local.conftest import Connection, connect, stream
 
+pytestmark = pytest.mark.promise
+
 POSTGRES = {
     "sourceType": "postgres",
     "host": "127.0.0.1",

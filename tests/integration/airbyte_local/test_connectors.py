@@ -68,6 +68,7 @@ def runs(pid: int) -> bool:
     return subprocess.run(["ps", "-p", str(pid)], capture_output=True).returncode == 0
 
 
+@pytest.mark.slow
 def test_faker_from_the_package_index_is_installed_and_synced(server: AirbyteServer, tmp_path: Path) -> None:
     request = models.SourceCreateRequest(
         name="faker",

@@ -19,6 +19,8 @@ from stack.postgres import Cluster
 from tests.fixtures.source import free_port
 from tests.integration.airbyte_local.conftest import Engine, source_configuration, stream
 
+pytestmark = pytest.mark.promise
+
 ORDERS = "select id, customer, total, updated from raw_shop.orders order by id"
 TEN = "insert into shop.orders (id, customer, total, updated) select i, 'c' || i, i / 3.0, '2024-01-01'::timestamp + i * interval '1 h' from generate_series(1, 10) i"
 

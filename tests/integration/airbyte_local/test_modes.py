@@ -7,6 +7,8 @@ import pytest
 from foundation.errors import EltError
 from tests.integration.airbyte_local.conftest import Engine, stream
 
+pytestmark = pytest.mark.promise
+
 
 @pytest.fixture
 def engine(either: Engine) -> Engine:

@@ -17,6 +17,8 @@ from tests.fixtures.airbyte import AirbyteServer
 from tests.fixtures.source import SourceDatabase
 from tests.integration.airbyte_local.conftest import Connection, connect, source_configuration, stream
 
+pytestmark = pytest.mark.promise
+
 GROUPS = (
     "health", "workspaces", "sources", "destinations", "connections", "streams", "jobs", "tags",
     "source_definitions", "destination_definitions", "declarative_source_definitions",

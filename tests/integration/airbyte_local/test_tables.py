@@ -16,6 +16,8 @@ from foundation.lease import lease
 from tests.fixtures.source import SourceDatabase
 from tests.integration.airbyte_local.conftest import Engine, source_configuration, stream
 
+pytestmark = pytest.mark.promise
+
 TYPES_PAGE = Path(__file__).parents[3] / "docs" / "types.md"
 
 EVERY_TYPE = {

@@ -26,6 +26,8 @@ from orchestration.publish import (
 )
 from tests.fixtures import warm
 
+pytestmark = pytest.mark.promise
+
 ODD = '"dim ""odd"""'  # a quoted identifier, as SQL writes it
 
 

@@ -25,6 +25,7 @@ def found(config):
     return look(config, ELT_SOURCES=SOURCES)
 
 
+@pytest.mark.slow
 def test_a_source_in_use_has_a_sync_and_a_transformation_on_its_asset(found):
     assert found["errors"] == {}
     sync, transformation = found["dags"]["web_sync"], found["dags"]["web_transformation"]

@@ -13,6 +13,8 @@ from orchestration.sync import AirbyteSyncOperator
 from tests.fixtures.airbyte import AirbyteServer
 from tests.fixtures.source import free_port
 
+pytestmark = pytest.mark.promise
+
 NAME = "small shop"
 
 

@@ -88,6 +88,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_third_source_is_files_alone(
     folder: Path, empty_template: SourceDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,7 @@ def not_passed(warehouse: Warehouse) -> set[str]:
     return {each["unique_id"].split(".")[2] for each in results if each["status"] not in fine}
 
 
+@pytest.mark.slow
 def test_days_of_odd_business_are_published(first_build: Warehouse, tmp_path: Path) -> None:
     """Three days in one build of what has changed."""
     warehouse, shop = first_build.copy(tmp_path / "home"), Shop(seed=1)

@@ -238,6 +238,7 @@ def test_a_customer_who_moves_takes_along_the_orders_of_after_the_move(
     equals_a_full_refresh(warehouse)
 
 
+@pytest.mark.slow
 def test_rows_that_are_gone_without_a_trace_leave_the_marts(warehouse: Warehouse) -> None:
     """A destination that removes deleted rows, or a stream that was synced anew: nothing tells which keys have gone."""
     with duckdb.connect(warehouse.path) as connection:
@@ -430,9 +431,9 @@ def test_a_build_without_its_tests_is_not_noted(warehouse: Warehouse) -> None:
 @pytest.mark.parametrize(
     "how",
     [
-        "dbt by hand",
+        pytest.param("dbt by hand", marks=pytest.mark.slow),
         "other files",
-        "a table dropped",
+        pytest.param("a table dropped", marks=pytest.mark.slow),
     ],
 )
 def test_everything_is_built_when_it_is_not_known_what_was_built(warehouse: Warehouse, how: str) -> None:

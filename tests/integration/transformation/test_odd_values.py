@@ -56,6 +56,7 @@ def odd_build(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     return warehouse
 
 
+@pytest.mark.promise
 def test_everything_is_published_with_one_warning(odd_build: Warehouse) -> None:
     """Both facts hold every row of raw; nothing failed."""
     results = json.loads((odd_build.target / "run_results.json").read_text())["results"]

@@ -9,6 +9,8 @@ import pytest
 
 from tests.integration.transformation.raw_layer import Warehouse
 
+pytestmark = pytest.mark.promise
+
 
 def test_totals_are_the_originals_to_the_last_digit(original_build: Warehouse) -> None:
     lines = original_build.row("select count(*), sum(line_total) from marts.fct_sales")

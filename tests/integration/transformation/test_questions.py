@@ -8,6 +8,8 @@ import pytest
 from tests.integration.transformation.answers import Question, as_table, questions
 from tests.integration.transformation.raw_layer import Warehouse
 
+pytestmark = pytest.mark.promise
+
 QUESTIONS = questions()
 
 

@@ -10,6 +10,8 @@ import pytest
 from tests.integration.transformation.conftest import Built
 from tests.integration.transformation.raw_layer import Warehouse
 
+pytestmark = pytest.mark.promise
+
 LINE = """
     select s.product_key, p.product_name, s.standard_cost, s.margin, s.is_cost_estimated, s.customer_key
     from marts.fct_sales as s join marts.dim_product as p using (product_key)
