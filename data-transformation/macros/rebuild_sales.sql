@@ -11,6 +11,15 @@
         )
 {%- endmacro %}
 
+{#- Does a line belong to a touched order, or show a touched product? -#}
+{% macro is_of_touched(is_touched, is_touched_product) -%}
+    {{ is_touched }}
+            or product_key in (
+                select products.product_key from products
+                where {{ is_touched_product }}
+            )
+{%- endmacro %}
+
 {#-
     Select the orders (`order_id`) of which fct_sales lacks a line, or holds one that is no longer right: of another state of its order,
     with a product version, a cost or an unknown member that has been replaced.
@@ -32,11 +41,7 @@
         select * from {{ this }}
         {%- if only_touched() %}
         where
-            {{ is_touched }}
-            or product_key in (
-                select products.product_key from products
-                where {{ is_touched_product }}
-            )
+            {{ is_of_touched(is_touched, is_touched_product) }}
             -- a version that is no more: the product starts another day, or has got a history
             or product_key not in (select products.product_key from products)
             or product_key = {{ unknown_key() }}
@@ -89,11 +94,7 @@
         from {{ sales }}
         {%- if only_touched() %}
         where
-            {{ is_touched }}
-            or product_key in (
-                select products.product_key from products
-                where {{ is_touched_product }}
-            )
+            {{ is_of_touched(is_touched, is_touched_product) }}
             {%- if has_newer_inputs('dim_promotion') %}
             or true
             {%- endif %}

@@ -27,6 +27,8 @@ from tests.integration.airbyte_local.conftest import (
 from tests.integration.airbyte_local.test_tables import EVERY_TYPE
 from tests.snowflake.leaning import ddl_inside, leaning, transactions
 
+pytestmark = pytest.mark.promise
+
 ORDERS, LINES = stream("shop.orders"), stream("shop.lines")
 
 

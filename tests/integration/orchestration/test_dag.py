@@ -22,6 +22,8 @@ from transformation import changes
 from transformation.project import PROJECT, manifest_path
 from transformation.run import write_manifest
 
+pytestmark = pytest.mark.promise
+
 LOOK = """
 import json, sys
 from airflow.dag_processing.dagbag import DagBag

@@ -23,7 +23,7 @@ def test_failed_test_is_exit_code_1_and_named(warehouse: Warehouse) -> None:
         connection.execute(
             "insert into adventureworks_sales.salesorderdetail by name"
             " select * replace (timestamptz '2025-07-01 00:00:00+00' as _airbyte_extracted_at)"
-            " from adventureworks_sales.salesorderdetail where salesorderdetailid = 5"
+            " from adventureworks_sales.salesorderdetail where salesorderdetailid = 10"  # of an unknown product: built again
         )
     done = warehouse.elt("build", "--select", "fct_sales", "--exclude", "resource_type:unit_test", "--timing")
     assert done.returncode == 1, done.stdout + done.stderr
