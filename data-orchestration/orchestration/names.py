@@ -3,5 +3,12 @@
 from __future__ import annotations
 
 PRODUCER = "dbt_producer_watcher"  # Cosmos' name for the task that runs dbt
+WATCHER = "DbtNodesSensor"  # the operator of the tasks that watch it
 RECORD = "record"  # the task that fills the monitoring tables, as a run's last
 SYNC_JOB = "job_id"  # XCom of a run's task `sync`: the number of its Airbyte job
+SYNCED = "synced"  # XCom of `sync`: rows and seconds of that job
+HELD, UNCHANGED = (
+    "held",
+    "unchanged",
+)  # XComs of `publish`: the version that a rollback holds, that is right still
+REASON = "failure_reason"  # XCom of a task that has told of a failure

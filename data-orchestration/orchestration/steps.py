@@ -11,7 +11,8 @@ from foundation.settings import settings
 from orchestration import airflow_api, documentation, freshness, maintenance, monitoring, notices, parameters
 from orchestration import backup as backups
 from orchestration import publish as publishing
-from transformation import changes
+from orchestration.names import HELD, UNCHANGED
+from transformation import changes, results
 from transformation.request import VARIABLE, BuildRequest
 
 if TYPE_CHECKING:
@@ -61,19 +62,39 @@ def prepare(context: Context, select: tuple[str, ...] = ()) -> str:
 
 
 def publish(context: Context) -> int | None:
-    """Show the marts that were built and tested; the number of the new version, None while a rollback holds."""
-    if hold := publishing.held(settings()):
-        log.warning("not published: version %s is held since %s by a rollback", hold.number, hold.since)
-        context["ti"].xcom_push(key="held", value=hold.number)
+    """Show the marts that were built and tested; the number of the new version. None while a rollback holds, or when nothing was built."""
+    ti, run = context["ti"], context["run_id"]
+    try:
+        if _built_nothing(run) and (shown := publishing.leave(settings(), lease_name(context))):
+            log.info("nothing was built: version %s is right still", shown.number)
+            ti.xcom_push(key=UNCHANGED, value=shown.number)
+            return None
+        return publishing.publish(settings(), run, prepared=lease_name(context)).number
+    except publishing.HeldError as error:
+        log.warning("not published: %s", error)
+        if hold := publishing.held(settings()):
+            ti.xcom_push(key=HELD, value=hold.number)
         return None
-    return publishing.publish(settings(), context["run_id"], prepared=lease_name(context)).number
+
+
+def _built_nothing(run: str) -> bool:
+    """Whether the run's build has ended without a model or snapshot; seeds are loaded by every build."""
+    built = results.counts(settings(), run)
+    return built is not None and not built["model", "success"] + built["snapshot", "success"]
 
 
 def record(context: Context) -> dict[str, int]:
-    """Whatever became of the run: give the warehouse back, and note the run in the monitoring tables; rows by table.
+    """What ends a run, whatever became of it; rows of the monitoring tables by table.
 
-    Warns when the published data grows old.
+    Tells of the tasks that were killed, once; gives the warehouse back; notes the run; warns when the published data grows old.
     """
+    if context["ti"].try_number == 1:
+        notices.killed(context)
+    return note(context)
+
+
+def note(context: Context) -> dict[str, int]:
+    """Give the warehouse back, and note the run in the monitoring tables; rows by table."""
     publishing.give_back(settings(), lease_name(context))
     with airflow_api.client(settings()) as api:
         taken = monitoring.record(settings(), api)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from foundation.settings import Settings
 from transformation.project import read_manifest
@@ -31,14 +33,19 @@ def keep(artifact: Path, last: Path, results: Path) -> None:
             draft.replace(path)
 
 
+def counts(settings: Settings, run_id: str) -> Counter[tuple[str, str]] | None:
+    """How many nodes of a kind ended how in a run's build, as `["model", "success"]`; None when it has left no results."""
+    results = _results(settings, run_id)
+    if results is None:
+        return None
+    return Counter((result["unique_id"].partition(".")[0], result["status"]) for result in results)
+
+
 def failed_tests(settings: Settings, run_id: str) -> list[tuple[str, str, int | None]]:
     """Name, status and failing rows of the tests that failed in a run's build, most rows first; empty: none, or no results."""
-    try:
-        artifact = json.loads((artifacts_path(settings) / "run_results.json").read_text())
-    except FileNotFoundError:
+    results = _results(settings, run_id)
+    if results is None:
         return []
-    if artifact["metadata"]["env"].get("RUN_ID") != run_id:
-        return []  # dbt ended before it had any
     nodes = read_manifest(settings)["nodes"]
     failed = [
         (
@@ -46,7 +53,17 @@ def failed_tests(settings: Settings, run_id: str) -> list[tuple[str, str, int | 
             result["status"],
             result.get("failures"),
         )
-        for result in artifact["results"]
+        for result in results
         if result["unique_id"].startswith("test.") and result["status"] in ("fail", "error")
     ]
     return sorted(failed, key=lambda test: -(test[2] or 0))
+
+
+def _results(settings: Settings, run_id: str) -> list[dict[str, Any]] | None:
+    """The results of a run's build; None when it ended before it had any."""
+    try:
+        artifact = json.loads((artifacts_path(settings) / "run_results.json").read_text())
+    except FileNotFoundError:
+        return None
+    results: list[dict[str, Any]] = artifact["results"]
+    return results if artifact["metadata"]["env"].get("RUN_ID") == run_id else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -40,11 +39,10 @@ def facts(config: Settings, run: str) -> Facts:
     """What the run that has just succeeded did: its sync job, dbt's results, the version that it published."""
     from airbyte_config.client import sdk
     from airbyte_config.jobs import recent
-    from transformation.results import artifacts_path
+    from transformation.results import counts
 
     job = recent(sdk(config), limit=1, settings=config)[0]
-    results = json.loads((artifacts_path(config) / "run_results.json").read_text())["results"]
-    ended = Counter((result["unique_id"].partition(".")[0], result["status"]) for result in results)
+    ended = counts(config, run) or Counter()
     return Facts(
         run=run,
         rows_synced=job.rows,

@@ -11,14 +11,16 @@ from typing import Protocol, cast
 
 from foundation.errors import EltError
 from foundation.settings import Settings
-from orchestration.publish.version import Hold, Version, not_kept, unless_held
+from orchestration.publish.version import HeldError, Hold, Version, not_kept, unless_held
 
 __all__ = [
+    "HeldError",
     "Hold",
     "Version",
     "build_environment",
     "give_back",
     "held",
+    "leave",
     "prepare",
     "publish",
     "renew",
@@ -38,6 +40,7 @@ class Publisher(Protocol):
 
     def prepare(self, settings: Settings, run: str, wait_seconds: float) -> str: ...
     def publish(self, settings: Settings, run: str, wait_seconds: float, prepared: str | None) -> Version: ...
+    def leave(self, settings: Settings, prepared: str) -> Version | None: ...
     def give_back(self, settings: Settings, run: str) -> None: ...
     def renew(self, settings: Settings, run: str) -> bool: ...
     def versions(self, settings: Settings) -> list[Version]: ...
@@ -71,13 +74,23 @@ def publish(
 ) -> Version:
     """Publish the marts of the configured target; `run` says on whose behalf ("scheduled__…", "elt publish").
 
-    `prepared`: the run that `prepare` was called for. Raises EltError when there is nothing to publish, a rollback holds
-    the version that is shown, the disk is full, another writer keeps the warehouse for `wait_seconds`, or one has had it
+    `prepared`: the run that `prepare` was called for. Raises HeldError when a rollback holds the version that is shown,
+    EltError when there is nothing to publish, a rollback has come since `prepare`, the disk is full, another writer keeps the warehouse for `wait_seconds`, or one has had it
     since `prepare`. Whatever goes wrong, the last version is still shown.
     """
     publisher = _publisher(settings)
     unless_held(publisher.held(settings))  # before any waiting; a hold that comes later takes the lease
     return publisher.publish(settings, run, wait_seconds, prepared)
+
+
+def leave(settings: Settings, prepared: str) -> Version | None:
+    """The version that is shown, for a run that has built nothing: it stays, and is what the next run builds upon.
+
+    None when nothing is shown yet. `prepared`: as in `publish`. Raises HeldError, or EltError when a rollback came in between.
+    """
+    publisher = _publisher(settings)
+    unless_held(publisher.held(settings))
+    return publisher.leave(settings, prepared)
 
 
 def give_back(settings: Settings, run: str) -> None:

@@ -3,6 +3,9 @@
 The tables of schema `marts` are copied into a version of their own, `serving/vN/adventureworks.duckdb`, and the link
 `serving/current` is switched to it in one step. A reader that has the old file open finishes on it. A process that is killed
 at any point leaves the old version or the new one, and a draft that the next publish clears away.
+
+Who copies or builds holds the warehouse's lease, for minutes; who switches the link holds the lock of the switch, for
+milliseconds. A rollback only switches, so it waits for nobody.
 """
 
 from __future__ import annotations
@@ -15,11 +18,13 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import duckdb
+from filelock import FileLock, Timeout
 
 from foundation import lease
 from foundation.errors import EltError
@@ -27,7 +32,15 @@ from foundation.quoting import literal, quoted
 from foundation.settings import Settings
 from foundation.state import read_state
 from foundation.warehouse import NEW_FILE
-from orchestration.publish.version import KEPT, Hold, Version, not_kept, now, unless_held
+from orchestration.publish.version import (
+    Hold,
+    Version,
+    not_kept,
+    now,
+    rolled_back,
+    superseded,
+    unless_held,
+)
 from transformation.changes import TABLE as BUILT_FROM
 
 SCHEMA = "marts"
@@ -54,18 +67,33 @@ def prepare(settings: Settings, run: str, wait_seconds: float) -> str:
         elif not settings.serving_path.exists():
             done = "nothing is published yet: the marts are built on what is there"
         elif note.exists():
+            done = f"the last build ({note.read_text()}) is not what is shown: put back"
+        # before anything is put back: a rollback that comes from now on writes its own, and this run will not publish
+        with _switch(serving):
+            note.write_text(run)
+            shown = settings.serving_path.resolve()
+        if done.endswith("put back"):
             try:
-                tables = _restore(warehouse, settings.serving_path)
+                done += f" {_restore(warehouse, shown)} published marts"
             except duckdb.Error as error:
                 raise EltError(
                     f"the published marts can't be put back: {str(error).splitlines()[0]}",
-                    f"check {settings.serving_path} and the space on its disk",
+                    f"check {shown} and the space on its disk",
                 ) from error
-            done = (
-                f"the last build ({note.read_text()}) is not what is shown: put back {tables} published marts"
-            )
-        note.write_text(run)
     return done
+
+
+@contextlib.contextmanager
+def _switch(serving: Path) -> Iterator[None]:
+    """The lock of the switch: whoever decides what is shown has it, and for no longer than that takes."""
+    try:
+        with FileLock(serving / ".switch.lock", timeout=10):
+            yield
+    except Timeout:
+        raise EltError(
+            f"another process has held {serving / '.switch.lock'} for 10 s",
+            "try again; end that process if it hangs",
+        ) from None
 
 
 def void(settings: Settings) -> None:
@@ -135,7 +163,7 @@ def publish(settings: Settings, run: str, wait_seconds: float, prepared: str | N
                 "another writer had the warehouse since the marts were tested; the last version is still shown",
                 "the next run builds and tests them again",
             )
-        unless_held(held(settings))  # a rollback may have had the lease while it was waited for
+        _unless_rolled_back(settings, prepared)  # while the lease was waited for
         _remove_drafts(serving)
         draft = serving / f".draft-{os.getpid()}"
         try:
@@ -154,8 +182,13 @@ def publish(settings: Settings, run: str, wait_seconds: float, prepared: str | N
             (draft / RECORD).write_text(json.dumps(record, indent=1) + "\n")
             for path in (*draft.iterdir(), draft):
                 _sync(path)
-            draft.rename(serving / f"v{number}")
-            _show(serving, f"v{number}")
+            with _switch(serving):
+                _unless_rolled_back(settings, prepared)  # while the marts were copied
+                draft.rename(serving / f"v{number}")
+                _show(serving, f"v{number}")
+                (serving / BUILDING).unlink(missing_ok=True)
+                for folder in _superseded(settings):
+                    _remove(folder)
         except (duckdb.Error, OSError) as error:
             raise EltError(
                 f"publishing failed, the last version is still shown: {str(error).splitlines()[0]}",
@@ -163,12 +196,44 @@ def publish(settings: Settings, run: str, wait_seconds: float, prepared: str | N
             ) from error
         finally:
             shutil.rmtree(draft, ignore_errors=True)
-        (serving / BUILDING).unlink(missing_ok=True)
-        for _, folder in _numbered(serving)[:-KEPT]:
-            _remove(folder)
     if prepared:
         lease.give_back(warehouse, prepared)
     return version
+
+
+def leave(settings: Settings, prepared: str) -> Version | None:
+    """See `orchestration.publish.leave`."""
+    serving = _serving(settings)
+    with _switch(serving):
+        shown = next((version for version in versions(settings) if version.current), None)
+        if shown:
+            _unless_rolled_back(settings, prepared)
+            (serving / BUILDING).unlink(missing_ok=True)
+    if shown:
+        lease.give_back(settings.warehouse_path, prepared)
+    return shown
+
+
+def _unless_rolled_back(settings: Settings, prepared: str | None) -> None:
+    """Raises HeldError while a rollback holds a version, EltError when one came and went since the run `prepared` began."""
+    unless_held(held(settings))
+    note = _serving(settings) / BUILDING
+    if prepared and note.exists() and note.read_text() != prepared:
+        raise rolled_back()
+
+
+def _superseded(settings: Settings) -> list[Path]:
+    """The folders of the versions that need not stay; never the one that is shown."""
+    serving = _serving(settings)
+    shown, dated = _target(serving / "current"), []
+    folders = dict(_numbered(serving))
+    for number, folder in folders.items():
+        try:
+            moment = str(json.loads((folder / RECORD).read_text())["published_at"])
+        except (OSError, ValueError, KeyError, TypeError):  # damaged: its folder tells, too
+            moment = datetime.fromtimestamp(folder.stat().st_mtime, UTC).isoformat()
+        dated.append((number, moment))
+    return [folders[number] for number in superseded(settings, dated) if folders[number].name != shown]
 
 
 def held(settings: Settings) -> Hold | None:
@@ -183,18 +248,18 @@ def held(settings: Settings) -> Hold | None:
 
 
 def rollback(settings: Settings, number: int, wait_seconds: float) -> Version:
-    """Hold first, then switch: a publish that waits for the lease finds the hold. See `orchestration.publish.rollback`."""
+    """Hold, then switch, whoever has the warehouse: a publish looks for the hold before it switches. See `orchestration.publish.rollback`."""
     serving = _serving(settings)
-    with lease.lease(_warehouse(settings), "elt publish --rollback", wait_seconds):
+    with _switch(serving):
         kept = [each for each, _ in _numbered(serving)]
-        if number not in kept:  # a publish that was waited for has removed the oldest
+        if number not in kept:  # a publish has removed it meanwhile
             raise not_kept(number, kept)
         draft = serving / f".{HELD}"
         draft.write_text(json.dumps(asdict(Hold(number, now()))))
         draft.replace(serving / HELD)
-        (serving / BUILDING).write_text("before a rollback")
+        (serving / BUILDING).write_text(f"before a rollback at {now()}")
         _show(serving, f"v{number}")
-    return next(version for version in versions(settings) if version.current)
+        return next(version for version in versions(settings) if version.current)
 
 
 def resume(settings: Settings) -> None:
@@ -212,7 +277,6 @@ def replace_versions(
     holds the warehouse's lease.
     """
     serving = _serving(settings)
-    shown = _target(serving / "current")
     _remove_drafts(serving)
     for old, folder in _numbered(serving):
         if not wanted(folder / settings.serving_path.name):
@@ -220,21 +284,22 @@ def replace_versions(
         draft = serving / f".draft-{os.getpid()}"
         shutil.copytree(folder, draft)
         change(draft / settings.serving_path.name, folder.name)
-        number = old
-        if folder.name == shown:
-            number = max(number for number, _ in _numbered(serving)) + 1
-            record = json.loads((draft / RECORD).read_text()) | {"number": number}
-            (draft / RECORD).write_text(json.dumps(record, indent=1) + "\n")
-        for path in (*draft.iterdir(), draft):
-            _sync(path)
-        if folder.name != shown:
-            _remove(folder)
-        draft.rename(serving / f"v{number}")
-        if folder.name == shown:
-            _show(serving, f"v{number}")
-            if (hold := held(settings)) and hold.number == old:
-                (serving / HELD).write_text(json.dumps(asdict(Hold(number, hold.since))))
-            _remove(folder)
+        with _switch(serving):
+            number, is_shown = old, _target(serving / "current") == folder.name
+            if is_shown:
+                number = max(number for number, _ in _numbered(serving)) + 1
+                record = json.loads((draft / RECORD).read_text()) | {"number": number}
+                (draft / RECORD).write_text(json.dumps(record, indent=1) + "\n")
+            for path in (*draft.iterdir(), draft):
+                _sync(path)
+            if not is_shown:
+                _remove(folder)
+            draft.rename(serving / f"v{number}")
+            if is_shown:
+                _show(serving, f"v{number}")
+                if (hold := held(settings)) and hold.number == old:
+                    (serving / HELD).write_text(json.dumps(asdict(Hold(number, hold.since))))
+                _remove(folder)
         yield folder.name
 
 

@@ -20,7 +20,7 @@ from foundation.errors import EltError
 from foundation.lease import RESERVED_SECONDS, WarehouseInUseError
 from foundation.quoting import quoted
 from foundation.settings import Settings
-from orchestration.publish.version import KEPT, Hold, Version, not_kept, now
+from orchestration.publish.version import Hold, Version, not_kept, now, rolled_back, superseded
 from transformation.changes import TABLE as BUILT_FROM
 from transformation.snowflake_session import ask as _ask
 from transformation.snowflake_session import dbt_session
@@ -43,7 +43,7 @@ def prepare(settings: Settings, run: str, wait_seconds: float) -> str:
         for statement in SETUP:
             _ask(session, statement)
         _take_lease(session, run, wait_seconds)
-        _keep_replaced(session)
+        _keep_replaced(session, settings)
         _ask(session, f"create or replace transient schema {NEXT} clone {SHOWN}")
         shown = _record(session, SHOWN)
     return (
@@ -85,9 +85,21 @@ def publish(settings: Settings, run: str, wait_seconds: float, prepared: str | N
         )
         _grant(session, settings.snowflake_reporter_role)
         _ask(session, f"alter schema {SHOWN} swap with {NEXT}")
-        _keep_replaced(session)
+        _keep_replaced(session, settings)
         _release(session, prepared)
     return version
+
+
+def leave(settings: Settings, prepared: str) -> Version | None:
+    """See `orchestration.publish.leave`. Here a rollback takes the lease: who has it still has built upon what is shown."""
+    with _session(settings) as session:
+        shown = _record(session, SHOWN, current=True)
+        if shown:
+            if not _renew(session, prepared):
+                raise rolled_back()
+            _ask(session, f"drop schema if exists {NEXT}")
+            _release(session, prepared)
+    return shown
 
 
 def give_back(settings: Settings, run: str) -> None:
@@ -143,7 +155,7 @@ def rollback(settings: Settings, number: int, wait_seconds: float) -> Version:
                 _ask(session, f"create or replace transient schema {NEXT} clone {quoted(schemas[number])}")
                 _grant(session, settings.snowflake_reporter_role)
                 _ask(session, f"alter schema {SHOWN} swap with {NEXT}")
-                _keep_replaced(session)
+                _keep_replaced(session, settings)
             shown = _record(session, SHOWN, current=True)
         finally:
             _release(session, me)
@@ -162,8 +174,8 @@ def resume(settings: Settings) -> None:
 # ---------------------------------------------------------------------------------------------------- versions
 
 
-def _keep_replaced(session: SnowflakeConnection) -> None:
-    """If MARTS_NEXT is a version that was swapped out, keep it as MARTS_<run>; the last three versions stay."""
+def _keep_replaced(session: SnowflakeConnection, settings: Settings) -> None:
+    """If MARTS_NEXT is a version that was swapped out, keep it as MARTS_<run>; of the others those stay that `superseded` leaves."""
     shown, replaced = _record(session, SHOWN), _record(session, NEXT)
     if shown:
         _ask(session, f"update {SHOWN}.{RECORD} set WAS_SHOWN = true")
@@ -177,13 +189,15 @@ def _keep_replaced(session: SnowflakeConnection) -> None:
         _ask(session, f"create or replace transient schema {quoted(_name(replaced))} clone {NEXT}")
     _ask(session, f"drop schema if exists {NEXT}")
     kept = {
-        record.number: schema
+        schema: record
         for schema in _schemas(session)
         if schema not in (SHOWN, NEXT) and (record := _record(session, schema))
     }
-    for number in sorted(kept, reverse=True)[KEPT - 1 :]:
-        if not shown or number != shown.number:
-            _ask(session, f"drop schema if exists {quoted(kept[number])}")
+    known = [*kept.values(), *([shown] if shown else [])]
+    gone = superseded(settings, ((record.number, record.published_at) for record in known))
+    for schema, record in kept.items():
+        if record.number in gone and (not shown or record.number != shown.number):
+            _ask(session, f"drop schema if exists {quoted(schema)}")
 
 
 def _name(version: Version) -> str:

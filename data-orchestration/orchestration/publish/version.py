@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
-from foundation.errors import EltError
-
-KEPT = 3  # versions that stay, the one shown among them
+from foundation.errors import EltError, Kind
+from foundation.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,14 @@ class Hold:
     since: str  # UTC, ISO 8601
 
 
+class HeldError(EltError):
+    """A rollback holds a version: nothing is published."""
+
+
 def unless_held(hold: Hold | None) -> None:
-    """Raises EltError when a rollback holds a version: then nothing is published."""
+    """Raises HeldError when a rollback holds a version: then nothing is published."""
     if hold:
-        raise EltError(
+        raise HeldError(
             f"version {hold.number} is held since {hold.since} by a rollback",
             "`elt publish --resume` ends that",
         )
@@ -47,6 +52,27 @@ def not_kept(number: int | None, kept: list[int]) -> EltError:
     """What to raise about a version that can't be shown again."""
     missing = "there is no earlier version" if number is None else f"version {number} is not kept"
     return EltError(missing, f"kept are: {', '.join(map(str, kept)) or 'none'}")
+
+
+def rolled_back() -> EltError:
+    """What to raise when another version is shown than the one that a run has built upon."""
+    return EltError(
+        "a rollback has changed what is shown since this run began; that version is still shown",
+        "the next run builds upon it",
+        kind=Kind.RETRY,
+    )
+
+
+def superseded(settings: Settings, published: Iterable[tuple[int, str]]) -> set[int]:
+    """Of versions (number, published when), those that need not stay.
+
+    The last PUBLISHED_VERSIONS stay, and the last one of each of the PUBLISHED_DAYS days (UTC) up to today.
+    """
+    known = sorted(published)
+    stay = {number for number, _ in known[-settings.published_versions :]}
+    since = (datetime.now(UTC) - timedelta(days=settings.published_days)).date().isoformat()
+    stay |= set({day: number for number, moment in known if (day := moment[:10]) > since}.values())
+    return {number for number, _ in known} - stay
 
 
 def now() -> str:

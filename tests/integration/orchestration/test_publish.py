@@ -1,12 +1,15 @@
 """Publishing: whole versions behind one link, whatever readers, writers and kills do meanwhile."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import duckdb
 import pytest
@@ -14,7 +17,9 @@ import pytest
 from foundation.errors import EltError
 from foundation.lease import RESERVED_SECONDS, WarehouseInUseError, acquire, lease
 from foundation.settings import load_settings
+from orchestration import steps
 from orchestration.publish import (
+    HeldError,
     give_back,
     held,
     on_duckdb,
@@ -25,6 +30,7 @@ from orchestration.publish import (
     versions,
 )
 from tests.fixtures import warm
+from transformation.results import artifacts_path
 
 pytestmark = pytest.mark.promise
 
@@ -118,9 +124,31 @@ def test_the_last_three_versions_stay_and_the_newest_is_shown(config):
         (5, "run 5", True),
     ]
     serving = config.serving_path.parent.parent
-    assert sorted(path.name for path in serving.iterdir()) == ["current", "v3", "v4", "v5"]
+    assert sorted(path.name for path in serving.glob("[!.]*")) == ["current", "v3", "v4", "v5"]
     assert (serving / "current").is_symlink()
     assert read(config, "select distinct generation from marts.fct") == [(5,)]
+
+
+def test_of_each_of_the_last_seven_days_a_version_stays_and_of_older_ones_none(config):
+    def aged(number, **ago):
+        record = config.serving_path.parent.parent / f"v{number}" / "published.json"
+        moment = (datetime.now(UTC) - timedelta(**ago)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        record.write_text(json.dumps(json.loads(record.read_text()) | {"published_at": moment}))
+
+    # two of each day, the oldest first
+    for number, days in enumerate([9, 9, 7, 7, 6, 6, 2, 2, 1, 1], 1):
+        publish(config, f"run {number}")
+        aged(number, days=days)
+    publish(config, "run 11")
+    assert [v.number for v in versions(config)] == [6, 8, 9, 10, 11]
+    rollback(config, 6)
+    aged(6, days=8)
+    resume(config)
+    (config.serving_path.parent.parent / "v8" / "published.json").write_text(
+        "{"
+    )  # the folder's own time counts then
+    assert publish(config, "run 12").number == 12
+    assert not (config.serving_path.parent.parent / "v6").exists()  # it is shown no more
 
 
 def test_a_reader_in_mid_query_finishes_on_the_version_that_it_began(config):
@@ -366,6 +394,97 @@ def test_a_rollback_shows_the_version_before_and_holds_it_until_it_is_resumed(co
     build(config, 4)
     assert publish(config, "run 4", prepared="elt run 4").number == 3
     assert read(config, "select distinct generation from marts.fct") == [(4,)]
+
+
+def test_a_rollback_works_at_once_whoever_has_the_warehouse(config):
+    for generation in (1, 2):
+        build(config, generation)
+        publish(config, f"run {generation}")
+    prepare(config, "elt run 3")
+    with lease(config.warehouse_path, "dbt build", run="elt run 3"):
+        assert rollback(config, wait_seconds=0).number == 1
+    assert read(config, "select distinct generation from marts.fct") == [(1,)]
+
+
+def test_a_run_that_built_on_what_was_rolled_back_publishes_nothing(config):
+    for generation in (1, 2):
+        build(config, generation)
+        publish(config, f"run {generation}")
+    prepare(config, "elt run 3")
+    build(config, 3)
+    rollback(config)
+    with pytest.raises(HeldError, match="version 1 is held"):
+        publish(config, "run 3", prepared="elt run 3")
+    resume(config)
+    with pytest.raises(EltError, match="a rollback has changed what is shown since this run began"):
+        publish(config, "run 3", prepared="elt run 3")
+    assert read(config, "select distinct generation from marts.fct") == [(1,)]
+    give_back(config, "elt run 3")
+    assert "put back" in prepare(config, "elt run 4")
+    assert marts_of(config)[1] == 1
+
+
+def test_a_rollback_while_the_marts_are_copied_is_not_undone_by_their_publishing(config, monkeypatch):
+    for generation in (1, 2, 3):
+        build(config, generation)
+        if generation < 3:
+            publish(config, f"run {generation}")
+    copy = on_duckdb._copy
+
+    def rolled_back_meanwhile(*arguments):
+        rollback(config)
+        return copy(*arguments)
+
+    monkeypatch.setattr(on_duckdb, "_copy", rolled_back_meanwhile)
+    with pytest.raises(HeldError):
+        publish(config, "run 3")
+    assert read(config, "select distinct generation from marts.fct") == [(1,)]
+    assert [v.number for v in versions(config)] == [1, 2]
+
+
+# ---------------------------------------------------------------------------------------------------- what a run publishes
+
+
+@pytest.fixture
+def step(config, monkeypatch):
+    """A call that runs the task `publish` of a run whose dbt has ended with such results; what it returned, what it told."""
+    monkeypatch.setattr(steps, "settings", lambda: config)
+
+    def run(**results):
+        told = {}
+        ti = SimpleNamespace(xcom_push=lambda key, value: told.update({key: value}))
+        context = {"ti": ti, "run_id": "run 9", "dag": SimpleNamespace(dag_id="elt")}
+        artifact = {"metadata": {"env": {"RUN_ID": "run 9"}}, "results": []}
+        artifact["results"] = [
+            {"unique_id": f"{kind}.adventureworks.x", "status": "success"} for kind in results
+        ]
+        artifacts_path(config).mkdir(parents=True, exist_ok=True)
+        (artifacts_path(config) / "run_results.json").write_text(json.dumps(artifact))
+        return steps.publish(context), told
+
+    return run
+
+
+def test_a_run_that_built_nothing_publishes_nothing_and_the_next_builds_on_what_is_there(config, step):
+    assert prepare(config, "elt run 9")
+    assert step(seed=1) == (1, {})  # nothing was shown yet
+    prepare(config, "elt run 9")
+    assert step(seed=1) == (None, {"unchanged": 1})
+    assert [v.number for v in versions(config)] == [1]
+    with lease(config.warehouse_path, "sync job 12", wait_seconds=0):
+        pass
+    assert prepare(config, "elt run 9") == "the marts are as published"
+    build(config, 2)
+    assert step(seed=1, model=1) == (2, {})
+
+
+def test_while_a_rollback_holds_a_run_succeeds_and_tells_which_version(config, step):
+    for generation in (1, 2):
+        build(config, generation)
+        publish(config, f"run {generation}")
+    prepare(config, "elt run 9")
+    rollback(config)
+    assert step(model=1) == step(seed=1) == (None, {"held": 1})
 
 
 def test_a_rollback_to_what_is_not_kept_is_refused_and_nothing_is_held(config):

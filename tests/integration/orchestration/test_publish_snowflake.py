@@ -13,6 +13,7 @@ from foundation.settings import load_settings
 from orchestration.publish import (
     give_back,
     held,
+    leave,
     on_snowflake,
     prepare,
     publish,
@@ -95,6 +96,16 @@ def test_the_last_three_versions_stay_the_old_ones_under_the_name_of_their_run(c
         (5, "run 5", True),
     ]
     assert schemas(config) == ["MARTS", "MARTS_RUN_3_V3", "MARTS_RUN_4_V4"]
+
+
+def test_a_run_that_built_nothing_leaves_what_is_shown_and_the_lease(config):
+    run(config, 1)
+    prepare(config, "elt run 2")
+    assert leave(config, "elt run 2").number == 1
+    assert schemas(config) == ["MARTS"] and shown(config)[0][0] == 1
+    assert prepare(config, "elt run 3") == "MARTS_NEXT is a clone of version 1"
+    with pytest.raises(EltError, match="a rollback has changed what is shown"):
+        leave(config, "elt run 2")  # the lease is another run's
 
 
 def test_what_the_marts_were_built_from_travels_with_them_but_is_not_counted(config):
