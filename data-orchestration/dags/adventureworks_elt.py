@@ -33,7 +33,6 @@ from orchestration.cosmos_tasks import dbt_tasks
 from orchestration.defaults import DAG_ARGUMENTS
 from orchestration.tasks import (
     freshness_task,
-    notify_failure_task,
     notify_start_task,
     notify_success_task,
     plan_task,
@@ -58,7 +57,7 @@ with DAG(
     params=parameters.form(settings()),
     **DAG_ARGUMENTS,
 ):
-
+    dbt = dbt_tasks(settings(), timeout=timedelta(minutes=45))
     (
         notify_start_task()
         >> plan_task()
@@ -66,8 +65,8 @@ with DAG(
         >> reconcile_task("adventureworks")
         >> freshness_task()
         >> prepare_task()
-        >> dbt_tasks(settings(), timeout=timedelta(minutes=45))
+        >> dbt
         >> publish_task()
-        >> [notify_success_task(), notify_failure_task()]
-        >> record_task()
+        >> notify_success_task()
+        >> record_task(dbt)
     )

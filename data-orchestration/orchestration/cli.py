@@ -76,7 +76,8 @@ def _print_versions() -> None:
 RUNS = """
     select
         run_id, dag_id, state, started_at, seconds, rows_synced, models_built, tests_passed,
-        coalesce(tests_failed, 0) as tests_failed, version, first_failed_task
+        coalesce(tests_failed, 0) as tests_failed, version, first_failed_task,
+        first_failed_node
     from mart_pipeline_runs
     where ($dag is null or dag_id = $dag) and (not $failed or state = 'failed')
     order by started_at desc nulls first
@@ -130,6 +131,6 @@ def _runs_table(found: list[dict[str, Any]]) -> Table:
             "" if run["models_built"] is None else str(run["models_built"]),
             f"{tests} ({run['tests_failed']} failed)" if run["tests_failed"] else tests,
             "" if run["version"] is None else f"v{run['version']}",
-            run["first_failed_task"] or "",
+            run["first_failed_node"] or run["first_failed_task"] or "",
         )
     return table

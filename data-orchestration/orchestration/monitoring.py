@@ -9,6 +9,7 @@ not over at the last pass, so a pass that was lost is made good by the next. The
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import shutil
@@ -25,7 +26,7 @@ from filelock import FileLock
 from foundation.errors import EltError
 from foundation.quoting import literal, quoted
 from foundation.settings import Settings
-from orchestration.names import RECORD, SYNC_JOB
+from orchestration.names import RECORD, SYNC_JOB, UNCHANGED
 from orchestration.publish import versions
 from transformation.project import read_manifest
 from transformation.results import results_path
@@ -57,11 +58,25 @@ def monitoring_path(settings: Settings) -> Path:
 
 
 def prepare(settings: Settings) -> Path:
-    """Make the file with its tables and marts, empty, when there is none; where it is."""
+    """Make the file with its tables and marts, empty, when there is none, or bring an older one up to date; where it is."""
     path = monitoring_path(settings)
-    if not path.exists():
+    if not path.exists() or not _is_up_to_date(path):
         _rewrite(settings, lambda duck: None)
     return path
+
+
+def _is_up_to_date(path: Path) -> bool:
+    """Whether the tables and marts are as `monitoring.sql` makes them now; a file that can't be read is left as it is."""
+    try:
+        with duckdb.connect(path, read_only=True) as duck:
+            noted = duck.execute("select comment from duckdb_views() where view_name = 'mart_pipeline_runs'")
+            return noted.fetchall() == [(_digest(),)]
+    except duckdb.Error:
+        return True
+
+
+def _digest() -> str:
+    return hashlib.sha256(SCHEMA.read_bytes()).hexdigest()
 
 
 def record(settings: Settings, api: httpx.Client) -> dict[str, int]:
@@ -109,6 +124,12 @@ def failures_since_success(settings: Settings, dag_id: str, run_id: str) -> tupl
     return row
 
 
+def has_succeeded(settings: Settings, dag_id: str, run_id: str) -> bool:
+    """Whether a run of a DAG has ever succeeded, `run_id` aside."""
+    query = "select 1 from pipeline_runs where state = 'success' and dag_id = $dag_id and run_id <> $run_id limit 1"
+    return bool(_read(settings, query, {"dag_id": dag_id, "run_id": run_id}))
+
+
 def age_of_shown(settings: Settings) -> timedelta | None:
     """How old the data is that analysts see: since the start of the sync that brought it. None: not known."""
     query = "select data_as_of from mart_freshness where version = $version"
@@ -152,6 +173,7 @@ def _rewrite(settings: Settings, update: Callable[[duckdb.DuckDBPyConnection], N
             with duckdb.connect(draft, config={"memory_limit": "512MB"}) as duck:
                 duck.execute("set timezone = 'UTC'")
                 duck.execute(SCHEMA.read_text())
+                duck.execute(f"comment on view mart_pipeline_runs is {literal(_digest())}")
                 duck.execute("begin")
                 update(duck)
                 duck.execute("commit")
@@ -217,7 +239,8 @@ def _airflow(settings: Settings, api: httpx.Client, duck: duckdb.DuckDBPyConnect
                 "ended_at": ended_at,
                 "seconds": seconds,
                 "conf": run["conf"],
-                "sync_job_id": _sync_job(api, place, instances),
+                "sync_job_id": _told(api, place, instances, "sync", SYNC_JOB),
+                "unchanged_version": _told(api, place, instances, "publish", UNCHANGED),
                 "recorded_at": now,
             }
         )
@@ -252,11 +275,11 @@ def _task(instance: Row, *, is_last_try: bool) -> Row:
     }
 
 
-def _sync_job(api: httpx.Client, place: str, instances: list[Row]) -> int | None:
-    """The number of the Airbyte job that the run's task `sync` waited for, whether it succeeded or not."""
-    if not any(task["task_id"] == "sync" and task["start_date"] for task in instances):
+def _told(api: httpx.Client, place: str, instances: list[Row], task_id: str, key: str) -> int | None:
+    """A number that a task of the run has told, whether it succeeded or not; None when it has told none."""
+    if not any(task["task_id"] == task_id and task["start_date"] for task in instances):
         return None
-    answer = api.get(f"{place}/sync/xcomEntries/{SYNC_JOB}")
+    answer = api.get(f"{place}/{task_id}/xcomEntries/{key}")
     if answer.status_code == httpx.codes.NOT_FOUND:
         return None
     return int(answer.raise_for_status().json()["value"])

@@ -15,8 +15,10 @@ create table if not exists pipeline_runs (
     conf json, -- the parameters it was triggered with
     sync_job_id bigint, -- the job of its task `sync`
     recorded_at timestamptz,
+    unchanged_version bigint, -- the published version that it found right still
     primary key (dag_id, run_id)
 );
+alter table pipeline_runs add column if not exists unchanged_version bigint; -- to a file of an older version
 
 -- grain: one row per try of a task in a run (origin: Airflow)
 create table if not exists pipeline_tasks (
@@ -105,7 +107,13 @@ tasks as (
         count(*) filter (where is_last_try and state = 'success') as tasks_succeeded,
         count(*) filter (where is_last_try and state = 'failed') as tasks_failed,
         count(*) filter (where not is_last_try) as retries,
-        arg_min(task_id, ended_at) filter (where is_last_try and state = 'failed') as first_failed_task
+        -- a task that only watches dbt build fails with it, often before it
+        coalesce(
+            arg_min(task_id, ended_at) filter (
+                where is_last_try and state = 'failed' and operator is distinct from 'DbtNodesSensor'
+            ),
+            arg_min(task_id, ended_at) filter (where is_last_try and state = 'failed')
+        ) as first_failed_task
     from pipeline_tasks
     group by all
 ),
@@ -116,7 +124,9 @@ dbt as (
         count(*) filter (where resource_type = 'model' and status = 'success') as models_built,
         count(*) filter (where resource_type = 'test' and status = 'pass') as tests_passed,
         count(*) filter (where resource_type = 'test' and status = 'warn') as tests_warned,
-        count(*) filter (where resource_type = 'test' and status in ('fail', 'error')) as tests_failed
+        count(*) filter (where resource_type = 'test' and status in ('fail', 'error')) as tests_failed,
+        -- what dbt skipped is a consequence
+        arg_min(name, ended_at) filter (where status in ('fail', 'error')) as first_failed_node
     from dbt_results
     where command = 'build'
     group by all
@@ -143,6 +153,7 @@ select
     tasks.tasks_failed,
     tasks.retries,
     tasks.first_failed_task,
+    dbt.first_failed_node, -- the model or test in which the task that builds failed
     runs.sync_job_id,
     jobs.rows as rows_synced,
     jobs.bytes as bytes_synced,
@@ -244,18 +255,27 @@ versions as (
     select version, run_id, max(published_at) as published_at, sum(rows) as rows
     from published_tables
     group by all
+),
+found_right as (
+    select runs.unchanged_version as version, max(jobs.started_at) as started_at
+    from pipeline_runs as runs
+    inner join sync_jobs as jobs on runs.sync_job_id = jobs.job_id
+    where runs.state = 'success'
+    group by all
 )
 select
     versions.version,
     versions.run_id,
     versions.rows,
-    jobs.started_at as data_as_of, -- what the source had committed by then is in it
+    -- what the source had committed by then is in it: when it was built, or a later run found that nothing had changed
+    coalesce(found_right.started_at, jobs.started_at) as data_as_of,
     versions.published_at,
     date_diff('millisecond', jobs.started_at, versions.published_at) / 1000 as lag_seconds,
     date_diff(
-        'millisecond', jobs.started_at,
+        'millisecond', coalesce(found_right.started_at, jobs.started_at),
         coalesce(lead(versions.published_at) over (order by versions.version), now())
     ) / 1000 as greatest_age_seconds
 from versions
 left join pipeline_runs as runs on versions.run_id = runs.run_id and runs.dag_id = 'adventureworks_elt'
-left join sync_jobs as jobs on runs.sync_job_id = jobs.job_id;
+left join sync_jobs as jobs on runs.sync_job_id = jobs.job_id
+left join found_right on versions.version = found_right.version;

@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.sdk.exceptions import AirflowException
 
 from foundation.settings import settings
+from orchestration import figures
 from orchestration.channels import send
 from orchestration.messages import Message, duration, failing_tests, reason, since
-from orchestration.names import PRODUCER
+from orchestration.names import HELD, PRODUCER, REASON, SYNCED, UNCHANGED, WATCHER
 from transformation.results import failed_tests
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 SPOKE = "failure_notice"  # XCom of a task whose failure notice was sent: was it delivered?
+T = TypeVar("T")
+UNDER_WAY = ("queued", "running")
 WARN_AT = 0.75  # of the freshness target
 
 log = logging.getLogger(__name__)
@@ -31,48 +34,74 @@ class WatchedTaskFailed(AirflowException):
 
 
 def started(context: Context) -> bool:
-    """Tell that the run has begun."""
+    """Tell that the run has begun, where somebody listens."""
+    if not _listened_to(context):
+        return False
     return send(_message(":arrow_forward:", f"*{context['dag'].dag_id}* started", _run(context)))
 
 
 def succeeded(context: Context) -> bool:
-    """Tell that everything is published, or that a rollback holds an older version; and that all is well again."""
-    dag_id, ti = context["dag"].dag_id, context["ti"]
-    facts = [_run(context)]
-    if (held := ti.xcom_pull(task_ids="publish", key="held")) is not None:
-        facts.insert(0, ("Not published", f"version {held} is held by a rollback: `elt publish --resume`"))
-    elif (version := ti.xcom_pull(task_ids="publish", key="return_value")) is not None:
-        facts.insert(0, ("Published", f"version {version}"))
+    """Tell, where somebody listens, what the run has done; and always that all is well again after failures."""
+    dag_id = context["dag"].dag_id
     took = since(context["dag_run"].start_date)
     failures, first = _failures_before(dag_id, context["run_id"])
+    if not failures and not _listened_to(context):
+        return False
+    facts = [*_figures(context), _run(context)]
     if failures:
-        facts.insert(
-            0,
-            (
-                "Failed before",
-                f"{failures} time{'s' if failures > 1 else ''}, first at {first:%Y-%m-%d %H:%M} UTC",
-            ),
-        )
+        times = f"{failures} time{'s' if failures > 1 else ''}"
+        facts.insert(0, ("Failed before", f"{times}, first at {first:%Y-%m-%d %H:%M} UTC"))
         headline = f"*{dag_id}* recovered: it succeeded after {took}"
         return send(_message(":large_green_circle:", headline, *facts, urgent=True))
     return send(_message(":white_check_mark:", f"*{dag_id}* succeeded after {took}", *facts))
 
 
+def _listened_to(context: Context) -> bool:
+    """Whether the start and the success of this run are told, besides a recovery.
+
+    They are when somebody has triggered it and waits, when the DAG has never succeeded before, and of each run with
+    ALERT_LEVEL=all: one every few minutes is read by nobody.
+    """
+    if settings().alert_level == "all" or str(context["dag_run"].run_type) == "manual":
+        return True
+    return not _asked_monitoring("has_succeeded", True, context["dag"].dag_id, context["run_id"])
+
+
+def _figures(context: Context) -> list[tuple[str, str]]:
+    """What was synced, built and published; what is not known is left out."""
+    ti = context["ti"]
+    try:
+        return figures.of_run(
+            settings(),
+            context["run_id"],
+            synced=ti.xcom_pull(task_ids="sync", key=SYNCED),
+            version=ti.xcom_pull(task_ids="publish", key="return_value"),
+            held=ti.xcom_pull(task_ids="publish", key=HELD),
+            unchanged=ti.xcom_pull(task_ids="publish", key=UNCHANGED),
+        )
+    except Exception as error:  # noqa: BLE001 - the message goes out without them
+        log.warning("the run's figures are not known: %s", error)
+        return []
+
+
 def failed(context: Context) -> bool:
     """Tell which task failed, why, and where its log is: a task's `on_failure_callback`.
 
-    A task that only watched another one fail says nothing; that other one does.
+    A task that only watched another one fail says nothing; that other one does. The DAG processor calls this, too, for each
+    worker that was lost, and knows no exception: of all these `killed` tells at once.
     """
     exception, ti = context.get("exception"), context["ti"]
-    delivered = False
+    if not isinstance(exception, BaseException):
+        return False
+    delivered, notes = False, {}
     if not isinstance(exception, WatchedTaskFailed):
-        # in the DAG processor, which calls this for a worker that was lost, less is known
         tries = (getattr(ti, "max_tries", None) or 0) + 1
-        after = since(getattr(ti, "start_date", None))
-        attempt = ("Try", f"{ti.try_number} of {tries}, after {after}")
+        attempt = ("Try", f"{ti.try_number} of {tries}, after {since(getattr(ti, 'start_date', None))}")
         delivered = _tell_failure(context, ti.task_id, exception, ti.log_url, attempt)
+        notes[REASON] = _reason(context, ti.task_id, exception)
     try:
-        ti.xcom_push(key=SPOKE, value=delivered)
+        for key, value in (notes | {SPOKE: delivered}).items():
+            ti.xcom_push(key=key, value=value)
     except Exception as error:  # noqa: BLE001 - `killed` would tell once more, that is all
         log.warning("Airflow did not take a note: %s", error)
     return delivered
@@ -81,23 +110,34 @@ def failed(context: Context) -> bool:
 def killed(context: Context) -> list[str]:
     """Tell about the tasks of this run that failed and could not say so, because their process was killed; their names.
 
-    Airflow calls `on_failure_callback` in the task's own process, so nothing is heard of one that the kernel ended.
+    One message, however many they are: of tasks that watch the build only when it did not fail itself.
     """
     ti = context["ti"]
-    lost = [
-        task["task_id"]
+    failed = [
+        task
         for task in ti.get_task_breadcrumbs(context["dag"].dag_id, context["run_id"])
-        if task["state"] == "failed" and ti.xcom_pull(task_ids=task["task_id"], key=SPOKE) is None
+        if task["state"] == "failed"
     ]
-    for task_id in lost:
-        log_url = ti.log_url.partition("?")[0].removesuffix(ti.task_id) + task_id
-        _tell_failure(context, task_id, None, log_url)
-    return lost
+    lost = [task for task in failed if ti.xcom_pull(task_ids=task["task_id"], key=SPOKE) is None]
+    if any(task["operator"] != WATCHER for task in failed):
+        lost = [task for task in lost if task["operator"] != WATCHER]
+    names = [task["task_id"] for task in lost]
+    if names:
+        log_url = ti.log_url.partition("?")[0].removesuffix(ti.task_id) + names[0]
+        others = [("Also ended", ", ".join(f"`{name}`" for name in names[1:]))] if names[1:] else []
+        _tell_failure(context, names[0], None, log_url, *others)
+        ti.xcom_push(key=REASON, value=reason(None))
+    return names
 
 
 def late(context: dict[str, Any]) -> bool:
-    """Tell that a run takes longer than it should: the callback of a DAG's deadline, with Airflow's REST form of the run."""
+    """Tell that a run takes longer than it should: the callback of a DAG's deadline, with Airflow's REST form of the run.
+
+    Airflow drops the deadline of a run that succeeded in time, not of one that failed: that has been told.
+    """
     run, deadline = context["dag_run"], context["deadline"]["deadline_time"]
+    if run["state"] not in UNDER_WAY:
+        return False
     if isinstance(deadline, str):
         deadline = datetime.fromisoformat(deadline)
     headline = f"*{run['dag_id']}* is late: it should have ended by {deadline:%H:%M} UTC"
@@ -106,12 +146,10 @@ def late(context: dict[str, Any]) -> bool:
 
 
 def timed_out(context: Context) -> bool:
-    """Tell that Airflow has ended a run that took longer than its DAG allows: a DAG's `on_failure_callback`.
+    """Tell that Airflow has ended a run that took longer than its DAG allows.
 
-    What the run had not finished is skipped then, so no task tells. Of any other failure the task has told.
+    What the run had not finished is skipped then, so no task tells.
     """
-    if context.get("reason") != "timed_out":
-        return False
     dag = context["dag"]
     limit = duration(dag.dagrun_timeout.total_seconds())
     headline = f"*{dag.dag_id}* was ended: it took longer than {limit}"
@@ -136,7 +174,7 @@ def growing_old(dag_id: str, age: timedelta, target: timedelta) -> bool:
 def _tell_failure(
     context: Context,
     task_id: str,
-    exception: BaseException | str | None,
+    exception: BaseException | None,
     log_url: str,
     *more: tuple[str, str],
 ) -> bool:
@@ -146,6 +184,12 @@ def _tell_failure(
         facts.append(("Tests", failing_tests(tests)))
     facts += [*more, ("Log", log_url), _runbook(dag_id), _run(context)]
     return send(_message(":x:", f"*{dag_id}* failed in `{task_id}`", *facts, urgent=True))
+
+
+def _reason(context: Context, task_id: str, exception: BaseException) -> str:
+    """What `elt run` prints of a failure."""
+    tests = _failed_tests(context["run_id"], task_id)
+    return f"failed tests: {failing_tests(tests)}" if tests else reason(exception)
 
 
 def _message(icon: str, headline: str, *facts: tuple[str, str], urgent: bool = False) -> Message:
@@ -174,11 +218,18 @@ def _failed_tests(run_id: str, task_id: str) -> list[tuple[str, str, int | None]
 
 
 def _failures_before(dag_id: str, run_id: str) -> tuple[int, datetime | None]:
-    """How often the DAG has failed since it last succeeded, and when first; the monitoring tables know."""
+    """How often the DAG has failed since it last succeeded, and when first."""
+    nothing: tuple[int, datetime | None] = (0, None)
+    return _asked_monitoring("failures_since_success", nothing, dag_id, run_id)
+
+
+def _asked_monitoring(name: str, otherwise: T, dag_id: str, run_id: str) -> T:
+    """What a function of `monitoring` says about a DAG's runs before this one."""
     from orchestration import monitoring
 
     try:
-        return monitoring.failures_since_success(settings(), dag_id, run_id)
-    except Exception as error:  # noqa: BLE001 - it is a success all the same
+        answer: T = getattr(monitoring, name)(settings(), dag_id, run_id)
+    except Exception as error:  # noqa: BLE001 - a notice fails no run
         log.warning("the runs before are not known: %s", error)
-        return 0, None
+        return otherwise
+    return answer

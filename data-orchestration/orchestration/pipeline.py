@@ -17,7 +17,6 @@ from foundation.settings import settings
 from orchestration.cosmos_tasks import dbt_tasks
 from orchestration.defaults import DAG_ARGUMENTS
 from orchestration.tasks import (
-    notify_failure_task,
     prepare_task,
     publish_task,
     raw_of,
@@ -57,7 +56,7 @@ def source_dags(source: str, every: str, *, about: str = "", owner: str = "data-
         complete = EmptyOperator(
             task_id="complete", doc_md="Everything is published.", execution_timeout=timedelta(minutes=1)
         )
-        prepare_task(select) >> dbt >> publish_task() >> [complete, notify_failure_task()] >> record_task()
+        prepare_task(select) >> dbt >> publish_task() >> complete >> record_task(dbt)
     return [sync, transformation]
 
 

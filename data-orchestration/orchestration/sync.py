@@ -21,7 +21,7 @@ from airbyte_config.reconcile import NotReconciledError, reconcile
 from airbyte_config.verify import NotComparableError, moment
 from foundation.errors import EltError, Kind
 from foundation.settings import settings
-from orchestration.names import SYNC_JOB
+from orchestration.names import SYNC_JOB, SYNCED
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -67,6 +67,7 @@ class AirbyteSyncOperator(AirbyteTriggerSyncOperator):
             if self.job_id is not None:  # for the monitoring tables, of a job that failed, too
                 context["ti"].xcom_push(key=SYNC_JOB, value=self.job_id)
         self.log.info("Job %s: %s rows, %s bytes", self.job_id, job.rows, job.bytes)
+        context["ti"].xcom_push(key=SYNCED, value={"rows": job.rows, "seconds": job.seconds})
         return self.job_id
 
     def _moment(self) -> str | None:

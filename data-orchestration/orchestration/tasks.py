@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import Asset, get_current_context, task
+from airflow.sdk import Asset, TaskGroup, get_current_context, task
 
 from orchestration import notices, steps
 from orchestration.defaults import MARTS, NOTICE, RAW, RETRIED
@@ -117,26 +117,22 @@ def notify_success_task() -> Any:
     return notify_success()
 
 
-def notify_failure_task() -> Any:
-    """`notify_failure`, for tasks that could not tell of their failure themselves."""
+def record_task(dbt: TaskGroup | None = None) -> Any:
+    """`record`, which ends every run, whatever became of it.
 
-    @task(execution_timeout=timedelta(minutes=1), trigger_rule="one_failed")
-    def notify_failure() -> None:
-        """Tell about a task that was killed; a task that fails tells so itself (`notices.failed`)."""
-        notices.killed(get_current_context())
-
-    return notify_failure()
-
-
-def record_task() -> Any:
-    """`record`, which ends every run, whatever became of it."""
+    `dbt`: the group of tasks that build. All of them come before it: the one that builds goes on for a while after a test has
+    failed, and the warehouse is its own until it has ended.
+    """
 
     @task(execution_timeout=timedelta(minutes=5), **RETRIED)
     def record() -> dict[str, int]:
-        """Whatever became of the run: give the warehouse back, note the run in the monitoring tables."""
+        """Whatever became of the run: tell of tasks that were killed, give the warehouse back, note the run in the monitoring tables."""
         return steps.record(get_current_context())
 
-    return record().as_teardown()
+    last = record().as_teardown()
+    if dbt:
+        list(dbt.children.values()) >> last
+    return last
 
 
 def refresh_task() -> Any:

@@ -201,10 +201,15 @@ class Settings(BaseSettings):
     snowflake_reporter_public_key: str = ""
 
     elt_environment: str = "local"  # named in each message
+    alert_level: Literal["important", "all"] = (
+        "important"  # of Slack: failures, recoveries, lateness, a digest a day; all: each run's start and success, too
+    )
     alert_email_to: str = "oncall@localhost"  # addresses with commas between them; empty: no e-mail
     alert_email_from: str = "airflow@localhost"
     runbook_url: Url = ""  # empty: the DAG's page in Airflow
     freshness_minutes: Annotated[int, Field(ge=1)] = 60  # how old published data may be
+    published_versions: Annotated[int, Field(ge=1)] = 3  # so many stay, the one shown among them, …
+    published_days: Annotated[int, Field(ge=0)] = 7  # … and the last one of each of so many days
     openlineage_url: Url = ""  # empty: events go to the file logs/openlineage.jsonl
     otel_exporter_otlp_endpoint: Url = ""  # OpenTelemetry's own variable; empty: no metrics
     dbt_docs_uri: str = ""  # a folder, as s3://bucket/folder; empty: ELT_HOME/docs

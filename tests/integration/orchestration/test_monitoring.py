@@ -17,6 +17,7 @@ from tests.fixtures.source import free_port
 from transformation.project import manifest_path
 from transformation.results import results_path
 
+QUARTER = timedelta(minutes=15)
 BEGAN = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
@@ -32,8 +33,9 @@ class Airflow:
     def __init__(self):
         self.runs = {}
         self.asked = []
+        self.unchanged = {}  # run: the version that it found right still
 
-    def add(self, number, state, tasks, seconds=60.0):
+    def add(self, number, state, tasks, seconds=60.0, watchers=()):
         began = BEGAN + timedelta(minutes=15 * number)
         moment = began.isoformat()
         ended = None if state == "running" else (began + timedelta(seconds=seconds)).isoformat()
@@ -48,9 +50,12 @@ class Airflow:
         run |= {"duration": seconds if ended else None, "conf": {"select": "fct_sales"}}
         instances = [
             {"dag_id": "adventureworks_elt", "dag_run_id": f"run {number}", "task_id": task, "map_index": -1}
-            | {"try_number": tries, "state": outcome, "operator_name": "X", "pool": "default_pool"}
-            | {"queued_when": moment, "start_date": moment, "end_date": ended, "duration": 7.5}
-            for task, outcome, tries in tasks
+            | {"try_number": tries, "state": outcome, "pool": "default_pool"}
+            | {"operator_name": "DbtNodesSensor" if task in watchers else "X"}
+            | {"queued_when": moment, "start_date": moment, "duration": 7.5}
+            # one after the other, as they are listed
+            | {"end_date": ended and (began + timedelta(seconds=1 + order)).isoformat()}
+            for order, (task, outcome, tries) in enumerate(tasks)
         ]
         self.runs[f"run {number}"] = (run, instances)
 
@@ -68,6 +73,8 @@ class Airflow:
                 [last] = [each for each in instances if each["task_id"] == task]
                 tries = [last | {"try_number": n, "state": "failed"} for n in range(1, last["try_number"])]
                 return httpx.Response(200, json={"task_instances": [*tries, last]})
+            case ["taskInstances", "publish", "xcomEntries", "unchanged"] if run in self.unchanged:
+                return httpx.Response(200, json={"value": self.unchanged[run]})
             case ["taskInstances", "sync", "xcomEntries", "job_id"]:
                 return httpx.Response(200, json={"value": run.removeprefix("run ")})
         return httpx.Response(404, json={"detail": "no such thing"})
@@ -188,6 +195,57 @@ def test_a_failed_test_is_there_with_its_model_and_rows_and_its_artifact_is_take
         config,
         "select state, models_built, tests_passed, tests_failed, first_failed_task from mart_pipeline_runs",
     ) == [("failed", 1, 1, 1, "dbt.dbt_producer_watcher")]
+
+
+def test_a_run_failed_in_the_test_that_failed_not_in_a_bystander_whose_test_was_left_out(config, airflow):
+    """A task that watches ends before the one that builds; what dbt skipped is a consequence."""
+    watchers = ("dbt.dim_customer", "dbt.fct_sales")
+    ended = [*((task, "failed", 1) for task in watchers), ("dbt.dbt_producer_watcher", "failed", 1)]
+    airflow.add(1, "failed", ended, watchers=watchers)
+    dbt_left(
+        config,
+        "one",
+        [
+            result("test.adventureworks.dim_customer_is_known.2a", "skipped"),
+            result("model.adventureworks.obt_sales", "skipped"),
+            result("test.adventureworks.fct_sales_total.1f", "fail", 3),
+        ],
+    )
+    monitoring.record(config, airflow.api)
+    assert ask(
+        config, "select first_failed_task, first_failed_node, tests_failed from mart_pipeline_runs"
+    ) == [("dbt.dbt_producer_watcher", "fct_sales_total", 1)]
+    listed = warm.run("elt", "runs", environ=os.environ | {"ELT_HOME": str(config.home)}).stdout
+    assert "failed" in listed and "fct_sales_total" in listed and "dim_customer" not in listed
+
+
+def test_data_is_as_fresh_as_the_last_run_that_found_nothing_to_change(config, airflow):
+    airflow.add(1, "success", [("sync", "success", 1), ("publish", "success", 1)])
+    airflow.add(2, "success", [("sync", "success", 1), ("publish", "success", 1)])
+    airflow.unchanged["run 2"] = 1
+    monitoring.record(config, airflow.api)
+
+    def fill(duck):
+        duck.execute("insert into published_tables values (1, 'run 1', now(), 'fct', 7)")
+        for job in (1, 2):
+            duck.execute(
+                "insert into sync_jobs (job_id, started_at) values (?, ?)", [job, BEGAN + job * QUARTER]
+            )
+
+    monitoring._rewrite(config, fill)
+    assert ask(config, "select data_as_of from mart_freshness") == [(BEGAN + 2 * QUARTER,)]
+    assert ask(config, "select unchanged_version from pipeline_runs order by run_id") == [(None,), (1,)]
+
+
+def test_a_file_of_an_older_version_is_brought_up_to_date(config, airflow):
+    airflow.add(1, "success", [("sync", "success", 1)])
+    monitoring.record(config, airflow.api)
+    with duckdb.connect(monitoring.monitoring_path(config)) as duck:
+        for name in ("mart_freshness", "mart_pipeline_runs", "mart_pipeline_status"):
+            duck.execute(f"drop view {name}")
+        duck.execute("alter table pipeline_runs drop column unchanged_version")
+    monitoring.prepare(config)
+    assert ask(config, "select first_failed_node, state from mart_pipeline_runs") == [(None, "success")]
 
 
 def test_results_that_come_while_others_are_taken_are_the_next_passes(config, airflow, monkeypatch):

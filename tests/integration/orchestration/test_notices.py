@@ -6,10 +6,11 @@ import time
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
+import duckdb
 import pytest
 
 from foundation.settings import load_settings, settings
-from orchestration import channels, monitoring, notices
+from orchestration import channels, defaults, monitoring, notices, steps
 from transformation.project import manifest_path
 from transformation.results import artifacts_path
 
@@ -74,14 +75,16 @@ class TaskInstance(SimpleNamespace):
         return self.xcoms.get((task_ids, key))
 
     def get_task_breadcrumbs(self, dag_id, run_id):
-        return [{"task_id": name, "state": state} for name, state in self.ended]
+        return [
+            {"task_id": name, "state": state, "operator": operator} for name, state, operator in self.ended
+        ]
 
 
-def context(exception=None, **ti):
+def context(exception=None, run_type="manual", **ti):
     began = datetime.now(UTC) - timedelta(seconds=61)
     return {
         "dag": SimpleNamespace(dag_id="adventureworks_elt"),
-        "dag_run": SimpleNamespace(start_date=began),
+        "dag_run": SimpleNamespace(start_date=began, run_type=run_type),
         "run_id": "manual__1",
         "exception": exception,
         "ti": TaskInstance(**ti),
@@ -94,6 +97,67 @@ def test_start_and_success_reach_the_sink(shared_sink, slack):
     start, success = (message["text"] for message in shared_sink.messages[-2:])
     assert "*adventureworks_elt* started · staging" in start and "manual__1" in start
     assert "*adventureworks_elt* succeeded after 1 min 1 s" in success
+
+
+def test_of_a_scheduled_run_only_the_first_success_is_told_unless_all_are_asked_for(
+    config, shared_sink, slack, monkeypatch
+):
+    slack(shared_sink.url, shared_sink.token)
+    scheduled = context(run_type="scheduled")
+    assert notices.started(scheduled) and notices.succeeded(scheduled)
+
+    def fill(duck):
+        duck.execute(
+            "insert into pipeline_runs (dag_id, run_id, state, started_at)"
+            " values ('adventureworks_elt', 'scheduled__0', 'success', now())"
+        )
+
+    monitoring._rewrite(config, fill)
+    before = len(shared_sink.messages)
+    assert not notices.started(scheduled) and not notices.succeeded(scheduled)
+    assert len(shared_sink.messages) == before
+    assert notices.started(context()) and notices.succeeded(context())  # somebody waits for this one
+    monkeypatch.setenv("ALERT_LEVEL", "all")
+    settings.cache_clear()
+    assert notices.started(scheduled) and notices.succeeded(scheduled)
+
+
+def test_a_success_says_what_was_synced_built_and_published_and_what_revenue_that_makes(
+    config, shared_sink, slack
+):
+    slack(shared_sink.url, shared_sink.token)
+    for version, total in ((6, "1000.25"), (7, "1234.50")):
+        folder = config.serving_path.parent.parent / f"v{version}"
+        folder.mkdir(parents=True)
+        record = {"number": version, "run": "x", "published_at": "2026-03-01T12:00:00Z", "seconds": 1}
+        (folder / "published.json").write_text(json.dumps(record | {"tables": {"obt_sales": 2}}))
+        with duckdb.connect(folder / config.serving_path.name) as duck:
+            duck.execute("create schema marts")
+            duck.execute(
+                f"create table marts.obt_sales as select {total} as line_total, 'Shipped' as order_status_name"
+                " union all select 99, 'Cancelled'"
+            )
+    left = [f"{kind}.adventureworks.{number}" for kind in ("model", "test") for number in range(1200)]
+    artifacts_path(config).mkdir(parents=True)
+    results = [
+        {"unique_id": node, "status": "pass" if node.startswith("test") else "success"} for node in left
+    ]
+    artifact = {"metadata": {"env": {"RUN_ID": "manual__1"}}, "results": results[1199:]}
+    (artifacts_path(config) / "run_results.json").write_text(json.dumps(artifact))
+    found = context()
+    found["ti"].xcoms["sync", "synced"] = {"rows": 12_345, "seconds": 3.21}
+    found["ti"].xcoms["publish", "return_value"] = 7
+    assert notices.succeeded(found)
+    lines = shared_sink.messages[-1]["text"].splitlines()
+    assert "*Synced:* 12,345 rows in 3.2 s" in lines
+    assert "*Built:* 1 model, 1,200 tests passed" in lines
+    assert "*Revenue:* 1,234.50 (+234.25)" in lines and "*Published:* version 7" in lines
+    del found["ti"].xcoms["publish", "return_value"]
+    found["ti"].xcoms["publish", "unchanged"] = 7
+    notices.succeeded(found)
+    assert (
+        "*Not published:* nothing has changed: version 7 is right still" in shared_sink.messages[-1]["text"]
+    )
 
 
 def test_a_failure_names_task_reason_try_duration_and_link(shared_sink, slack):
@@ -180,13 +244,23 @@ def test_a_success_says_which_version_is_shown_or_that_one_is_held(shared_sink, 
 
 def test_a_run_that_is_late_is_told(shared_sink, slack):
     slack(shared_sink.url, shared_sink.token)
-    run = {"dag_id": "adventureworks_elt", "dag_run_id": "scheduled__1"}
+    run = {"dag_id": "adventureworks_elt", "dag_run_id": "scheduled__1", "state": "running"}
     for deadline in (
         datetime(2026, 3, 1, 12, 30, tzinfo=UTC),
         "2026-03-01T12:30:00Z",
     ):  # as the executors pass it
         assert notices.late({"dag_run": run, "deadline": {"deadline_time": deadline}})
         assert "is late: it should have ended by 12:30 UTC" in shared_sink.messages[-1]["text"]
+
+
+@pytest.mark.parametrize("state", ["failed", "success"])
+def test_a_run_that_has_ended_is_not_late(shared_sink, slack, mail, state):
+    """Airflow keeps the deadline of a run that failed before it."""
+    slack(shared_sink.url, shared_sink.token)
+    before = len(shared_sink.messages)
+    run = {"dag_id": "adventureworks_elt", "dag_run_id": "scheduled__1", "state": state}
+    assert not notices.late({"dag_run": run, "deadline": {"deadline_time": "2026-03-01T12:30:00Z"}})
+    assert len(shared_sink.messages) == before
 
 
 def test_a_run_that_airflow_ended_is_told_of_once(shared_sink, slack):
@@ -200,7 +274,19 @@ def test_a_run_that_airflow_ended_is_told_of_once(shared_sink, slack):
     )
     assert notices.timed_out(ended | {"ti": SimpleNamespace(task_id="sync")})
     assert "*At work:* `sync`" in shared_sink.messages[-1]["text"]
-    assert not notices.timed_out(ended | {"reason": "task_failure"})  # that task has told
+
+
+def test_what_the_skipped_last_task_would_have_done_is_done_when_airflow_ends_a_run(monkeypatch):
+    """A timeout of a run skips its teardowns, too."""
+    did = []
+    monkeypatch.setattr(notices, "timed_out", lambda context: did.append("told"))
+    monkeypatch.setattr(steps.publishing, "give_back", lambda settings, run: did.append(f"gave back {run}"))
+    monkeypatch.setattr(steps.monitoring, "record", lambda settings, api: did.append("recorded") or {})
+    ended = {"dag": SimpleNamespace(dag_id="adventureworks_elt"), "run_id": "1", "reason": "timed_out"}
+    defaults.timed_out(ended)
+    assert did == ["told", "gave back adventureworks_elt 1", "recorded"]
+    defaults.timed_out(ended | {"reason": "task_failure"})  # of that its tasks have told
+    assert len(did) == 3
 
 
 def test_data_that_grows_old_is_told_before_the_target_is_missed_and_when_it_is(shared_sink, slack):
@@ -225,12 +311,6 @@ def test_a_mail_server_that_is_away_or_refuses_changes_nothing(shared_sink, slac
     assert caplog.text.count("notice not delivered by e-mail") == 2 and "hunter2" not in caplog.text
 
 
-def test_a_killed_task_is_told_with_what_the_dag_processor_knows(shared_sink, slack):
-    slack(shared_sink.url, shared_sink.token)
-    assert notices.failed(context())
-    assert "ended without a word" in shared_sink.messages[-1]["text"]
-
-
 def test_a_task_that_watched_another_one_fail_says_nothing(shared_sink, slack):
     slack(shared_sink.url, shared_sink.token)
     before = len(shared_sink.messages)
@@ -240,25 +320,35 @@ def test_a_task_that_watched_another_one_fail_says_nothing(shared_sink, slack):
     assert watched["ti"].xcoms == {("sync", notices.SPOKE): False}
 
 
-def test_of_the_tasks_that_failed_only_those_are_told_late_whose_process_was_killed(shared_sink, slack):
+def test_of_the_tasks_that_were_killed_one_message_tells_at_the_end_of_the_run(shared_sink, slack):
     slack(shared_sink.url, shared_sink.token)
     before = len(shared_sink.messages)
     ended = [
-        ("sync", "success"),
-        ("dbt.producer", "failed"),
-        ("dbt.staging", "failed"),
-        ("publish", "upstream_failed"),
+        ("dbt.fct_sales", "failed", "DbtNodesSensor"),  # killed, too
+        ("dbt.producer", "failed", "DbtProducerWatcherOperator"),
+        ("dbt.staging", "failed", "DbtNodesSensor"),
+        ("notify_start", "failed", "X"),
+        ("publish", "upstream_failed", "X"),
+        ("sync", "success", "X"),
     ]
-    found = context(ended=ended)
+    found = context(ended=ended, task_id="record")
+    found["ti"].log_url = "http://127.0.0.1:8080/dags/adventureworks_elt/runs/1/tasks/record?try_number=1"
     found["ti"].xcoms["dbt.staging", notices.SPOKE] = False  # it only watched
-    assert notices.killed(found) == ["dbt.producer"]
+    assert not notices.failed(found)  # the DAG processor, which knows no exception, calls it for each
+    assert notices.killed(found) == ["dbt.producer", "notify_start"]
     [message] = shared_sink.messages[before:]
     assert "failed in `dbt.producer`" in message["text"] and "ended without a word" in message["text"]
+    assert "*Also ended:* `notify_start`" in message["text"]
     assert (
         message["text"]
         .split("*Log:* ")[1]
         .startswith("http://127.0.0.1:8080/dags/adventureworks_elt/runs/1/tasks/dbt.producer\n")
     )
+
+
+def test_a_watching_task_that_was_killed_alone_is_told(shared_sink, slack):
+    slack(shared_sink.url, shared_sink.token)
+    assert notices.killed(context(ended=[("dbt.staging", "failed", "DbtNodesSensor")])) == ["dbt.staging"]
 
 
 def test_a_note_that_airflow_does_not_take_changes_nothing(shared_sink, slack):

@@ -36,7 +36,8 @@ def test_a_source_in_use_has_a_sync_and_a_transformation_on_its_asset(found):
     assert transformation["schedule"] == ["web_raw"]
     after = {name: task["after"] for name, task in transformation["tasks"].items()}
     assert after["prepare"] == []
-    assert after["complete"] == after["notify_failure"] == ["publish"]
+    assert after["complete"] == ["publish"]
+    assert {"complete", "dbt.dbt_producer_watcher", "dbt.fct_web_sessions"} <= set(after["record"])
     assert transformation["tasks"]["publish"]["outlets"] == ["adventureworks_marts"]
 
 

@@ -1,0 +1,75 @@
+"""The figures of a run, for its message: what was synced, built and published, and the revenue that analysts see."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from foundation.settings import Settings
+from orchestration.publish import versions
+from transformation.results import counts
+
+REVENUE = (
+    "select sum(line_total) from marts.obt_sales where order_status_name not in ('Rejected', 'Cancelled')"
+)
+
+
+def of_run(
+    settings: Settings,
+    run_id: str,
+    synced: dict[str, Any] | None = None,
+    version: int | None = None,
+    held: int | None = None,
+    unchanged: int | None = None,
+) -> list[tuple[str, str]]:
+    """Name and value of each figure; `version` is what the run published, `unchanged` what it found right still."""
+    facts = []
+    if synced:
+        facts.append(("Synced", f"{counted(synced['rows'], 'row')} in {synced['seconds']:.1f} s"))
+    if built := counts(settings, run_id):
+        models = built["model", "success"] + built["snapshot", "success"]
+        warned = f", {built['test', 'warn']:,} warned" if built["test", "warn"] else ""
+        facts.append(("Built", f"{counted(models, 'model')}, {built['test', 'pass']:,} tests passed{warned}"))
+    if held is not None:
+        facts.append(("Not published", f"version {held} is held by a rollback: `elt publish --resume`"))
+    elif unchanged is not None:
+        facts.append(("Not published", f"nothing has changed: version {unchanged} is right still"))
+    elif version is not None:
+        facts.append(("Published", f"version {version}"))
+        if told := _revenue_told(settings, version):
+            facts.append(("Revenue", told))
+    return facts
+
+
+def _revenue_told(settings: Settings, version: int) -> str:
+    """The revenue of a version and the difference to the one before; empty where that can't be asked."""
+    numbers = [each.number for each in versions(settings)]
+    now = revenue(settings, version)
+    before = revenue(settings, max((number for number in numbers if number < version), default=0))
+    if now is None:
+        return ""
+    return f"{now:,.2f}" + ("" if before is None else f" ({now - before:+,.2f})")
+
+
+def revenue(settings: Settings, version: int) -> Decimal | None:
+    """Revenue, as the metric defines it, in a version's file; None when there is no such file, or no such mart."""
+    file = _file(settings, version)
+    if not file.exists():
+        return None
+    try:
+        with duckdb.connect(file, read_only=True) as duck:
+            return Decimal(duck.execute(REVENUE).fetchall()[0][0] or 0)
+    except duckdb.Error:
+        return None
+
+
+def _file(settings: Settings, version: int) -> Path:
+    return settings.serving_path.parent.parent / f"v{version}" / settings.serving_path.name
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 row`, `1,200 rows`"""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
