@@ -62,7 +62,7 @@ def _listened_to(context: Context) -> bool:
     They are when somebody has triggered it and waits, when the DAG has never succeeded before, and of each run with
     ALERT_LEVEL=all: one every few minutes is read by nobody.
     """
-    if settings().alert_level == "all" or str(context["dag_run"].run_type) == "manual":
+    if settings().alert_level == "all" or context["dag_run"].run_type == "manual":
         return True
     return not _asked_monitoring("has_succeeded", True, context["dag"].dag_id, context["run_id"])
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import duckdb
 import pytest
+from airflow.sdk.api.datamodels._generated import DagRunType
 
 from foundation.settings import load_settings, settings
 from orchestration import channels, defaults, monitoring, notices, steps
@@ -84,7 +85,7 @@ def context(exception=None, run_type="manual", **ti):
     began = datetime.now(UTC) - timedelta(seconds=61)
     return {
         "dag": SimpleNamespace(dag_id="adventureworks_elt"),
-        "dag_run": SimpleNamespace(start_date=began, run_type=run_type),
+        "dag_run": SimpleNamespace(start_date=began, run_type=DagRunType(run_type)),
         "run_id": "manual__1",
         "exception": exception,
         "ti": TaskInstance(**ti),
