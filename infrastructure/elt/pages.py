@@ -1,62 +1,49 @@
-"""Pages of docs/ that are made from the project's files: bus matrix, data dictionary, configuration.
+"""Pages of docs/ that are made from the project's files: the bus matrix in marts.md, the configuration, the data dictionary.
 
-`python -m elt.pages` writes them anew; a test fails when a model or a setting changed and its page did not. Only the
-project's files are read: no dbt, no warehouse.
+`python -m elt.pages` writes the first two; a test fails when a model or a setting changed and its page did not. The data
+dictionary is not committed: `elt ci docs` adds it to the site. It reads only the project's files: no dbt, no warehouse.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from pydantic import SecretStr
 
 from foundation.settings import GENERATED, ROOT, Settings
-from transformation.marts import marts, targets
+from transformation.marts import Mart, marts, targets
 
 DOCS = ROOT / "docs"
+MATRIX = re.compile(r"(<!-- bus matrix: python -m elt\.pages -->\n).*?(<!-- bus matrix end -->)", re.S)
 PROCESSES = ("Sales", "Purchasing", "Production", "People", "Web traffic")
 
 
 def bus_matrix() -> str:
-    """Facts by process against the dimensions that they share."""
-    all_marts = marts()
-    facts = [mart for mart in all_marts if mart.name.startswith("fct_")]
-    facts.sort(key=lambda fact: (PROCESSES.index(fact.meta["process"]), fact.name))
-    dimensions = [mart.name for mart in all_marts if mart.name.startswith("dim_")]
-    used = {name: sum(name in fact.dimensions for fact in facts) for name in dimensions}
-    dimensions.sort(key=lambda name: (-used[name], name))
-    lines = [
-        "# Bus matrix",
-        "",
-        "Which fact is described by which conformed dimension. Made from the dbt project by `python -m elt.pages`; a test",
-        "compares. A number says how often a fact refers to the dimension (a date in several roles, say).",
-        "",
-        "| process | fact | "
-        + " | ".join(name.removeprefix("dim_").replace("_", " ") for name in dimensions)
-        + " |",
-        "|---|---|" + ":-:|" * len(dimensions),
-    ]
+    """The table of the facts, by process, against the dimensions that they share."""
+    facts, dimensions = _facts_and_dimensions()
+    names = [dimension.name.removeprefix("dim_").replace("_", " ") for dimension in dimensions]
+    lines = [f"| process | fact | {' | '.join(names)} |", "|---|---|" + ":-:|" * len(dimensions)]
     for fact in facts:
-        cells = [_mark(len(fact.dimensions.get(name, []))) for name in dimensions]
+        cells = [_mark(len(fact.dimensions.get(dimension.name, []))) for dimension in dimensions]
         lines.append(f"| {fact.meta['process']} | `{fact.name}` | {' | '.join(cells)} |")
-    lines += [
-        "",
-        "## Facts",
-        "",
-        "| fact | grain | type | keys and the dimensions that they play |",
-        "|---|---|---|---|",
-    ]
-    for fact in facts:
-        roles = [
-            f"`{column}` → {target}" for target, columns in fact.dimensions.items() for column in columns
-        ]
-        lines.append(f"| `{fact.name}` | {fact.grain} | {fact.meta['fact_type']} | {', '.join(roles)} |")
-    lines += ["", "## Dimensions", "", "| dimension | grain | facts |", "|---|---|---|"]
-    for mart in all_marts:
-        if mart.name in dimensions:
-            users = [f"`{fact.name}`" for fact in facts if mart.name in fact.dimensions]
-            lines.append(f"| `{mart.name}` | {mart.grain} | {', '.join(users) or '—'} |")
     return "\n".join(lines) + "\n"
+
+
+def _facts_and_dimensions() -> tuple[list[Mart], list[Mart]]:
+    """Facts by process; dimensions by the number of facts that use them."""
+    facts = [mart for mart in marts() if mart.name.startswith("fct_")]
+    facts.sort(key=lambda fact: (PROCESSES.index(fact.meta["process"]), fact.name))
+    dimensions = [mart for mart in marts() if mart.name.startswith("dim_")]
+    used = {each.name: sum(each.name in fact.dimensions for fact in facts) for each in dimensions}
+    dimensions.sort(key=lambda each: (-used[each.name], each.name))
+    return facts, dimensions
+
+
+def marts_page() -> str:
+    """The page with its bus matrix as it should be."""
+    page = (DOCS / "marts.md").read_text()
+    return MATRIX.sub(lambda found: found[1] + bus_matrix() + found[2], page)
 
 
 def _mark(count: int) -> str:
@@ -64,14 +51,26 @@ def _mark(count: int) -> str:
 
 
 def dictionary() -> str:
-    """Every column of every mart: type, meaning, what it refers to."""
+    """Every fact with its dimensions; every column of every mart: type, meaning, what it refers to."""
+    facts, dimensions = _facts_and_dimensions()
     lines = [
         "# Data dictionary",
         "",
-        "Every column of every mart, as the models' contracts and descriptions say. Made from the dbt project by",
-        "`python -m elt.pages`; a test compares. The columns of staging and intermediate are described beside their models",
-        "(`data-transformation/models`), and all of them with their lineage by `dbt docs generate`.",
+        "Every column of every mart, made from the contracts and descriptions of the models when this site was built. dbt's own",
+        "documentation also has the columns of staging and intermediate models, and the lineage.",
+        "",
+        "| fact | grain | type | dimension of each key |",
+        "|---|---|---|---|",
     ]
+    for fact in facts:
+        roles = [
+            f"`{column}` → {target}" for target, columns in fact.dimensions.items() for column in columns
+        ]
+        lines.append(f"| `{fact.name}` | {fact.grain} | {fact.meta['fact_type']} | {', '.join(roles)} |")
+    lines += ["", "| dimension | grain | facts |", "|---|---|---|"]
+    for dimension in dimensions:
+        users = [f"`{fact.name}`" for fact in facts if dimension.name in fact.dimensions]
+        lines.append(f"| `{dimension.name}` | {dimension.grain} | {', '.join(users) or '—'} |")
     for mart in marts():
         schema = "marts_restricted" if mart.restricted else "marts"
         lines += [
@@ -82,8 +81,9 @@ def dictionary() -> str:
             "",
             _text(mart.description),
             "",
+            "| column | type | meaning |",
+            "|---|---|---|",
         ]
-        lines += ["| column | type | meaning |", "|---|---|---|"]
         for column in mart.columns:
             refers = "".join(f" → `{target}`" for target in targets(column))
             lines.append(
@@ -101,19 +101,19 @@ def configuration() -> str:
     lines = [
         "# Configuration",
         "",
-        "Every setting, read once from the environment, then `.env`, then `ELT_HOME/secrets.env`, then the default below. Made from",
-        "the settings (`infrastructure/foundation/settings.py`) and [.env.example](../.env.example) by `python -m elt.pages`; a test compares.",
+        "Every setting. The first place that has a value counts: the environment, `.env`, `ELT_HOME/secrets.env`, the default below.",
+        "`python -m elt.pages` makes this page from `infrastructure/foundation/settings.py` and [.env.example](../.env.example); a test compares.",
         "",
         "| variable | default | |",
         "|---|---|---|",
     ]
     comments: list[str] = []
-    told: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for line in (ROOT / ".env.example").read_text().splitlines():
         if line.startswith("#"):
             comments.append(line.removeprefix("#").strip())
         elif "=" in line:
-            told[line.partition("=")[0]] = _text(" ".join(comments))
+            texts[line.partition("=")[0]] = _text(" ".join(comments))
             comments = []
         else:
             comments = []
@@ -125,19 +125,15 @@ def configuration() -> str:
             default = "empty, a secret"
         else:
             default = f"`{setting.default}`" if str(setting.default) else "empty"
-        lines.append(f"| `{variable}` | {_text(default)} | {told.get(variable, '')} |")
+        lines.append(f"| `{variable}` | {_text(default)} | {texts.get(variable, '')} |")
     return "\n".join(lines) + "\n"
 
 
-PAGES = {
-    "bus-matrix.md": bus_matrix,
-    "data-dictionary.md": dictionary,
-    "configuration.md": configuration,
-}
+PAGES = {"configuration.md": configuration, "marts.md": marts_page}
 
 
 def write(folder: Path = DOCS) -> None:
-    """Make every page anew."""
+    """Write every page that is committed."""
     for name, page in PAGES.items():
         (folder / name).write_text(page())
 

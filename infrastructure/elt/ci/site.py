@@ -1,7 +1,8 @@
-"""A hook of mkdocs: links that lead out of docs/ into the repository.
+"""Hooks of mkdocs: the data dictionary, and links that lead out of docs/ into the repository.
 
-They are right where the files are read (a test holds that); on the site they lead to the repository that GitHub's variables
-name, and are plain text where there are none.
+`dictionary()` makes the data dictionary with each build of the site; no copy is committed. The links are right where the files
+are read (a test checks that). On the site they lead to the repository that GitHub's variables name; without these they
+become plain text.
 """
 
 from __future__ import annotations
@@ -10,6 +11,10 @@ import os
 import posixpath
 import re
 from typing import Any
+
+from mkdocs.structure.files import File, Files
+
+from elt.pages import dictionary
 
 LINK = re.compile(r"(?<!!)\[([^\]\n]+)\]\((\.\./[^)\s]+)\)")
 
@@ -25,6 +30,12 @@ def leading_out(markdown: str, page: str, repository: str) -> str:
         return f"[{label}]({repository}/blob/main/{path})" if repository else label
 
     return LINK.sub(rewritten, markdown)
+
+
+def on_files(files: Files, config: Any, **_: Any) -> Files:
+    """Called by mkdocs with the files of docs/."""
+    files.append(File.generated(config, "data-dictionary.md", content=dictionary()))
+    return files
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:

@@ -362,7 +362,7 @@ def test_the_table_of_the_docs_is_the_table_of_the_code() -> None:
         for type_, rules in TABLE.items()
     ]  # fmt: skip
     wanted = [f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *rows]]
-    page = (ROOT / "docs" / "connectors.md").read_text()
+    page = (ROOT / "docs" / "types.md").read_text()
     assert "\n".join(wanted) in page
 
 

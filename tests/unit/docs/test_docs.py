@@ -32,6 +32,8 @@ def pages() -> list[Path]:
 def test_docs_build_without_a_warning(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run_all(docs_commands(tmp_path / "site")) == [], capfd.readouterr().out
     assert (tmp_path / "site" / "quick-start" / "index.html").exists()
+    assert '<h2 id="fct_sales">' in (tmp_path / "site" / "data-dictionary" / "index.html").read_text()
+    assert "docs/data-dictionary.md" not in _tracked("docs/*.md")
 
 
 def test_broken_link_fails_the_build(tmp_path: Path) -> None:
@@ -60,9 +62,9 @@ def broken_tables(text: str) -> list[str]:
     """What of a page's source lines with `|` is not a whole row of a rendered table, on GitHub or on the site."""
     lines = text.splitlines()
     tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(text)
-    fenced = {at for token in tokens if token.type == "fence" for at in range(*token.map)}
+    fenced = {at for token in tokens if token.type == "fence" for at in range(*(token.map or (0, 0)))}
     rows = {at for at, line in enumerate(lines) if line.lstrip().startswith("|")} - fenced
-    tables = [range(*token.map) for token in tokens if token.type == "table_open"]
+    tables = [range(*(token.map or (0, 0))) for token in tokens if token.type == "table_open"]
     shown = {at for table in tables for at in table}
     wrong = [f"line {at + 1} is in no table" for at in sorted(rows - shown)]
     wrong += [f"line {at + 1} is a row without |" for at in sorted(shown - rows)]
@@ -167,9 +169,9 @@ def test_drawings_are_what_their_texts_say() -> None:
 
 
 def test_links_out_of_docs_lead_to_the_repository_or_are_text() -> None:
-    text = "[a](../Makefile) [b](runbook.md) ![p](../x.png)"
+    text = "[a](../Makefile) [b](operate.md) ![p](../x.png)"
     assert leading_out(text, "README.md", "https://h/o/r") == (
-        "[a](https://h/o/r/blob/main/Makefile) [b](runbook.md) ![p](../x.png)"
+        "[a](https://h/o/r/blob/main/Makefile) [b](operate.md) ![p](../x.png)"
     )
-    assert leading_out(text, "README.md", "") == "a [b](runbook.md) ![p](../x.png)"
-    assert leading_out("[c](../status.md)", "decisions/0001.md", "") == "[c](../status.md)"
+    assert leading_out(text, "README.md", "") == "a [b](operate.md) ![p](../x.png)"
+    assert leading_out("[c](../marts.md)", "decisions/0001.md", "") == "[c](../marts.md)"

@@ -1,4 +1,4 @@
-"""The pages that are made from the dbt project and the settings."""
+"""Pages that are made from the dbt project and the settings."""
 
 from __future__ import annotations
 
@@ -22,12 +22,22 @@ def test_every_mart_is_in_the_dictionary_with_all_its_columns() -> None:
     for mart in marts():
         assert f"## {mart.name}\n" in page
         assert all(column["description"] for column in mart.columns)
-    assert page.count("\n| `") == sum(len(mart.columns) for mart in marts())
+    columns = page.partition("\n## ")[2]
+    assert columns.count("\n| `") == sum(len(mart.columns) for mart in marts())
+
+
+def test_every_fact_is_in_the_dictionary_with_its_keys() -> None:
+    tables = dictionary().partition("\n## ")[0]
+    [quotas] = [line for line in tables.splitlines() if line.startswith("| `fct_sales_quotas`")]
+    assert quotas.endswith(
+        "| periodic snapshot | `salesperson_key` → dim_salesperson, `quota_date_key` → dim_date |"
+    )
+    [vendors] = [line for line in tables.splitlines() if line.startswith("| `dim_vendor`")]
+    assert vendors.endswith("| `fct_purchases` |")
 
 
 def test_the_matrix_shows_facts_on_shared_dimensions() -> None:
-    matrix = bus_matrix().partition("## Facts")[0]
-    table = [line.split("|")[1:-1] for line in matrix.splitlines() if line.startswith("|")]
+    table = [line.split("|")[1:-1] for line in bus_matrix().splitlines()]
     names, _, *rows = [[cell.strip(" `") for cell in line] for line in table]
     cells = {row[1]: dict(zip(names, row, strict=True)) for row in rows}
     assert cells["fct_sales"]["date"] == "●3"

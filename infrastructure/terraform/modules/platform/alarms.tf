@@ -43,7 +43,7 @@ locals {
 resource "aws_cloudwatch_metric_alarm" "this" {
   for_each            = local.alarms
   alarm_name          = "${local.name}-${each.key}"
-  alarm_description   = "${local.name}: ${each.key}. What to do: docs/runbook.md"
+  alarm_description   = "${local.name}: ${each.key}. What to do: docs/operate.md"
   namespace           = each.value.namespace
   metric_name         = each.value.metric
   dimensions          = each.value.dimensions
