@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import click
@@ -19,7 +20,7 @@ from elt.cli import cli
 from elt.diagrams import DIAGRAMS, drawings
 from foundation.settings import ROOT
 
-LINK = re.compile(r"\]\(([^)\s#]+)(?:#[^)\s]*)?\)")
+LINK = re.compile(r"\]\(([^)\s#]*)(?:#([^)\s]*))?\)")
 FENCE = re.compile(r"```(?:sh|bash)?\n(.*?)```", re.S)
 CODE = re.compile(r"`([^`\n]+)`")
 PROSE = {"elt …", "elt"}
@@ -49,12 +50,22 @@ def test_broken_link_fails_the_build(tmp_path: Path) -> None:
     assert run_all([command._replace(words=config)]) == ["docs"]
 
 
-def test_every_relative_link_leads_to_a_file() -> None:
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    tokens = MarkdownIt().parse(page.read_text())
+    headings = [text.content for at, text in pairwise(tokens) if at.type == "heading_open"]
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_relative_link_leads_to_a_file_and_a_heading() -> None:
     broken = []
     for page in pages():
-        for link in LINK.findall(re.sub(r"```.*?```", "", page.read_text(), flags=re.S)):
-            if not re.match(r"[a-z]+:", link) and not (page.parent / link).exists():
-                broken.append(f"{page.relative_to(ROOT)}: {link}")
+        for link, anchor in LINK.findall(re.sub(r"```.*?```", "", page.read_text(), flags=re.S)):
+            target = page.parent / link if link else page
+            if re.match(r"[a-z]+:", link):
+                continue
+            if not target.exists() or (anchor and anchor not in anchors(target)):
+                broken.append(f"{page.relative_to(ROOT)}: {link}#{anchor}")
     assert broken == []
 
 
