@@ -24,6 +24,13 @@ LINK = re.compile(r"\]\(([^)\s#]*)(?:#([^)\s]*))?\)")
 FENCE = re.compile(r"```(?:sh|bash)?\n(.*?)```", re.S)
 CODE = re.compile(r"`([^`\n]+)`")
 PROSE = {"elt …", "elt"}
+FILE = re.compile(r"[\w./-]+(\.(py|sql|ya?ml|toml|json|md|sh|tf|txt|lock)(::\w+)?|/)")
+PLACEHOLDER = re.compile(r"NAME|STREAM|ELT_HOME|vN|^\.local|^/")
+# of other projects, made while something runs, or written in CONTRIBUTING's examples
+ELSEWHERE = {
+    *("entrypoint.py", "WellKnownTypes.json", "config.json"),
+    *("stg_cultures.sql", "infrastructure/elt/grains.py", "tests/unit/elt/test_grains.py"),
+}
 
 
 def pages() -> list[Path]:
@@ -48,6 +55,39 @@ def test_broken_link_fails_the_build(tmp_path: Path) -> None:
     (command,) = docs_commands(tmp_path / "site")
     config = [*command.words, "--config-file", str(tmp_path / "mkdocs.yml")]
     assert run_all([command._replace(words=config)]) == ["docs"]
+
+
+def missing_files(text: str, folder: Path, files: list[str]) -> list[str]:
+    """The files and folders between backticks that are neither below the page's folder, nor in the repository."""
+    named = {
+        name.split("::")[0].rstrip("/") for name in CODE.findall(FENCE.sub("", text)) if FILE.fullmatch(name)
+    }
+    within = "\n".join(files)
+    return sorted(
+        name
+        for name in named - ELSEWHERE
+        if not PLACEHOLDER.search(name)
+        and not (folder / name).exists()
+        and not (ROOT / name).exists()
+        and f"/{name}/" not in within
+    )
+
+
+def test_every_file_that_a_page_names_is_there() -> None:
+    files = [f"/{name}/" for name in _tracked()]
+    found = {
+        page.relative_to(ROOT).as_posix(): missing_files(page.read_text(), page.parent, files)
+        for page in pages()
+        if page.name != "CHANGELOG.md"  # it tells of what was
+    }
+    assert {page: names for page, names in found.items() if names} == {}
+
+
+def test_file_that_is_not_there_is_found() -> None:
+    files = ["/tests/unit/docs/test_docs.py/"]
+    assert missing_files(
+        "`docs/test_docs.py::x` `unit/docs/` `no.py` `connections/NAME.yaml`", ROOT, files
+    ) == ["no.py"]
 
 
 def anchors(page: Path) -> set[str]:
