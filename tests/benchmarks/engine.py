@@ -16,7 +16,7 @@ import psutil
 
 from tests.benchmarks.order_lines import TABLE, TOTALS, OrderLines
 from tests.fixtures.airbyte import AirbyteServer
-from tests.fixtures.source import free_port
+from tests.fixtures.source import SourceDatabase, free_port
 
 SAMPLE_SECONDS, LOOKS = 0.1, 5
 PAUSE_SECONDS = (
@@ -42,19 +42,6 @@ class Engine:
 
     def connect(self, lines: OrderLines, warehouse: Path, method: dict[str, str] | None = None) -> str:
         """A connection of the order lines with the file `warehouse`; returns its id. `method`: how changes are found."""
-        dsn = lines.database.dsn("reader")
-        source = {
-            "sourceType": "postgres",
-            "host": dsn["host"],
-            "port": dsn["port"],
-            "database": dsn["dbname"],
-            "username": dsn["user"],
-            "password": dsn["password"],
-            "schemas": [TABLE.schema],
-            "ssl_mode": {"mode": "disable"},
-            "replication_method": method or {"method": "Standard"},
-        }
-        destination = {"destinationType": "duckdb", "destination_path": str(warehouse)}
         stream = {
             "namespace": TABLE.schema,
             "name": TABLE.name,
@@ -62,14 +49,33 @@ class Engine:
             "cursorField": ["modifieddate"],
             "primaryKey": [[column] for column in TABLE.primary_key],
         }
-        name = f"order lines {uuid4()}"
+        return self.connection(lines.database, [stream], warehouse, method or {"method": "Standard"})
+
+    def connection(
+        self, database: SourceDatabase, streams: list[dict[str, Any]], warehouse: Path, method: dict[str, str]
+    ) -> str:
+        """A connection of streams of one schema with the file `warehouse`; returns its id."""
+        dsn = database.dsn("reader")
+        source = {
+            "sourceType": "postgres",
+            "host": dsn["host"],
+            "port": dsn["port"],
+            "database": dsn["dbname"],
+            "username": dsn["user"],
+            "password": dsn["password"],
+            "schemas": [streams[0]["namespace"]],
+            "ssl_mode": {"mode": "disable"},
+            "replication_method": method,
+        }
+        destination = {"destinationType": "duckdb", "destination_path": str(warehouse)}
+        name = f"benchmark {uuid4()}"
         return self._post(
             "connections",
             name=name,
             sourceId=self._actor("source", name, source),
             destinationId=self._actor("destination", name, destination),
             namespaceDefinition="source",
-            configurations={"streams": [stream]},
+            configurations={"streams": streams},
         )["connectionId"]
 
     def sync(self, connection_id: str, pause: float = PAUSE_SECONDS) -> Run:

@@ -2,6 +2,7 @@
 
     python tests/benchmarks/sync.py [--rows 4000000] [--only NAME,…] [--json]
     python tests/benchmarks/sync.py --unchanged | --increment | --linear 1,4,10,20 | --large-value 100
+    python tests/benchmarks/sync.py --wide [mixed,integers,text,"one table"]
 
 A table on standard error, figures as JSON on standard output with `--json`. Peers run one after another, each in an
 environment of its own, made on first use from the package index; one that cannot be had is null, with the reason.
@@ -32,6 +33,7 @@ from tests.benchmarks.contestants import CONTESTANTS, Field, Load, Peer, PeerErr
 from tests.benchmarks.engine import engine
 from tests.benchmarks.environments import NotInstallable
 from tests.benchmarks.order_lines import order_lines
+from tests.benchmarks.wide import SHAPES, wide
 
 CACHE = Path(__file__).resolve().parents[2] / ".local" / "benchmarks"
 MIB = 1 << 20
@@ -82,12 +84,29 @@ def parser() -> argparse.ArgumentParser:
     mode.add_argument(
         "--large-value", type=int, metavar="MB", help="a row with one value of so many megabytes"
     )
+    mode.add_argument(
+        "--wide",
+        metavar="SHAPE,…",
+        nargs="?",
+        const="mixed",
+        help=f"changes of many columns, of {', '.join(SHAPES)}; mixed: 300 tables of an integer key and 59 columns, text and"
+        " integer in turn, 2 rows of each updated",
+    )
     return made
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Do what the options say; shows the table and returns the figures."""
-    names = chosen(options.only)
+    names = chosen(options.only, list(CONTESTANTS), "contestant")
+    if options.wide:
+        shapes = chosen(options.wide, list(SHAPES), "shape")
+        with folders(options) as (source, runs):
+            found = wide(source, runs, shapes)
+        shown({"wide": [{"shape": name} | row for name, row in found.items()]})
+        return {
+            "wide" if name == "mixed" else f"wide_{name.replace(' ', '_')}": row
+            for name, row in found.items()
+        }
     if options.unchanged:
         with folders(options) as (source, runs):
             return shown(single.unchanged(source, runs))
@@ -106,14 +125,12 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         return compare(field, names, options.repeat)
 
 
-def chosen(only: str | None) -> list[str]:
-    """The contestants' names, in their order. Raises EltError for an unknown one."""
-    wanted = only.split(",") if only else list(CONTESTANTS)
-    if unknown := set(wanted) - set(CONTESTANTS):
-        raise EltError(
-            f"unknown contestant {', '.join(sorted(unknown))}", f"choose of {','.join(CONTESTANTS)}"
-        )
-    return [name for name in CONTESTANTS if name in wanted]
+def chosen(only: str | None, all_: list[str], what: str) -> list[str]:
+    """The chosen names (None: all), in their order. Raises EltError for an unknown one."""
+    wanted = only.split(",") if only else all_
+    if unknown := set(wanted) - set(all_):
+        raise EltError(f"unknown {what} {', '.join(sorted(unknown))}", f"choose of {','.join(all_)}")
+    return [name for name in all_ if name in wanted]
 
 
 @contextmanager

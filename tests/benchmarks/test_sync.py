@@ -61,6 +61,14 @@ def test_a_large_value_arrives_as_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_changes_of_many_columns_are_exact(tmp_path: Path) -> None:
+    found = figures(tmp_path, "--wide", "integers")["wide_integers"]
+    assert found["exact"]
+    assert found["rows"] == 500
+    assert 50 < found["peak_mib"] < 1024
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("order", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupt_leaves_nothing_behind(tmp_path: Path, order: signal.Signals, code: int) -> None:
     process = subprocess.Popen(
