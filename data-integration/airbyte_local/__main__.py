@@ -42,6 +42,7 @@ def serve(host: str, port: int, home: Path) -> None:
     values = settings()
     # the jobs, which are processes of their own, find it there
     os.environ["AIRBYTE_LEASE_WAIT_SECONDS"] = f"{values.airbyte_lease_wait_seconds:g}"
+    os.environ["AIRBYTE_JOB_MEMORY_MB"] = str(values.airbyte_job_memory_mb)
     key = values.airbyte_encryption_key.get_secret_value()
     store = Store(home / "airbyte.sqlite", Vault(key))
     store.end_orphans(SERVER_STOPPED)

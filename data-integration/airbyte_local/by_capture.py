@@ -74,7 +74,7 @@ def refuse_shared_slot(work: Work) -> None:
 
 def load_whole(work: Work, snapshot: Snapshot, plans: Iterable[StreamPlan], moment: Moment) -> None:
     """Streams as they are in the snapshot; rows that are in the table and not there are deleted ones."""
-    requests = [ReadRequest(plan, None) for plan in plans]
+    requests = [ReadRequest(plan, None) for plan in work.warehouse.order(plans)]
     with ReadAhead(snapshot.read(requests), snapshot.cancel) as items:
         for batches in by_stream(iter(items), work.report.passed):
             plan = batches.plan
@@ -104,6 +104,6 @@ def load_changes(work: Work, plans: Iterable[StreamPlan], since: int, until: int
                 rows[key] += item.batch.num_rows
                 bytes_[key] += item.batch.nbytes
                 work.report.passed(item.plan, rows[key], bytes_[key])
-    for plan in plans:
+    for plan in work.warehouse.order(plans):
         apply(plan)
         work.report.loaded(plan, rows[plan.key], bytes_[plan.key], written[plan.key])

@@ -18,7 +18,7 @@ def load(work: Work) -> tuple[ConnectionState, datetime]:
         work.report.watermark(watermark)
         requests = [
             ReadRequest(plan, None if work.tables[plan.key].from_start else work.states[plan.key].cursor)
-            for plan in work.plans
+            for plan in work.warehouse.order(work.plans)
         ]
         with ReadAhead(snapshot.read(requests), snapshot.cancel) as items:
             for batches in by_stream(iter(items), work.report.passed):

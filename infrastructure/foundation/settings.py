@@ -170,6 +170,9 @@ class Settings(BaseSettings):
     airbyte_lease_wait_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = (
         300  # for another writer of the warehouse
     )
+    airbyte_job_memory_mb: Annotated[int, Field(ge=128)] = (
+        640  # for DuckDB; the program itself takes some 200 more
+    )
     airbyte_connector_silence_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = (
         3600  # after so long without a word a connector has failed
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -103,6 +103,10 @@ class Session(Protocol):
     def state(self, connection_id: str) -> ConnectionState: ...
 
     def fitting(self, plan: StreamPlan, state: StreamState, anew: bool) -> Target: ...
+
+    def order(self, plans: Iterable[StreamPlan]) -> list[StreamPlan]:
+        """The fitted streams in the order in which it is best to load them."""
+        ...
 
     def prepare(self, plan: StreamPlan, target: Target) -> None: ...
 

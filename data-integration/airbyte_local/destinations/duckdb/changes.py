@@ -11,8 +11,7 @@ from collections.abc import Iterable
 import pyarrow as pa
 
 from airbyte_local.destinations.base import CDC_DELETED_AT, CDC_LSN, CDC_UPDATED_AT, Target, beside
-from airbyte_local.destinations.duckdb.ddl import table_name
-from airbyte_local.destinations.duckdb.merge import METADATA, remove, same_key, value_names
+from airbyte_local.destinations.duckdb.merge import METADATA, same_key, value_names
 from airbyte_local.destinations.duckdb.types import from_text
 from airbyte_local.schema import StreamPlan
 from foundation.quoting import quoted
@@ -29,10 +28,10 @@ def fixed(plan: StreamPlan) -> list[str]:
 def create_stage(stage: str, schema: pa.Schema) -> str:
     """The stream's staging table, in the shape of its batches."""
     columns = [f"{quoted(field.name)} {STAGE_TYPES[str(field.type)]}" for field in schema]
-    return f"create temp table {stage} ({', '.join(columns)})"
+    return f"create temp table if not exists {stage} ({', '.join(columns)})"
 
 
-def resolve(plan: StreamPlan, target: Target, stage: str, unchanged: Iterable[int]) -> str:
+def resolve(plan: StreamPlan, target: Target, table: str, stage: str, unchanged: Iterable[int]) -> str:
     """The last change of each key, typed. `unchanged`: the columns, by number, that some change left as they were."""
     numbers = {column.name: index for index, column in enumerate(plan.columns)}
     keys = [f"c{numbers[name]}" for name in plan.primary_key]
@@ -64,18 +63,18 @@ def resolve(plan: StreamPlan, target: Target, stage: str, unchanged: Iterable[in
             f"t.{quoted(name)} = {from_text(f'coalesce(l.k{place}, l.{key})', target.types[name])}"
             for place, (name, key) in enumerate(zip(plan.primary_key, keys, strict=True))
         )
-        query += f" left join {table_name(plan)} as t on {old_key}"
+        query += f" left join {table} as t on {old_key}"
     return query
 
 
-def make_way(plan: StreamPlan) -> list[str]:
-    """What stands in the way of the resolved changes: deletes of rows that never arrived, then old rows in the table."""
-    unknown = f"not exists (select 1 from {table_name(plan)} as t where {same_key(plan)})"
-    return [f"delete from {RESOLVED} as s where s.{fixed(plan)[0]} = 1 and {unknown}", remove(plan, RESOLVED)]
+def drop_unknown(plan: StreamPlan, table: str) -> str:
+    """Deletes of rows that never arrived are no change."""
+    unknown = f"not exists (select 1 from {table} as t where {same_key(plan)})"
+    return f"delete from {RESOLVED} as s where s.{fixed(plan)[0]} = 1 and {unknown}"
 
 
-def write(plan: StreamPlan) -> str:
-    """The resolved changes into the table, after `make_way`."""
+def write(plan: StreamPlan, table: str) -> str:
+    """The resolved changes into the table, when what has their keys is not in it."""
     op, lsn, at = fixed(plan)
     keys = {quoted(name): f"s.{quoted(name)}" for name in plan.primary_key}
     values = {name: f"case when s.{op} = 0 then s.{name} end" for name in value_names(plan)}
@@ -85,4 +84,4 @@ def write(plan: StreamPlan) -> str:
         CDC_DELETED_AT: f"case when s.{op} = 1 then s.{at} end",
     }
     row = keys | values | stamps | METADATA
-    return f"insert into {table_name(plan)} ({', '.join(row)}) select {', '.join(row.values())} from {RESOLVED} as s"
+    return f"insert into {table} ({', '.join(row)}) select {', '.join(row.values())} from {RESOLVED} as s"

@@ -35,16 +35,15 @@ def create_schema(name: str) -> str:
     return f"create schema if not exists {quoted(name)}"
 
 
-def create_table(plan: StreamPlan) -> str:
-    """The table with the source's columns, then the four of Airbyte."""
+def create_table(plan: StreamPlan, table: str) -> str:
+    """A table with the source's columns, then the four of Airbyte."""
     columns = [f"{quoted(column.name)} {column_type(column.type)}" for column in plan.columns]
     columns += [f"{quoted(name)} {type_}" for name, type_ in DIALECT.extra_types(plan).items()]
-    return f"create or replace table {table_name(plan)} ({', '.join(columns)})"
+    return f"create or replace table {table} ({', '.join(columns)})"
 
 
-def alterations(plan: StreamPlan, target: Target) -> list[str]:
+def alterations(target: Target, table: str) -> list[str]:
     """The statements that make a table fit which is there."""
-    table = table_name(plan)
     added = [f"alter table {table} add column {quoted(name)} {type_}" for name, type_ in target.add]
     return added + [
         f"alter table {table} alter column {quoted(name)} set data type {type_}"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 
+from airbyte_local.destinations.duckdb import memory
 from airbyte_local.failures import StreamError
 from airbyte_local.schema import StreamPlan
 from foundation.errors import EltError
@@ -48,7 +49,8 @@ def explained(error: Exception, path: Path, doing: str | StreamPlan) -> EltError
         )
     if isinstance(error, duckdb.OutOfMemoryException):
         return EltError(
-            f"not enough memory for {doing}: {_first_line(message)}", "leave wide columns out, or report it"
+            f"not enough memory for {doing}: {_first_line(message)}",
+            f"raise {memory.VARIABLE} (it is {memory.megabytes()}) and restart the server, or leave columns out",
         )
     return EltError(f"{doing}: the warehouse {path} refused: {_first_line(message)}", "see the job's log")
 

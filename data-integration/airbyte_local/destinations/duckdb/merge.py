@@ -1,4 +1,4 @@
-"""Rows into tables.
+"""Rows into tables; `table` is the one to write, `target` what it is made of.
 
 A new table takes the batches as they come. Otherwise they are staged, then merged by key or appended. Merged: a new row is
 written, a changed one in place of the old (from Postgres the later sync always wins: a snapshot holds one version per key), an
@@ -17,7 +17,6 @@ from airbyte_local.destinations.base import (
     Target,
     beside,
 )
-from airbyte_local.destinations.duckdb.ddl import table_name
 from airbyte_local.destinations.duckdb.types import arrived
 from airbyte_local.schema import StreamPlan
 from airbyte_local.sources.base import CHANGES, SEQUENCE
@@ -36,6 +35,8 @@ EMITTED = {
 }
 # of a row in a snapshot; bound as ($lsn, $at)
 SNAPSHOT = {CDC_LSN: "$lsn::bigint", CDC_UPDATED_AT: "$at::varchar", CDC_DELETED_AT: "null"}
+# of one that is deleted, of which only the key stays; bound in the same way
+DELETED = SNAPSHOT | {CDC_DELETED_AT: "$at::varchar"} | METADATA
 
 
 def extra_values(plan: StreamPlan) -> dict[str, str]:
@@ -62,23 +63,23 @@ def _arriving(plan: StreamPlan, target: Target) -> str:
     return query
 
 
-def _insert(plan: StreamPlan, rows: str) -> str:
+def _insert(plan: StreamPlan, table: str, rows: str) -> str:
     names = _names(plan)
     extra = extra_values(plan)
     columns, values = ", ".join([*names, *extra]), ", ".join([*names, *extra.values()])
-    return f"insert into {table_name(plan)} ({columns}) select {values} from ({rows})"
+    return f"insert into {table} ({columns}) select {values} from ({rows})"
 
 
-def insert(plan: StreamPlan, target: Target) -> str:
+def insert(plan: StreamPlan, target: Target, table: str) -> str:
     """Everything, as it comes."""
-    return _insert(plan, _arriving(plan, target))
+    return _insert(plan, table, _arriving(plan, target))
 
 
 def stage(plan: StreamPlan, target: Target) -> str:
     return f"create or replace temp table staged as {_arriving(plan, target)}"
 
 
-def append(plan: StreamPlan, target: Target, cursor: str | None) -> str:
+def append(plan: StreamPlan, target: Target, table: str, cursor: str | None) -> str:
     """The staged rows that are not in the table yet, counted: of two equal rows there and three here, one is new.
 
     Only rows at or beyond the saved position `cursor` can come again, and those without a cursor value. Columns that are
@@ -97,35 +98,42 @@ def append(plan: StreamPlan, target: Target, cursor: str | None) -> str:
     same = " and ".join(f"t.{name} is not distinct from s.{name}" for name in names)
     return _insert(
         plan,
+        table,
         f"select * from (select *, {numbered} from {STAGED}) as s where not exists (select 1 from"
-        f" (select {', '.join(names)}, {numbered} from {table_name(plan)}{known}) as t where t.{number} = s.{number} and {same})",
+        f" (select {', '.join(names)}, {numbered} from {table}{known}) as t where t.{number} = s.{number} and {same})",
     )
 
 
-def make_way(plan: StreamPlan, target: Target) -> list[str]:
-    """What stands in the way of the staged rows: those that change nothing leave the stage, then old rows the table."""
-    statements = [] if target.rewrite and not _newer(plan) else [_drop_unneeded(plan, target)]
-    return [*statements, remove(plan, STAGED)]
+def drop_unneeded(plan: StreamPlan, target: Target, table: str) -> list[str]:
+    """The staged rows that change nothing leave the stage."""
+    return [] if target.rewrite and not _newer(plan) else [_drop_unneeded(plan, target, table)]
 
 
-def write(plan: StreamPlan) -> str:
-    """The staged rows into the table, after `make_way`."""
-    return _insert(plan, f"from {STAGED}")
+def write(plan: StreamPlan, table: str) -> str:
+    """The staged rows into the table, when what has their keys is not in it."""
+    return _insert(plan, table, f"from {STAGED}")
 
 
-def remove(plan: StreamPlan, rows: str) -> str:
+def remove(plan: StreamPlan, table: str, rows: str) -> str:
     """Take out what has the key of one of the rows, to be written again: an update in place would have every part of a
     column rewritten that one row of it is in."""
-    return f"delete from {table_name(plan)} as t using {rows} as s where {same_key(plan)}"
+    return f"delete from {table} as t using {rows} as s where {same_key(plan)}"
 
 
-def _drop_unneeded(plan: StreamPlan, target: Target) -> str:
+def keep(plan: StreamPlan, old: str, new: str, *without: str) -> str:
+    """The rows of one table into another, but for the keys that are in the relations `without`."""
+    others = [f"not exists (select 1 from {rows} as s where {same_key(plan)})" for rows in without]
+    where = f" where {' and '.join(others)}" if others else ""
+    return f"insert into {new} by name select t.* from {old} as t{where}"
+
+
+def _drop_unneeded(plan: StreamPlan, target: Target, table: str) -> str:
     changed = [f"t.{name} is distinct from s.{name}" for name in value_names(plan)]
     if plan.captured or CDC_DELETED_AT in target.gone:  # a deleted row whose key has come back
         changed.append(f"t.{CDC_DELETED_AT} is not null")
     needed = [f"({' or '.join(changed) or 'false'})"] if not target.rewrite else []
     needed = " and ".join(needed + _newer(plan))
-    old = table_name(plan)
+    old = table
     if (
         plan.cursor and not target.rewrite
     ):  # most rows have another cursor value: all columns are read of the others alone
@@ -146,17 +154,23 @@ def _newer(plan: StreamPlan) -> list[str]:
     return [f"(t.{cursor} is null or s.{cursor} >= t.{cursor})"]
 
 
-def sweep(plan: StreamPlan, target: Target) -> str:
-    """Before a whole table is merged: what is not in it is deleted in the source."""
-    return f"{delete_all(plan, target)} and not exists (select 1 from {STAGED} as s where {same_key(plan)})"
+def absent(plan: StreamPlan) -> str:
+    """The condition that a row t of a whole table is not in the source any more."""
+    return f"not exists (select 1 from {STAGED} as s where {same_key(plan)})"
 
 
-def delete_all(plan: StreamPlan, target: Target) -> str:
+def delete_all(plan: StreamPlan, target: Target, table: str) -> str:
     """Every row of a captured table is deleted in the source: its key stays. Bound as ($lsn, $at) and the metadata."""
     cleared = dict.fromkeys((*value_names(plan), *map(quoted, target.gone)), "null")
-    stamped = SNAPSHOT | {CDC_DELETED_AT: "$at::varchar"} | METADATA
+    return f"update {table} as t set {assignments(cleared | DELETED)} where {CDC_DELETED_AT} is null"
+
+
+def deleted(plan: StreamPlan, old: str, new: str) -> str:
+    """The same rows, as they are then, of one table into another."""
+    row = {quoted(name): f"t.{quoted(name)}" for name in plan.primary_key} | DELETED
     return (
-        f"update {table_name(plan)} as t set {assignments(cleared | stamped)} where {CDC_DELETED_AT} is null"
+        f"insert into {new} ({', '.join(row)}) select {', '.join(row.values())} from {old} as t"
+        f" where {CDC_DELETED_AT} is null"
     )
 
 

@@ -167,6 +167,10 @@ class SnowflakeSession:
     def _is_empty(self, plan: StreamPlan) -> bool:
         return not self._link.rows(f"select 1 from {ddl.table_name(plan)} limit 1")
 
+    def order(self, plans: Iterable[StreamPlan]) -> list[StreamPlan]:
+        """Any order is good."""
+        return list(plans)
+
     def prepare(self, plan: StreamPlan, target: Target) -> None:
         """Create the stream's table, or make the one that is there fit; or begin a successor to it."""
         table = ddl.table_name(plan)
