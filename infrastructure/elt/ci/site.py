@@ -16,7 +16,7 @@ from mkdocs.structure.files import File, Files
 
 from elt.pages import dictionary
 
-LINK = re.compile(r"(?<!!)\[([^\]\n]+)\]\((\.\./[^)\s]+)\)")
+LINK = re.compile(r"(?<!!)\[([^\[\]]+)\]\((\.\./[^)\s]+)\)")
 
 
 def leading_out(markdown: str, page: str, repository: str) -> str:

@@ -225,4 +225,5 @@ def test_links_out_of_docs_lead_to_the_repository_or_are_text() -> None:
         "[a](https://h/o/r/blob/main/Makefile) [b](operate.md) ![p](../x.png)"
     )
     assert leading_out(text, "README.md", "") == "a [b](operate.md) ![p](../x.png)"
+    assert leading_out("[two\nlines](../Makefile)", "README.md", "") == "two\nlines"
     assert leading_out("[c](../marts.md)", "decisions/0001.md", "") == "[c](../marts.md)"
