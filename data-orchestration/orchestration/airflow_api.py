@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 import httpx
 
-from foundation.errors import EltError
+from foundation.errors import EltError, Kind
 from foundation.settings import Settings
 
 COMPONENTS = ("metadatabase", "scheduler", "dag_processor")
@@ -67,6 +67,33 @@ class _Login(httpx.Auth):
             self._token = ""
 
 
+class _Transport(httpx.HTTPTransport):
+    """Where no answer comes, says so as everything else here does."""
+
+    def __init__(self, base: str) -> None:
+        super().__init__()
+        self._base = base
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        try:
+            return super().handle_request(request)
+        except httpx.TransportError as error:
+            reason = str(error) or type(error).__name__
+            raise EltError(
+                f"Airflow does not answer at {self._base} ({reason})",
+                "elt status; elt up airflow",
+                kind=Kind.RETRY,
+            ) from error
+
+
 def client(settings: Settings, timeout: float = 30.0) -> httpx.Client:
-    """A client of Airflow's REST API: `client(settings).post("/dags/adventureworks_elt/dagRuns", json={…})`."""
-    return httpx.Client(base_url=f"{settings.airflow_base}/api/v2", auth=_Login(settings), timeout=timeout)
+    """A client of Airflow's REST API: `client(settings).post("/dags/adventureworks_elt/dagRuns", json={…})`.
+
+    Raises EltError where no answer comes; an answer of 4xx or 5xx is the caller's.
+    """
+    return httpx.Client(
+        base_url=f"{settings.airflow_base}/api/v2",
+        auth=_Login(settings),
+        timeout=timeout,
+        transport=_Transport(settings.airflow_base),
+    )

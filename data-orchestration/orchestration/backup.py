@@ -13,7 +13,7 @@ import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -30,6 +30,11 @@ from orchestration.publish import on_duckdb
 from orchestration.sealed import seal, verify
 
 KEPT = 7
+STAMP = "%Y-%m-%dT%H%M%SZ"  # name of a backup's folder: when it was made
+OLDEST_NEWEST = timedelta(days=2)  # of the newest backup
+NO_BACKUP = (
+    "`elt backup` makes one, the DAG adventureworks_maintenance makes one each night once it is switched on"
+)
 SCHEMAS = ("snapshots", "airbyte_internal")
 STATE = "airbyte_internal"
 WAREHOUSE, MONITORING, AIRBYTE, SECRETS = (
@@ -44,6 +49,21 @@ def backups(config: Settings) -> list[Path]:
     """The complete backups, oldest first."""
     found = (config.home / "backups").glob("2*")
     return sorted(path for path in found if path.is_dir() and not path.is_symlink())
+
+
+def backup_lacks(config: Settings) -> str:
+    """What is wrong with the age of the newest backup: there should be one of the last two days. Empty: nothing, or nothing to lose yet."""
+    if not config.warehouse_path.exists():
+        return ""
+    known = backups(config)
+    if not known:
+        return "there is no backup"
+    try:
+        made = datetime.strptime(known[-1].name, STAMP).replace(tzinfo=UTC)
+    except ValueError:  # somebody has given it another name
+        made = datetime.fromtimestamp(known[-1].stat().st_mtime, UTC)
+    age = datetime.now(UTC) - made
+    return f"the newest backup is {age.days} days old" if age > OLDEST_NEWEST else ""
 
 
 def backup(
@@ -85,7 +105,7 @@ def _backup(config: Settings, root: Path, report: Callable[[str], None], wait_se
 
 
 def _stamp() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H%M%SZ")
+    return datetime.now(UTC).strftime(STAMP)
 
 
 def restore(

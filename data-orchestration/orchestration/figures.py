@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 
 from foundation.settings import Settings
+from orchestration.messages import counted
 from orchestration.publish import versions
 from transformation.results import counts
 
@@ -68,8 +69,3 @@ def revenue(settings: Settings, version: int) -> Decimal | None:
 
 def _file(settings: Settings, version: int) -> Path:
     return settings.serving_path.parent.parent / f"v{version}" / settings.serving_path.name
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 row`, `1,200 rows`"""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

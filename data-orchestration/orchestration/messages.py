@@ -80,12 +80,17 @@ def scrub(text: str) -> str:
 def failing_tests(tests: list[tuple[str, str, int | None]]) -> str:
     """Name, status and failing rows of each, as lines."""
     lines = [
-        f"• {name}: {status}" if rows is None else f"• {name}: {rows:,} row{'s' if rows != 1 else ''}"
+        f"• {name}: {status if rows is None else counted(rows, 'row')}"
         for name, status, rows in tests[:NAMED]
     ]
     if len(tests) > NAMED:
         lines.append(f"and {len(tests) - NAMED} more")
     return "\n".join(["", *lines])
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 row`, `1,200 rows`"""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def since(moment: datetime | None) -> str:

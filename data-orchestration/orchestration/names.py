@@ -11,4 +11,5 @@ HELD, UNCHANGED = (
     "held",
     "unchanged",
 )  # XComs of `publish`: the version that a rollback holds, that is right still
+MODELS = "models"  # XCom of `plan`: the models that the run will build, if their inputs have changed
 REASON = "failure_reason"  # XCom of a task that has told of a failure

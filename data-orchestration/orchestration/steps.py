@@ -11,7 +11,7 @@ from foundation.settings import settings
 from orchestration import airflow_api, documentation, freshness, maintenance, monitoring, notices, parameters
 from orchestration import backup as backups
 from orchestration import publish as publishing
-from orchestration.names import HELD, UNCHANGED
+from orchestration.names import HELD, MODELS, UNCHANGED
 from transformation import changes, results
 from transformation.request import VARIABLE, BuildRequest
 
@@ -28,7 +28,7 @@ def lease_name(context: Context) -> str:
 
 def plan(context: Context) -> bool:
     """Check the parameters and log what will be built; False ends a dry run here."""
-    context["ti"].xcom_push(key="models", value=parameters.plan(settings(), dict(context["params"])))
+    context["ti"].xcom_push(key=MODELS, value=parameters.plan(settings(), dict(context["params"])))
     if context["params"]["dry_run"]:
         log.info("a dry run: it ends here")
     return not context["params"]["dry_run"]

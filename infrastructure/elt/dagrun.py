@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import click
 import httpx
@@ -11,10 +12,13 @@ from rich.console import Console
 from foundation.errors import EltError
 from foundation.settings import settings
 from orchestration import airflow_api
+from orchestration.messages import counted
+from orchestration.names import MODELS, REASON, RECORD, WATCHER
 
 DAG = "adventureworks_elt"
 ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
-COLOURS = {"success": "green", "skipped": "dim"}
+NOT_RUN = frozenset({"skipped", "upstream_failed", "removed"})
+COLOURS = {"success": "green"}
 PATIENCE = 900.0  # seconds that one run may take
 
 
@@ -54,20 +58,22 @@ def _active(api: httpx.Client) -> list[dict]:
     return _checked(answer)["dag_runs"]
 
 
-def begin(api: httpx.Client, console: Console) -> str:
-    """The id of a run that begins from now on.
+def begin(api: httpx.Client, console: Console, conf: dict[str, Any] | None = None) -> str:
+    """The id of a run that begins from now on; `conf`: what the trigger form asks for.
 
     A run that is under way may have read the source already, so its end is awaited first. A paused DAG is unpaused;
-    shortly after a tick of the schedule that fires one run at once, and that one is taken instead of a second.
+    shortly after a tick of the schedule that fires one run at once, and without `conf` that one is taken instead of a second.
 
-    Raises EltError when Airflow does not know the DAG, or could not read its file.
+    Raises EltError when Airflow does not know the DAG, could not read its file, or refuses a value of `conf`.
     """
     if _await_dag(api)["is_paused"]:
         _checked(api.patch(f"/dags/{DAG}", json={"is_paused": False}))
         deadline = time.monotonic() + 3
         while time.monotonic() < deadline:
             if runs := _active(api):
-                return runs[0]["dag_run_id"]
+                if not conf:
+                    return runs[0]["dag_run_id"]
+                break
             time.sleep(0.5)
     while runs := _active(api):
         under_way = runs[0]["dag_run_id"]
@@ -75,7 +81,11 @@ def begin(api: httpx.Client, console: Console) -> str:
             f"  a run is under way ({under_way}): awaiting its end", highlight=False, soft_wrap=True
         )
         _to_the_end(api, under_way, console)
-    return _checked(api.post(f"/dags/{DAG}/dagRuns", json={"logical_date": None}))["dag_run_id"]
+    answer = api.post(f"/dags/{DAG}/dagRuns", json={"logical_date": None, "conf": conf or {}})
+    if answer.status_code == httpx.codes.BAD_REQUEST:
+        refused = str(answer.json().get("detail", answer.text)).strip().splitlines()
+        raise EltError(f"Airflow refuses to run this: {refused[0]}", "see `elt run --help`")
+    return _checked(answer)["dag_run_id"]
 
 
 def _tasks(api: httpx.Client, run: str) -> list[dict]:
@@ -83,28 +93,36 @@ def _tasks(api: httpx.Client, run: str) -> list[dict]:
     return _checked(answer)["task_instances"]
 
 
+def _follows(task: dict) -> bool:
+    """Whether a task ended as it did only because of another one: it was not run, or it watched the build fail."""
+    return task["state"] in NOT_RUN or (task["state"] == "failed" and task["operator_name"] == WATCHER)
+
+
 def _to_the_end(api: httpx.Client, run: str, console: Console) -> tuple[str, list[dict]]:
-    """Show the run's tasks as they end, one line each; the run's last state and its task instances."""
+    """Show the run's tasks as they end, one line each, those that only follow in one at the end; the run's last state and its tasks."""
     shown: set[tuple[str, str]] = set()
     deadline = time.monotonic() + PATIENCE
+
+    def say(words: str) -> None:
+        console.print(words, highlight=False, soft_wrap=True)
+
     with console.status("waiting for the scheduler …") as line:
         while time.monotonic() < deadline:
             state = _checked(api.get(f"/dags/{DAG}/dagRuns/{run}"))["state"]
             tasks = _tasks(api, run)
-            for task in sorted(tasks, key=lambda t: t["end_date"] or "~"):
+            ended = [task for task in tasks if task["state"] in ENDED]
+            for task in sorted(ended, key=lambda t: t["end_date"] or "~"):
                 key = (task["task_id"], task["state"])
-                if task["state"] in ENDED and key not in shown:
+                if key not in shown and not _follows(task):
                     shown.add(key)
                     colour = COLOURS.get(task["state"], "red")
                     duration = f"{task['duration']:6.1f} s" if task["duration"] else " " * 8
-                    console.print(
-                        f"  [{colour}]{task['state']:<16}[/{colour}] {duration}  {task['task_id']}",
-                        highlight=False,
-                        soft_wrap=True,
-                    )
+                    say(f"  [{colour}]{task['state']:<16}[/{colour}] {duration}  {task['task_id']}")
             running = [task["task_id"] for task in tasks if task["state"] == "running"]
-            line.update(f"{len(shown)}/{len(tasks)} tasks, running: {', '.join(running[:3]) or '-'}")
+            line.update(f"{len(ended)}/{len(tasks)} tasks, running: {', '.join(running[:3]) or '-'}")
             if state in ("success", "failed"):
+                if followed := sum(map(_follows, tasks)):
+                    say(f"  [dim]{'not run':<16} {'':8}  {counted(followed, 'task')} that only follow[/dim]")
                 return state, tasks
             time.sleep(1.0)
     raise EltError(f"the run {run} takes longer than {PATIENCE:.0f} s", "elt logs airflow")
@@ -113,25 +131,63 @@ def _to_the_end(api: httpx.Client, run: str, console: Console) -> tuple[str, lis
 def watch(api: httpx.Client, run: str, console: Console) -> list[dict]:
     """Show a run's tasks as they end; the task instances (Airflow's REST form) of the run that succeeded.
 
-    Raises DagRunFailedError with the failed tasks, EltError when the run takes longer than PATIENCE seconds.
+    Raises DagRunFailedError with the reason of the first failure, EltError when the run takes longer than PATIENCE seconds.
     """
     state, tasks = _to_the_end(api, run, console)
     if state == "failed":
-        failed = [task["task_id"] for task in tasks if task["state"] == "failed"]
+        failed = [task for task in tasks if task["state"] == "failed" and not _follows(task)]
+        failed = failed or [task for task in tasks if task["state"] == "failed"]
+        failed.sort(key=lambda task: task["end_date"] or "~")
+        where = ", ".join(task["task_id"] for task in failed) or "no task"
         raise DagRunFailedError(
-            f"the DAG run {run} failed in {', '.join(failed) or 'no task'}",
-            f"the reason is in the failure message and in the task's log,"
-            f" {settings().airflow_public}/dags/{DAG}/runs/{run}",
+            f"failed in {where}: {_reason(api, run, failed)}",
+            f"the log: {settings().airflow_public}/dags/{DAG}/runs/{run}"
+            + (f"/tasks/{failed[0]['task_id']}" if failed else ""),
         )
     return tasks
 
 
+def _reason(api: httpx.Client, run: str, failed: list[dict]) -> str:
+    """What the first task that failed has told; what `record` has told of tasks that were killed; or that nobody has."""
+    for task_id in (*(task["task_id"] for task in failed), RECORD):
+        if told := _told(api, run, task_id, REASON):
+            return " ".join(str(told).split())
+    return "it gave no reason (ended by Airflow, or by hand)"
+
+
+def _told(api: httpx.Client, run: str, task_id: str, key: str) -> Any:
+    """What a task has told under a key; None when it has told nothing."""
+    answer = api.get(f"/dags/{DAG}/dagRuns/{run}/taskInstances/{task_id}/xcomEntries/{key}")
+    return None if answer.status_code == httpx.codes.NOT_FOUND else _checked(answer)["value"]
+
+
 @click.command()
-def run() -> None:
-    """Trigger the DAG adventureworks_elt and watch the run. Exit code 1 when it fails."""
+@click.option("--select", metavar="MODELS", help="Only these models, in dbt's selector syntax: 'fct_sales+'.")
+@click.option("--everything", is_flag=True, help="Build also models whose inputs have not changed.")
+@click.option(
+    "--full-refresh",
+    multiple=True,
+    metavar="MODEL",
+    help="Build this incremental model from all rows. May be repeated.",
+)
+@click.option("--rebuild-from", metavar="DAY", help="First day whose facts are built again: 2026-01-31.")
+@click.option("--rebuild-to", metavar="DAY", help="Last one; without it the first one alone.")
+@click.option("--dry-run", is_flag=True, help="Only say which models would be built.")
+def run(full_refresh: tuple[str, ...], **asked: Any) -> None:
+    """Trigger the DAG adventureworks_elt and watch the run. Exit code 1 when it fails.
+
+    The options are those of the trigger form in Airflow; what does not fit together is refused before anything is synced.
+    """
     config = settings()
     if "down" in airflow_api.healthy(config).values():
         raise EltError(f"Airflow does not answer at {config.airflow_base}", "elt up")
+    conf = {name: value for name, value in asked.items() if value}
+    if full_refresh:
+        conf["full_refresh"] = list(full_refresh)
     console = Console()
     with airflow_api.client(config) as api:
-        watch(api, begin(api, console), console)
+        number = begin(api, console, conf)
+        watch(api, number, console)
+        if asked["dry_run"]:
+            models = _told(api, number, "plan", MODELS) or []
+            click.echo(f"{counted(len(models), 'model')} would be looked at: {', '.join(models)}")

@@ -101,6 +101,15 @@ def _home(config: Settings) -> Iterator[Finding]:
         )
 
 
+def _backup(config: Settings) -> Iterator[Finding]:
+    from orchestration.backup import NO_BACKUP, backup_lacks
+
+    lacks = backup_lacks(config)
+    yield Finding(
+        "backup", lacks or "one is younger than two days, or nothing to lose", not lacks, NO_BACKUP, False
+    )
+
+
 def _memory(_: Settings) -> Iterator[Finding]:
     import psutil
 
@@ -136,6 +145,7 @@ CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
     _postgres,
     _source,
     _home,
+    _backup,
     _memory,
     _ports,
 )

@@ -43,6 +43,7 @@ def status() -> None:
     from rich.console import Console
 
     from foundation.lease import holder
+    from orchestration.backup import NO_BACKUP, backup_lacks
     from stack.capture import capture_health
 
     console = Console(highlight=False)
@@ -55,6 +56,8 @@ def status() -> None:
         console.print(_table(lines))
     if owner := holder(settings().warehouse_path):
         console.print(f"the warehouse is written by {owner}")
+    if lacks := backup_lacks(settings()):
+        console.print(f"{lacks} — {NO_BACKUP}", soft_wrap=True)
     with contextlib.suppress(EltError):  # a source that is down has its line above
         for found, remedy in capture_health(settings()):
             if remedy:

@@ -124,6 +124,15 @@ def test_doctor_and_status_tell_what_the_capture_of_the_source_lacks(stack, gene
     assert "the source:" not in stack.elt("status", **place).stdout
 
 
+def test_doctor_and_status_warn_when_no_backup_is_younger_than_two_days(stack):
+    assert "backup" not in stack.elt("status").stdout
+    stack.settings.warehouse_path.touch()
+    (stack.home / "backups" / "2025-01-31T000000Z").mkdir(parents=True)
+    [line] = [line for line in stack.elt("doctor").stdout.splitlines() if line.split()[1] == "backup"]
+    assert line.startswith("warning") and "days old — `elt backup` makes one" in line
+    assert "the newest backup is" in stack.elt("status").stdout
+
+
 def test_doctor_reports_settings_that_it_cannot_read(stack):
     ill = stack.elt("doctor", SINK_PORT="x")
     assert ill.returncode == 1

@@ -5,7 +5,7 @@ import json
 import httpx
 import pytest
 
-from foundation.errors import EltError
+from foundation.errors import EltError, Kind
 from foundation.settings import load_settings
 from orchestration import airflow_api
 
@@ -23,7 +23,7 @@ def answering(monkeypatch, handler):
     transport = httpx.MockTransport(handler)
     get, client = httpx.get, httpx.Client
     monkeypatch.setattr(httpx, "get", lambda url, **options: client(transport=transport).get(url))
-    monkeypatch.setattr(httpx, "Client", lambda **options: client(transport=transport, **options))
+    monkeypatch.setattr(httpx, "Client", lambda **options: client(**options | {"transport": transport}))
     return get
 
 
@@ -62,3 +62,11 @@ def test_a_refused_login_names_the_variables(config, monkeypatch):
     answering(monkeypatch, lambda request: httpx.Response(401))
     with airflow_api.client(config) as api, pytest.raises(EltError, match="AIRFLOW_ADMIN_PASSWORD"):
         api.get("/dags")
+
+
+def test_a_server_that_has_gone_is_one_line_with_its_address(config):
+    with airflow_api.client(config) as api, pytest.raises(EltError) as caught:
+        api.get("/dags")
+    assert str(caught.value).startswith("Airflow does not answer at http://127.0.0.1:1 (")
+    assert "\n" not in str(caught.value) and "elt status" in str(caught.value)
+    assert caught.value.kind is Kind.RETRY

@@ -1,0 +1,145 @@
+"""`elt run`: what it asks Airflow for, and what it says about a run."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+import pytest
+from click.testing import CliRunner, Result
+
+from elt import dagrun
+from foundation.settings import load_settings
+from orchestration import airflow_api
+
+REASON = "failed tests: \n• fct_sales_total: 3 rows"
+PRODUCER = "dbt.dbt_producer_watcher"
+
+
+class Airflow:
+    """Airflow's REST API with one DAG, each run of which ends at once with these tasks: name, state, operator."""
+
+    def __init__(self) -> None:
+        self.tasks = [("sync", "success", "X"), ("publish", "success", "X"), ("record", "success", "X")]
+        self.state = "success"
+        self.told: dict[tuple[str, str], object] = {}
+        self.triggered: list[dict] = []
+        self.gone = False
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        path = request.url.path.removeprefix("/api/v2/dags/adventureworks_elt").strip("/").split("/")
+        if self.gone and self.triggered:
+            raise httpx.ConnectError("Connection refused")
+        match request.method, *path:
+            case "GET", "":
+                return httpx.Response(200, json={"has_import_errors": False, "is_paused": False})
+            case "GET", "dagRuns":
+                return httpx.Response(200, json={"dag_runs": []})
+            case "POST", "dagRuns":
+                body = json.loads(request.content)
+                self.triggered.append(body["conf"])
+                if body["conf"].get("full_refresh") == ["dim_date"]:
+                    return httpx.Response(400, json={"detail": "Invalid input for param full_refresh\nmore"})
+                return httpx.Response(200, json={"dag_run_id": "run 1"})
+            case "GET", "dagRuns", _:
+                return httpx.Response(200, json={"state": self.state})
+            case "GET", "dagRuns", _, "taskInstances":
+                found = [
+                    {"task_id": task, "state": state, "operator_name": operator, "duration": 1.0}
+                    | {"end_date": f"2026-03-01T12:00:{second:02}Z"}
+                    for second, (task, state, operator) in enumerate(self.tasks)
+                ]
+                return httpx.Response(200, json={"task_instances": found})
+            case "GET", "dagRuns", _, "taskInstances", task, "xcomEntries", key:
+                if (task, key) in self.told:
+                    return httpx.Response(200, json={"value": self.told[task, key]})
+                return httpx.Response(404, json={})
+        raise AssertionError(request.url)
+
+
+@pytest.fixture
+def airflow() -> Airflow:
+    return Airflow()
+
+
+@pytest.fixture
+def run(airflow, tmp_path, monkeypatch):
+    """`elt run ARGUMENTS` against that Airflow."""
+    config = load_settings({"ELT_HOME": str(tmp_path)})
+    monkeypatch.setattr(dagrun, "settings", lambda: config)
+    monkeypatch.setattr(airflow_api, "healthy", lambda settings: {"api_server": "healthy"})
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", lambda self, request: airflow(request))
+    monkeypatch.setattr(airflow_api._Login, "_token", "known", raising=False)
+
+    def call(*arguments: str) -> Result:
+        return CliRunner().invoke(dagrun.run, arguments)
+
+    monkeypatch.setattr(airflow_api._Login, "__init__", lambda self, settings: None)
+    return call
+
+
+def test_its_options_are_the_fields_of_the_trigger_form(run, airflow):
+    assert run().exit_code == 0
+    assert (
+        run("--select", "fct_sales+", "--full-refresh", "fct_sales", "--full-refresh", "fct_orders").exit_code
+        == 0
+    )
+    assert run("--everything", "--rebuild-from", "2026-01-01", "--rebuild-to", "2026-01-31").exit_code == 0
+    assert airflow.triggered == [
+        {},
+        {"select": "fct_sales+", "full_refresh": ["fct_sales", "fct_orders"]},
+        {"everything": True, "rebuild_from": "2026-01-01", "rebuild_to": "2026-01-31"},
+    ]
+
+
+def test_a_dry_run_says_which_models_are_meant(run, airflow):
+    airflow.tasks = [("plan", "success", "X"), ("sync", "skipped", "X"), ("publish", "skipped", "X")]
+    airflow.told["plan", "models"] = ["fct_orders", "fct_sales"]
+    said = run("--dry-run", "--select", "fct_sales fct_orders")
+    assert airflow.triggered == [{"dry_run": True, "select": "fct_sales fct_orders"}]
+    assert said.output.splitlines()[-1] == "2 models would be looked at: fct_orders, fct_sales"
+
+
+def test_a_value_that_airflow_refuses_is_one_line(run):
+    refused = run("--full-refresh", "dim_date")
+    assert str(refused.exception).startswith(
+        "Airflow refuses to run this: Invalid input for param full_refresh — "
+    )
+
+
+def test_a_failure_is_told_with_its_reason_and_what_only_follows_is_folded(run, airflow):
+    watchers = [(f"dbt.mart_{number}", "failed", "DbtNodesSensor") for number in range(3)]
+    left_out = [(f"dbt.fct_{number}", "upstream_failed", "DbtNodesSensor") for number in range(20)]
+    airflow.tasks = [
+        ("sync", "success", "X"),
+        *watchers,
+        (PRODUCER, "failed", "DbtProducerWatcherOperator"),
+        *left_out,
+        ("publish", "upstream_failed", "X"),
+        ("record", "success", "X"),
+    ]
+    airflow.state = "failed"
+    airflow.told[PRODUCER, "failure_reason"] = REASON
+    said = run()
+    assert isinstance(said.exception, dagrun.DagRunFailedError)
+    assert str(said.exception).startswith(
+        f"failed in {PRODUCER}: failed tests: • fct_sales_total: 3 rows — the log: "
+    )
+    lines = [line.split() for line in said.output.splitlines()]
+    assert [line[-1] for line in lines[:3]] == ["sync", PRODUCER, "record"]
+    assert lines[3] == ["not", "run", "24", "tasks", "that", "only", "follow"] and len(lines) == 4
+
+
+def test_of_a_task_that_was_killed_the_last_task_knows(run, airflow):
+    airflow.tasks = [("sync", "failed", "X"), ("record", "success", "X")]
+    airflow.state = "failed"
+    airflow.told["record", "failure_reason"] = "the task's process ended without a word"
+    assert "failed in sync: the task's process ended without a word — " in str(run().exception)
+
+
+def test_an_airflow_that_goes_away_in_mid_run_is_one_line(run, airflow):
+    airflow.gone = True
+    said = run()
+    assert str(said.exception).startswith(
+        "Airflow does not answer at http://127.0.0.1:8080 (Connection refused)"
+    )
