@@ -14,7 +14,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ FORGET = (
     "delete from sync_jobs where started_at < $before",
     "delete from dbt_results where ended_at < $before",
     "delete from published_tables where published_at < $before",
+    "delete from digests where sent_at < $before",
     "delete from pipeline_runs where run_after < $before",
 )
 
@@ -120,25 +121,61 @@ def failures_since_success(settings: Settings, dag_id: str, run_id: str) -> tupl
         where state = 'failed'
           and started_at > coalesce((select max(started_at) from others where state = 'success'), timestamptz '1900-01-01')
     """
-    [row] = _read(settings, query, {"dag_id": dag_id, "run_id": run_id})
+    [row] = ask(settings, query, {"dag_id": dag_id, "run_id": run_id})
     return row
 
 
 def has_succeeded(settings: Settings, dag_id: str, run_id: str) -> bool:
     """Whether a run of a DAG has ever succeeded, `run_id` aside."""
     query = "select 1 from pipeline_runs where state = 'success' and dag_id = $dag_id and run_id <> $run_id limit 1"
-    return bool(_read(settings, query, {"dag_id": dag_id, "run_id": run_id}))
+    return bool(ask(settings, query, {"dag_id": dag_id, "run_id": run_id}))
 
 
 def age_of_shown(settings: Settings) -> timedelta | None:
     """How old the data is that analysts see: since the start of the sync that brought it. None: not known."""
     query = "select data_as_of from mart_freshness where version = $version"
     shown = next((version.number for version in versions(settings) if version.current), None)
-    rows = _read(settings, query, {"version": shown})
+    rows = ask(settings, query, {"version": shown})
     return datetime.now(UTC) - rows[0][0] if rows and rows[0][0] else None
 
 
-def _read(settings: Settings, query: str, values: Row) -> list[tuple[Any, ...]]:
+def since_last_run(settings: Settings, run_id: str) -> timedelta | None:
+    """How long ago a run last ended, `run_id` aside. None: none ever has."""
+    query = "select max(ended_at) from pipeline_runs where run_id <> $run_id"
+    [(last,)] = ask(settings, query, {"run_id": run_id})
+    return datetime.now(UTC) - last if last else None
+
+
+def claim_digest(settings: Settings, day: date) -> bool:
+    """Take on the digest of a day; False when it was sent, another process is at it, or nothing ran that day."""
+    mine = False
+
+    def update(duck: duckdb.DuckDBPyConnection) -> None:
+        nonlocal mine
+        ran = duck.execute(
+            "select 1 from pipeline_runs where cast(started_at as date) = ? limit 1", [day]
+        ).fetchall()
+        if ran and not duck.execute("select 1 from digests where day = ?", [day]).fetchall():
+            duck.execute("insert into digests values (?, now())", [day])
+            mine = True
+
+    if not ask(settings, "select 1 from digests where day = $day", {"day": day}):
+        _rewrite(settings, update)
+    return mine
+
+
+def leave_digest(settings: Settings, day: date) -> None:
+    """Let the next run send the digest of a day: it could not be delivered."""
+
+
+    def update(duck: duckdb.DuckDBPyConnection) -> None:
+        duck.execute("delete from digests where day = ?", [day])
+
+    _rewrite(settings, update)
+
+
+def ask(settings: Settings, query: str, values: Row) -> list[tuple[Any, ...]]:
+    """The rows of a query over the monitoring tables."""
     with duckdb.connect(prepare(settings), read_only=True) as duck:
         duck.execute("set timezone = 'UTC'")
         return duck.execute(query, values).fetchall()

@@ -1,4 +1,4 @@
--- What is remembered of the pipeline, in monitoring.duckdb: five tables as their origins tell them, and the marts over them.
+-- What is remembered of the pipeline, in monitoring.duckdb: six tables as their origins tell them, and the marts over them.
 -- Written after every run by `orchestration.monitoring`; all moments are UTC, all durations seconds.
 
 -- grain: one row per run of a DAG (origin: Airflow)
@@ -92,6 +92,9 @@ create table if not exists published_tables (
     rows bigint,
     primary key (version, table_name)
 );
+
+-- grain: one row per day (UTC) whose digest was sent
+create table if not exists digests (day date primary key, sent_at timestamptz);
 
 -- grain: one row per run of a DAG, with what it did and where its time went
 create or replace view mart_pipeline_runs as

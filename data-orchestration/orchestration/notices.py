@@ -157,9 +157,12 @@ def timed_out(context: Context) -> bool:
     return send(_message(":x:", headline, *at, _runbook(dag.dag_id), _run(context), urgent=True))
 
 
-def growing_old(dag_id: str, age: timedelta, target: timedelta) -> bool:
-    """Warn before the published data is older than it may be, and tell when it is; whether there was something to tell."""
-    if age < target * WARN_AT:
+def growing_old(dag_id: str, age: timedelta, target: timedelta, before: timedelta = timedelta()) -> bool:
+    """Warn before the published data is older than it may be, tell when it is, and again at each multiple of the target.
+
+    `before`: how old it was when the last run ended, which has told what there was to tell then. Returns whether there is now.
+    """
+    if _steps_of_age(age, target) <= _steps_of_age(before, target):
         return False
     missed = age >= target
     headline = f"The marts of *{dag_id}* " + (
@@ -169,6 +172,10 @@ def growing_old(dag_id: str, age: timedelta, target: timedelta) -> bool:
     facts = (("Age", f"{now}; the target is {limit}"), _runbook(dag_id))
     send(_message(":rotating_light:" if missed else ":warning:", headline, *facts, urgent=True))
     return True
+
+
+def _steps_of_age(age: timedelta, target: timedelta) -> int:
+    return int(age >= target * WARN_AT) + int(age / target)
 
 
 def _tell_failure(

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 
 from airbyte_config import jobs
 from foundation.settings import settings
-from orchestration import airflow_api, documentation, freshness, maintenance, monitoring, notices, parameters
+from orchestration import (
+    airflow_api,
+    digest,
+    documentation,
+    freshness,
+    maintenance,
+    monitoring,
+    notices,
+    parameters,
+)
 from orchestration import backup as backups
 from orchestration import publish as publishing
 from orchestration.names import HELD, MODELS, UNCHANGED
@@ -99,7 +108,10 @@ def note(context: Context) -> dict[str, int]:
     with airflow_api.client(settings()) as api:
         taken = monitoring.record(settings(), api)
     if age := monitoring.age_of_shown(settings()):
-        notices.growing_old(context["dag"].dag_id, age, timedelta(minutes=settings().freshness_minutes))
+        elapsed = monitoring.since_last_run(settings(), context["run_id"])
+        target = timedelta(minutes=settings().freshness_minutes)
+        notices.growing_old(context["dag"].dag_id, age, target, age - elapsed if elapsed else timedelta())
+    digest.send_if_due(settings())
     return taken
 
 

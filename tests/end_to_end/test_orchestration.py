@@ -46,7 +46,8 @@ def test_a_row_changed_in_raw_by_hand_fails_reconcile_with_its_key_and_the_next_
     with site.told() as told:
         assert site.run() == "success"
     assert "recovered" in told[-1] and "*Failed before:* 1 time" in told[-1]
-    assert site.shown() == shown + 1
+    assert f"nothing has changed: version {shown} is right still" in told[-1]
+    assert site.shown() == shown
     site.all_is_right()
 
 
@@ -62,6 +63,13 @@ def test_a_data_test_that_fails_is_told_by_name_and_rows_and_the_next_run_builds
     assert "fct_orders_total_due_is_subtotal_tax_and_freight: 1 row" in text
     assert site.shown() == shown
     assert site.task(run, "publish")["state"] == "upstream_failed"
+    # the history: recorded when all had ended, with the test's name
+    others = [
+        task["end_date"] for task in site.tasks(run) if task["task_id"] != "record" and task["end_date"]
+    ]
+    assert site.task(run, "record")["start_date"] >= max(others)
+    [listed] = [line for line in site.stack.elt("runs").stdout.splitlines() if run in line]
+    assert "failed" in listed and "fct_orders_total_due_is_subtotal_tax_and_freight" in listed
     site.source(change.format("-"))
     again = site.trigger()
     assert site.end(again) == "success"
@@ -79,7 +87,7 @@ def test_publishing_that_fails_shows_the_old_version_and_the_next_run_recovers(s
     in_the_way.write_text("a file where the next version's folder is to be")
     try:
         with site.told() as told:
-            assert site.run() == "failed"
+            assert site.run(everything=True) == "failed"
     finally:
         in_the_way.unlink()
     text = failure_of(told)
@@ -89,7 +97,7 @@ def test_publishing_that_fails_shows_the_old_version_and_the_next_run_recovers(s
         and "*Try:* 3 of 3" in text
     )
     assert site.shown() == shown and site.lines()[0] > 0
-    assert site.run() == "success"
+    assert site.run(everything=True) == "success"
     assert site.shown() == shown + 1
     site.all_is_right()
 
@@ -141,6 +149,42 @@ def test_a_worker_that_is_killed_in_mid_model_is_told_within_a_minute_and_the_ne
     assert site.shown() == shown
     assert site.run() == "success"
     assert site.shown() == shown + 1
+    site.all_is_right()
+
+
+@pytest.mark.parametrize("task", ["sync", PRODUCER])
+def test_a_run_that_down_has_cut_goes_on_or_fails_once_with_one_message_after_up(site, task):
+    assert site.stack.elt("shop", "day").returncode == 0
+    with connect_owner(site.config) as locking, site.told() as told:
+        if task == "sync":
+            locking.execute("lock table sales.currency in access exclusive mode")
+        run = site.trigger()
+        site.await_task(run, task)
+        wait_until(lambda: task == "sync" or holder_pid(site), 60)
+        down = site.stack.elt("down")
+        assert down.returncode == 0 and site.stack.processes() == [], down.stdout + down.stderr
+        locking.close()  # its server is gone
+        up = site.stack.elt("up", "airflow")
+        assert up.returncode == 0, up.stderr
+        outcome = site.end(run)
+    assert len([text for text in told if text.startswith(":x:")]) == (outcome == "failed")
+    if outcome == "failed":
+        assert f"failed in `{task}`" in failure_of(told)
+        assert site.run() == "success"
+    site.all_is_right()
+
+
+def test_a_rollback_works_while_a_run_builds_and_the_run_publishes_nothing(site):
+    shown = site.shown()
+    assert site.stack.elt("shop", "day").returncode == 0
+    run = site.trigger()
+    site.await_task(run, PRODUCER)
+    wait_until(lambda: holder_pid(site), 60)
+    back = site.stack.elt("publish", "--rollback", "--wait", "0")
+    assert back.returncode == 0 and site.shown() < shown, back.stderr
+    assert site.end(run) == "success" and site.shown() < shown
+    assert site.stack.elt("publish", "--resume").returncode == 0
+    assert site.run() == "success" and site.shown() == shown + 1
     site.all_is_right()
 
 
@@ -290,6 +334,15 @@ def test_a_run_that_is_late_is_told_of_while_it_runs_and_ended_at_last(site):
         assert f"*{DAG}* was ended: it took longer than 2 min 0 s" in ended and run in ended
         assert "*Runbook:* http" in late and "*Runbook:* http" in ended
         assert site.shown() == shown
+        # its last task was skipped, too, and yet it is in the history
+        wait_until(
+            lambda: any(run in line and "failed" in line for line in elt("runs").stdout.splitlines()), 60
+        )
+        with site.told() as told:
+            quick = site.trigger(rebuild_from="2026-01-02", rebuild_to="2026-01-01")
+            assert site.end(quick) == "failed"
+            wait_until(lambda: site.deadlines() == 0, 120)
+        assert not [text for text in told if " is late: " in text]
     finally:
         assert elt("down").returncode == elt("up", "airflow").returncode == 0
     assert site.run() == "success"

@@ -4,6 +4,7 @@ import json
 import socket
 import time
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from types import SimpleNamespace
 
 import duckdb
@@ -294,6 +295,12 @@ def test_data_that_grows_old_is_told_before_the_target_is_missed_and_when_it_is(
     slack(shared_sink.url, shared_sink.token)
     target = timedelta(hours=1)
     assert not notices.growing_old("adventureworks_elt", timedelta(minutes=44), target)
+    told = [
+        now
+        for before, now in pairwise(range(0, 200, 15))  # a run every quarter of an hour, and none publishes
+        if notices.growing_old("x", timedelta(minutes=now), target, timedelta(minutes=before))
+    ]
+    assert told == [45, 60, 120, 180]
     assert notices.growing_old("adventureworks_elt", timedelta(minutes=46), target)
     assert "are about to be too old" in shared_sink.messages[-1]["text"]
     assert "*Age:* 46 min 0 s; the target is 60 min 0 s" in shared_sink.messages[-1]["text"]
