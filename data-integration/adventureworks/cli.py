@@ -20,12 +20,13 @@ from adventureworks.database import (
     replace_all,
     row_counts,
 )
+from foundation.commands import Group
 from foundation.settings import settings
 
 SLOW = 0.5  # seconds; a table that takes longer gets a line of its own
 
 
-@click.group()
+@click.group(cls=Group)
 def source() -> None:
     """Fill the source database and look into it."""
 
@@ -124,7 +125,7 @@ def _summary(rows: dict[str, int]) -> None:
     click.echo(f"{sum(rows.values()):,} rows in {len(rows)} tables of {place}")
 
 
-@click.group()
+@click.group(cls=Group)
 def shop() -> None:
     """Let the shop trade."""
 

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from airbyte_config.documents import DIRECTORY
+from foundation.commands import Group
 
 if TYPE_CHECKING:
     from airbyte_config.plan import Change, Plan
@@ -38,7 +39,7 @@ timeout_option = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def airbyte() -> None:
     """Connections as code, and their jobs. What Airbyte should hold stands in data-integration/connections."""
 

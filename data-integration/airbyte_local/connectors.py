@@ -7,10 +7,11 @@ import json
 import click
 
 from airbyte_local.sources.connector import environment, registry
+from foundation.commands import Group
 from foundation.errors import EltError
 
 
-@click.group()
+@click.group(cls=Group)
 def connectors() -> None:
     """Airbyte connectors that this server runs besides its built-in ones; see data-integration/connectors."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from datetime import UTC
 from typing import Any
 
@@ -30,13 +31,21 @@ from orchestration.monitoring import prepare as prepare_monitoring
     help="Show an earlier version again (the one before) and hold it: runs publish nothing until --resume.",
 )
 @click.option("--resume", is_flag=True, help="End the hold of a rollback.")
-@click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for another writer to end.")
-def publish(list_only: bool, rollback: int | None, resume: bool, wait: float) -> None:
+@click.option(
+    "--wait",
+    default=60.0,
+    show_default=True,
+    help="Seconds to wait for another writer to end; on DuckDB a rollback waits for none.",
+)
+@click.option("--json", "as_json", is_flag=True, help="With --list: one JSON object.")
+def publish(list_only: bool, rollback: int | None, resume: bool, wait: float, as_json: bool) -> None:
     """Show the marts that were built and tested: the served file switches to them at once."""
     if sum([list_only, rollback is not None, resume]) > 1:
         raise click.UsageError("--list, --rollback and --resume exclude each other")
+    if as_json and not list_only:
+        raise click.UsageError("--json goes with --list")
     if list_only:
-        _print_versions()
+        _print_versions(as_json)
     elif rollback is not None:
         shown = publishing.rollback(settings(), rollback or None, wait)
         click.echo(
@@ -53,8 +62,12 @@ def publish(list_only: bool, rollback: int | None, resume: bool, wait: float) ->
         )
 
 
-def _print_versions() -> None:
+def _print_versions(as_json: bool) -> None:
     kept, hold = publishing.versions(settings()), publishing.held(settings())
+    if as_json:
+        listed = [asdict(version) | {"rows": version.rows} for version in kept]
+        click.echo(json.dumps({"versions": listed, "held": asdict(hold) if hold else None}, indent=2))
+        return
     if not kept:
         click.echo("nothing is published yet: run the DAG, or `elt build` and `elt publish`")
         return

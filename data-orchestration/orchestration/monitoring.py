@@ -167,7 +167,6 @@ def claim_digest(settings: Settings, day: date) -> bool:
 def leave_digest(settings: Settings, day: date) -> None:
     """Let the next run send the digest of a day: it could not be delivered."""
 
-
     def update(duck: duckdb.DuckDBPyConnection) -> None:
         duck.execute("delete from digests where day = ?", [day])
 

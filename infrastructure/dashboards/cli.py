@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from dashboards import FOLDER
+from foundation.commands import Group
 from foundation.settings import ROOT, settings
 
 folder_option = click.option(
@@ -17,7 +18,7 @@ folder_option = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def dashboards() -> None:
     """Dashboards as code. Works on the Superset of this machine, or on DASHBOARDS_URL (a Superset or a Preset workspace)."""
 

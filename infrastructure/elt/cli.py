@@ -36,6 +36,7 @@ COMMANDS = {
     "ci": ("elt.ci.cli:ci", "What the workflows run on a change: dbt slim CI, security, docs."),
     "clean": ("elt.clean:clean", "Forget all local data."),
     "sql": ("elt.sql:sql", "Ask the warehouse, read-only."),
+    "completion": ("elt.completion:completion", "Completion of these verbs in your shell."),
 }
 
 
@@ -50,6 +51,13 @@ class LazyGroup(click.Group):
             return None
         module, attribute = COMMANDS[cmd_name][0].split(":")
         return getattr(importlib.import_module(module), attribute)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise click.NoSuchCommand(args[0], possibilities=COMMANDS, ctx=ctx)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

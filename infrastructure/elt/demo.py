@@ -27,6 +27,12 @@ from foundation.errors import EltError
 from foundation.lease import lease
 from foundation.settings import Settings, settings
 
+# the revenue that the dashboard shows, as the metric defines it
+FIRST_QUERY = (
+    "select product_category, sum(line_total) as revenue from marts.obt_sales"
+    " where order_status_name not in ('Rejected', 'Cancelled') group by all order by revenue desc"
+)
+
 
 @dataclass
 class Steps:
@@ -255,4 +261,14 @@ def _report(steps: Steps, config: Settings, runs: list[Facts], total: float) -> 
     steps.say(
         f"  passwords    {config.home / 'secrets.env'} (SUPERSET_ANALYST_PASSWORD, AIRFLOW_ADMIN_PASSWORD and more)"
     )
-    steps.say('  next: make status · elt sql --serving "select …" · make down')
+    steps.say("  next:")
+    for command in next_commands():
+        steps.say(f"    {command}")
+
+
+def next_commands() -> list[str]:
+    """What to try after the demo, as it can be typed where the demo was."""
+    elt = Path(sys.prefix, "bin", "elt")
+    known = shutil.which("elt")
+    name = "elt" if known and Path(known).resolve() == elt.resolve() else os.path.relpath(elt)
+    return ["make status", f'{name} sql --serving "{FIRST_QUERY}"', f"{name} runs", "make down"]

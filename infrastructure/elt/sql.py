@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 import sys
 from collections.abc import Iterator
 from datetime import datetime
@@ -43,7 +44,20 @@ def sql(query: str, serving: bool, form: str | None) -> None:
             result = connection.execute(statement)
             {"csv": _print_csv, "json": _print_json}.get(form or "", _print_table)(result)
         except duckdb.Error as error:
-            raise EltError(f"SQL: {first_line(error)}", "correct the query") from None
+            raise EltError(f"SQL: {explained(error)}", "correct the query") from None
+
+
+def explained(error: duckdb.Error) -> str:
+    """What DuckDB says, in one line: what is wrong, what was meant instead, and where it stands."""
+    said, _, place = str(error).partition("\n\nLINE ")
+    words = " ".join(said.split()) or first_line(error)
+    if not (found := re.match(r"(\d+): (.*)\n( *)\^", place)):
+        return words
+    number, text, blanks = found.groups()
+    at = len(blanks) - len(f"LINE {number}: ")
+    if text.startswith("..."):  # of a long line DuckDB shows a part
+        return f"{words} (line {number}, at: {text[at:].removesuffix('...')[:30]})"
+    return f"{words} (line {number}, column {at + 1})"
 
 
 def _only_statement(connection: duckdb.DuckDBPyConnection, text: str) -> duckdb.Statement:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import subprocess
+from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -16,7 +19,18 @@ from stack.parts import log_file, parts, unknown_part
 if TYPE_CHECKING:
     from rich.table import Table
 
-PARTS = click.argument("part", nargs=-1)
+OTHER_LOGS = {
+    "tasks of Airflow": "logs/airflow",
+    "dbt": "logs/dbt",
+    "jobs of Airbyte": "airbyte/jobs",  # `elt airbyte logs`
+}
+
+
+def _completed(ctx: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
+    return [name for name in parts() if name.startswith(begun)]
+
+
+PARTS = click.argument("part", nargs=-1, shell_complete=_completed)
 
 
 @click.command()
@@ -38,30 +52,40 @@ def down(part: tuple[str, ...]) -> None:
 
 
 @click.command()
-def status() -> None:
-    """What runs, where, and how it feels; who writes the warehouse; what the source's log waits for. Exit code 1 when a program is not healthy."""
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def status(as_json: bool) -> None:
+    """What runs, where, and how it feels; who writes the warehouse; what the source's log waits for; whether a backup is missing.
+
+    Exit code 1 when a program is not healthy.
+    """
     from rich.console import Console
 
     from foundation.lease import holder
     from orchestration.backup import NO_BACKUP, backup_lacks
     from stack.capture import capture_health
 
-    console = Console(highlight=False)
-    console.width = max(console.width, 120)  # a line a program, also where the output is no terminal
     elsewhere = settings().listen_host != Settings.model_fields["listen_host"].default
     lines = [] if elsewhere else stack.status()
-    if elsewhere:
-        console.print("each program has a container of its own: `docker compose ps` shows how they feel")
-    else:
-        console.print(_table(lines))
-    if owner := holder(settings().warehouse_path):
-        console.print(f"the warehouse is written by {owner}")
-    if lacks := backup_lacks(settings()):
-        console.print(f"{lacks} — {NO_BACKUP}", soft_wrap=True)
+    owner = holder(settings().warehouse_path)
+    warnings = [f"{lacks} — {NO_BACKUP}"] if (lacks := backup_lacks(settings())) else []
     with contextlib.suppress(EltError):  # a source that is down has its line above
-        for found, remedy in capture_health(settings()):
-            if remedy:
-                console.print(f"the source: {found} — {remedy}", soft_wrap=True)
+        warnings += [
+            f"the source: {found} — {remedy}" for found, remedy in capture_health(settings()) if remedy
+        ]
+    if as_json:
+        told = {"programs": [asdict(line) for line in lines], "writer": owner, "warnings": warnings}
+        click.echo(json.dumps(told, indent=2))
+    else:
+        console = Console(highlight=False)
+        console.width = max(console.width, 120)  # a line a program, also where the output is no terminal
+        if elsewhere:
+            console.print("each program has a container of its own: `docker compose ps` shows how they feel")
+        else:
+            console.print(_table(lines))
+        if owner:
+            console.print(f"the warehouse is written by {owner}")
+        for warning in warnings:
+            console.print(warning, soft_wrap=True)
     if not all(line.healthy for line in lines):
         raise click.exceptions.Exit(1)
 
@@ -90,20 +114,36 @@ def _table(lines: list[stack.ProgramStatus]) -> Table:
 @click.command()
 @PARTS
 @click.option("-f", "--follow", is_flag=True, help="Go on printing what comes (Ctrl-C ends it).")
-@click.option("-n", "--lines", default=50, show_default=True, help="How many last lines of each log.")
-def logs(part: tuple[str, ...], follow: bool, lines: int) -> None:
-    """The last log lines of PARTs (all, when none is named)."""
+@click.option("-n", "--lines", type=click.IntRange(0), help="How many last lines of each log (50).")
+def logs(part: tuple[str, ...], follow: bool, lines: int | None) -> None:
+    """The last log lines of PARTs; without PART a list of the logs.
+
+    With -f or -n and no PART: those of all.
+    """
     home = settings().home
     every = parts()
     if unknown := [name for name in part if name not in every]:
         raise unknown_part(unknown[0], every)
-    files = [
-        str(path)
+    files = {
+        path: chosen.name
         for chosen in every.values()
         if not part or chosen.name in part
         for program in chosen.programs
         if (path := log_file(program, home)).exists()
-    ]
+    }
     if not files:
         raise EltError(f"no log in {home / 'logs'}", "elt up")
-    subprocess.run(["tail", "-n", str(lines), *(["-F"] if follow else []), *files], check=False)
+    if part or follow or lines is not None:
+        tail = ["tail", "-n", str(50 if lines is None else lines), *(["-F"] if follow else [])]
+        subprocess.run([*tail, *map(str, files)], check=False)
+        return
+    for path, name in files.items():
+        found = path.stat()
+        written = datetime.fromtimestamp(found.st_mtime, UTC)
+        click.echo(
+            f"{name:<10}{found.st_size / 1e3:>9,.0f} kB  written {written:%Y-%m-%d %H:%M:%S} UTC  {path}"
+        )
+    for what, folder in OTHER_LOGS.items():
+        if (home / folder).is_dir():
+            click.echo(f"{what + ':':<24}{home / folder}")
+    click.echo("`elt logs PART` prints the last lines of one, with -f it goes on")

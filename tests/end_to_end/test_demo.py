@@ -6,9 +6,12 @@ The one stack that `make test` starts; everything else that needs one is in the 
 from __future__ import annotations
 
 import json
+import shlex
+import subprocess
 
 import pytest
 
+from foundation.settings import ROOT
 from orchestration import airflow_api
 from tests.end_to_end.conftest import in_source, messages
 from tests.fixtures.superset import session
@@ -29,6 +32,16 @@ def test_the_demo_shows_its_steps_and_reports_what_it_did(chain, served):
     assert f"http://127.0.0.1:{chain.settings.airflow_port}" in output
     for secret in (chain.home / "secrets.env").read_text().splitlines():
         assert secret.partition("=")[2] not in output + chain.demo.stderr
+
+
+def test_what_the_demo_says_to_do_next_works_as_printed(chain, served):
+    lines = chain.demo.stdout.partition("  next:\n")[2].splitlines()
+    assert [line.split()[0] for line in lines][::3] == ["make", "make"] and len(lines) == 4
+    for line in lines[:3]:  # the last one stops the stack
+        done = subprocess.run(shlex.split(line), cwd=ROOT, env=chain.environ, capture_output=True, text=True)
+        assert done.returncode == 0, (line, done.stdout + done.stderr)
+        if "sql" in line:
+            assert "Bikes" in done.stdout
 
 
 def test_a_run_that_succeeds_leaves_a_start_and_a_success_message(chain):

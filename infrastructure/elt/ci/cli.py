@@ -8,10 +8,11 @@ from tempfile import TemporaryDirectory
 import click
 
 from elt.check import Commands, run_all
+from foundation.commands import Group
 from foundation.settings import settings
 
 
-@click.group()
+@click.group(cls=Group)
 def ci() -> None:
     """What the workflows run on a change, the same on a laptop; none of it needs a credential."""
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import click
 
 from elt.confirm import confirmed, yes_option
+from foundation.commands import Group
 from foundation.settings import settings
 
 
-@click.group()
+@click.group(cls=Group)
 def privacy() -> None:
     """Personal data: take a person's out of everything."""
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from foundation.commands import Group
+
 if TYPE_CHECKING:
     from foundation.settings import Settings
 
@@ -23,7 +25,7 @@ environment_option = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def snowflake() -> None:
     """A Snowflake account: set it up, look it over. The SQL is in infrastructure/snowflake."""
 

@@ -1,10 +1,12 @@
 """The command line as a person meets it: help, one-line errors with the remedy, exit codes."""
 
+import json
 import os
 import socket
 import subprocess
 import sys
 
+import click
 import duckdb
 import pytest
 
@@ -31,7 +33,13 @@ def test_help_lists_every_verb_and_every_verb_has_help_of_its_own(elt):
     ("arguments", "message"),
     [
         (["--bogus"], "elt: No such option '--bogus'. — see 'elt --help'"),
-        (["bogus"], "elt: No such command 'bogus'. — see 'elt --help'"),
+        (["xyzzy"], "elt: No such command 'xyzzy'. — see 'elt --help'"),
+        (["statsu"], "elt: No such command 'statsu'. Did you mean 'status'? — see 'elt --help'"),
+        (
+            ["airbyte", "aply"],
+            "elt: No such command 'aply'. Did you mean 'apply'? — see 'elt airbyte --help'",
+        ),
+        (["runs", "--josn"], "elt: No such option '--josn'. Did you mean '--json'? — see 'elt runs --help'"),
         (["source", "load"], "elt: Missing option '--from'. — see 'elt source load --help'"),
         (["down", "sinc"], "elt: no part is named 'sinc' — choose from postgres, sink, airbyte, airflow"),
         (["run"], "Airflow does not answer at http"),
@@ -43,6 +51,50 @@ def test_a_wrong_call_is_one_line_and_exit_code_2(elt, arguments, message):
     [line] = refused.stderr.strip().splitlines()
     assert message in line
     assert refused.returncode == 2
+
+
+def test_no_list_of_verbs_cuts_a_sentence():
+    from click.testing import CliRunner
+
+    from elt.cli import cli
+
+    context = cli.make_context("elt", [], resilient_parsing=True)
+    groups = [name for name in COMMANDS if isinstance(cli.get_command(context, name), click.Group)]
+    assert len(groups) >= 8
+    for group in groups:
+        listing = CliRunner().invoke(cli, [group, "--help"]).output.partition("Commands:")[2]
+        assert listing and "..." not in listing, group
+
+
+def test_a_shell_completes_verbs_options_and_parts(stack):
+    script = stack.elt("completion", "bash")
+    assert script.returncode == 0 and "complete -o nosort -F" in script.stdout
+
+    def completed(line):
+        words = line.split(" ")
+        asked = {"_ELT_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
+        return [each.partition(",")[2] for each in stack.elt(**asked).stdout.split()]
+
+    assert completed("elt sta") == ["status"]
+    assert completed("elt up air") == ["airbyte", "airflow"]
+    assert completed("elt runs --j") == ["--json"]
+
+
+def test_status_is_there_for_scripts(stack):
+    down = stack.elt("status", "--json")
+    told = json.loads(down.stdout)
+    assert down.returncode == 1 and told["writer"] is None and told["warnings"] == []
+    assert {"part", "program", "state", "healthy"} <= set(told["programs"][0])
+
+
+def test_logs_lists_what_there_is_and_prints_what_is_asked_for(stack):
+    folder = stack.home / "logs"
+    (folder / "airflow").mkdir(parents=True)
+    (folder / "sink.log").write_text("one\ntwo\n")
+    listed = stack.elt("logs").stdout
+    assert str(folder / "sink.log") in listed and "two" not in listed and str(folder / "airflow") in listed
+    assert stack.elt("logs", "sink", "-n", "1").stdout == "two\n"
+    assert "one" in stack.elt("logs", "-n", "5").stdout
 
 
 def test_a_missing_folder_of_originals_is_named_before_anything_starts(stack):

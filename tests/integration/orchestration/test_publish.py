@@ -531,6 +531,12 @@ def test_elt_publish_and_its_list(config):
     assert "← current, held" in elt("--list").stdout
     refused = elt()
     assert refused.returncode == 2 and "held since" in refused.stderr
+    told = json.loads(elt("--list", "--json").stdout)
+    assert [(v["number"], v["current"], v["rows"]) for v in told["versions"]] == [
+        (1, True, 1_001),
+        (2, False, 1_001),
+    ]
+    assert told["held"]["number"] == 1
     assert elt("--rollback", "2").stdout.startswith("version 2 is shown")
     assert elt("--resume").returncode == 0 and elt().stdout.startswith("version 3")
     assert elt("--resume", "--list").returncode == 2
