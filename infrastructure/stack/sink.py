@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import hmac
-import html
 import json
 import logging
 import math
@@ -39,7 +38,9 @@ from foundation.listening import listen
 from foundation.private import private
 from foundation.settings import Settings, settings
 from stack import SMTP_USER
+from stack.sink_page import POLICY, page
 
+LOOKED_AT = 5_000  # messages that the page looks through
 MAX_BODY = 1024 * 1024  # bytes
 MAILS, MAIL_SECONDS = 32, 60.0  # connections of the mail server, and how long one may be silent
 # Slack's limits: https://api.slack.com/reference/block-kit/blocks, …/methods/chat.postMessage
@@ -167,17 +168,10 @@ class Sink:
 
     async def page(self, request: Request) -> Response:
         self._demand_token(request)
-        rows = "".join(
-            f"<tr><td>{html.escape(message['time'])}</td><td>{html.escape(message['channel'])}</td>"
-            f"<td><pre>{html.escape(message.get('subject') or '')}\n{html.escape(message.get('text') or '')}</pre></td></tr>"
-            for message in reversed(self.messages.last(200))
-        )
-        return HTMLResponse(
-            "<!doctype html><title>Sink</title><style>body{font:14px sans-serif;margin:2em}pre{margin:0;white-space:"
-            "pre-wrap}td{padding:.4em 1em;vertical-align:top;border-top:1px solid #ddd}</style>"
-            f"<h1>Messages</h1><table>{rows or '<tr><td>None yet.</td></tr>'}</table>",
-            headers={"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"},
-        )
+        asked = request.query_params
+        messages = self.messages.last(LOOKED_AT)
+        content = page(messages, asked.get("channel", ""), asked.get("kind", ""), asked.get("words", ""))
+        return HTMLResponse(content, headers={"Content-Security-Policy": POLICY})
 
     async def health(self, request: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -215,13 +209,14 @@ class Sink:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         mail = message_from_bytes(envelope.original_content or b"", policy=policy.default)
-        body = mail.get_body(("plain", "html"))
+        body, rich = mail.get_body(("plain", "html")), mail.get_body(("html",))
         self.messages.add(
             "email",
             sender=envelope.mail_from,
             recipients=envelope.rcpt_tos,
             subject=str(mail.get("subject", "")),
             text=body.get_content().strip() if body else "",
+            html=rich.get_content() if rich else "",
         )
         return "250 OK"
 

@@ -80,6 +80,33 @@ def test_the_page_shows_messages_as_text(shared_sink):
     assert "&lt;script&gt;" in page.text and "<script>" not in page.text
 
 
+def test_the_page_shows_a_message_as_slack_does_and_an_email_as_a_mail_program(sink):
+    post(sink, {"text": ":x: *the dag* failed in `sync` · local\n*Log:* http://127.0.0.1:8080/a?b=1&amp;c=2"})
+    mail = EmailMessage()
+    mail["From"], mail["To"], mail["Subject"] = "airflow@localhost", "on-call@localhost", "[local] failed"
+    mail.set_content(
+        "<p onclick='x()'><b>failed</b></p><script>x()</script><table><tr><th>Log</th><td>"
+        "<a href='http://127.0.0.1:8080/log'>the log</a> <a href='javascript:x()'>no</a></td></tr></table>",
+        subtype="html",
+    )
+    with smtplib.SMTP("127.0.0.1", sink.settings.sink_smtp_port) as client:
+        client.login("elt", sink.token)
+        client.send_message(mail)
+
+    def page(**filters):
+        return httpx.get(sink.url, params=filters, auth=("anybody", sink.token)).text
+
+    shown = page()
+    assert "❌ <b>the dag</b> failed in <code>sync</code>" in shown
+    assert '<a href="http://127.0.0.1:8080/a?b=1&amp;c=2" target=_blank' in shown
+    assert "<p><b>failed</b></p><table><tr><th>Log</th>" in shown
+    assert '<a href="http://127.0.0.1:8080/log"' in shown
+    assert "x()" not in shown and "script" not in shown
+    assert "the dag" not in page(channel="email") and "on-call@localhost" in page(channel="email")
+    assert "the dag" in page(kind="problems") and "the dag" not in page(kind="digests")
+    assert "the dag" in page(words="FAILED in") and "None." in page(words="nobody says this")
+
+
 def test_the_listing_is_cut_to_its_newest(sink):
     for number in range(3):
         post(sink, {"text": str(number)})
