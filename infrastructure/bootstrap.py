@@ -81,7 +81,6 @@ def main(command: list[str]) -> None:
         os.environ
         | QUIET
         | {
-            "UV_PYTHON_DOWNLOADS": "never",
             "UV_SYSTEM_CERTS": "1",
             "UV_PROJECT_ENVIRONMENT": str(ROOT / ".venv"),
         }
@@ -97,7 +96,9 @@ def main(command: list[str]) -> None:
             fetch_uv(Path(uv))
     chatter = [] if sys.stderr.isatty() else ["--no-progress"]
     # bytecode now, once: where PYTHONDONTWRITEBYTECODE is set, Airflow would else compile itself anew for 7 s a process
-    sync = [uv, "sync", "--locked", "--quiet", "--compile-bytecode", *chatter, "--python", sys.executable]
+    sync = [uv, "sync", "--locked", "--quiet", "--compile-bytecode", *chatter]
+    # with this Python and no other; Superset's environment, which needs an older one, may fetch it (stack/superset.py)
+    sync += ["--no-python-downloads", "--python", sys.executable]
     if not (ROOT / ".venv" / "bin" / "elt").exists():
         print("making the environment .venv (about a gigabyte, once) …", flush=True)
     if code := subprocess.run(sync, cwd=ROOT, env=environ).returncode:

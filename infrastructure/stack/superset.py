@@ -43,7 +43,8 @@ def installed() -> bool:
 def install() -> bool:
     """Make or renew Superset's environment. True if there was work; it takes about a minute, once.
 
-    Raises EltError when uv can't: no network, no Python that Superset runs on.
+    Where our own Python is newer than what Superset runs on, uv uses a 3.12 that it finds, or fetches one, unless
+    UV_PYTHON_DOWNLOADS forbids that. Raises EltError when uv can't: no network, no Python that Superset runs on.
     """
     if installed():
         return False
@@ -53,12 +54,17 @@ def install() -> bool:
         print("making Superset's environment .venv-superset (about a gigabyte, once) …", flush=True)
         uv = shutil.which("uv", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
         command = [uv or str(ROOT / ".uv" / "uv"), "sync", "--locked", "--quiet", "--no-progress"]
-        # the Python of our own environment if Superset runs on it, else the one that uv finds
         ours = sys.version_info[:2] in ((3, 11), (3, 12))
+        if not ours:
+            print(
+                f"Superset runs on Python 3.11 and 3.12, this is {sys.version_info[0]}.{sys.version_info[1]}: uv uses the 3.12 that it"
+                " finds, or fetches one (UV_PYTHON_DOWNLOADS=never forbids that)",
+                flush=True,
+            )
         command += ["--compile-bytecode", "--python", sys.executable if ours else "3.12"]
         environ = os.environ | {
             "UV_PROJECT_ENVIRONMENT": str(ENVIRONMENT),
-            "UV_PYTHON_DOWNLOADS": "never",
+            "UV_PYTHON_DOWNLOADS": "never" if ours else os.environ.get("UV_PYTHON_DOWNLOADS", "automatic"),
             "UV_SYSTEM_CERTS": "1",
         }
         environ.pop("VIRTUAL_ENV", None)
@@ -70,7 +76,7 @@ def install() -> bool:
             reason = next((line for line in done.stderr.splitlines() if line.strip()), "uv said nothing")
             raise EltError(
                 f"Superset's environment can't be made: {reason.strip()}",
-                "Superset runs on Python 3.11 and 3.12: install one; and check that the package index answers",
+                "Superset runs on Python 3.11 and 3.12: install one, or let uv fetch it; and check that the package index answers",
             )
         (ENVIRONMENT / "locked").write_text(_lock_digest())
     return True

@@ -1,0 +1,70 @@
+"""Which Python Superset's environment gets, and whether uv may fetch it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from foundation.errors import EltError
+from foundation.settings import ROOT
+from stack import superset
+
+
+@pytest.fixture
+def uv(tmp_path, monkeypatch):
+    """A `uv` that notes what it was asked for, and may fail; `uv()` is that, as words."""
+    noted, program = tmp_path / "noted", tmp_path / "bin" / "uv"
+    program.parent.mkdir()
+    program.write_text(
+        f'#!/bin/sh\necho "$@ DOWNLOADS=$UV_PYTHON_DOWNLOADS" >> "{noted}"\n[ -z "$FAILS" ] || {{ echo "$FAILS" >&2; exit 1; }}\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    monkeypatch.delenv("UV_PYTHON_DOWNLOADS", raising=False)
+    monkeypatch.setattr(superset, "ENVIRONMENT", tmp_path / "environment")
+    monkeypatch.setattr(superset.sys, "executable", str(tmp_path / "nowhere" / "python"))
+    (tmp_path / "environment").mkdir()
+    return lambda: noted.read_text().split()
+
+
+def runs_on(monkeypatch, *version):
+    monkeypatch.setattr(superset.sys, "version_info", (*version, 0, "final", 0))
+
+
+def test_where_superset_runs_on_our_python_that_is_taken_and_nothing_is_fetched(uv, monkeypatch, capsys):
+    runs_on(monkeypatch, 3, 12)
+    assert superset.install()
+    assert uv()[-2:] == [superset.sys.executable, "DOWNLOADS=never"]
+    assert "fetches" not in capsys.readouterr().out
+
+
+def test_on_a_newer_python_uv_may_fetch_a_312_and_that_is_said(uv, monkeypatch, capsys):
+    runs_on(monkeypatch, 3, 14)
+    assert superset.install()
+    assert uv()[-2:] == ["3.12", "DOWNLOADS=automatic"]
+    said = capsys.readouterr().out
+    assert "this is 3.14" in said and "fetches one (UV_PYTHON_DOWNLOADS=never forbids that)" in said
+
+
+def test_where_fetching_is_forbidden_or_fails_the_remedy_is_told(uv, monkeypatch):
+    runs_on(monkeypatch, 3, 13)
+    monkeypatch.setenv("UV_PYTHON_DOWNLOADS", "never")
+    monkeypatch.setenv("FAILS", "No interpreter found for Python 3.12")
+    with pytest.raises(
+        EltError, match=r"No interpreter found for Python 3\.12 — .*install one, or let uv fetch it"
+    ):
+        superset.install()
+    assert uv()[-1] == "DOWNLOADS=never"
+
+
+def test_the_bootstrap_fetches_no_python_itself_and_leaves_the_choice_to_the_environment(uv):
+    look = "import os; print(os.environ.get('UV_PYTHON_DOWNLOADS'))"
+    python = Path(sys.prefix, "bin", "python")
+    done = subprocess.run(
+        [python, ROOT / "infrastructure" / "bootstrap.py", "python", "-c", look],
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "None\n", done.stderr
+    assert "--no-python-downloads" in uv() and uv()[-2].startswith(str(python.parent))
