@@ -54,14 +54,18 @@ def types_of(document: Document, assets: Assets) -> dict[str, str]:
         described = connection.execute(f"describe select * from {source_of(document)}").fetchall()
     except duckdb.Error as error:
         field = "sql" if "sql" in document.data else "table"
-        raise document.error((field,), f"{field}: {reason(error)}", "see data-transformation/models/marts") from None
+        raise document.error(
+            (field,), f"{field}: {reason(error)}", "see data-transformation/models/marts"
+        ) from None
     found = {row[0]: row[1] for row in described}
     wanted: dict[str, str] = {}
     for column, given in document.data["columns"].items():
         expression = (given or {}).get("sql")
         if expression is None and column not in found:
             raise document.error(
-                ("columns", column), f"columns: there is no column {column}", "see data-transformation/models/marts"
+                ("columns", column),
+                f"columns: there is no column {column}",
+                "see data-transformation/models/marts",
             )
         wanted[column] = (
             found[column] if expression is None else bound(document, ("columns", column, "sql"), expression)

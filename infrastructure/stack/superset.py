@@ -64,9 +64,10 @@ def install() -> bool:
         command += ["--compile-bytecode", "--python", sys.executable if ours else "3.12"]
         environ = os.environ | {
             "UV_PROJECT_ENVIRONMENT": str(ENVIRONMENT),
-            "UV_PYTHON_DOWNLOADS": "never" if ours else os.environ.get("UV_PYTHON_DOWNLOADS", "automatic"),
             "UV_SYSTEM_CERTS": "1",
         }
+        if ours:
+            environ["UV_PYTHON_DOWNLOADS"] = "never"
         environ.pop("VIRTUAL_ENV", None)
         try:
             done = subprocess.run(command, cwd=PROJECT, env=environ, capture_output=True, text=True)
