@@ -6,6 +6,7 @@ A dbt-duckdb plugin (named in `profiles.yml`). dbt-duckdb calls it right before 
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from filelock import FileLock
 from foundation.errors import EltError
 from foundation.lease import acquire
 from foundation.settings import settings
+from foundation.warehouse import wait_until_writable
 
 _held: dict[Path, FileLock] = {}
 
@@ -25,10 +27,20 @@ _held: dict[Path, FileLock] = {}
 def hold(warehouse: Path, owner: str, wait_seconds: float = 60.0) -> None:
     """Take the lease for the rest of this process; a process that has it already keeps it.
 
-    Raises WarehouseInUseError, naming the present owner, when it is not free within `wait_seconds`.
+    A program that has the file open without a lease is waited for, too. Raises WarehouseInUseError, naming the present
+    owner, when the warehouse is not free within `wait_seconds`.
     """
-    if warehouse not in _held:
-        _held[warehouse] = acquire(warehouse, owner, wait_seconds)
+    if warehouse in _held:
+        return
+    deadline = time.monotonic() + wait_seconds
+    lock = acquire(warehouse, owner, wait_seconds)
+    try:
+        if warehouse.exists():
+            wait_until_writable(warehouse, deadline)
+    except BaseException:
+        lock.release()
+        raise
+    _held[warehouse] = lock
 
 
 class Plugin(BasePlugin):

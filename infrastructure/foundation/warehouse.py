@@ -67,10 +67,34 @@ def _connect(path: Path, config: Config, deadline: float) -> duckdb.DuckDBPyConn
                     "remove or restore the file, then `make demo`",
                 ) from None
             if time.monotonic() >= deadline:
-                # someone who does not know the lease: DuckDB names the process
-                raise WarehouseInUseError(
-                    f"the warehouse {path} is in use by {busy['holder']}", "end that program, then try again"
-                ) from None
+                raise _in_use(path, busy) from None
+        time.sleep(0.1)
+
+
+def _in_use(path: Path, busy: re.Match[str]) -> WarehouseInUseError:
+    """By a program that does not know the lease: DuckDB names its process."""
+    return WarehouseInUseError(
+        f"the warehouse {path} is in use by {busy['holder']}", "end that program, then try again"
+    )
+
+
+def wait_until_writable(path: Path, deadline: float) -> None:
+    """Wait for programs that have the file open without the lease, until `deadline` (of the monotonic clock).
+
+    For who has the lease and lets another library open the file. What else is wrong with the file, that one tells. Raises
+    WarehouseInUseError, with DuckDB's words about the process.
+    """
+    while True:
+        try:
+            duckdb.connect(path).close()
+        except duckdb.Error as error:
+            busy = BUSY.search(str(error))
+            if busy is not None and time.monotonic() >= deadline:
+                raise _in_use(path, busy) from None
+            if busy is None:
+                return
+        else:
+            return
         time.sleep(0.1)
 
 

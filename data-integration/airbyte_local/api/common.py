@@ -67,7 +67,10 @@ BrakeOf = Annotated[Brake, Depends(get_brake)]
 Limit = Annotated[int, Query(ge=1, le=100)]
 Offset = Annotated[int, Query(ge=0, le=LARGEST - 100)]  # plus a page: still what SQLite holds
 JobId = Annotated[int, Path(ge=0, le=LARGEST)]
-WorkspaceIds = Annotated[list[Annotated[str, AfterValidator(uuid_text)]], Query(alias="workspaceIds")]
+UuidText = Annotated[str, AfterValidator(uuid_text)]
+WorkspaceIds = Annotated[list[UuidText], Query(alias="workspaceIds")]
+TagIds = Annotated[list[UuidText], Query(alias="tagIds")]
+ConnectionId = Annotated[UuidText | None, Query(alias="connectionId")]
 IncludeDeleted = Annotated[bool, Query(alias="includeDeleted")]
 
 

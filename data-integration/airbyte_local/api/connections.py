@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from airbyte_local.api.actors import get_actor
 from airbyte_local.api.common import (
@@ -13,6 +13,7 @@ from airbyte_local.api.common import (
     Offset,
     SchedulerOf,
     StoreOf,
+    TagIds,
     WorkspaceIds,
     page,
 )
@@ -84,7 +85,7 @@ def list_connections(
     request: Request,
     store: StoreOf,
     workspace_ids: WorkspaceIds = [],  # noqa: B006
-    tag_ids: list[str] = Query([], alias="tagIds"),  # noqa: B008 - FastAPI's way
+    tag_ids: TagIds = [],  # noqa: B006
     include_deleted: IncludeDeleted = False,
     limit: Limit = 20,
     offset: Offset = 0,

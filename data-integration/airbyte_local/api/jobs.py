@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import PlainTextResponse
 
-from airbyte_local.api.common import JobId, Limit, Offset, RunnerOf, StoreOf, WorkspaceIds, page
+from airbyte_local.api.common import ConnectionId, JobId, Limit, Offset, RunnerOf, StoreOf, WorkspaceIds, page
 from airbyte_local.api.connections import get_connection
 from airbyte_local.api.problems import Problem, invalid, not_found
 from airbyte_local.api.schemas import JobCreate
@@ -79,7 +79,7 @@ def create_job(body: JobCreate, store: StoreOf, runner: RunnerOf) -> dict[str, A
 def list_jobs(
     request: Request,
     store: StoreOf,
-    connection_id: Annotated[str | None, Query(alias="connectionId")] = None,
+    connection_id: ConnectionId = None,
     status: JobStatus | Literal["queued"] | None = None,  # no job is ever queued here
     job_type: Annotated[JobType | None, Query(alias="jobType")] = None,
     workspace_ids: WorkspaceIds = [],  # noqa: B006

@@ -348,10 +348,16 @@ def test_what_cannot_be_is_refused_by_the_name_of_its_field(
 
 
 @pytest.mark.parametrize(
-    ("query", "field"), [("workspaceIds=shop", "workspaceIds[0]"), ("status=waiting", "status")]
+    ("query", "field"),
+    [
+        ("jobs?workspaceIds=shop", "workspaceIds[0]"),
+        ("jobs?status=waiting", "status"),
+        ("jobs?connectionId=shop", "connectionId"),
+        ("connections?tagIds=shop", "tagIds[0]"),
+    ],
 )
 def test_a_filter_that_can_find_nothing_is_refused(airbyte: AirbyteServer, query: str, field: str) -> None:
-    problem(airbyte.http.get(f"/jobs?{query}"), 422, field)
+    problem(airbyte.http.get(f"/{query}"), 422, field)
     assert airbyte.http.get("/jobs?status=queued").status_code == 200  # one of Airbyte's, which none has here
 
 

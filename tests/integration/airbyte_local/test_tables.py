@@ -146,6 +146,11 @@ def test_only_selected_columns_leave_the_source(engine: Engine) -> None:
         (stream("hidden.t"), "the source reads only the schemas shop"),
         (stream("shop.orders", cursorField=["nope"]), "the source has no column nope"),
         (stream("shop.orders", cursorField=["customer"]), "customer is character varying(50), which cannot be a cursor"),
+        (stream("shop.orders_seq"), "stream shop.orders_seq: it is no table"),
+        (stream("shop.by_year_2024"), "it is a partition, whose rows are read through shop.by_year"),
+        (stream("shop.bare"), "stream shop.bare: the table has no columns"),
+        (stream("shop.closed"), "may not read it"),
+        (stream("shop.orders", primaryKey=[["customer"]]), "its key is id in the source, and the connection names customer"),
         (stream("shop.keyless"), "no primary key, in the source or in the connection"),
         (stream("shop.orders", selectedFields=[{"fieldPath": ["id"]}]), "updated is its key or cursor, but not selected"),
         ({**stream("shop.nope"), "namespace": None}, "stream nope has no namespace, and the source has no such table"),
@@ -154,11 +159,34 @@ def test_only_selected_columns_leave_the_source(engine: Engine) -> None:
 def test_a_configuration_that_does_not_fit_the_source_fails_by_name(
     engine: Engine, configured: dict, found: str
 ) -> None:
-    engine.write("create table shop.keyless (v text, updated timestamp)")
+    engine.write(
+        "create table shop.keyless (v text, updated timestamp)",
+        "create sequence shop.orders_seq",
+        "create table shop.by_year (year integer, updated timestamp) partition by list (year)",
+        "create table shop.by_year_2024 partition of shop.by_year for values in (2024)",
+        "create table shop.bare ()",
+        "create table shop.closed (id integer primary key, updated timestamp)",
+        "revoke select on shop.closed from airbyte_reader",
+    )
     with pytest.raises(EltError) as error:
         engine.sync(configured)
     assert found in str(error.value)
     assert not engine.warehouse.exists()
+
+
+def test_an_unknown_selected_column_is_answered_with_those_that_there_are(engine: Engine) -> None:
+    fields = [{"fieldPath": [name]} for name in ("id", "updated", "nope")]
+    with pytest.raises(EltError, match=r"no column nope .* there are: id, customer, total, placed, updated"):
+        engine.sync(stream("shop.orders", selectedFields=fields))
+
+
+def test_rows_without_a_key_do_not_become_one_row(engine: Engine) -> None:
+    engine.write(
+        "create table shop.nullkey (v text, updated timestamp)",
+        "insert into shop.nullkey (v) values ('a'), (null), (null)",
+    )
+    with pytest.raises(EltError, match=r"stream shop\.nullkey: its key v is null in some rows"):
+        engine.sync(stream("shop.nullkey", primaryKey=[["v"]]))
 
 
 def test_a_stream_without_a_namespace_is_found_when_it_is_the_only_one(engine: Engine) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import duckdb
 import pytest
 
 from elt.build import dbt_arguments, timing_report
@@ -61,6 +64,24 @@ def test_warehouse_in_use_names_its_writer(tmp_path: Path) -> None:
     waiting, refused = done.stderr.splitlines()
     assert waiting.startswith("waiting for the warehouse: in use by sync job 12")
     assert "is in use by sync job 12" in refused
+
+
+def test_a_reader_without_the_lease_is_waited_for_then_named(tmp_path: Path) -> None:
+    warehouse = tmp_path / "warehouse.duckdb"
+    duckdb.connect(warehouse).close()
+    script = "import duckdb, sys; c = duckdb.connect(sys.argv[1], read_only=True); print('open', flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", script, warehouse], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as reader:
+        reader.stdout.readline()
+        started = time.monotonic()
+        done = run_build(tmp_path, "--wait", "0.5")
+        assert time.monotonic() - started >= 0.5
+        reader.stdin.close()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert f"PID {reader.pid}" in done.stderr
+    hold(warehouse, "dbt build", wait_seconds=0)
 
 
 def test_snowflake_without_its_account_says_which_variable_is_missing(tmp_path: Path) -> None:

@@ -59,6 +59,20 @@ join pg_namespace pn on pn.oid = p.relnamespace
 where k.contype = 'f' and k.conparentid = 0 and k.conrelid <> k.confrelid and n.nspname = any(%s)
 """
 
+RELATIONS = frozenset("rpvmf")
+# of a relation: its kind, the table that it is a partition of, whether it has columns, whether some can be read
+WHAT_IT_IS = """
+select c.relkind::text, p.relnamespace::regnamespace || '.' || p.relname,
+    exists (select from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped),
+    has_schema_privilege(n.oid, 'usage') and has_any_column_privilege(c.oid, 'select')
+from pg_class c
+join pg_namespace n on n.oid = c.relnamespace
+left join lateral (
+    select r.relnamespace, r.relname from pg_partition_root(c.oid) as root join pg_class r on r.oid = root
+) as p on c.relispartition
+where n.nspname = %s and c.relname = %s
+"""
+
 
 def discover(connection: psycopg.Connection, schemas: Sequence[str]) -> dict[tuple[str, str], SourceStream]:
     """The readable streams of `schemas`, by (schema, table)."""
@@ -92,12 +106,25 @@ def why_missing(
             f"stream {label}: the source reads only the schemas {', '.join(schemas)}",
             f"add {namespace} to the source's schemas, or take the stream out of the connection",
         )
-    exists = connection.execute(
-        "select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace"
-        " where n.nspname = %s and c.relname = %s)",
-        [namespace, name],
-    ).fetchone()[0]
-    if exists:
+    found = connection.execute(WHAT_IT_IS, [namespace, name]).fetchone()
+    if found is not None:
+        kind, parent, has_columns, may_read = found
+        if kind not in RELATIONS:
+            return EltError(
+                f"stream {label}: it is no table ({address})", "take the stream out of the connection"
+            )
+        if parent is not None:
+            return EltError(
+                f"stream {label}: it is a partition, whose rows are read through {parent} ({address})",
+                f"put the stream {parent} in its place",
+            )
+        if not has_columns:
+            return EltError(
+                f"stream {label}: the table has no columns ({address})",
+                "take the stream out of the connection",
+            )
+        if may_read:  # it was made after the streams were read
+            return EltError(f"stream {label}: it was not there a moment ago ({address})", "sync again")
         return EltError(
             f"stream {label}: {address} may not read it",
             f"run as its owner: grant usage on schema and select on {label} to {address.username}",

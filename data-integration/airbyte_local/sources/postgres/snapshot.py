@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import reduce
 
 import psycopg
 import pyarrow as pa
@@ -158,10 +159,18 @@ def _shown(value: pa.Scalar) -> str:
 
 
 def check_key(batch: pa.RecordBatch, plan: StreamPlan) -> None:
-    """Raises StreamError when a column of a captured stream's key is null: changes of such rows could not be told apart."""
-    for name in plan.primary_key if plan.captured else ():
-        if batch.column(name).null_count:
-            raise StreamError(plan.key, *null_key(plan, name))
+    """Raises StreamError when rows have no key: all of them would be one row.
+
+    Of a captured stream no column of the key may be null: changes of such rows could not be told apart.
+    """
+    columns = [batch.column(name) for name in plan.primary_key]
+    nulls = [name for name, column in zip(plan.primary_key, columns, strict=True) if column.null_count]
+    if plan.captured and nulls:
+        raise StreamError(plan.key, *null_key(plan, nulls[0]))
+    if nulls and len(nulls) == len(columns):
+        missing = reduce(pc.and_, map(pc.is_null, columns))
+        if pc.any(missing).as_py():
+            raise StreamError(plan.key, *null_key(plan, ", ".join(nulls)))
 
 
 def null_key(plan: StreamPlan, name: str) -> tuple[str, str]:
