@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from queue import Empty, Full, Queue
 from typing import Any
 
@@ -75,12 +75,17 @@ class ReadAhead:
 
 
 class Batches:
-    """One stream's rows. To be read to the end before the next stream's."""
+    """One stream's rows, mapped; counted as they are read. To be read to the end before the next stream's."""
 
     def __init__(
-        self, start: StreamStart, items: Iterator[Any], passed: Callable[[StreamPlan, int, int], None]
+        self,
+        start: StreamStart,
+        items: Iterator[Any],
+        passed: Callable[[StreamPlan, int, int], None],
+        plan: StreamPlan,
     ) -> None:
-        self.plan, self.schema = start.plan, start.schema
+        self.plan = plan
+        self.schema = plan.mapping.schema(start.schema) if plan.mapping else start.schema
         self.rows = self.bytes = 0
         self.greatest: int | None = None
         self.next_start: StreamStart | None = None
@@ -101,7 +106,7 @@ class Batches:
         while batch is not None:
             self._count(batch)
             _wait_for_room()
-            yield batch
+            yield self._mapped(batch)
             batch = self._pull()
 
     def _pull(self) -> pa.RecordBatch | None:
@@ -115,11 +120,21 @@ class Batches:
         self.next_start = item
         return None
 
+    def _mapped(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        if self.plan.mapping is None:
+            return batch
+        try:
+            return self.plan.mapping.batch(batch)
+        except Exception as error:
+            self.error = error
+            raise
+
     def _count(self, batch: pa.RecordBatch) -> None:
         self.rows += batch.num_rows
         self.bytes += batch.nbytes
-        if self.plan.cursor is not None:
-            found = greatest(batch.column(self.plan.columns.index(self.plan.cursor)))
+        read = self.plan.read
+        if read.cursor is not None:
+            found = greatest(batch.column(read.columns.index(read.cursor)))
             if found is not None:
                 self.greatest = found if self.greatest is None else max(self.greatest, found)
         self._passed(self.plan, self.rows, self.bytes)
@@ -135,11 +150,14 @@ def _wait_for_room() -> None:
         time.sleep(0.002)
 
 
-def by_stream(items: Iterator[Any], passed: Callable[[StreamPlan, int, int], None]) -> Iterator[Batches]:
-    """Group a source's starts and batches; `passed(plan, rows, bytes)` is told of every batch."""
+def by_stream(
+    items: Iterator[Any], passed: Callable[[StreamPlan, int, int], None], plans: Iterable[StreamPlan]
+) -> Iterator[Batches]:
+    """Group a source's starts and batches of these streams; `passed(plan, rows, bytes)` is told of every batch."""
+    landed = {plan.key: plan for plan in plans}
     start = next(items, None)
     while start is not None:
-        batches = Batches(start, items, passed)
+        batches = Batches(start, items, passed, landed[start.plan.key])
         yield batches
         start = batches.next_start
 

@@ -6,13 +6,14 @@ changes of the others are read up to there. So nothing is read twice, and nothin
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from airbyte_local.batches import ReadAhead, by_stream
 from airbyte_local.destinations.base import Moment
 from airbyte_local.enums import FULL_REFRESH_MODES
+from airbyte_local.mappers.mapping import landing
 from airbyte_local.schema import ConnectionState, StreamPlan
 from airbyte_local.sources.base import Apply, ChangeBatch, ReadRequest, Snapshot
 from airbyte_local.states import position_of
@@ -72,18 +73,18 @@ def refuse_shared_slot(work: Work) -> None:
         )
 
 
-def load_whole(work: Work, snapshot: Snapshot, plans: Iterable[StreamPlan], moment: Moment) -> None:
+def load_whole(work: Work, snapshot: Snapshot, plans: Sequence[StreamPlan], moment: Moment) -> None:
     """Streams as they are in the snapshot; rows that are in the table and not there are deleted ones."""
-    requests = [ReadRequest(plan, None) for plan in work.warehouse.order(plans)]
+    requests = [ReadRequest(plan.read, None) for plan in work.warehouse.order(plans)]
     with ReadAhead(snapshot.read(requests), snapshot.cancel) as items:
-        for batches in by_stream(iter(items), work.report.passed):
+        for batches in by_stream(iter(items), work.report.passed, plans):
             plan = batches.plan
             state = work.begin(plan)
             written = work.warehouse.load(plan, work.tables[plan.key], batches, state, moment)
             work.report.loaded(plan, batches.rows, batches.bytes, written)
 
 
-def load_changes(work: Work, plans: Iterable[StreamPlan], since: int, until: int) -> None:
+def load_changes(work: Work, plans: Sequence[StreamPlan], since: int, until: int) -> None:
     """The changes of streams, staged as they come, then applied table by table."""
     rows = {plan.key: 0 for plan in plans}
     bytes_, written = dict(rows), dict(rows)
@@ -92,9 +93,9 @@ def load_changes(work: Work, plans: Iterable[StreamPlan], since: int, until: int
     def apply(plan: StreamPlan) -> None:
         written[plan.key] += work.warehouse.apply(plan, work.tables[plan.key], states[plan.key])
 
-    messages = work.source.capture.changes(plans, since, until)
+    messages = work.source.capture.changes([plan.read for plan in plans], since, until)
     with ReadAhead(messages.read(), messages.cancel) as items:
-        for item in items:
+        for item in landing(items, plans):
             key = item.plan.key
             if isinstance(item, Apply):
                 apply(item.plan)

@@ -17,19 +17,19 @@ def load(work: Work) -> tuple[ConnectionState, datetime]:
     with work.source.snapshot() as (snapshot, watermark):
         work.report.watermark(watermark)
         requests = [
-            ReadRequest(plan, None if work.tables[plan.key].from_start else work.states[plan.key].cursor)
+            ReadRequest(plan.read, None if work.tables[plan.key].from_start else work.states[plan.key].cursor)
             for plan in work.warehouse.order(work.plans)
         ]
         with ReadAhead(snapshot.read(requests), snapshot.cancel) as items:
-            for batches in by_stream(iter(items), work.report.passed):
+            for batches in by_stream(iter(items), work.report.passed, work.plans):
                 plan = batches.plan
                 state = work.begin(plan)
                 written = 0
                 if not batches.is_empty:
                     written = work.warehouse.load(plan, work.tables[plan.key], batches, state)
-                if plan.cursor is not None:
+                if plan.read.cursor is not None:
                     state.cursor = work.source.next_cursor(
-                        plan.cursor, state.cursor, batches.greatest, watermark
+                        plan.read.cursor, state.cursor, batches.greatest, watermark
                     )
                 work.report.loaded(plan, batches.rows, batches.bytes, written)
     loaded = {plan.key: work.states[plan.key] for plan in work.plans}

@@ -45,7 +45,9 @@ def load(work: Work) -> tuple[ConnectionState, datetime]:
             states[plan.key].blob = None
     position = None if work.refresh else work.saved.position
     with (
-        work.source.messages(work.plans, states, position, work.job_id, work.refresh) as (process, messages),
+        work.source.messages(
+            [plan.read for plan in work.plans], states, position, work.job_id, work.refresh
+        ) as (process, messages),
         closing(Loading(work, process.scratch, position)) as loading,
     ):
         with ReadAhead(messages.blocks(), process.end) as blocks:
@@ -94,7 +96,7 @@ class Stream:
 
     def batches(self) -> Batches:
         rows = map(StreamBatch, self.held.batches())
-        return Batches(StreamStart(self.plan, self.typed.schema), rows, lambda *_: None)
+        return Batches(StreamStart(self.plan.read, self.typed.schema), rows, lambda *_: None, self.plan)
 
     def close(self) -> None:
         self.fresh.clear()
@@ -110,7 +112,7 @@ class Loading:
         self._parser = parser()
         self._streams: dict[Key, Stream] = {}
         for plan in work.plans:
-            typed = Typed(plan, work.source.connector.label, self._parser)
+            typed = Typed(plan.read, work.source.connector.label, self._parser)
             self._streams[plan.key] = Stream(
                 plan,
                 work.states[plan.key],

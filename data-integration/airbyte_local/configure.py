@@ -8,6 +8,7 @@ from typing import Any
 from airbyte_local.destinations.base import Destination
 from airbyte_local.enums import INCREMENTAL_MODES, NamespaceDefinition, SyncMode
 from airbyte_local.failures import Failures
+from airbyte_local.mappers.mapping import mapped
 from airbyte_local.schema import Column, Kind, SourceStream, StreamPlan
 from airbyte_local.schema import label as label_of
 from airbyte_local.sources.base import Reading, Source
@@ -38,9 +39,9 @@ def plans(
             plan = _plan(task, configured, stream, destination.default_schema, source.reading)
             if plan.cursor is not None:
                 source.check_cursor(plan.label, plan.cursor)
-            planned.append(plan)
+            planned.append(mapped(plan, configured.get("mappers") or ()))
     if source.reading != Reading.MESSAGES:
-        source.check_streams(failures.remaining(planned), failures)
+        source.check_streams([plan.read for plan in failures.remaining(planned)], failures)
     destination.check_names(planned)
     return planned
 

@@ -90,6 +90,7 @@ def main() -> NoReturn:
     setproctitle(f"airbyte_local.job {task['jobId']}: {task['jobType']} of {task['connectionName']}")
     threading.Thread(target=end_with_server, daemon=True).start()
     secrets = secret_values([task["source"], task["destination"]], SECRET_FIELDS | set(task["secretFields"]))
+    secrets |= secret_values(task["streams"], {"key"})
     report = Report(STDOUT, secrets)
     written = None
     try:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airbyte_local.enums import SyncMode
 from foundation.quoting import visible
+
+if TYPE_CHECKING:
+    from airbyte_local.mappers.mapping import Mapping
 
 
 class Kind(StrEnum):
@@ -116,6 +119,14 @@ class StreamPlan:
     )
     cursor_path: tuple[str, ...] = ()  # what a connector is told of its cursor
     offered: tuple[str, ...] = ()  # every column of the stream, also those that are not selected
+    source: StreamPlan | None = None  # of a stream with mappers: the plan by which its source reads it
+    mapping: Mapping | None = None  # and what happens to its rows between the two
+    rows: str = ""  # which rows the mappers keep, in words that are the same for the same rows
+
+    @property
+    def read(self) -> StreamPlan:
+        """The plan by which the source reads the stream: the same, unless it has mappers."""
+        return self.source or self
 
     @property
     def key(self) -> tuple[str, str]:
@@ -151,6 +162,7 @@ class StreamState:
     shape: dict[str, Any] | None = (
         None  # what the source said the stream is made of; None of an older version
     )
+    rows: str = ""  # which rows the mappers kept
 
 
 @dataclass

@@ -20,6 +20,7 @@ def fresh(plan: StreamPlan, saved: StreamState | None) -> StreamState:
         generation_id=saved.generation_id if saved else 0,
         mode=plan.mode,
         captured=plan.captured,
+        rows=plan.rows,
     )
 
 
@@ -47,6 +48,11 @@ def usable(plan: StreamPlan, saved: StreamState | None) -> StreamState:
         raise EltError(
             f"stream {plan.label}: {table} was filled with {saved.mode} and may hold a key more than once",
             f"go back to that sync mode, or {REFRESH}",
+        )
+    if plan.mode in INCREMENTAL_MODES and saved.rows != state.rows:
+        raise EltError(
+            f"stream {plan.label}: its row filter is another than {table} was filled with",
+            f"go back to it, or {REFRESH}",
         )
     if saved.cursor_field == state.cursor_field:
         state.cursor = saved.cursor

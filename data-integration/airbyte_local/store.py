@@ -245,6 +245,13 @@ class Store:
     def _opened(self, row: dict[str, Any]) -> dict[str, Any]:
         return row | {"configuration": self._vault.open(row["configuration"])}
 
+    def seal(self, text: str) -> str:
+        """A secret within a connection, as it is kept."""
+        return self._vault.seal(text).decode()
+
+    def unseal(self, sealed: str) -> str:
+        return self._vault.open(sealed.encode())
+
     # connections
 
     def add_connection(

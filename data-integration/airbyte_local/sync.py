@@ -73,7 +73,7 @@ def attempt(task: dict[str, Any], report: Report, refresh: bool, failures: Failu
             if not refresh:
                 source.check_position(work.saved.position)
             if source.reading != Reading.MESSAGES:
-                work.shapes = source.shapes(failures.remaining(planned))
+                work.shapes = source.shapes([plan.read for plan in failures.remaining(planned)])
             for plan in failures.remaining(planned):
                 with failures.of(plan.key):
                     work.fit(plan)
@@ -112,10 +112,10 @@ def located(task: dict[str, Any], error: StreamError) -> StreamError:
                 with source.snapshot() as (snapshot, _):
                     batches = (
                         item.batch
-                        for item in snapshot.read([ReadRequest(plan, None)])
+                        for item in snapshot.read([ReadRequest(plan.read, None)])
                         if isinstance(item, StreamBatch)
                     )
-                    if where := first_unfit(plan, batches):
+                    if where := first_unfit(plan.read, batches):
                         return StreamError(
                             error.key,
                             f"stream {plan.label}: a value does not fit its column: {where}",

@@ -40,7 +40,7 @@ class Work:
         self.tables[plan.key] = self.warehouse.fitting(plan, self.states[plan.key], anew=self.refresh)
         if self.tables[plan.key].from_start or saved is None or plan.key not in self.shapes:
             return
-        if reason := self.source.reshaped(plan, saved.shape, self.shapes[plan.key]):
+        if reason := self.source.reshaped(plan.read, saved.shape, self.shapes[plan.key]):
             log.info("%s: read as a whole: %s", plan.label, reason)
             self.states[plan.key].cursor = None
             self.tables[plan.key] = replace(self.tables[plan.key], from_start=True)

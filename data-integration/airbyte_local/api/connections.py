@@ -25,6 +25,7 @@ from airbyte_local.api.streams import discovered
 from airbyte_local.api.tags import shown as shown_tag
 from airbyte_local.enums import INCREMENTAL_MODES, ActorKind, ConnectionStatus, NamespaceDefinition, SyncMode
 from airbyte_local.jobs.scheduler import next_run
+from airbyte_local.mappers.keys import KeyRefusedError, masked_keys, sealed
 from airbyte_local.store import Store
 
 router = APIRouter(prefix="/connections", tags=["connections"])
@@ -55,6 +56,7 @@ def shown(row: dict[str, Any]) -> dict[str, Any]:
         "destinationId": row["destination_id"],
         "createdAt": row["created_at"],
         **row["body"],
+        "configurations": {"streams": masked_keys(row["body"]["configurations"]["streams"])},
         "tags": [shown_tag(tag) for tag in row["tags"]],
     }
     return answer | ({"status": ConnectionStatus.DEPRECATED} if row["deleted"] else {})
@@ -71,6 +73,7 @@ def create_connection(body: ConnectionCreate, store: StoreOf, scheduler: Schedul
     tag_ids = _tag_ids(store, source["workspace_id"], body) or []
     if not given.get("configurations", {}).get("streams"):
         given["configurations"] = {"streams": _every_stream(source)}
+    given["configurations"]["streams"] = _sealed(given["configurations"]["streams"], [], store)
     complete = {"name": f"{source['name']} → {destination['name']}", **DEFAULTS, **given}
     _check(complete, source)
     due = _due(complete)
@@ -104,7 +107,11 @@ def patch_connection(
     connection_id: str, body: ConnectionPatch, store: StoreOf, scheduler: SchedulerOf
 ) -> dict[str, Any]:
     row = get_connection(store, connection_id)
-    complete = row["body"] | _given(body)
+    given = _given(body)
+    if "streams" in given.get("configurations", {}):
+        before = row["body"]["configurations"]["streams"]
+        given["configurations"]["streams"] = _sealed(given["configurations"]["streams"], before, store)
+    complete = row["body"] | given
     source = get_actor(store, ActorKind.SOURCE, row["source_id"])
     _check(complete, source)
     same = all(complete[field] == row["body"][field] for field in ("schedule", "status"))
@@ -128,6 +135,16 @@ def _given(body: Body) -> dict[str, Any]:
     return body.model_dump(
         mode="json", by_alias=True, exclude_none=True, exclude={"source_id", "destination_id", "tags"}
     )
+
+
+def _sealed(
+    streams: list[dict[str, Any]], before: list[dict[str, Any]], store: Store
+) -> list[dict[str, Any]]:
+    """The streams as they are kept. Raises a 422 for a mapper's key that cannot be used."""
+    try:
+        return sealed(streams, before, store.seal)
+    except KeyRefusedError as error:
+        raise invalid(error.path, error.reason) from None
 
 
 def _tag_ids(store: Store, workspace_id: str, body: ConnectionPatch) -> list[str] | None:

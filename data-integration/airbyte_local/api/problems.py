@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from airbyte_local.mappers.models import TAGS
 from foundation.errors import EltError
 
 log = logging.getLogger(__name__)
@@ -128,5 +129,7 @@ def field_path(location: tuple[Any, ...]) -> str:
     """`configurations.streams[0].syncMode` for pydantic's ("body", "configurations", "streams", 0, "syncMode")."""
     path = ""
     for part in location if location[0] not in ("body", "query", "path") else location[1:]:
+        if part in TAGS:
+            continue
         path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
     return path or "body"

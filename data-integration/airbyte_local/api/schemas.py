@@ -9,6 +9,7 @@ from pydantic.alias_generators import to_camel
 
 from airbyte_local.cron import parse
 from airbyte_local.enums import ConnectionStatus, JobType, NamespaceDefinition, SyncMode
+from airbyte_local.mappers.models import Mapper
 
 
 class Request(BaseModel):
@@ -66,7 +67,7 @@ class StreamConfiguration(Request):
     cursor_field: list[str] | None = Field(None, max_length=1)
     primary_key: list[Annotated[list[str], Field(min_length=1, max_length=1)]] | None = None
     selected_fields: list[SelectedField] | None = None
-    mappers: Unsupported = None
+    mappers: list[Mapper] | None = None
     destination_object_name: Unsupported = None
     include_files: Unsupported = None
 

@@ -22,6 +22,7 @@ from typing import Any
 from airbyte_local.enums import ActorKind, JobStatus, JobType
 from airbyte_local.jobs.descendants import end_orphans
 from airbyte_local.jobs.processes import Processes
+from airbyte_local.mappers.keys import opened
 from airbyte_local.places import outside
 from airbyte_local.sources import secret_fields
 from airbyte_local.sources.connector.process import sweep
@@ -149,7 +150,7 @@ class JobRunner:
             "source": {"type": source["type"], "configuration": source["configuration"]},
             "destination": {"type": destination["type"], "configuration": destination["configuration"]},
             "secretFields": sorted(secret_fields(source["type"])),
-            "streams": body["configurations"]["streams"],
+            "streams": opened(body["configurations"]["streams"], self._store.unseal),
             "namespaceDefinition": body["namespaceDefinition"],
             "namespaceFormat": body["namespaceFormat"],
             "prefix": body["prefix"],

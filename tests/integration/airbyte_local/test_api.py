@@ -324,7 +324,7 @@ def test_lists_come_in_pages(airbyte: AirbyteServer, workspace: str) -> None:
         ("/connections", {"sourceId": "S", "destinationId": "D", "schedule": {"scheduleType": "cron", "cronExpression": "0 0 0 30 2 ?"}, "configurations": STREAM}, "schedule.cronExpression"),
         ("/connections", {"sourceId": "S", "destinationId": "D", "tags": [{"name": "t"}]}, "tags[0].tagId"),
         ("/connections", {"sourceId": "S", "destinationId": "D", "tags": [{"tagId": NOWHERE}]}, "tags[0].tagId"),
-        ("/connections", {"sourceId": "S", "destinationId": "D", "configurations": {"streams": [{"name": "t", "mappers": [{"type": "hashing"}]}]}}, "configurations.streams[0].mappers"),
+        ("/connections", {"sourceId": "S", "destinationId": "D", "configurations": {"streams": [{"name": "t", "mappers": [{"type": "hashing"}]}]}}, "configurations.streams[0].mappers[0].mapperConfiguration"),
         ("/connections", {"sourceId": "S", "destinationId": "D", "configurations": {"streams": [{"name": "t", "destinationObjectName": "u"}]}}, "configurations.streams[0].destinationObjectName"),
         ("/tags", {"workspaceId": NOWHERE, "name": "t", "color": "ff0000"}, "workspaceId"),
         ("/tags", {"workspaceId": "W", "name": "t", "color": "red"}, "color"),

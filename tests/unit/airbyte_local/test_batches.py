@@ -40,7 +40,9 @@ def test_batches_come_grouped_and_counted() -> None:
     ]  # fmt: skip
     seen, told = [], []
     with ReadAhead(iter(items), nothing) as ahead:
-        for batches in by_stream(iter(ahead), lambda plan, rows, _: told.append((plan.name, rows))):
+        for batches in by_stream(
+            iter(ahead), lambda plan, rows, _: told.append((plan.name, rows)), map(plan, "abc")
+        ):
             empty = batches.is_empty
             rows = [] if empty else batches.reader().read_all()["n"].to_pylist()
             seen.append((batches.plan.name, empty, rows, batches.rows, batches.greatest))
@@ -59,7 +61,7 @@ def test_an_error_of_the_reader_comes_out_where_the_rows_are_used() -> None:
         raise EltError("the source is gone")
 
     with pytest.raises(EltError, match="the source is gone"), ReadAhead(items(), nothing) as ahead:
-        for batches in by_stream(iter(ahead), lambda *_: None):
+        for batches in by_stream(iter(ahead), lambda *_: None, [plan("a")]):
             try:
                 batches.reader().read_all()
             except Exception:  # noqa: BLE001 - Arrow wraps it in one of its own
