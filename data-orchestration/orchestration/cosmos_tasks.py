@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -51,6 +52,8 @@ BUILT = (DbtResourceType.MODEL, DbtResourceType.SEED, DbtResourceType.SNAPSHOT)
 
 # tests of what is selected, but not of other facts that point to the same dimension
 SELECTED = {"DBT_INDIRECT_SELECTION": "buildable"}
+
+SKIPPED = re.compile(r"\S+: skipped\.")  # a problem, as `Results` words it
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +132,12 @@ class DbtNodesSensor(DbtRunWatcherOperator):
             if problems is None and state != ProducerTaskState.SUCCESS:
                 return False
             if problems:
-                raise WatchedTaskFailed("; ".join(problems))
+                failures = [problem for problem in problems if not SKIPPED.match(problem)]
+                raise WatchedTaskFailed(
+                    "; ".join(failures)
+                    or f"{node} is not complete: dbt skipped what depends on a failure elsewhere,"
+                    f" see {self.producer_task_id}"
+                )
             if problems is None:
                 self.log.info(
                     "not part of this run: its inputs have not changed, or it was not selected: %s", node

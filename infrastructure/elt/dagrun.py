@@ -8,6 +8,7 @@ from typing import Any
 import click
 import httpx
 from rich.console import Console
+from rich.markup import escape
 
 from foundation.errors import EltError
 from foundation.settings import settings
@@ -118,6 +119,8 @@ def _to_the_end(api: httpx.Client, run: str, console: Console) -> tuple[str, lis
                     colour = COLOURS.get(task["state"], "red")
                     duration = f"{task['duration']:6.1f} s" if task["duration"] else " " * 8
                     say(f"  [{colour}]{task['state']:<16}[/{colour}] {duration}  {task['task_id']}")
+                    if task["state"] == "failed" and (told := _told(api, run, task["task_id"], REASON)):
+                        say(f"  [red]{escape(str(told))}[/red]")
             running = [task["task_id"] for task in tasks if task["state"] == "running"]
             line.update(f"{len(ended)}/{len(tasks)} tasks, running: {', '.join(running[:3]) or '-'}")
             if state in ("success", "failed"):

@@ -126,8 +126,10 @@ def test_a_failure_is_told_with_its_reason_and_what_only_follows_is_folded(run, 
         f"failed in {PRODUCER}: failed tests: • fct_sales_total: 3 rows — the log: "
     )
     lines = [line.split() for line in said.output.splitlines()]
-    assert [line[-1] for line in lines[:3]] == ["sync", PRODUCER, "record"]
-    assert lines[3] == ["not", "run", "24", "tasks", "that", "only", "follow"] and len(lines) == 4
+    assert [line[-1] for line in lines[:2]] == ["sync", PRODUCER]
+    assert [" ".join(line) for line in lines[2:4]] == REASON.replace(": \n", ":\n").splitlines()
+    assert lines[4][-1] == "record"
+    assert lines[5] == ["not", "run", "24", "tasks", "that", "only", "follow"] and len(lines) == 6
 
 
 def test_of_a_task_that_was_killed_the_last_task_knows(run, airflow):

@@ -107,6 +107,18 @@ def test_a_model_with_problems_fails_its_task_with_all_of_them(sensor):
         sensor.poke({"ti": ti})
 
 
+def test_a_model_whose_tests_were_only_skipped_points_to_the_failure_elsewhere(sensor):
+    """A test of two models is skipped when the other one failed."""
+    ti, results = TaskInstance(), Results(["model.p.a"], {"model.p.a": ["test.x"]})
+    results.ended("model.p.a", "success", "")
+    ti.pushed.update(results.ended("test.x", "skipped", ""))
+    with pytest.raises(WatchedTaskFailed, match=r"model.p.a is not complete: .* a failure elsewhere, see"):
+        sensor.poke({"ti": ti})
+    ti.pushed["model.p.a"] = ["test.x: skipped.", "test.y: fail. Got 3 results"]
+    with pytest.raises(WatchedTaskFailed, match=r"^test.y: fail. Got 3 results$"):
+        sensor.poke({"ti": ti})
+
+
 @pytest.mark.parametrize("state", ["failed", "upstream_failed", "skipped", "removed"])
 def test_a_producer_that_ended_without_a_result_fails_it_and_starts_no_second_dbt(sensor, state):
     sensor.state = state
