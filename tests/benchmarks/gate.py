@@ -54,7 +54,8 @@ def measured(words: list[str], folder: Path, environ: dict[str, str]) -> dict[st
         text = output.read()
     code = os.waitstatus_to_exitcode(status)
     if code:
-        sys.stderr.write(text[-6000:])
+        failures = [line for line in text.splitlines() if line.startswith(("FAILED", "ERROR"))]
+        sys.stderr.write("\n".join([*failures, text[-6000:]]))
         raise SystemExit(f"{' '.join(words)} ended with exit code {code}")
     return {"seconds": seconds, "cpu_seconds": processor_seconds() - before, "output": text}
 

@@ -65,7 +65,12 @@ class Airbyte:
 @pytest.fixture
 def airbyte(monkeypatch: pytest.MonkeyPatch) -> Iterator[Airbyte]:
     made = Airbyte()
-    connection = {"conn_type": "airbyte", "host": made.url, "login": "client", "password": "secret"}
+    connection = {
+        "conn_type": "airbyte",
+        "host": made.url,
+        "login": "client",
+        "password": "secret",  # pragma: allowlist secret
+    }
     monkeypatch.setenv(
         "AIRFLOW_CONN_AIRBYTE_DEFAULT", json.dumps({**connection, "schema": f"{made.url}/applications/token"})
     )
