@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from airbyte_local.sources.postgres import connect
 from airbyte_local.sources.postgres.cdc.health import examine
 from airbyte_local.sources.postgres.connect import Address
 from foundation.errors import EltError
@@ -365,6 +366,17 @@ def test_an_error_while_rows_stream_stops_its_stream_alone(
     ):
         engine.sync(stream("shop.shares", "full_refresh_overwrite"), ORDERS)
     assert engine.raw("select count(*) from raw_shop.orders") == [(1,)]
+
+
+def test_a_table_that_stays_locked_is_told(
+    capturing: CapturingEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connect, "READER_OPTIONS", connect.READER_OPTIONS.replace("60s", "100ms"))
+    with capturing.source.connect() as other:
+        other.execute("lock table shop.orders in access exclusive mode")
+        with pytest.raises(EltError, match=r"a transaction has locked a table .*pg_stat_activity"):
+            capturing.sync()
+    assert capturing.sync()["orders"] == (0, 0)
 
 
 def test_a_key_that_is_null_is_refused(capturing: CapturingEngine) -> None:

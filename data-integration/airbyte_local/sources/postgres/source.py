@@ -57,9 +57,28 @@ class PostgresSource:
     def __exit__(self, *_: object) -> None:
         self._connection.close()
 
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """What the server answers to a question about its definitions may be an error, too."""
+        try:
+            yield
+        except psycopg.errors.LockNotAvailable:
+            raise EltError(
+                f"{self.address}: a transaction has locked a table for longer than a sync waits",
+                "end it (select pid, query from pg_stat_activity; select * from pg_prepared_xacts), then sync again",
+            ) from None
+        except psycopg.OperationalError as error:
+            raise unreachable(self.address, str(error)) from None
+        except psycopg.Error as error:
+            raise EltError(
+                f"{self.address}: {error.diag.message_primary or error}",
+                "see the database's log, then sync again",
+            ) from None
+
     def discover(self) -> Iterable[SourceStream]:
         """Every stream that the user may read, in the order of schema and table."""
-        self._streams = discover(self._connection, self._schemas)
+        with self._asking():
+            self._streams = discover(self._connection, self._schemas)
         return self._streams.values()
 
     def why_missing(self, namespace: str, name: str) -> EltError:
@@ -76,18 +95,21 @@ class PostgresSource:
 
     def check_streams(self, plans: Iterable[StreamPlan], failures: Failures) -> None:
         """Streams that would not be read whole and right go to `failures`."""
-        check_streams(self._connection, self.address, plans, failures)
-        if self.capture is not None:
-            self.capture.check_tables(failures.remaining(plans), failures)
+        with self._asking():
+            check_streams(self._connection, self.address, plans, failures)
+            if self.capture is not None:
+                self.capture.check_tables(failures.remaining(plans), failures)
 
     def shapes(self, plans: Iterable[StreamPlan]) -> dict[Key, Shape]:
         """What each stream is made of now."""
         publication = self.capture.publication if self.capture is not None else None
-        return read_shapes(self._connection, plans, publication)
+        with self._asking():
+            return read_shapes(self._connection, plans, publication)
 
     def reshaped(self, plan: StreamPlan, saved: Shape | None, now: Shape) -> str | None:
         """Why the stream has to be read as a whole because it is made of something else than before."""
-        return difference(self._connection, plan, saved, now)
+        with self._asking():
+            return difference(self._connection, plan, saved, now)
 
     @contextmanager
     def snapshot(self) -> Iterator[tuple[Snapshot, Watermark]]:
