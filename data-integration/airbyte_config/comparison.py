@@ -8,7 +8,7 @@ that differs is read again (from the same snapshot), kept beside DuckDB's memory
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from airbyte_config.raw_types import exact_cast
 from airbyte_config.source import Source, Table
 from foundation.quoting import literal, quoted
 
@@ -93,29 +94,36 @@ class Comparison:
         names = [quoted(column) for column in columns]
         # each row twice, forwards and backwards: two independent sums of 64 bits
         hashes = f"hash({', '.join(names)}) as _h1, hash({', '.join(reversed(names))}, 'backwards') as _h2"
-        typed = ", ".join(
-            f"cast({quoted(name)} as {type_}) as {quoted(name)}" for name, type_ in columns.items()
-        )
-        only = f" semi join _among using ({_list(key)})" if among is not None else ""
-        self.source_rows = f"(select *, {hashes} from (select {typed} from _batches){only})"
+        typed = self._typed(columns)
+        only = f" semi join _among as a on {self._same_key('s', 'a')}" if among is not None else ""
+        self.source_rows = f"(select *, {hashes} from (select {typed} from _batches) as s{only})"
         self.raw_rows = f"(select {', '.join(names)}, {hashes} from {raw_table})"
 
     def _without(self, raw_table: str, among: pa.Table | None) -> str:
         """The raw table without the keys that are left out, as SQL; fetches from the source what changed since."""
         if among is not None:
             self.duck.register("_among", among)
-            raw_table = f"(from {raw_table} semi join _among using ({_list(self.key)}))"
-        if self.since:
-            typed = ", ".join(
-                f"cast({quoted(name)} as {self.columns[name]}) as {quoted(name)}" for name in self.key
+            raw_table = (
+                f"(select r.* from {raw_table} as r semi join _among as a on {self._same_key('r', 'a')})"
             )
+        if self.since:
+            typed = self._typed(self.key)
             with self.source.batches(self.table, self.key, since=self.since) as reader:
                 self.duck.register("_reader", reader)
                 self.duck.execute(f"create or replace temp table _changed as select {typed} from _reader")
                 self.duck.unregister("_reader")
             if count(self.duck, "_changed"):
-                raw_table = f"(from {raw_table} anti join _changed using ({_list(self.key)}))"
+                raw_table = f"(select r.* from {raw_table} as r anti join _changed as c on {self._same_key('r', 'c')})"
         return raw_table
+
+    def _typed(self, columns: Iterable[str]) -> str:
+        """Columns of the source in raw's types, as SQL."""
+        return ", ".join(
+            f"{exact_cast(quoted(name), self.columns[name])} as {quoted(name)}" for name in columns
+        )
+
+    def _same_key(self, left: str, right: str) -> str:
+        return _same(map(quoted, self.key), left, right)
 
     def result(self) -> StreamResult:
         """Raises duckdb.Error when a value of the source does not fit its type in raw."""
@@ -204,7 +212,7 @@ def _list(names: list[str]) -> str:
     return ", ".join(quoted(name) for name in names)
 
 
-def _same(key: list[str], left: str, right: str) -> str:
+def _same(key: Iterable[str], left: str, right: str) -> str:
     return " and ".join(f"{left}.{column} is not distinct from {right}.{column}" for column in key)
 
 

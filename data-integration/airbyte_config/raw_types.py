@@ -47,3 +47,37 @@ def raw_type(postgres: str) -> str:
 def read_as_text(postgres: str) -> bool:
     """Whether the column is selected in Postgres' text form: always exact, whatever the driver makes of its type."""
     return base_name(postgres) not in NATIVE
+
+
+INTEGER_DIGITS = {"SMALLINT": 5, "INTEGER": 10, "BIGINT": 19}
+WIDER = {("FLOAT", "DOUBLE"), ("DATE", "TIMESTAMP")}
+
+
+def holds(held: str, wanted: str) -> bool:
+    """Whether a raw column of the type `held` holds every value of a column that is to be `wanted`, exactly.
+
+    A column keeps the wider type that it once had in the source; what outgrew 38 digits is text.
+    """
+    if held == wanted or (wanted, held) in WIDER:
+        return True
+    ours, theirs = _digits(held), _digits(wanted)
+    if theirs is None:
+        return False
+    return held == "VARCHAR" or (ours is not None and ours[0] >= theirs[0] and ours[1] >= theirs[1])
+
+
+def _digits(type_: str) -> tuple[int, int] | None:
+    """Digits before and after the point of a type of exact numbers."""
+    if type_ in INTEGER_DIGITS:
+        return INTEGER_DIGITS[type_], 0
+    found = re.fullmatch(r"DECIMAL\((\d+),(\d+)\)", type_)
+    return (int(found[1]) - int(found[2]), int(found[2])) if found else None
+
+
+def exact_cast(name: str, type_: str) -> str:
+    """A quoted column of the source as `type_`: by way of its text where a plain cast would give a real digits of its own."""
+    return (
+        f"case when typeof({name}) = 'FLOAT' then cast(cast({name} as varchar) as {type_}) else cast({name} as {type_}) end"
+        if type_ == "DOUBLE"
+        else f"cast({name} as {type_})"
+    )

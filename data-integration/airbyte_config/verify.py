@@ -15,7 +15,7 @@ import pyarrow as pa
 from airbyte_config.comparison import Comparison, StreamResult, count
 from airbyte_config.definitions import Actor, Connection, Definitions, Stream, load
 from airbyte_config.documents import DIRECTORY
-from airbyte_config.raw_types import raw_type
+from airbyte_config.raw_types import holds, raw_type
 from airbyte_config.source import Source, Table, open_source
 from foundation.errors import EltError
 from foundation.quoting import quoted
@@ -104,18 +104,39 @@ def _compare(
         )
     columns = _selected(connection, stream, table)
     default_schema = definitions.destination_of(connection).values.get("schema", "main")
-    schema, name = connection.definition.table_of(stream, default_schema)
+    place = connection.definition.table_of(stream, default_schema)
+    key = stream.primary_key or table.primary_key
+    return compare(stream.label, table, columns, key, source, duck, place, since, among)
+
+
+def compare(
+    label: str,
+    table: Table,
+    columns: dict[str, str],
+    key: list[str],
+    source: Source,
+    duck: duckdb.DuckDBPyConnection,
+    place: tuple[str, str],
+    since: str | None = None,
+    among: pa.Table | None = None,
+) -> StreamResult:
+    """One table of the source with the raw table `place` (schema, name); `columns`: the types that raw should give them."""
+    schema, name = place
     held = _raw_columns(duck, schema, name)
     raw_table = _live(f"{quoted(schema)}.{quoted(name)}", held)
     if reason := _unlike(columns, table, held, f"{schema}.{name}"):
-        raw_rows = count(duck, raw_table) if held else None
-        return StreamResult(stream.label, source.count(table), raw_rows, reason=reason)
-    key = stream.primary_key or table.primary_key
+        return StreamResult(
+            label, source.count(table), count(duck, raw_table) if held else None, reason=reason
+        )
+    types = {column: held[column] for column in columns}
     try:
-        return Comparison(stream.label, table, columns, key, source, duck, raw_table, since, among).result()
+        return Comparison(label, table, types, key, source, duck, raw_table, since, among).result()
+    except duckdb.ConversionException as error:
+        reason = f"a value of the source does not fit its type in raw: {first_line(error)}"
+        return StreamResult(label, source.count(table), count(duck, raw_table), reason=reason)
     except duckdb.Error as error:
         raise EltError(
-            f"{stream.label} can't be compared: {first_line(error)}", "sync it again, then verify"
+            f"{label} can't be compared: {first_line(error)}", "sync it again, then verify"
         ) from None
 
 
@@ -163,5 +184,5 @@ def _unlike(columns: dict[str, str], table: Table, held: dict[str, str], place: 
     return "; ".join(
         f"{place}.{column} is {held[column]} instead of {type_}"
         for column, type_ in columns.items()
-        if held[column] != type_
+        if not holds(held[column], type_)
     )

@@ -208,6 +208,71 @@ def test_values_compare_by_their_output_form(empty_pair: Pair, own_files) -> Non
     assert differing(empty_pair)["odd.forms"].keys == ("id=1 differs in e",)
 
 
+def odd_stream(pair: Pair, own_files, *statements: str, mode: str = "full_refresh_overwrite") -> None:
+    """One stream `odd.t` alone in the connection, its table made by the statements."""
+    pair.files = own_files("sources/adventureworks.yaml", "schemas: [", "schemas: [odd, ")
+    connection = pair.files / "connections" / "adventureworks.yaml"
+    head = connection.read_text().split("streams:")[0].split("streamDefaults:")[0]
+    connection.write_text(
+        f"{head}streams:\n  - {{namespace: odd, name: t, syncMode: {mode}, primaryKey: [id]}}\n"
+    )
+    with pair.source.connect() as source:
+        for statement in (
+            "create schema odd",
+            "grant usage on schema odd to airbyte_reader",
+            *statements,
+            "grant select on odd.t to airbyte_reader",
+        ):
+            source.execute(statement)
+
+
+def test_a_column_that_was_wider_once_is_equal(empty_pair: Pair, own_files) -> None:
+    odd_stream(
+        empty_pair,
+        own_files,
+        "create table odd.t (id int, a int, b real, c date, d numeric(8,2), e numeric(8,2))",
+        "insert into odd.t values (1, 5, 0.1, '2024-01-02', 1.5, 1.5)",
+    )
+    empty_pair.raw("create schema adventureworks_odd")
+    empty_pair.raw(
+        "create table adventureworks_odd.t as select 1::integer as id, 5::bigint as a, 0.1::double as b,"
+        " '2024-01-02'::timestamp as c, 1.5::decimal(20,6) as d, '1.50' as e"
+    )
+    assert differing(empty_pair) == {}
+    empty_pair.raw("update adventureworks_odd.t set e = '1.5'")
+    assert differing(empty_pair)["odd.t"].keys == ("id=1 differs in e",)
+    empty_pair.raw("alter table adventureworks_odd.t alter a type smallint")
+    assert "a is SMALLINT instead of INTEGER" in differing(empty_pair)["odd.t"].reason
+
+
+def test_a_value_that_raw_cannot_hold_is_a_difference_of_its_stream(empty_pair: Pair, own_files) -> None:
+    odd_stream(
+        empty_pair,
+        own_files,
+        "create table odd.t (id int, a numeric(8,2))",
+        "insert into odd.t values (1, 'NaN')",
+    )
+    empty_pair.raw("create schema adventureworks_odd")
+    empty_pair.raw("create table adventureworks_odd.t (id integer, a decimal(8,2))")
+    assert "a value of the source does not fit its type in raw" in differing(empty_pair)["odd.t"].reason
+
+
+def test_keys_with_nulls_are_looked_at_again(empty_pair: Pair, own_files) -> None:
+    odd_stream(
+        empty_pair,
+        own_files,
+        "create table odd.t (id int, a int)",
+        "insert into odd.t values (null, 1), (2, 2)",
+    )
+    empty_pair.raw("create schema adventureworks_odd")
+    empty_pair.raw(
+        "create table adventureworks_odd.t as select null::integer as id, 9::integer as a union all select 2, 2"
+    )
+    first = differing(empty_pair)["odd.t"]
+    again = verify(directory=empty_pair.files, settings=empty_pair.settings, among={"odd.t": first.differing})
+    assert [(result.source_rows, result.raw_rows, result.equal) for result in again] == [(1, 1, False)]
+
+
 def test_the_command_prints_a_line_per_stream_and_its_exit_code_tells(pair: Pair) -> None:
     good = elt(pair, "airbyte", "verify")
     assert good.returncode == 0, good.stderr

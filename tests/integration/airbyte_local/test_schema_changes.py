@@ -81,6 +81,7 @@ def test_a_column_that_comes_back_is_filled_for_every_row(engine: Engine) -> Non
         ("real", "double precision", "0.1", "DOUBLE", "0.1"),
         ("varchar(3)", "text", "'longer'", "VARCHAR", "longer"),
         ("date", "timestamp", "'2024-01-01 10:00'", "TIMESTAMP", "2024-01-01 10:00:00"),
+        ("double precision", "real", "0.1", "DOUBLE", "0.1"),
         ("bigint", "integer", "5", "BIGINT", "5"),
         ("numeric", "numeric(8,2)", "1.5", "VARCHAR", "1.50"),
     ],

@@ -118,6 +118,8 @@ BEFORE_CHRIST = frozenset(TYPES[kind] for kind in (Kind.DATE, Kind.TIMESTAMP, Ki
 def arrived(column: Column, type_: str) -> str:
     """The travelling column as an expression of the table's type."""
     name = quoted(column.name)
+    if column.type.kind == Kind.REAL and type_ == TYPES[Kind.DOUBLE]:  # its digits, not those of its bits
+        return f"{cast(f'cast({name} as varchar)', type_)} as {name}"
     if column.type.kind in (Kind.DECIMAL, Kind.JSON) or type_ != column_type(column.type):
         return f"{cast(name, type_)} as {name}"
     return name
