@@ -149,7 +149,10 @@ def test_a_partition_that_is_made_as_one_costs_nothing(parted: CapturingEngine) 
     assert parted.sync(stream("shop.parted"))["parted"] == (1, 1)
 
 
-@pytest.mark.parametrize("how", ["alter table shop.parted detach partition shop.p1", "drop table shop.p1"])
+@pytest.mark.parametrize(
+    "how",
+    ["alter table shop.parted detach partition shop.p1", "drop table shop.p1", "truncate shop.p1"],
+)
 def test_rows_of_a_partition_that_is_gone_are_deleted(parted: CapturingEngine, how: str) -> None:
     parted.write(
         "create table shop.p2 partition of shop.parted for values from (10) to (20)",
