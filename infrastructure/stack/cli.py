@@ -62,12 +62,19 @@ def status(as_json: bool) -> None:
 
     from foundation.lease import holder
     from orchestration.backup import NO_BACKUP, backup_lacks
+    from orchestration.publish import held
     from stack.capture import capture_health
 
     elsewhere = settings().listen_host != Settings.model_fields["listen_host"].default
     lines = [] if elsewhere else stack.status()
     owner = holder(settings().warehouse_path)
     warnings = [f"{lacks} — {NO_BACKUP}"] if (lacks := backup_lacks(settings())) else []
+    if settings().dbt_target == "duckdb" and (
+        hold := held(settings())
+    ):  # elsewhere the question takes seconds
+        warnings.append(
+            f"version {hold.number} is held since {hold.since}: runs publish nothing — `elt publish --resume` ends that"
+        )
     with contextlib.suppress(EltError):  # a source that is down has its line above
         warnings += [
             f"the source: {found} — {remedy}" for found, remedy in capture_health(settings()) if remedy

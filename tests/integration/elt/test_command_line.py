@@ -87,6 +87,13 @@ def test_status_is_there_for_scripts(stack):
     assert {"part", "program", "state", "healthy"} <= set(told["programs"][0])
 
 
+def test_status_says_that_a_rollback_holds_a_version(stack):
+    (stack.home / "serving").mkdir()
+    hold = {"number": 7, "since": "2026-03-01T12:00:00Z"}
+    (stack.home / "serving" / "held.json").write_text(json.dumps(hold))
+    assert "version 7 is held since 2026-03-01T12:00:00Z: runs publish nothing" in stack.elt("status").stdout
+
+
 def test_logs_lists_what_there_is_and_prints_what_is_asked_for(stack):
     folder = stack.home / "logs"
     (folder / "airflow").mkdir(parents=True)

@@ -510,6 +510,31 @@ def test_what_waited_for_the_warehouse_looks_again_at_what_is_kept_and_held(conf
     assert [each.number for each in versions(config) if each.current] == [3]
 
 
+def test_an_erasure_replaces_each_kept_version_that_holds_the_person_and_a_held_one_stays_held(config):
+    for generation in (1, 2, 3):
+        build(config, generation)
+        publish(config, f"run {generation}")
+    rollback(config, 2)
+
+    def wanted(file):
+        with duckdb.connect(file, read_only=True) as duck:
+            return duck.execute("select max(generation) > 1 from marts.fct").fetchone()[0]
+
+    def change(file, version):
+        with duckdb.connect(file) as duck:
+            duck.execute("update marts.fct set generation = -generation")
+        if version == "v3":
+            rollback(config, 1)  # whoever holds the lease, a rollback does not wait
+
+    done = on_duckdb.replace_versions(config, wanted, change)
+    assert list(done) == ["v2", "v3"]
+    assert [(v.number, v.current) for v in versions(config)] == [(1, True), (3, False), (4, False)]
+    assert held(config).number == 1 and rollback(config, 4).number == 4
+    assert read(config, "select distinct generation from marts.fct") == [(-2,)]
+    assert rollback(config, 3).number == 3
+    assert read(config, "select distinct generation from marts.fct") == [(-3,)]
+
+
 def test_elt_publish_and_its_list(config):
     def elt(*arguments):
         return warm.run(
