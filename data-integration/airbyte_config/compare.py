@@ -233,8 +233,12 @@ def held_stream(stream: dict[str, Any]) -> dict[str, Any]:
 
 
 def _mapper(mapper: dict[str, Any]) -> dict[str, Any]:
-    """Without the id that Airbyte gives it."""
-    return {key: value for key, value in mapper.items() if key != "id"}
+    """Without the id that Airbyte gives it, and without what says nothing."""
+    given = mapper.get("mapperConfiguration") or {}
+    return {
+        "type": mapper.get("type"),
+        "mapperConfiguration": {name: value for name, value in given.items() if value != ""},
+    }
 
 
 def refresh_reasons(file: ConnectionFile, present: dict[str, Any]) -> list[str]:
@@ -265,6 +269,8 @@ def _stream_reasons(label: str, meant: dict[str, Any], held: dict[str, Any]) -> 
         reasons.append(f"{label}.primaryKey: its table has one row for each of the old key")
     if mode in INCREMENTAL and before in INCREMENTAL and meant["cursorField"] != held["cursorField"]:
         reasons.append(f"{label}.cursorField: its saved position is one of the old cursor")
+    if meant["mappers"] != held["mappers"]:
+        reasons.append(f"{label}.mappers: rows loaded before were mapped otherwise")
     wider = [path for path in meant["selectedFields"] if path not in held["selectedFields"]]
     if held["selectedFields"] and (wider or not meant["selectedFields"]):
         reasons.append(f"{label}.selectedFields: rows loaded before lack the new columns")

@@ -9,13 +9,15 @@ that differs is read again (from the same snapshot), kept beside DuckDB's memory
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+from psycopg.sql import Composable
 
+from airbyte_config.mapped import Mapped
 from airbyte_config.raw_types import exact_cast
 from airbyte_config.source import Source, Table
 from foundation.quoting import literal, quoted
@@ -38,6 +40,7 @@ class StreamResult:
     changed: int = 0  # keys whose row differs, or that are not as often in raw as in the source
     keys: tuple[str, ...] = ()  # the first five of all these, each with what is wrong
     reason: str = ""  # why the tables can't be compared row by row
+    left_out: tuple[str, ...] = ()  # columns that are not compared, each with why
     differing: pa.Table | None = field(default=None, repr=False, compare=False)  # their keys; None: no key
 
     @property
@@ -54,7 +57,10 @@ class StreamResult:
     def line(self) -> str:
         """`sales.customer: equal, 19,820 rows, checksum 4be1…`, or what differs."""
         if self.equal:
-            return f"{self.stream}: equal, {self.source_rows:,} rows, checksum {self.source_checksum}"
+            without = f"; not compared: {', '.join(self.left_out)}" if self.left_out else ""
+            return (
+                f"{self.stream}: equal, {self.source_rows:,} rows, checksum {self.source_checksum}{without}"
+            )
         if self.reason:
             return f"{self.stream}: DIFFERS: {self.reason}"
         counts = {"missing in raw": self.missing, "only in raw": self.extra, "changed": self.changed}
@@ -69,7 +75,7 @@ def count(duck: duckdb.DuckDBPyConnection, table: str) -> int:
 
 
 class Comparison:
-    """Compares `table` of the source with `raw_table` (SQL); `columns` gives the type that both sides have.
+    """Compares `table` of the source with `raw_table` (SQL); `mapped` gives the columns and the type that both sides have.
 
     With `since` (a moment of the source), keys whose row the source has changed since then are left out on both sides;
     with `among`, all keys but those are.
@@ -79,7 +85,7 @@ class Comparison:
         self,
         label: str,
         table: Table,
-        columns: dict[str, str],
+        mapped: Mapped,
         key: list[str],
         source: Source,
         duck: duckdb.DuckDBPyConnection,
@@ -87,7 +93,8 @@ class Comparison:
         since: str | None = None,
         among: pa.Table | None = None,
     ) -> None:
-        self.label, self.table, self.columns, self.key = label, table, columns, key
+        self.label, self.table, self.mapped, self.key = label, table, mapped, key
+        self.columns = columns = mapped.compared
         self.source, self.duck = source, duck
         self.since = since if key and table.dated else None
         raw_table = self._without(raw_table, among)
@@ -107,23 +114,34 @@ class Comparison:
                 f"(select r.* from {raw_table} as r semi join _among as a on {self._same_key('r', 'a')})"
             )
         if self.since:
-            typed = self._typed(self.key)
-            with self.source.batches(self.table, self.key, since=self.since) as reader:
+            with self._read(self.key, None, since=self.since) as reader:
                 self.duck.register("_reader", reader)
+                typed = self._typed(self.key)
                 self.duck.execute(f"create or replace temp table _changed as select {typed} from _reader")
                 self.duck.unregister("_reader")
             if count(self.duck, "_changed"):
                 raw_table = f"(select r.* from {raw_table} as r anti join _changed as c on {self._same_key('r', 'c')})"
         return raw_table
 
-    def _typed(self, columns: Iterable[str]) -> str:
-        """Columns of the source in raw's types, as SQL."""
+    def _typed(self, names: Iterable[str]) -> str:
+        """What raw's columns are in the source's rows, as SQL."""
+        columns = [(name, self.columns[name]) for name in names]
         return ", ".join(
-            f"{exact_cast(quoted(name), self.columns[name])} as {quoted(name)}" for name in columns
+            f"{exact_cast(column.sql, column.type)} as {quoted(name)}" for name, column in columns
         )
 
     def _same_key(self, left: str, right: str) -> str:
         return _same(map(quoted, self.key), left, right)
+
+    def _read(
+        self, names: list[str], where: Composable | None, **moment: str | None
+    ) -> AbstractContextManager[pa.RecordBatchReader]:
+        """The source's columns that these of raw are made of."""
+        columns = [self.columns[name] for name in names]
+        as_text = {column.source for column in columns if column.as_text}
+        return self.source.batches(
+            self.table, [column.source for column in columns], as_text=as_text, where=where, **moment
+        )
 
     def result(self) -> StreamResult:
         """Raises duckdb.Error when a value of the source does not fit its type in raw."""
@@ -131,12 +149,20 @@ class Comparison:
             here = self._sums(self.source_rows)
         there = self._sums(self.raw_rows)
         differences = {} if here == there else self._differences()
-        return StreamResult(self.label, here[0], there[0], _checksum(here), _checksum(there), **differences)
+        return StreamResult(
+            self.label,
+            here[0],
+            there[0],
+            _checksum(here),
+            _checksum(there),
+            left_out=self.mapped.left_out,
+            **differences,
+        )
 
     @contextmanager
     def _batches(self) -> Iterator[None]:
         """The source's rows as the relation `_batches`, to be read once."""
-        with self.source.batches(self.table, list(self.columns), until=self.since) as reader:
+        with self._read(list(self.columns), self.mapped.where, until=self.since) as reader:
             self.duck.register("_batches", reader)
             try:
                 yield

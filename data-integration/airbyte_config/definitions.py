@@ -12,6 +12,7 @@ from pydantic.alias_generators import to_camel, to_pascal
 
 from airbyte_config import documents, references
 from airbyte_config.documents import DIRECTORY, At, Document
+from airbyte_config.mapper_models import mapper_model
 from foundation.errors import EltError
 from foundation.settings import Settings
 from foundation.settings import settings as current_settings
@@ -355,12 +356,27 @@ def _check_stream(document: Document, at: At, stream: Stream) -> None:
             at, f"stream {stream.label} has no syncMode", "add one, here or in streamDefaults"
         )
     for index, mapper in enumerate(stream.mappers):
-        if mapper.get("type") == "encryption":
+        place = (*at, "mappers", index)
+        if "key" in (mapper.get("mapperConfiguration") or {}):
             raise document.error(
-                (*at, "mappers", index),
+                place,
                 f"stream {stream.label}: an encryption mapper holds a key, which can't stand in a file",
-                "hash the field instead, or keep this connection out of the files",
+                "hash the field instead, encrypt it with RSA, or keep this connection out of the files",
             )
+        try:
+            model = mapper_model(mapper)
+        except ValueError as error:
+            raise document.error(
+                place,
+                f"stream {stream.label}: it is no mapper: {_first_word(error)}",
+                "see connections/README.md",
+            ) from None
+        _refuse_unknown(
+            document,
+            (*place, "mapperConfiguration"),
+            mapper["mapperConfiguration"],
+            model.mapper_configuration,
+        )
     if stream.selected_fields:
         selected = {path_of(field)[0] for field in stream.selected_fields}
         cursor = [stream.cursor_field] if stream.cursor_field and mode in INCREMENTAL else []
@@ -371,6 +387,14 @@ def _check_stream(document: Document, at: At, stream: Stream) -> None:
                     f"stream {stream.label}: selectedFields lacks {field}, its key or cursor",
                     f"add {field}",
                 )
+
+
+def _first_word(error: ValueError) -> str:
+    """The first thing that is wrong with a mapper, without its values."""
+    if not isinstance(error, ValidationError):
+        return f"type has to be one of {', '.join(kind.value for kind in models.StreamMapperType)}"
+    first = error.errors(include_input=False, include_context=False, include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
 def _check_ends(connection: Connection, definitions: Definitions) -> None:

@@ -173,7 +173,7 @@ def _by_name(tags: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _stream(stream: dict[str, Any], connection: str) -> dict[str, Any]:
     fields = held_stream(stream)
-    if any(mapper.get("type") == "encryption" for mapper in fields["mappers"]):
+    if any("key" in mapper["mapperConfiguration"] for mapper in fields["mappers"]):
         raise EltError(
             f"connection {connection}: {label_of(stream.get('namespace'), stream['name'])} has an encryption mapper,"
             " whose key can't stand in a file",

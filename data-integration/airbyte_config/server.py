@@ -14,6 +14,7 @@ from airbyte_api import models
 from airbyte_config import client, jobs
 from airbyte_config.client import AirbyteError, answer, talking
 from airbyte_config.definitions import Actor, ConnectionFile, Stream, Tag, path_of
+from airbyte_config.mapper_models import mapper_model
 from foundation.settings import Settings
 
 KINDS = ("source", "destination", "connection")
@@ -221,7 +222,7 @@ def _quietly(call: Callable[[], Any]) -> dict[str, Any]:
 
 
 def _stream_body(stream: Stream) -> models.StreamConfiguration:
-    return models.StreamConfiguration.model_validate(
+    body = models.StreamConfiguration.model_validate(
         {
             "name": stream.name,
             "namespace": stream.namespace,
@@ -229,8 +230,9 @@ def _stream_body(stream: Stream) -> models.StreamConfiguration:
             "cursorField": path_of(stream.cursor_field) if stream.cursor_field else None,
             "primaryKey": [path_of(field) for field in stream.primary_key] or None,
             "selectedFields": [{"fieldPath": path_of(field)} for field in stream.selected_fields],
-            "mappers": stream.mappers or None,
             "includeFiles": stream.include_files or None,
             "destinationObjectName": stream.destination_object_name,
         }
     )
+    body.mappers = [mapper_model(mapper) for mapper in stream.mappers] or None
+    return body

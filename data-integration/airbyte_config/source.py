@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
@@ -104,19 +104,30 @@ class Source:
             return cursor.fetchone()[0]
 
     def batches(
-        self, table: Table, columns: list[str], *, until: str | None = None, since: str | None = None
+        self,
+        table: Table,
+        columns: list[str],
+        *,
+        as_text: Collection[str] = (),
+        where: Composable | None = None,
+        until: str | None = None,
+        since: str | None = None,
     ) -> AbstractContextManager[pa.RecordBatchReader]:
-        """All rows as a stream of Arrow batches; types without an exact Arrow form come as Postgres' text, its output form.
+        """All rows as a stream of Arrow batches; types without an exact Arrow form come as Postgres' text, its output form,
+        and so do the columns `as_text`.
 
-        `until` a moment: only the rows that have not changed since; `since`: only those that have.
+        `where`: only these rows. `until` a moment: only the rows that have not changed since; `since`: only those that have.
         """
-        selected = SQL(", ").join(_selected(table, column) for column in columns)
+        selected = SQL(", ").join(_selected(table, column, column in as_text) for column in columns)
         query = SQL("select {} from {}").format(selected, Identifier(table.schema, table.name))
+        conditions = [where] if where is not None else []
         if moment := until or since:
             changed = SQL(CHANGED_SINCE).format(
                 next=Literal(int(moment.split(":")[1])), moment=Literal(moment)
             )
-            query += SQL(" where not (" if until else " where (") + changed + SQL(")")
+            conditions.append(SQL("not (" if until else "(") + changed + SQL(")"))
+        if conditions:
+            query += SQL(" where ") + SQL(" and ").join(conditions)
         return self._read(query)
 
     @contextmanager
@@ -127,9 +138,9 @@ class Source:
             yield pa.RecordBatchReader.from_batches(reader.schema, map(_mended, reader))
 
 
-def _selected(table: Table, column: str) -> Composable:
+def _selected(table: Table, column: str, as_text: bool = False) -> Composable:
     name = Identifier(column)
-    if column in table.own_casts:
+    if as_text or column in table.own_casts:
         return SQL(OUTPUT_FORM).format(name, name, name)
     return SQL("{}::text as {}" if read_as_text(table.columns[column]) else "{} as {}").format(name, name)
 

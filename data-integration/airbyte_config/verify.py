@@ -15,7 +15,8 @@ import pyarrow as pa
 from airbyte_config.comparison import Comparison, StreamResult, count
 from airbyte_config.definitions import Actor, Connection, Definitions, Stream, load
 from airbyte_config.documents import DIRECTORY
-from airbyte_config.raw_types import holds, raw_type
+from airbyte_config.mapped import Mapped, mapped
+from airbyte_config.raw_types import holds
 from airbyte_config.source import Source, Table, open_source
 from foundation.errors import EltError
 from foundation.quoting import quoted
@@ -102,17 +103,16 @@ def _compare(
             f"the source has no table {stream.label}",
             "correct or remove the stream",
         )
-    columns = _selected(connection, stream, table)
+    made = mapped(table, _selected(connection, stream, table), stream.mappers)
     default_schema = definitions.destination_of(connection).values.get("schema", "main")
     place = connection.definition.table_of(stream, default_schema)
-    key = stream.primary_key or table.primary_key
-    return compare(stream.label, table, columns, key, source, duck, place, since, among)
+    return compare(stream.label, table, made, _key(stream, table, made), source, duck, place, since, among)
 
 
 def compare(
     label: str,
     table: Table,
-    columns: dict[str, str],
+    made: Mapped,
     key: list[str],
     source: Source,
     duck: duckdb.DuckDBPyConnection,
@@ -120,17 +120,18 @@ def compare(
     since: str | None = None,
     among: pa.Table | None = None,
 ) -> StreamResult:
-    """One table of the source with the raw table `place` (schema, name); `columns`: the types that raw should give them."""
+    """One table of the source with the raw table `place` (schema, name); `made`: the columns that raw should have."""
     schema, name = place
+    columns = {name: column.type for name, column in made.columns.items()}
     held = _raw_columns(duck, schema, name)
     raw_table = _live(f"{quoted(schema)}.{quoted(name)}", held)
     if reason := _unlike(columns, table, held, f"{schema}.{name}"):
         return StreamResult(
             label, source.count(table), count(duck, raw_table) if held else None, reason=reason
         )
-    types = {column: held[column] for column in columns}
+    made = made.typed(held)
     try:
-        return Comparison(label, table, types, key, source, duck, raw_table, since, among).result()
+        return Comparison(label, table, made, key, source, duck, raw_table, since, among).result()
     except duckdb.ConversionException as error:
         reason = f"a value of the source does not fit its type in raw: {first_line(error)}"
         return StreamResult(label, source.count(table), count(duck, raw_table), reason=reason)
@@ -148,8 +149,14 @@ def _live(table: str, held: dict[str, str]) -> str:
     return f"(from {table} where {DELETED_AT} is null)" if DELETED_AT in held else table
 
 
-def _selected(connection: Connection, stream: Stream, table: Table) -> dict[str, str]:
-    """The stream's columns and the types that raw should give them. Raises EltError for one that is not there."""
+def _key(stream: Stream, table: Table, made: Mapped) -> list[str]:
+    """The key's columns in raw; none when one of them cannot be compared."""
+    names = [made.name_of(column) for column in stream.primary_key or table.primary_key]
+    return names if all(name in made.compared for name in names) else []
+
+
+def _selected(connection: Connection, stream: Stream, table: Table) -> list[str]:
+    """The stream's columns in the source. Raises EltError for one that is not there."""
     for field, columns in (("primaryKey", stream.primary_key), ("selectedFields", stream.selected_fields)):
         for index, column in enumerate(columns):
             if column not in table.columns:
@@ -159,7 +166,7 @@ def _selected(connection: Connection, stream: Stream, table: Table) -> dict[str,
                     "correct the stream",
                 )
     wanted = stream.selected_fields or table.columns
-    return {column: raw_type(type_) for column, type_ in table.columns.items() if column in wanted}
+    return [column for column in table.columns if column in wanted]
 
 
 def _raw_columns(duck: duckdb.DuckDBPyConnection, schema: str, name: str) -> dict[str, str]:

@@ -139,6 +139,12 @@ def test_an_unknown_destination_is_answered_with_those_that_there_are(settings_o
          "line 17: stream humanresources.employee has no syncMode"),
         (CONNECTION, "      - businessentityid\n", "",
          "line 21: stream humanresources.employee: selectedFields lacks businessentityid, its key or cursor"),
+        (CONNECTION, "primaryKey: [addressid]", "primaryKey: [addressid]\n    mappers:\n      - {type: shuffling}",
+         "line 40: stream person.address: it is no mapper: type has to be one of hashing"),
+        (CONNECTION, "primaryKey: [addressid]", "primaryKey: [addressid]\n    mappers:\n      - {type: hashing, mapperConfiguration: {targetField: city, method: MD5}}",
+         "line 40: stream person.address: it is no mapper: fieldNameSuffix: Field required"),
+        (CONNECTION, "primaryKey: [addressid]", "primaryKey: [addressid]\n    mappers:\n      - {type: encryption, mapperConfiguration: {targetField: city, key: ff}}",
+         "line 40: stream person.address: an encryption mapper holds a key, which can't stand in a file"),
         (CONNECTION, "primaryKey: [addressid]", "primaryKey: addressid", "line 38: primaryKey: Input should be a valid list"),
     ],
 )  # fmt: skip
