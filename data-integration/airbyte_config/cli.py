@@ -34,6 +34,12 @@ connection_option = click.option(
 )
 
 
+stream_option = click.option(
+    "--stream",
+    "streams",
+    multiple=True,
+    help="Only this stream (sales.store); may be repeated. The local Airbyte alone can do that.",
+)
 timeout_option = click.option(
     "--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds; then the job is cancelled."
 )
@@ -275,55 +281,60 @@ def cancel_command(job: int) -> None:
 
 @airbyte.command("refresh")
 @click.argument("connection")
+@stream_option
 @timeout_option
-def refresh_command(connection: str, timeout: float | None) -> None:
+def refresh_command(connection: str, streams: tuple[str, ...], timeout: float | None) -> None:
     """Read every stream of CONNECTION anew, from its beginning, and wait for the end; Ctrl-C cancels it."""
-    run_job(connection, "refresh", timeout)
+    run_job(connection, "refresh", timeout, streams)
 
 
 @airbyte.command("clear")
 @click.argument("connection")
+@stream_option
 @timeout_option
-def clear_command(connection: str, timeout: float | None) -> None:
+def clear_command(connection: str, streams: tuple[str, ...], timeout: float | None) -> None:
     """Empty the raw tables of CONNECTION and forget its positions; the next sync reads all."""
-    run_job(connection, "clear", timeout)
+    run_job(connection, "clear", timeout, streams)
 
 
 @airbyte.command("reset")
 @click.argument("connection")
+@stream_option
 @timeout_option
-def reset_command(connection: str, timeout: float | None) -> None:
+def reset_command(connection: str, streams: tuple[str, ...], timeout: float | None) -> None:
     """The older name of clear."""
-    run_job(connection, "reset", timeout)
+    run_job(connection, "reset", timeout, streams)
 
 
 @airbyte.command("sync")
 @connection_option
+@stream_option
 @timeout_option
-def sync_command(connection: str, timeout: float | None) -> None:
+def sync_command(connection: str, streams: tuple[str, ...], timeout: float | None) -> None:
     """The same as `elt sync`."""
-    run_job(connection, "sync", timeout)
+    run_job(connection, "sync", timeout, streams)
 
 
 @click.command()
 @connection_option
+@stream_option
 @timeout_option
-def sync(connection: str, timeout: float | None) -> None:
+def sync(connection: str, streams: tuple[str, ...], timeout: float | None) -> None:
     """Run one sync job and wait for it; Ctrl-C cancels it.
 
     When a sync of the connection runs already, that one is followed (and not cancelled). Exit code 1 when the job fails.
     """
-    run_job(connection, "sync", timeout)
+    run_job(connection, "sync", timeout, streams)
 
 
-def run_job(connection: str, job_type: str, timeout: float | None) -> None:
+def run_job(connection: str, job_type: str, timeout: float | None, streams: tuple[str, ...] = ()) -> None:
     """Run a job with live progress. Raises Exit(1) when it fails."""
     from airbyte_config import jobs
     from airbyte_config.progress import Progress
 
     with Progress(connection, job_type) as progress:
         try:
-            jobs.run(connection, job_type, timeout=timeout, report=progress.show)
+            jobs.run(connection, job_type, streams=streams, timeout=timeout, report=progress.show)
         except jobs.JobFailedError as error:
             progress.stop()
             click.echo(f"elt: {error}", err=True)

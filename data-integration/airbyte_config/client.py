@@ -103,6 +103,28 @@ def talking(doing: str, settings: Settings | None = None) -> Iterator[None]:
         ) from None
 
 
+def token(http: httpx.Client, doing: str, settings: Settings) -> str:
+    """A token for what the SDK has no operation for. Raises AirbyteError."""
+    body = {
+        "client_id": settings.airbyte_client_id,
+        "client_secret": settings.airbyte_client_secret.get_secret_value(),
+        "grant_type": "client_credentials",
+    }
+    with talking(doing, settings):
+        answer = http.post("applications/token", json=body)
+    check(answer, doing)
+    return answer.json()["access_token"]
+
+
+def check(answer: httpx.Response, doing: str) -> None:
+    """Raises AirbyteError for an answer of 4xx or 5xx."""
+    if not answer.is_success:
+        detail = detail_of(answer.text) or f"HTTP {answer.status_code}"
+        raise AirbyteError(
+            answer.status_code, detail, f"{doing}: Airbyte says: {detail}", remedy(answer.status_code)
+        )
+
+
 def detail_of(body: str) -> str:
     """What a problem document says (`detail`, `message` or `title`), on one line; "" when it says nothing."""
     try:

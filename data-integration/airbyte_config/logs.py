@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx
 
 from airbyte_config import client, jobs
-from airbyte_config.client import AirbyteError, talking
+from airbyte_config.client import talking
 from foundation.errors import EltError
 from foundation.settings import Settings
 from foundation.settings import settings as current_settings
@@ -48,17 +48,17 @@ class _Reader:
         self._http.close()
 
     def more(self) -> str:
-        self._token = self._token or self._new_token()
+        self._token = self._token or client.token(self._http, self._doing, self._settings)
         answer = self._ask()
         if answer.status_code == 401:  # it has ended meanwhile
-            self._token = self._new_token()
+            self._token = client.token(self._http, self._doing, self._settings)
             answer = self._ask()
         if answer.status_code in (404, 405):
             raise EltError(
                 f"{self._doing}: this Airbyte shows no logs in its public API",
                 "see the job in Airbyte's own interface",
             )
-        self._check(answer)
+        client.check(answer, self._doing)
         self._offset += len(answer.content)
         return answer.content.decode(errors="replace")
 
@@ -68,25 +68,4 @@ class _Reader:
                 self._path,
                 params={"offset": self._offset},
                 headers={"Authorization": f"Bearer {self._token}"},
-            )
-
-    def _new_token(self) -> str:
-        body = {
-            "client_id": self._settings.airbyte_client_id,
-            "client_secret": self._settings.airbyte_client_secret.get_secret_value(),
-            "grant_type": "client_credentials",
-        }
-        with talking(self._doing, self._settings):
-            answer = self._http.post("applications/token", json=body)
-        self._check(answer)
-        return answer.json()["access_token"]
-
-    def _check(self, answer: httpx.Response) -> None:
-        if not answer.is_success:
-            detail = client.detail_of(answer.text) or f"HTTP {answer.status_code}"
-            raise AirbyteError(
-                answer.status_code,
-                detail,
-                f"{self._doing}: Airbyte says: {detail}",
-                client.remedy(answer.status_code),
             )

@@ -24,14 +24,14 @@ from foundation.errors import EltError
 def load(work: Work) -> tuple[ConnectionState, datetime]:
     """Load the streams; returns what is reached, and when that was."""
     capture = work.source.capture
-    since = None if work.refresh else position_of(work.saved.position, capture.slot)
+    since = position_of(work.saved.position, capture.slot) if go_on(work) else None
     refuse_shared_slot(work)
     capture.ready(since)
     for plan in work.plans:
         work.prepare(plan)
     whole = [
         plan for plan in work.plans if since is None or has_to_be_whole(work, plan)
-    ]  # a refresh has no `since`
+    ]  # a refresh of all has no `since`
     others = [plan for plan in work.plans if plan not in whole]
     if whole:
         with capture.snapshot() as (snapshot, end, at):
@@ -51,11 +51,24 @@ def load(work: Work) -> tuple[ConnectionState, datetime]:
     )
 
 
+def go_on(work: Work) -> bool:
+    """Whether the saved position counts. Raises EltError for a sync of some streams: the log passes by all of them at once."""
+    if work.chosen is None:
+        return not work.refresh
+    if not work.refresh:
+        raise EltError(
+            "a source that is read by change data capture syncs all its streams together",
+            "sync without a choice; a refresh can be one of some streams",
+        )
+    return True
+
+
 def has_to_be_whole(work: Work, plan: StreamPlan) -> bool:
     """Whether changes alone would not do: the stream is new here, its table lacks something, or its mode wants all of it."""
     saved = work.saved.streams.get(plan.key)
     return (
-        saved is None
+        work.refreshes(plan)
+        or saved is None
         or not saved.captured
         or work.tables[plan.key].from_start
         or plan.mode in FULL_REFRESH_MODES

@@ -39,6 +39,8 @@ def load(work: Work) -> tuple[ConnectionState, datetime]:
     had vouched for is committed then.
     """
     began = datetime.now(UTC)
+    if work.chosen is not None:
+        check_choice(work.saved)
     states = {plan.key: work.begin(plan) for plan in work.plans}
     for plan in work.plans:
         if work.tables[plan.key].from_start:
@@ -61,6 +63,16 @@ def load(work: Work) -> tuple[ConnectionState, datetime]:
                 loading.stop(error)
                 raise
         return loading.reached(), began
+
+
+def check_choice(saved: ConnectionState) -> None:
+    """Raises EltError when some streams of a connector cannot be read, or cleared, without the others."""
+    kind = (saved.position or {}).get("type")
+    if kind is not None:
+        raise EltError(
+            f"the connector keeps one state for all its streams ({kind}), so some of them cannot be chosen",
+            "do it for the whole connection",
+        )
 
 
 @dataclass

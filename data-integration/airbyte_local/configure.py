@@ -131,6 +131,7 @@ def _plan(
         target_schema=target_schema(task, stream.namespace, default_schema),
         target_table=target_table(task, stream.name),
         references=stream.references,
+        selects=bool(selected),
         captured=captures and deduped,
         emitted=emitted,
     )
@@ -139,7 +140,7 @@ def _plan(
 def _key(label: str, configured: dict[str, Any], stream: SourceStream) -> list[str]:
     """The names of the columns of a stream's key. Raises EltError when the connection names another key than the source."""
     given = [path[0] for path in configured.get("primaryKey") or []]
-    if given and stream.primary_key and set(given) != set(stream.primary_key):
+    if given and stream.primary_key and stream.key_is_declared and set(given) != set(stream.primary_key):
         raise EltError(
             f"stream {label}: its key is {', '.join(map(visible, stream.primary_key))} in the source, and the connection names"
             f" {', '.join(map(visible, given))}",

@@ -59,6 +59,15 @@ class ConnectionStatus(StrEnum):
     LOCKED = "locked"
 
 
+class SchemaRule(StrEnum):
+    """What a column that is new in the source leads to (`nonBreakingSchemaUpdatesBehavior` of a connection)."""
+
+    IGNORE = "ignore"
+    DISABLE = "disable_connection"
+    PROPAGATE_COLUMNS = "propagate_columns"
+    PROPAGATE_FULLY = "propagate_fully"
+
+
 class NamespaceDefinition(StrEnum):
     """Where a stream's table goes: the source's schema, the destination's default, or a pattern."""
 

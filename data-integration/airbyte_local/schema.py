@@ -80,6 +80,9 @@ class SourceStream:
     cursor_path: tuple[str, ...] = ()  # its default cursor, likewise
     own_cursor: bool = False
     incremental: bool | None = None
+    key_is_declared: bool = (
+        True  # as its primary key; another unique index is one of several that may be the key
+    )
 
     def column(self, name: str) -> Column | None:
         return next((column for column in self.columns if column.name == name), None)
@@ -121,6 +124,7 @@ class StreamPlan:
     offered: tuple[str, ...] = ()  # every column of the stream, also those that are not selected
     source: StreamPlan | None = None  # of a stream with mappers: the plan by which its source reads it
     mapping: Mapping | None = None  # and what happens to its rows between the two
+    selects: bool = False  # its columns are chosen by name in the connection
     rows: str = ""  # which rows the mappers keep, in words that are the same for the same rows
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,10 +11,11 @@ from airbyte_local import by_capture, by_cursor, by_messages
 from airbyte_local.configure import plans, targets
 from airbyte_local.destinations import open_destination
 from airbyte_local.destinations.base import SyncRecord
-from airbyte_local.enums import JobType
-from airbyte_local.failures import Failures, StreamError
+from airbyte_local.enums import JobType, SchemaRule
+from airbyte_local.failures import Failures, Key, StreamError
 from airbyte_local.jobs.report import Report
 from airbyte_local.schema import ConnectionState, label
+from airbyte_local.schema_rule import ruled
 from airbyte_local.sources import BUILT_IN, open_source
 from airbyte_local.sources.base import Reading, ReadRequest, StreamBatch
 from airbyte_local.states import emptied, left_slot
@@ -64,16 +66,21 @@ def attempt(task: dict[str, Any], report: Report, refresh: bool, failures: Failu
     connection_id = task["connectionId"]
     destination = open_destination(task["destination"])
     with open_source(task["source"]) as source:
+        chosen, task = choice(task, source.reading)
         planned = plans(task, source, destination, failures)
         if not failures.remaining(planned):
             failures.end(0)
         with destination.open(task["jobId"]) as warehouse:
             saved = warehouse.state(connection_id)
-            work = Work(source, warehouse, report, refresh, connection_id, task["jobId"], saved)
-            if not refresh:
+            keys = None if chosen is None else frozenset(plan.key for plan in planned if chosen(plan.key))
+            work = Work(source, warehouse, report, refresh, connection_id, task["jobId"], saved, keys)
+            if not refresh or chosen is not None:
                 source.check_position(work.saved.position)
             if source.reading != Reading.MESSAGES:
                 work.shapes = source.shapes([plan.read for plan in failures.remaining(planned)])
+            if not refresh or chosen is not None:
+                rule = SchemaRule(task.get("nonBreakingSchemaUpdatesBehavior", SchemaRule.PROPAGATE_FULLY))
+                planned = ruled(rule, planned, work, report)
             for plan in failures.remaining(planned):
                 with failures.of(plan.key):
                     work.fit(plan)
@@ -100,6 +107,19 @@ def attempt(task: dict[str, Any], report: Report, refresh: bool, failures: Failu
             if before := left_slot(saved.position, reached.position):
                 source.capture.leave(before)
     return len(work.plans)
+
+
+def choice(task: dict[str, Any], reading: Reading) -> tuple[Callable[[Key], bool] | None, dict[str, Any]]:
+    """Whether a stream is among those that the task is for (None: all are), and the task with the streams to be planned.
+
+    By capture all are: the log passes by all of them at once.
+    """
+    if not task.get("chosen"):
+        return None, task
+    names = {(one.get("namespace") or "", one["name"]) for one in task["chosen"]}
+    streams = [one for one in task["streams"] if (one.get("namespace") or "", one["name"]) in names]
+    planned = task if reading == Reading.CAPTURE else task | {"streams": streams}
+    return lambda key: key in names or ("", key[1]) in names, planned
 
 
 def located(task: dict[str, Any], error: StreamError) -> StreamError:
@@ -133,8 +153,14 @@ def clear(task: dict[str, Any], report: Report) -> None:
     destination = open_destination(task["destination"])
     with destination.open(task["jobId"]) as warehouse:
         saved = warehouse.state(task["connectionId"])
+        chosen, task = choice(task, Reading.CURSOR)
+        if chosen is not None and task["source"]["type"] not in BUILT_IN:
+            by_messages.check_choice(saved)
         for key, table in targets(task, saved.streams, destination).items():
             log.info("%s: %s rows cleared", label(*key), f"{warehouse.clear(*table):,}")
             saved.streams[key] = emptied(saved.streams.get(key))
-        warehouse.commit(task["connectionId"], ConnectionState(saved.streams))
+        # the source's position is that of all streams
+        warehouse.commit(
+            task["connectionId"], ConnectionState(saved.streams, saved.position if chosen else None)
+        )
     report.committed()

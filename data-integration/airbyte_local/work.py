@@ -28,16 +28,22 @@ class Work:
     connection_id: str
     job_id: int
     saved: ConnectionState
+    chosen: frozenset[Key] | None = None  # the streams that the job is for; None: all
     plans: list[StreamPlan] = field(default_factory=list)
     shapes: dict[Key, dict[str, Any]] = field(default_factory=dict)
     states: dict[Key, StreamState] = field(default_factory=dict)
     tables: dict[Key, Target] = field(default_factory=dict)
 
+    def refreshes(self, plan: StreamPlan) -> bool:
+        """Whether the stream is read anew, into a table that is made anew."""
+        return self.refresh and (self.chosen is None or plan.key in self.chosen)
+
     def fit(self, plan: StreamPlan) -> None:
         """Find out how far the stream's state holds, and how its table has to change. Raises EltError when it cannot."""
         saved = self.saved.streams.get(plan.key)
-        self.states[plan.key] = fresh(plan, saved) if self.refresh else usable(plan, saved)
-        self.tables[plan.key] = self.warehouse.fitting(plan, self.states[plan.key], anew=self.refresh)
+        anew = self.refreshes(plan)
+        self.states[plan.key] = fresh(plan, saved) if anew else usable(plan, saved)
+        self.tables[plan.key] = self.warehouse.fitting(plan, self.states[plan.key], anew=anew)
         if self.tables[plan.key].from_start or saved is None or plan.key not in self.shapes:
             return
         if reason := self.source.reshaped(plan.read, saved.shape, self.shapes[plan.key]):
@@ -52,7 +58,7 @@ class Work:
     def begin(self, plan: StreamPlan) -> StreamState:
         """The stream's state, while its rows are loaded."""
         state = self.states[plan.key]
-        if self.refresh or plan.mode in FULL_REFRESH_MODES:
+        if self.refreshes(plan) or plan.mode in FULL_REFRESH_MODES:
             state.generation_id += 1
         state.columns = {column.name: column.source_type for column in plan.columns}
         state.identities = {column.name: column.identity for column in plan.columns}

@@ -11,7 +11,7 @@ from fastapi.responses import PlainTextResponse
 from airbyte_local.api.common import ConnectionId, JobId, Limit, Offset, RunnerOf, StoreOf, WorkspaceIds, page
 from airbyte_local.api.connections import get_connection
 from airbyte_local.api.problems import Problem, invalid, not_found
-from airbyte_local.api.schemas import JobCreate
+from airbyte_local.api.schemas import JobCreate, JobOfStreams, StreamName
 from airbyte_local.enums import ACTIVE_STATUSES, ConnectionStatus, JobStatus, JobType
 from airbyte_local.store import ActiveJobError, Store
 
@@ -60,19 +60,49 @@ def _moment(seconds: float) -> str:
 
 @router.post("")
 def create_job(body: JobCreate, store: StoreOf, runner: RunnerOf) -> dict[str, Any]:
+    return _launched(body, store, runner, [])
+
+
+@router.post("/streams", summary="A job of some of a connection's streams (local extension)")
+def create_job_of_streams(body: JobOfStreams, store: StoreOf, runner: RunnerOf) -> dict[str, Any]:
+    return _launched(body, store, runner, body.streams)
+
+
+def _launched(body: JobCreate, store: StoreOf, runner: RunnerOf, streams: list[StreamName]) -> dict[str, Any]:
+    """A job; without `streams` of all. Raises 404, 409, 422."""
     if store.connection(body.connection_id) is None:
         raise not_found("connection", body.connection_id)
     connection = get_connection(store, body.connection_id)
     status = connection["body"]["status"]
     if status != ConnectionStatus.ACTIVE:
         raise Problem(409, f"the connection is {status}, not active", connectionId=connection["id"])
+    chosen = _chosen(streams, connection)
     try:
-        job_id = runner.launch(connection, body.job_type)
+        job_id = runner.launch(connection, body.job_type, chosen)
     except ActiveJobError as error:
         raise Problem(
             409, f"a job is already running for this connection: job {error.job_id}", jobId=error.job_id
         ) from None
     return shown(get_job(store, job_id))
+
+
+def _chosen(streams: list[StreamName], connection: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """The configured streams that the job is for; None: all. Raises a 422 for one that the connection does not have."""
+    if not streams:
+        return None
+    configured = connection["body"]["configurations"]["streams"]
+    found = []
+    for index, stream in enumerate(streams):
+        for one in configured:
+            if (one.get("namespace"), one["name"]) == (stream.namespace, stream.name):
+                found.append({"namespace": stream.namespace, "name": stream.name})
+                break
+        else:
+            there = ", ".join(
+                ".".join(filter(None, (one.get("namespace"), one["name"]))) for one in configured
+            )
+            raise invalid(f"streams[{index}]", f"the connection has no such stream; there are: {there}")
+    return found
 
 
 @router.get("")

@@ -118,6 +118,17 @@ class ConnectionCreate(ConnectionPatch):
     destination_id: str
 
 
+class StreamName(Request):
+    name: str = Field(min_length=1)
+    namespace: str | None = None
+
+
 class JobCreate(Request):
     connection_id: str
     job_type: JobType
+
+
+class JobOfStreams(JobCreate):
+    """A job of some of the connection's streams: ours, Airbyte's API has no place for them."""
+
+    streams: list[StreamName] = Field(min_length=1)

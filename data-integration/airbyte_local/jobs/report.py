@@ -114,6 +114,10 @@ class Report:
             plan, rows, bytes_, rowsWritten=written, status="failed", reason=redacted(reason, self._secrets)
         )
 
+    def disable(self) -> None:
+        """The connection is to run no more jobs: the server sees to that."""
+        self._tell({"event": "disable"})
+
     def configuration(self, configuration: dict[str, Any]) -> None:
         """The connector wants this configuration to be kept: the server does that."""
         log.info("the connector has changed its configuration")

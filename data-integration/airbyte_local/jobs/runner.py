@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from airbyte_local.enums import ActorKind, JobStatus, JobType
+from airbyte_local.enums import ActorKind, ConnectionStatus, JobStatus, JobType
 from airbyte_local.jobs.descendants import end_orphans
 from airbyte_local.jobs.processes import Processes
 from airbyte_local.mappers.keys import opened
@@ -50,10 +50,15 @@ class JobRunner:
         self._stopping = False
         self._ready = Processes()
 
-    def launch(self, connection: dict[str, Any], type_: JobType) -> int:
-        """Run a job of a connection in a process of its own; returns its id at once. Raises ActiveJobError."""
+    def launch(
+        self, connection: dict[str, Any], type_: JobType, chosen: list[dict[str, Any]] | None = None
+    ) -> int:
+        """Run a job of a connection in a process of its own, for its `chosen` streams or all of them; returns its id at once.
+
+        Raises ActiveJobError.
+        """
         job = self._store.add_job(connection["id"], type_)
-        self._start(job, connection)
+        self._start(job, connection, chosen)
         return job["id"]
 
     def prepare(self) -> None:
@@ -68,13 +73,15 @@ class JobRunner:
         if idle:
             self._ready.keep_spare()
 
-    def _start(self, job: dict[str, Any], connection: dict[str, Any]) -> None:
+    def _start(
+        self, job: dict[str, Any], connection: dict[str, Any], chosen: list[dict[str, Any]] | None
+    ) -> None:
         job_id = job["id"]
         with self._lock:
             if self._stopping:
                 self._store.end_job(job_id, JobStatus.FAILED, SERVER_STOPPED)
                 return
-            task = self._task(job, connection)
+            task = self._task(job, connection) | {"chosen": chosen}
             if reason := self._misplaced(task):
                 self._store.end_job(job_id, JobStatus.FAILED, reason)
                 return
@@ -196,6 +203,9 @@ class JobRunner:
         if event["event"] == "configuration":
             self._keep(job_id, event["configuration"])
             return None
+        if event["event"] == "disable":
+            self._disable(job_id)
+            return None
         try:
             self._store.progress(job_id, event["rows"], event["bytes"], event["streams"])
         except sqlite3.Error:  # a full disk, say: the sync itself may still succeed
@@ -208,6 +218,12 @@ class JobRunner:
         source = self._store.actor(ActorKind.SOURCE, connection["source_id"])
         complete = {"sourceType": source["type"]} | configuration
         self._store.update_actor(ActorKind.SOURCE, source["id"], source["name"], complete)
+
+    def _disable(self, job_id: int) -> None:
+        """The connection runs no more jobs until somebody makes it active again."""
+        connection = self._store.connection(self._store.job(job_id)["connection_id"])
+        body = connection["body"] | {"status": ConnectionStatus.INACTIVE}
+        self._store.update_connection(connection["id"], body, None, None)
 
     def _last_word(self, job_id: int, status: JobStatus, reason: str | None) -> None:
         """Store the end of a job; with the disk full, try until there is room (a job must not stay `running`)."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from functools import reduce
@@ -99,6 +99,11 @@ class Mapping:
         self._names = {field.origin.name: field.column.name for field in fields}
         places = [field.at for field in fields]
         self._places = None if places == list(range(len(read.columns))) else places
+
+    def without(self, names: Collection[str]) -> Mapping:
+        """The same without these fields."""
+        fields = [field for field in self._fields if field.column.name not in names]
+        return Mapping(self._read, fields, self._conditions)
 
     def schema(self, schema: pa.Schema) -> pa.Schema:
         """Of the batches, once they are mapped."""

@@ -146,6 +146,26 @@ def test_a_real_airbyte_has_no_logs_and_that_is_said(
     assert "this Airbyte shows no logs in its public API" in answer.err
 
 
+def test_one_stream_is_refreshed_alone_where_the_airbyte_can_do_that(
+    chain: Chain, elt: Elt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert elt("airbyte", "sync").code == 0
+    done = elt("airbyte", "refresh", "adventureworks", "--stream", "sales.currency")
+    assert done.code == 0, done.err
+    generations = "select max(_airbyte_generation_id) from adventureworks_sales."
+    assert raw(chain, f"{generations}currency") == [(raw(chain, f"{generations}store")[0][0] + 1,)]
+    unknown = elt("airbyte", "refresh", "adventureworks", "--stream", "sales.nope")
+    assert (unknown.code, "the connection has no such stream" in unknown.err) == (2, True)
+    original = httpx.Client.post
+
+    def as_airbyte(self: httpx.Client, url: str, **options: object) -> httpx.Response:
+        return original(self, url.replace("jobs/streams", "jobs/1/streams"), **options)
+
+    monkeypatch.setattr(httpx.Client, "post", as_airbyte)
+    answer = elt("airbyte", "refresh", "adventureworks", "--stream", "sales.currency")
+    assert (answer.code, "this Airbyte chooses no streams in its public API" in answer.err) == (2, True)
+
+
 def test_a_token_that_ends_while_a_log_is_followed_is_renewed(
     chain: Chain,
 ) -> None:

@@ -109,6 +109,8 @@ def connect(
         for name, mode in modes.items()
     ]
     destination_id = duckdb_destination(server, warehouse)
+    rule = models.NonBreakingSchemaUpdatesBehaviorEnum.PROPAGATE_COLUMNS
+    changes = {"non_breaking_schema_updates_behavior": rule} | changes
     request = models.ConnectionCreateRequest(
         name="connector",
         source_id=source_id,

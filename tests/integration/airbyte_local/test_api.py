@@ -361,6 +361,15 @@ def test_a_filter_that_can_find_nothing_is_refused(airbyte: AirbyteServer, query
     assert airbyte.http.get("/jobs?status=queued").status_code == 200  # one of Airbyte's, which none has here
 
 
+def test_a_job_of_an_unknown_stream_is_answered_with_those_that_there_are(
+    airbyte: AirbyteServer, made: Connection
+) -> None:
+    body = {"connectionId": made.id, "jobType": "sync", "streams": [{"name": "nope"}]}
+    problem(
+        airbyte.http.post("/jobs/streams", json=body), 422, "the connection has no such stream; there are: "
+    )
+
+
 def test_a_refused_configuration_does_not_repeat_the_secret(airbyte: AirbyteServer, workspace: str) -> None:
     body = {"name": "s", "workspaceId": workspace, "configuration": POSTGRES | {"password": ["hush hush"]}}
     answer = airbyte.http.post("/sources", json=body)

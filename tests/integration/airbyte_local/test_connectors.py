@@ -688,6 +688,33 @@ def test_a_stream_that_changes_is_followed_as_postgres_tables_are(
     assert "refresh the connection" in job["failureReason"]
 
 
+def test_a_new_field_disables_the_connection_where_its_rule_says_so(
+    server: AirbyteServer, tmp_path: Path
+) -> None:
+    source = scripted(server, tmp_path, {"users": INCREMENTAL})
+    rule = models.NonBreakingSchemaUpdatesBehaviorEnumNoDefault.DISABLE_CONNECTION
+    request = api.PatchConnectionRequest(
+        connection_id=source.connection.id,
+        connection_patch_request=models.ConnectionPatchRequest(non_breaking_schema_updates_behavior=rule),
+    )
+    server.sdk.connections.patch_connection(request=request)
+    source.script([stream("users")], [record("users", {"id": 1}), state("users", {"n": 1})])
+    assert source.run()["status"] == "succeeded"
+    fields = {"id": {"type": "integer"}, "name": {"type": "string"}}
+    source.script(
+        [stream("users", fields)], [record("users", {"id": 2, "name": "x"}), state("users", {"n": 2})]
+    )
+    job = source.run()
+    assert "users has the new column name; the connection is disabled" in job["failureReason"]
+    assert source.ids("users") == [1]
+    shown = server.sdk.connections.get_connection(
+        request=api.GetConnectionRequest(connection_id=source.connection.id)
+    ).connection_response
+    assert shown.status == models.ConnectionStatusEnum.INACTIVE
+    answer = server.http.post("/jobs", json={"connectionId": source.connection.id, "jobType": "sync"})
+    assert (answer.status_code, "inactive" in answer.text) == (409, True)
+
+
 def test_a_stream_without_fields_has_rows_all_the_same(server: AirbyteServer, tmp_path: Path) -> None:
     made = scripted(server, tmp_path, {"bare": APPEND})
     made.script(

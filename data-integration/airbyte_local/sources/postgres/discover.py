@@ -31,19 +31,32 @@ join pg_type b on b.oid = coalesce(d.base, a.atttypid)
 # whether the type's cast to text is one of its own: any other gives the output form
 OWN_CAST = "exists (select from pg_cast x where x.castsource = b.oid and x.casttarget = 'text'::regtype)"
 
+# The key of a table: its primary key; else the unique index, of columns that are never null, which deletes tell, or which has
+# the fewest columns. An index may hold further columns, which are no part of its key.
+KEY = """
+select x.indisprimary, (x.indkey::int2[])[0:x.indnkeyatts - 1] as columns
+from pg_index x
+where x.indrelid = c.oid and x.indisunique and x.indimmediate and x.indisvalid and x.indpred is null and x.indexprs is null
+    and not exists (
+        select from pg_attribute k
+        where k.attrelid = c.oid and k.attnum = any((x.indkey::int2[])[0:x.indnkeyatts - 1]) and not k.attnotnull
+    )
+order by x.indisprimary desc, x.indisreplident desc, x.indnkeyatts, x.indexrelid
+limit 1
+"""
+
 # Tables, partitioned tables, views, materialised views, foreign tables: what the user may select from. A partition is
 # read through its parent. Domains are followed to their base type.
 CATALOGUE = f"""
 with recursive {DOMAINS}
 select n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod),
     case when b.oid < 16384 then b.typname else '' end, coalesce(d.typmod, a.atttypmod),
-    not a.attnotnull, array_position(i.indkey::int2[], a.attnum), a.attrelid || '.' || a.attnum,
-    {OWN_CAST}
+    not a.attnotnull, array_position(i.columns, a.attnum), a.attrelid || '.' || a.attnum, {OWN_CAST}, i.indisprimary
 from pg_class c
 join pg_namespace n on n.oid = c.relnamespace
 join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
 {OF_DOMAIN}
-left join pg_index i on i.indrelid = c.oid and i.indisprimary
+left join lateral ({KEY}) i on true
 where n.nspname = any(%s) and c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition
     and has_schema_privilege(n.oid, 'usage') and has_column_privilege(c.oid, a.attnum, 'select')
 order by n.nspname, c.relname, a.attnum
@@ -82,16 +95,21 @@ def discover(connection: psycopg.Connection, schemas: Sequence[str]) -> dict[tup
         references[namespace, name].add(tuple(parent))
     found = {}
     for (namespace, name), group in groupby(rows, itemgetter(0, 1)):
-        columns, key = [], {}
-        for _, _, column, source_type, typname, typmod, nullable, position, identity, casts in group:
+        columns, key, declared = [], {}, True
+        for _, _, column, source_type, typname, typmod, nullable, position, identity, casts, primary in group:
             travels_as, as_text = travel_type(typname, typmod)
             own_cast = casts and as_text
             columns.append(Column(column, source_type, travels_as, nullable, as_text, identity, own_cast))
             if position is not None:
-                key[position] = column
+                key[position], declared = column, primary
         primary_key = tuple(key[position] for position in sorted(key))
         found[namespace, name] = SourceStream(
-            namespace, name, tuple(columns), primary_key, frozenset(references[namespace, name])
+            namespace,
+            name,
+            tuple(columns),
+            primary_key,
+            frozenset(references[namespace, name]),
+            key_is_declared=declared,
         )
     return found
 
