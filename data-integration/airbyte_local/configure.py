@@ -42,7 +42,10 @@ def plans(
             planned.append(mapped(plan, configured.get("mappers") or ()))
     if source.reading != Reading.MESSAGES:
         source.check_streams([plan.read for plan in failures.remaining(planned)], failures)
-    destination.check_names(planned)
+    for plan in failures.remaining(planned):
+        with failures.of(plan.key):
+            destination.check_names([plan])
+    destination.check_names(failures.remaining(planned))
     return planned
 
 

@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from airbyte_local.enums import APPEND_MODES, INCREMENTAL_MODES, SyncMode
 from airbyte_local.schema import StreamPlan, StreamState
 from foundation.errors import EltError
+from foundation.quoting import visible
 
+PACKED = "text"  # of a state that holds what JSON in a warehouse cannot
 REFRESH = "refresh the connection: its tables are made anew from the source"
+
+
+def packed(state: dict[str, Any]) -> str:
+    """A state as JSON that every warehouse takes: one with half a surrogate pair is text within it."""
+    text = json.dumps(state)
+    try:
+        json.dumps(state, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return json.dumps({PACKED: text})
+    return text
+
+
+def unpacked(text: str) -> dict[str, Any]:
+    """The state again."""
+    state = json.loads(text)
+    return json.loads(state[PACKED]) if state.keys() == {PACKED} else state
 
 
 def fresh(plan: StreamPlan, saved: StreamState | None) -> StreamState:
@@ -40,8 +59,8 @@ def usable(plan: StreamPlan, saved: StreamState | None) -> StreamState:
     table = f"{plan.target_schema}.{plan.target_table}"
     if saved.primary_key and plan.primary_key and saved.primary_key != state.primary_key:
         raise EltError(
-            f"stream {plan.label}: the primary key was {', '.join(saved.primary_key)}"
-            f" and is now {', '.join(plan.primary_key)}",
+            f"stream {plan.label}: the primary key was {', '.join(map(visible, saved.primary_key))}"
+            f" and is now {', '.join(map(visible, plan.primary_key))}",
             f"go back to it, or {REFRESH}",
         )
     if plan.mode == SyncMode.INCREMENTAL_DEDUPED_HISTORY and saved.mode in APPEND_MODES:

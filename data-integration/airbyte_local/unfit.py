@@ -11,7 +11,7 @@ import pyarrow as pa
 from airbyte_local.destinations.duckdb.types import column_type
 from airbyte_local.failures import row_of
 from airbyte_local.schema import Kind, StreamPlan
-from foundation.quoting import quoted
+from foundation.quoting import quoted, visible
 
 BY_TEXT = frozenset({Kind.DECIMAL, Kind.JSON})  # the others travel as what they are
 SHOWN = 40  # characters
@@ -32,7 +32,7 @@ def first_unfit(plan: StreamPlan, batches: Iterable[pa.RecordBatch]) -> str | No
                     f" where {name} is not null and try_cast({name} as {type_}) is null limit 1"
                 ).fetchone()
                 if found:
-                    return f"{looks(found[0])} to {type_}: column {column.name} of {row_of(plan, found[1:])}"
+                    return f"{looks(found[0])} to {type_}: column {visible(column.name)} of {row_of(plan, found[1:])}"
             connection.unregister("batch")
     return None
 

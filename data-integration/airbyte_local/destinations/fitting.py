@@ -131,7 +131,7 @@ def _types(dialect: Dialect, plan: StreamPlan, present: dict[str, str], state: S
         type_ = dialect.column_type(column.type) if found is None else dialect.common_type(found, was, column)
         if type_ is None:
             raise EltError(
-                f"stream {plan.label}: the column {column.name} is {column.source_type} in the source now"
+                f"stream {plan.label}: the column {visible(column.name)} is {column.source_type} in the source now"
                 f" ({dialect.column_type(column.type)}), but {found} in {plan.target_schema}.{plan.target_table}",
                 f"undo that change, or {REFRESH}",
             )

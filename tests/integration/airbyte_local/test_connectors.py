@@ -688,6 +688,44 @@ def test_a_stream_that_changes_is_followed_as_postgres_tables_are(
     assert "refresh the connection" in job["failureReason"]
 
 
+def test_a_state_with_half_a_surrogate_pair_comes_back_as_it_was(
+    server: AirbyteServer, tmp_path: Path
+) -> None:
+    made = scripted(server, tmp_path, {"a": INCREMENTAL})
+    half = {"cursor": "\\ud83d and \ud83d"}
+    made.script([stream("a")], [record("a", {"id": 1}), state("a", half)])
+    job = made.run()
+    assert job["status"] == "succeeded", job["failureReason"]
+    made.run()
+    assert [one["stream"]["stream_state"] for one in made.given()["state"]] == [half]
+
+
+def test_fields_that_differ_by_case_or_by_what_is_not_seen_fail_their_stream_by_name(
+    server: AirbyteServer, tmp_path: Path
+) -> None:
+    made = scripted(server, tmp_path, {"a": OVERWRITE, "b": OVERWRITE, "c": OVERWRITE})
+    text = {"type": "string"}
+    marked = stream("c", {"\ufeffid": {"type": "integer"}, "id": text, "x": text})
+    streams = [
+        stream("a", {"Id": text, "id": text}),
+        stream("b"),
+        marked | {"source_defined_primary_key": [["\ufeffid"]]},
+    ]
+    made.script(streams, [record("b", {"id": 1}), record("c", {"\ufeffid": 7, "id": "y", "x": "z"})])
+    job = made.run()
+    assert (
+        "stream a: the column name id is used twice (upper and lower case are the same)"
+        in job["failureReason"]
+    )
+    assert made.ids("b") == [1]
+    assert made.rows('select "\ufeffid", id from c') == [(7, "y")]
+    fields = [{"fieldPath": ["nope"]}]
+    configured = [{"name": "c", "syncMode": OVERWRITE, "selectedFields": fields}]
+    body = {"configurations": {"streams": configured}}
+    server.http.patch(f"/connections/{made.connection.id}", json=body).raise_for_status()
+    assert "there are: \\ufeffid, id, x" in made.run()["failureReason"]
+
+
 def test_a_new_field_disables_the_connection_where_its_rule_says_so(
     server: AirbyteServer, tmp_path: Path
 ) -> None:

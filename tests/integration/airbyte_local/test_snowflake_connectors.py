@@ -179,3 +179,31 @@ def test_a_value_that_does_not_fit_is_null_and_said_to_be_in_the_rows_meta(
     changes = [json.loads(row[4])["changes"] for row in found]
     assert changes[0] == [{"field": "n", "change": "NULLED", "reason": "DESTINATION_TYPECAST_ERROR"}]
     assert changes[1] == []
+
+
+def test_a_moment_that_snowflake_cannot_hold_is_null_and_said_so(
+    server: AirbyteServer, place: Place, tmp_path: Path
+) -> None:
+    made = scripted(server, tmp_path, {"a": APPEND})
+    connection = turned(server, made.connection, place)
+    fields = {
+        "id": {"type": "integer"},
+        "seen": {"type": "string", "format": "date-time"},
+        "born": {"type": "string", "format": "date"},
+    }
+    made.script(
+        [stream("a", fields)],
+        [
+            record("a", {"id": 1, "seen": "0044-03-15T12:00:00Z BC", "born": "2024-02-29"}),
+            record("a", {"id": 2, "seen": "2024-02-29T12:00:00Z", "born": "0044-03-15 BC"}),
+            state("a", {"n": 1}),
+        ],
+    )
+    job = connection.sync()
+    assert job["status"] == "succeeded", job["failureReason"]
+    found = place.rows("select ID, SEEN is null, BORN is null, _AIRBYTE_META:changes from PUBLIC.A order by 1")
+    lost = {"change": "NULLED", "reason": "DESTINATION_FIELD_SIZE_LIMITATION"}
+    assert [(id_, at, day, json.loads(told)) for id_, at, day, told in found] == [
+        (1, True, False, [{"field": "seen", **lost}]),
+        (2, False, True, [{"field": "born", **lost}]),
+    ]

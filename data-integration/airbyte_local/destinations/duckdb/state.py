@@ -10,6 +10,7 @@ import duckdb
 
 from airbyte_local.destinations.base import INTERNAL_SCHEMA, SyncRecord
 from airbyte_local.schema import ConnectionState, StreamState
+from airbyte_local.states import packed, unpacked
 
 SCHEMA = f"""
 create schema if not exists {INTERNAL_SCHEMA};
@@ -33,9 +34,9 @@ def read(connection: duckdb.DuckDBPyConnection, connection_id: str) -> Connectio
     saved = ConnectionState()
     for namespace, name, text in rows:
         if name is None:
-            saved.position = json.loads(text)
+            saved.position = unpacked(text)
         else:
-            saved.streams[namespace, name] = StreamState(**json.loads(text))
+            saved.streams[namespace, name] = StreamState(**unpacked(text))
     return saved
 
 
@@ -69,9 +70,9 @@ def write(
     connection: duckdb.DuckDBPyConnection, connection_id: str, reached: ConnectionState, job_id: int
 ) -> None:
     """Replace a connection's state."""
-    rows = [[*key, json.dumps(asdict(state))] for key, state in reached.streams.items()]
+    rows = [[*key, packed(asdict(state))] for key, state in reached.streams.items()]
     if reached.position is not None:
-        rows.append([None, None, json.dumps(reached.position)])
+        rows.append([None, None, packed(reached.position)])
     connection.execute(f"delete from {INTERNAL_SCHEMA}.state where connection_id = $1", [connection_id])
     connection.execute(
         f"insert into {INTERNAL_SCHEMA}.state"

@@ -6,6 +6,7 @@ stage table through a query of its own.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -22,7 +23,7 @@ from airbyte_local.destinations.base import (
     beside,
 )
 from airbyte_local.destinations.snowflake.quoting import literal, named
-from airbyte_local.destinations.snowflake.types import TEXT, VARIANT, filed
+from airbyte_local.destinations.snowflake.types import TEXT, VARIANT, filed, within_range
 from airbyte_local.schema import Kind, StreamPlan
 from airbyte_local.sources.base import CHANGES
 
@@ -96,11 +97,33 @@ def stage_types(plan: StreamPlan, target: Target) -> dict[str, str]:
 
 
 def filed_rows(batch: pa.RecordBatch, plan: StreamPlan, target: Target) -> pa.RecordBatch:
-    """Rows as they go into a file. Raises EltError when a value does not fit."""
+    """Rows as they go into a file. Raises EltError when a value does not fit.
+
+    Of a connector's rows it is null then, and said in the row's changes, unless rows are compared by it.
+    """
     names, arrays = list(stage_types(plan, target)), []
-    for values, column in zip(batch.columns, plan.columns, strict=False):  # a connector's have two more
+    more = list(batch.columns[len(plan.columns) :])  # of a connector's: its number, its changes
+    for values, column in zip(batch.columns, plan.columns, strict=False):
+        if more and column is not plan.cursor and column.name not in plan.primary_key:
+            values, outside = within_range(values, column)
+            if outside is not None:
+                more[-1] = _told(more[-1], outside, column.name)
         arrays.append(filed(values, column, target.types[column.name], plan))
-    return pa.record_batch([*arrays, *batch.columns[len(plan.columns) :]], names)
+    return pa.record_batch([*arrays, *more], names)
+
+
+def _told(changes: pa.Array, nulled: pa.Array, name: str) -> pa.Array:
+    """The lists of changes with one more in each row that is `nulled`."""
+    change = {"field": name, "change": "NULLED", "reason": "DESTINATION_FIELD_SIZE_LIMITATION"}
+    told = [
+        (
+            json.dumps([*json.loads(text or "[]"), change], separators=(",", ":"), ensure_ascii=False)
+            if null
+            else text
+        )
+        for text, null in zip(changes.to_pylist(), nulled.to_pylist(), strict=True)
+    ]
+    return pa.array(told, pa.string())
 
 
 def _staged(plan: StreamPlan, target: Target, stage: str) -> str:

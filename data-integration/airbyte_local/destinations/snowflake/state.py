@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from airbyte_local.destinations.base import INTERNAL_SCHEMA, SyncRecord
 from airbyte_local.destinations.snowflake.account import Link
 from airbyte_local.schema import ConnectionState, StreamState
+from airbyte_local.states import packed, unpacked
 
 INTERNAL = INTERNAL_SCHEMA.upper()
 
@@ -42,9 +43,9 @@ def read(link: Link, connection_id: str) -> ConnectionState:
     saved = ConnectionState()
     for namespace, name, text in rows:
         if name is None:
-            saved.position = json.loads(text)
+            saved.position = unpacked(text)
         else:
-            saved.streams[namespace, name] = StreamState(**json.loads(text))
+            saved.streams[namespace, name] = StreamState(**unpacked(text))
     return saved
 
 
@@ -72,9 +73,9 @@ def next_moment(link: Link) -> datetime:
 
 def write(link: Link, connection_id: str, reached: ConnectionState, job_id: int, attempt: str) -> bool:
     """Replace a connection's state, in the transaction of `attempt`; False when that is not the one that is open."""
-    rows = [(*key, json.dumps(asdict(state))) for key, state in reached.streams.items()]
+    rows = [(*key, packed(asdict(state))) for key, state in reached.streams.items()]
     if reached.position is not None:
-        rows.append((None, None, json.dumps(reached.position)))
+        rows.append((None, None, packed(reached.position)))
     link.run(f"delete from {INTERNAL}.STATE where CONNECTION_ID = %s and {OWN}", [connection_id, attempt])
     if not rows:
         return True

@@ -32,6 +32,7 @@ from airbyte_local.destinations.base import (
 from airbyte_local.destinations.fitting import is_numeric
 from airbyte_local.failures import StreamError
 from airbyte_local.schema import Column, DataType, Kind, StreamPlan
+from foundation.quoting import visible
 
 # spelled as `ddl.read_catalogue` spells them, so that the two can be compared
 TYPES = {
@@ -182,6 +183,18 @@ def _from_text(values: pa.Array, column: Column) -> pa.Array:
     return pc.cast(values, ARROW[kind])
 
 
+def within_range(values: pa.Array, column: Column) -> tuple[pa.Array, pa.Array | None]:
+    """The values with null for those that Snowflake's type cannot hold, and which those are (None: there is none)."""
+    if column.type.kind not in RANGES:
+        return values, None
+    first, last, integers = RANGES[column.type.kind]
+    numbers = values.view(integers)
+    outside = pc.fill_null(pc.or_(pc.less(numbers, first), pc.greater(numbers, last)), False)
+    if not pc.any(outside).as_py():
+        return values, None
+    return pc.if_else(outside, pa.scalar(None, values.type), values), outside
+
+
 def _check_range(values: pa.Array, column: Column, plan: StreamPlan) -> None:
     first, last, integers = RANGES[column.type.kind]
     found = pc.min_max(values.view(integers))
@@ -203,7 +216,7 @@ def _outside(column: Column, value: int) -> str:
 def does_not_fit(plan: StreamPlan, column: Column, found: str) -> StreamError:
     return StreamError(
         plan.key,
-        f"stream {plan.label}: the column {column.name} ({column.source_type}) holds a value that Snowflake's"
+        f"stream {plan.label}: the column {visible(column.name)} ({column.source_type}) holds a value that Snowflake's"
         f" {column_type(column.type)} cannot: {found}",
         "correct the value in the source, or leave the column out with selectedFields",
         unfit=True,

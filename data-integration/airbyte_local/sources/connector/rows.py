@@ -19,7 +19,7 @@ from airbyte_local.schema import Column, Kind, StreamPlan
 from airbyte_local.sources.base import CHANGES, SEQUENCE
 from airbyte_local.sources.connector.values import FORMS, TABLE, Digits, by_name, parsed, read
 from foundation.errors import EltError
-from foundation.quoting import literal, quoted
+from foundation.quoting import literal, quoted, visible
 
 LINES = "lines"  # the registered Arrow table
 ODD = "#odd"  # the row has a value that is not plain
@@ -128,7 +128,7 @@ class Typed:
         shape = f" of the form {shape_of(value)}" if type(value) in (str, Digits) else ""
         what = "key" if is_key else "cursor"
         raise EltError(
-            f"{self._connector}, stream {self._plan.label}: its {what} {column.name} is declared as {column.source_type}, and a"
+            f"{self._connector}, stream {self._plan.label}: its {what} {visible(column.name)} is declared as {column.source_type}, and a"
             f" record has a JSON {FORMS[type(value)]}{shape} there, which does not fit",
             f"give the stream another {what}, or sync it with full_refresh_overwrite or incremental_append",
         )
@@ -146,7 +146,7 @@ class Typed:
         if count := pc.sum(missing).as_py():
             raise EltError(
                 f"{self._connector}, stream {self._plan.label}: {count} records have no value for the key"
-                f" {', '.join(self._plan.primary_key)}; they would become one row",
+                f" {', '.join(map(visible, self._plan.primary_key))}; they would become one row",
                 "give the stream another primaryKey, or sync it with full_refresh_overwrite or incremental_append",
             )
 

@@ -31,6 +31,7 @@ from psycopg import sql
 
 from airbyte_local.schema import TIME_CURSOR_KINDS, Column, Kind
 from foundation.errors import EltError
+from foundation.quoting import visible
 
 CLOCK = "select clock_timestamp()"
 WEST = timedelta(hours=-12)  # what the westernmost zone is ahead of UTC
@@ -128,7 +129,7 @@ def check_cursor(label: str, column: Column) -> None:
     """Raises EltError when a column of this type cannot order rows."""
     if column.type.kind not in _CASTS:
         raise EltError(
-            f"stream {label}: {column.name} is {column.source_type}, which cannot be a cursor",
+            f"stream {label}: {visible(column.name)} is {column.source_type}, which cannot be a cursor",
             "choose a column of a timestamp, date or integer type, or sync the stream in full",
         )
 

@@ -23,6 +23,7 @@ from airbyte_local.sources.base import ReadRequest, StreamBatch, StreamStart
 from airbyte_local.sources.postgres.connect import NEWER_LIMITS, READER_OPTIONS, Address, unreachable
 from airbyte_local.sources.postgres.cursor import condition
 from foundation.errors import EltError
+from foundation.quoting import visible
 
 BATCH_BYTES = 4 << 20
 UUID = pa.uuid()
@@ -176,7 +177,7 @@ def check_key(batch: pa.RecordBatch, plan: StreamPlan) -> None:
 def null_key(plan: StreamPlan, name: str) -> tuple[str, str]:
     """What is wrong, and what to do about it."""
     return (
-        f"stream {plan.label}: its key {name} is null in some rows",
+        f"stream {plan.label}: its key {visible(name)} is null in some rows",
         "choose another primaryKey, or sync the stream with full_refresh_overwrite",
     )
 
@@ -231,7 +232,7 @@ def mended(batch: pa.RecordBatch, plan: StreamPlan) -> pa.RecordBatch:
             key = [_shown(batch.column(name)[beyond]) for name in plan.primary_key]
             raise StreamError(
                 plan.key,
-                f"stream {plan.label}: {column.name} holds a moment beyond the year 294246 in {row_of(plan, key)}",
+                f"stream {plan.label}: {visible(column.name)} holds a moment beyond the year 294246 in {row_of(plan, key)}",
                 "correct the value in the source, or leave the column out with selectedFields",
             )
         if values is not arrived:
