@@ -347,6 +347,44 @@ def test_refresh_reads_anew_in_one_commit_and_clear_forgets_the_state(
     assert made.ids("numbers") == list(range(1, 31))
 
 
+def test_each_run_is_told_its_generation_and_sync_and_what_was_not_asked_for_is_named(
+    server: AirbyteServer, tmp_path: Path
+) -> None:
+    made = scripted(server, tmp_path, {"kept": INCREMENTAL, "whole": OVERWRITE})
+    estimate = {
+        "type": "TRACE",
+        "trace": {
+            "type": "ESTIMATE",
+            "emitted_at": 1,
+            "estimate": {"name": "kept", "type": "STREAM", "row_estimate": 7},
+        },
+    }
+    read = [
+        {"line": estimate},
+        record("other", {"id": 1}),
+        record("kept", {"id": 1}),
+        state("kept", {"n": 1}),
+    ]
+    made.script([stream("kept"), stream("whole")], read)
+
+    def told(job_type: str) -> list[tuple[int, int]]:
+        job = made.run(job_type)
+        assert job["status"] == "succeeded"
+        found = {one["stream"]["name"]: one for one in made.given()["catalog"]["streams"]}
+        assert {one["sync_id"] for one in found.values()} == {job["jobId"]}
+        return [
+            (found[name]["generation_id"], found[name]["minimum_generation_id"]) for name in ("kept", "whole")
+        ]
+
+    assert told("sync") == [(0, 0), (1, 1)]
+    assert told("sync") == [(0, 0), (2, 2)]
+    assert told("refresh") == [(1, 1), (3, 3)]
+    assert told("sync") == [(1, 0), (4, 4)]
+    log = server.log(made.run()["jobId"])
+    assert "kept: the connector expects 7 rows, ? bytes" in log
+    assert "sends records of other, which nobody asked for" in log
+
+
 # keys, cursors, names
 
 

@@ -201,7 +201,9 @@ def test_a_moment_that_snowflake_cannot_hold_is_null_and_said_so(
     )
     job = connection.sync()
     assert job["status"] == "succeeded", job["failureReason"]
-    found = place.rows("select ID, SEEN is null, BORN is null, _AIRBYTE_META:changes from PUBLIC.A order by 1")
+    found = place.rows(
+        "select ID, SEEN is null, BORN is null, _AIRBYTE_META:changes from PUBLIC.A order by 1"
+    )
     lost = {"change": "NULLED", "reason": "DESTINATION_FIELD_SIZE_LIMITATION"}
     assert [(id_, at, day, json.loads(told)) for id_, at, day, told in found] == [
         (1, True, False, [{"field": "seen", **lost}]),
