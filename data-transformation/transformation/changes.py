@@ -258,7 +258,8 @@ def asking(settings: Settings, reader: str, target: str | None = None, leased: b
                 yield lambda query: duck.execute(query).fetchall()
             except duckdb.Error as error:
                 raise EltError(
-                    f"what has changed can't be read: {first_line(error)}", "`elt build` builds everything"
+                    f"{reader}: the warehouse can't be read: {first_line(error)}",
+                    "is a table missing? `elt sync` brings the raw ones, `elt build` makes all others",
                 ) from error
     else:
         from transformation.snowflake_session import ask, dbt_session

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from foundation.errors import EltError
 from foundation.settings import Settings
@@ -234,14 +234,6 @@ def models_of(settings: Settings, selection: str) -> list[str]:
     """Names of the models that a selection (dbt's selector syntax) means. Raises DbtError when it can't be read."""
     listing = ("--quiet", "--no-write-json", "ls", "--resource-type", "model", "--output", "name")
     return sorted(invoke(settings, *listing, "--select", selection).result)
-
-
-def freshness(settings: Settings) -> list[Any]:
-    """dbt's result for each source that has a limit. Raises DbtError when they can't be looked at."""
-    results = invoke(settings, "--quiet", "--no-write-json", "source", "freshness").result.results
-    return [
-        each for each in results if each.node.resource_type == "source"
-    ]  # the others are the project's hooks
 
 
 def write_docs(settings: Settings, folder: Path) -> Path:

@@ -14,7 +14,7 @@ from elt.build import build
 from foundation.errors import EltError
 from foundation.settings import ROOT, load_settings, read_env_file
 from foundation.settings import settings as this_process
-from orchestration import documentation, freshness, parameters
+from orchestration import documentation, parameters
 from stack import airflow_environment
 from transformation import run
 from transformation.project import PROJECT
@@ -73,7 +73,6 @@ class Spy:
 CALLERS = {
     "elt build": lambda: CliRunner().invoke(build, ["--target", "snowflake"]),
     "plan": lambda: parameters.models_of(this_process(), "fct_sales+"),
-    "freshness": lambda: freshness.check(this_process()),
     "docs": lambda: documentation.publish(this_process()),
     "parse": lambda: run.parse(this_process()),
 }
