@@ -1,8 +1,11 @@
-"""Airflow reads this file when it starts. Here: what the scheduler loads before it forks.
+"""Airflow reads this file when it starts. Here: what the scheduler and the DAG processor load before they fork.
 
-LocalExecutor runs a task in a fork of the scheduler. What is imported here, once, each task's process has at once; else each
-of a run's thirty tasks imports Cosmos and the operators anew, about two seconds of processor apiece.
+LocalExecutor runs a task in a fork of the scheduler, and a DAG file is read in a fork of the DAG processor. What is imported
+here, once, each of those processes has at once; else each imports Cosmos and the operators anew, one to two seconds of
+processor apiece. The DAG processor reads the file for every few tasks that the triggerer ends, too: it is asked for their callbacks.
 """
+
+# ruff: noqa: F401
 
 import gc
 import sys
@@ -10,6 +13,14 @@ import sys
 # Airflow's processes allocate tens of thousands of long-lived objects while they start: collect less often
 gc.set_threshold(50_000, 20, 50)
 
-if "scheduler" in sys.argv:
+if {"scheduler", "dag-processor"} & set(sys.argv):  # what others wrote; ours may change while they run
+    import airflow.providers.airbyte.operators.airbyte
+    import airflow.providers.standard.decorators.python
+    import cosmos.airflow.task_group
+    import cosmos.operators.watcher
+    import duckdb
+    import psycopg
+    import pyarrow.dataset
 
-    import dbt.cli.main  # noqa: F401
+if "scheduler" in sys.argv:
+    import dbt.cli.main

@@ -93,7 +93,8 @@ def _sections(settings: Settings) -> dict[str, Section]:
             "auth_manager": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
             "fernet_key": settings.airflow_fernet_key.get_secret_value(),
             "execution_api_server_url": f"{settings.airflow_base}/execution/",
-            "parallelism": 12,
+            # LocalExecutor keeps a process for each; a run needs two or three at a time
+            "parallelism": 6 if settings.airflow_executor == "LocalExecutor" else 12,
             "max_active_tasks_per_dag": 12,
             "load_examples": False,
             # nothing runs before the source is filled and the connection applied: `elt demo` and `elt run` unpause
@@ -126,6 +127,11 @@ def _sections(settings: Settings) -> dict[str, Section]:
             "task_instance_heartbeat_timeout_detection_interval": 10,
             "orphaned_tasks_check_interval": 60,
         },
+        "triggerer": {
+            # what a triggerer that was killed had in hand waits this long for the next one (the default is 30)
+            "triggerer_health_check_threshold": 15,
+            "job_heartbeat_sec": 3,
+        },
         "logging": {
             "base_log_folder": settings.logs_dir / "airflow",
             "dag_processor_child_process_log_directory": settings.logs_dir / "airflow" / "dag_processor",
@@ -136,7 +142,7 @@ def _sections(settings: Settings) -> dict[str, Section]:
         "openlineage": {
             "namespace": "adventureworks",
             "transport": json.dumps(_lineage(settings)),
-            # they only watch; each would cost two more processes
+            # dbt's own task tells of what it builds
             "disabled_for_operators": "orchestration.cosmos_tasks.DbtNodesSensor",
         },
         "metrics": {"otel_on": bool(settings.otel_exporter_otlp_endpoint)},
