@@ -57,16 +57,9 @@ with DAG(
     params=parameters.form(settings()),
     **DAG_ARGUMENTS,
 ):
-    dbt = dbt_tasks(settings(), timeout=timedelta(minutes=45))
-    (
-        notify_start_task()
-        >> plan_task()
-        >> sync_task("adventureworks", "Airbyte syncs the shop's changes into the raw layer.")
-        >> reconcile_task("adventureworks")
-        >> freshness_task()
-        >> prepare_task()
-        >> dbt
-        >> publish_task()
-        >> notify_success_task()
-        >> record_task(dbt)
-    )
+    sync = sync_task("adventureworks", "Airbyte syncs the shop's changes into the raw layer.")
+    prepare = prepare_task()
+    dbt = dbt_tasks(settings(), timeout=timedelta(minutes=45), after=prepare)
+    plan_task() >> sync >> [reconcile_task("adventureworks"), freshness_task()] >> prepare
+    dbt >> publish_task() >> (success := notify_success_task())
+    [notify_start_task(), success] >> record_task(dbt)

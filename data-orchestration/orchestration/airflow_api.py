@@ -9,7 +9,7 @@ import httpx
 from foundation.errors import EltError, Kind
 from foundation.settings import Settings
 
-COMPONENTS = ("metadatabase", "scheduler", "dag_processor")
+COMPONENTS = ("metadatabase", "scheduler", "dag_processor", "triggerer")
 
 
 def healthy(settings: Settings, timeout: float = 5.0) -> dict[str, str]:

@@ -3,40 +3,34 @@
 DuckDB takes one writing process, and a dbt process takes seconds to start, so one task (the producer) builds everything in
 dbt's own order and tells the others, by XCom, how each model and test ended (Cosmos' watcher mode). Staging and
 intermediate are one task each, because nobody looks for a single one of their models; every mart is a task of its own, and
-fails with its tests.
+fails with its tests. A watching task has no process: see `orchestration.triggers`.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import re
-import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from threading import Lock
-from typing import TYPE_CHECKING, Any, ClassVar
+from threading import Event, Lock, Thread
+from typing import TYPE_CHECKING, Any
 
+from airflow.sdk import TriggerRule
+from airflow.triggers.base import StartTriggerArgs
 from cosmos.airflow.task_group import DbtTaskGroup
 from cosmos.config import ExecutionConfig, ProfileConfig, ProjectConfig, RenderConfig
 from cosmos.constants import DbtResourceType, ExecutionMode, LoadMode
 from cosmos.dbt.graph import DbtNode
-from cosmos.operators._watcher.state import (
-    ProducerTaskState,
-    is_dbt_node_status_success,
-    is_producer_task_terminated,
-    safe_xcom_push,
-)
-from cosmos.operators.watcher import DbtRunWatcherOperator
+from cosmos.operators._watcher.state import is_dbt_node_status_success
+from cosmos.operators.local import DbtBuildLocalOperator
 
 from foundation.lease import RESERVED_SECONDS, RUN_VARIABLE
 from foundation.settings import Settings
 from foundation.settings import settings as current_settings
 from orchestration import parameters
-from orchestration.names import PRODUCER
-from orchestration.notices import WatchedTaskFailed
+from orchestration.names import ENDED_NODES, PRODUCER
 from orchestration.publish import build_environment, renew
 from orchestration.steps import lease_name
 from transformation.project import PROJECT, manifest_path, project_digest, read_manifest
@@ -47,19 +41,18 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 NAME = "adventureworks"
+GROUP = "dbt"
 LAYERS = ("staging", "intermediate")
 BUILT = (DbtResourceType.MODEL, DbtResourceType.SEED, DbtResourceType.SNAPSHOT)
 
 # tests of what is selected, but not of other facts that point to the same dimension
 SELECTED = {"DBT_INDIRECT_SELECTION": "buildable"}
 
-SKIPPED = re.compile(r"\S+: skipped\.")  # a problem, as `Results` words it
-
 log = logging.getLogger(__name__)
 
 
 class Results:
-    """What dbt says while it builds, told to the waiting tasks: one XCom for each model, when it and its tests have ended.
+    """What dbt says while it builds, told to the watching tasks: which models have ended with their tests, in one XCom.
 
     Cosmos' own reporter sends some five for every model and test; a run spent more time on those than on the build.
     """
@@ -71,6 +64,7 @@ class Results:
             for name in pending:
                 self._owners[name].append(node)
         self._problems: dict[str, list[str]] = defaultdict(list)
+        self._ended: dict[str, list[str]] = {}
         self._lock = Lock()  # dbt reports from each of its threads
 
     def heard(self, line: str, extra: dict[str, Any]) -> None:
@@ -82,76 +76,70 @@ class Results:
         if info.get("name") == "NodeFinished":
             node = data["node_info"]
             message = (data.get("run_result") or {}).get("message") or ""
-            for name, problems in self.ended(node["unique_id"], node["node_status"], message):
-                safe_xcom_push(extra["context"]["ti"], name, problems)
+            with self._lock:
+                if complete := self.ended(node["unique_id"], node["node_status"], message):
+                    self._ended |= complete
+                    extra["context"]["ti"].xcom_push(ENDED_NODES, self._ended)
 
-    def ended(self, unique_id: str, status: str, message: str) -> list[tuple[str, list[str]]]:
+    def ended(self, unique_id: str, status: str, message: str) -> dict[str, list[str]]:
         """A model or test has ended: the models that are complete now, each with its problems (none: all is well)."""
-        complete = []
-        with self._lock:
-            for node in self._owners[unique_id]:
-                self._pending[node].discard(unique_id)
-                if not is_dbt_node_status_success(status):
-                    self._problems[node].append(f"{unique_id}: {status}. {' '.join(message.split())}".strip())
-                if not self._pending[node]:
-                    complete.append((node, self._problems.pop(node, [])))
+        complete = {}
+        for node in self._owners[unique_id]:
+            self._pending[node].discard(unique_id)
+            if not is_dbt_node_status_success(status):
+                self._problems[node].append(f"{unique_id}: {status}. {' '.join(message.split())}".strip())
+            if not self._pending[node]:
+                complete[node] = self._problems.pop(node, [])
         return complete
 
 
-class DbtNodesSensor(DbtRunWatcherOperator):
-    """Ends when dbt has built the nodes and run their tests; fails with the problems of the first that has any."""
+class DbtNodesSensor(DbtBuildLocalOperator):
+    """Ends when dbt has built the nodes and run their tests; fails with the problems of the first that has any.
+
+    It costs no process: the scheduler starts its trigger. What it executes is for a task that somebody clears after the run.
+    """
 
     template_fields = ()
-    base_cmd: ClassVar[list[str]] = ["build"]  # what is run when somebody clears the task after the run
+    start_from_trigger = True
 
     def __init__(self, *, nodes: list[str], **kwargs: Any) -> None:
-        super().__init__(extra_context={"dbt_node_config": {"unique_id": nodes[0]}}, **kwargs)
+        names = [DbtNode.get_resource_name_from_unique_id(node) for node in nodes]
+        super().__init__(select=names, **kwargs)
         self.nodes = nodes
-        self._waiting = list(nodes)
-        self._renewed = 0.0
+        self.start_trigger_args = StartTriggerArgs(
+            trigger_cls="orchestration.triggers.DbtNodesTrigger",
+            trigger_kwargs={"nodes": nodes, "producer": f"{GROUP}.{PRODUCER}"},
+            next_method="execute",
+        )
 
-    def poke(self, context: Context) -> bool:
-        ti = context["ti"]
-        if time.monotonic() - self._renewed > RESERVED_SECONDS / 4:
-            renew(current_settings(), lease_name(context))
-            self._renewed = time.monotonic()
-        state = self._get_producer_task_status(context)  # asked before the results, which may come in between
-        if ti.try_number > 1 and is_producer_task_terminated(state):
-            names = [DbtNode.get_resource_name_from_unique_id(node) for node in self.nodes]
-            request = BuildRequest(project=project_digest(current_settings()))
-            self.env: dict[str, str] = (self.env or {}) | request.variables()
-            self.build_and_run_cmd(context, cmd_flags=["--select", *names])
-            return True
-        while self._waiting:
-            node = self._waiting[0]
-            problems = ti.xcom_pull(task_ids=self.producer_task_id, key=node)
-            if problems is None and is_producer_task_terminated(state) and state != ProducerTaskState.SUCCESS:
-                raise WatchedTaskFailed(
-                    f"{node}: dbt ended without a result for it, see {self.producer_task_id}"
-                )
-            if problems is None and state != ProducerTaskState.SUCCESS:
-                return False
-            if problems:
-                failures = [problem for problem in problems if not SKIPPED.match(problem)]
-                raise WatchedTaskFailed(
-                    "; ".join(failures)
-                    or f"{node} is not complete: dbt skipped what depends on a failure elsewhere,"
-                    f" see {self.producer_task_id}"
-                )
-            if problems is None:
-                self.log.info(
-                    "not part of this run: its inputs have not changed, or it was not selected: %s", node
-                )
-            else:
-                self.log.info("built and tested: %s", node)
-            self._waiting.pop(0)
-        return True
+    def execute(self, context: Context, event: object = None) -> None:
+        """Build the nodes and run their tests; `event` is the trigger's, and says nothing more."""
+        request = BuildRequest(project=project_digest(current_settings()))
+        self.env: dict[str, str] = (self.env or {}) | request.variables()
+        super().execute(context)
 
 
-def dbt_tasks(settings: Settings, timeout: timedelta, select: tuple[str, ...] = ()) -> DbtTaskGroup:
+def keep_reserved(context: Context) -> None:
+    """Renew the run's reservation of the warehouse, in the background, until this process ends: dbt may take long."""
+    run, never = lease_name(context), Event()
+
+    def keep() -> None:
+        while True:
+            try:
+                renew(current_settings(), run)
+            except Exception as error:  # noqa: BLE001 - the next one may do
+                log.warning("the reservation of the warehouse was not renewed: %s", error)
+            never.wait(RESERVED_SECONDS / 4)
+
+    Thread(target=keep, name="reservation", daemon=True).start()
+
+
+def dbt_tasks(
+    settings: Settings, timeout: timedelta, select: tuple[str, ...] = (), *, after: Any
+) -> DbtTaskGroup:
     """The task group `dbt`: the producer, `staging`, `intermediate`, and a task for each mart.
 
-    Of a selection, the DAG takes no parameters. Parsed from the manifest that `transformation.run.write_manifest` left. Raises EltError
+    All of them begin when the task `after` has succeeded. Of a selection, the DAG takes no parameters. Parsed from the manifest that `transformation.run.write_manifest` left. Raises EltError
     when there is none.
     """
     manifest = read_manifest(settings)
@@ -164,18 +152,23 @@ def dbt_tasks(settings: Settings, timeout: timedelta, select: tuple[str, ...] = 
         "retries": 0,  # a test that failed fails again; the next run is the retry
     }
     common["env"] = build_environment(settings)
-    sensor = common | {"deferrable": False, "poke_interval": 2, "timeout": timeout.total_seconds()}
+    watching = common | {
+        # they watch from the beginning: one that waited for those before it would end seconds after dbt has ended with it
+        "trigger_rule": TriggerRule.ONE_SUCCESS,
+        # later than the producer's own limit, which fails them all
+        "execution_timeout": timeout + timedelta(minutes=15),
+    }
 
     def mart(node: DbtNode, task_group: Any, **_: Any) -> DbtNodesSensor | None:
         if layer(node) in LAYERS:
             return None
         about = manifest["nodes"][node.unique_id]["description"]
         return DbtNodesSensor(
-            task_id=node.name, task_group=task_group, nodes=[node.unique_id], doc_md=about, **sensor
+            task_id=node.name, task_group=task_group, nodes=[node.unique_id], doc_md=about, **watching
         )
 
     group = DbtTaskGroup(
-        group_id="dbt",
+        group_id=GROUP,
         project_config=ProjectConfig(
             manifest_path=manifest_path(settings), project_name=NAME, install_dbt_deps=False
         ),
@@ -187,6 +180,7 @@ def dbt_tasks(settings: Settings, timeout: timedelta, select: tuple[str, ...] = 
                 "pool": "warehouse",
                 "doc_md": "One `dbt build`; the other tasks of the group show how their part of it went.",
                 "execution_timeout": timeout,
+                "pre_execute": keep_reserved,
                 "env": {
                     # dbt writes these into its artifacts: which run it was
                     "DBT_ENV_CUSTOM_ENV_DAG_ID": "{{ dag.dag_id }}",
@@ -219,10 +213,10 @@ def dbt_tasks(settings: Settings, timeout: timedelta, select: tuple[str, ...] = 
                 DbtResourceType.SNAPSHOT: lambda **_: None,
             },
         ),
-        operator_args={"retries": 0, "deferrable": False},
+        operator_args={"retries": 0},
     )
     tasks = group.children
-    producer = tasks[f"dbt.{PRODUCER}"]
+    producer = tasks[f"{GROUP}.{PRODUCER}"]
     marts = [task for task in tasks.values() if isinstance(task, DbtNodesSensor)]
     by_layer: dict[str, list[str]] = defaultdict(list)
     for node in group.dbt_graph.filtered_nodes.values():
@@ -233,8 +227,7 @@ def dbt_tasks(settings: Settings, timeout: timedelta, select: tuple[str, ...] = 
         for name in LAYERS:
             if by_layer[name]:
                 about = f"The models of {name}: {len(by_layer[name])}."
-                task = DbtNodesSensor(task_id=name, nodes=by_layer[name], doc_md=about, **sensor)
-                task.producer_task_id = producer.task_id
+                task = DbtNodesSensor(task_id=name, nodes=by_layer[name], doc_md=about, **watching)
                 if before:
                     before >> task
                 before = task
@@ -244,6 +237,11 @@ def dbt_tasks(settings: Settings, timeout: timedelta, select: tuple[str, ...] = 
     for task in marts:
         if before and not task.upstream_task_ids:
             before >> task
+    after >> group  # its first tasks
+    (first,) = after.leaves
+    for task in tasks.values():
+        if isinstance(task, DbtNodesSensor) and first.task_id not in task.upstream_task_ids:
+            first >> task
     return group
 
 

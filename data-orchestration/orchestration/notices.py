@@ -9,7 +9,7 @@ import logging
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow.sdk.exceptions import AirflowException
+from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 
 from foundation.settings import settings
 from orchestration import figures
@@ -27,10 +27,6 @@ UNDER_WAY = ("queued", "running")
 WARN_AT = 0.75  # of the freshness target
 
 log = logging.getLogger(__name__)
-
-
-class WatchedTaskFailed(AirflowException):
-    """Raised by a task that watches another one, which has failed and tells so itself."""
 
 
 def started(context: Context) -> bool:
@@ -87,21 +83,20 @@ def _figures(context: Context) -> list[tuple[str, str]]:
 def failed(context: Context) -> bool:
     """Tell which task failed, why, and where its log is: a task's `on_failure_callback`.
 
-    A task that only watched another one fail says nothing; that other one does. The DAG processor calls this, too, for each
-    worker that was lost, and knows no exception: of all these `killed` tells at once.
+    The DAG processor calls this, too, for each task that the triggerer ended and each worker that was lost, and knows no
+    exception; and where the triggerer itself breaks, many tasks fail with it. Of all these `killed` tells at once.
     """
     exception, ti = context.get("exception"), context["ti"]
-    if not isinstance(exception, BaseException):
+    if not isinstance(exception, BaseException) or isinstance(
+        exception, TaskDeferralError | TaskDeferralTimeout
+    ):
         return False
-    delivered, notes = False, {}
-    if not isinstance(exception, WatchedTaskFailed):
-        tries = (getattr(ti, "max_tries", None) or 0) + 1
-        attempt = ("Try", f"{ti.try_number} of {tries}, after {since(getattr(ti, 'start_date', None))}")
-        delivered = _tell_failure(context, ti.task_id, exception, ti.log_url, attempt)
-        notes[REASON] = _reason(context, ti.task_id, exception)
+    tries = (getattr(ti, "max_tries", None) or 0) + 1
+    attempt = ("Try", f"{ti.try_number} of {tries}, after {since(getattr(ti, 'start_date', None))}")
+    delivered = _tell_failure(context, ti.task_id, exception, ti.log_url, attempt)
     try:
-        for key, value in (notes | {SPOKE: delivered}).items():
-            ti.xcom_push(key=key, value=value)
+        ti.xcom_push(key=REASON, value=_reason(context, ti.task_id, exception))
+        ti.xcom_push(key=SPOKE, value=delivered)
     except Exception as error:  # noqa: BLE001 - `killed` would tell once more, that is all
         log.warning("Airflow did not take a note: %s", error)
     return delivered

@@ -51,12 +51,12 @@ def source_dags(source: str, every: str, *, about: str = "", owner: str = "data-
         **arguments,
     ) as transformation:
         select = (f"tag:{source}", *CALENDAR)
-        dbt = dbt_tasks(settings(), timeout=timedelta(minutes=45), select=select)
+        dbt = dbt_tasks(settings(), timeout=timedelta(minutes=45), select=select, after=prepare_task(select))
         # `complete` fails with the run; a notice of each success would be one every few minutes
         complete = EmptyOperator(
             task_id="complete", doc_md="Everything is published.", execution_timeout=timedelta(minutes=1)
         )
-        prepare_task(select) >> dbt >> publish_task() >> complete >> record_task(dbt)
+        dbt >> publish_task() >> complete >> record_task(dbt)
     return [sync, transformation]
 
 

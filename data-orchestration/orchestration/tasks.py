@@ -58,14 +58,14 @@ def notify_start_task() -> Any:
         """Tell that the run has begun."""
         notices.started(get_current_context())
 
-    return notify_start()
+    # a teardown: nothing waits for it but the last task, and its failure fails no run
+    return notify_start().as_teardown()
 
 
 def plan_task() -> Any:
     """`plan`, which ends a dry run."""
 
-    # a start notice that was lost stops nothing
-    @task.short_circuit(execution_timeout=timedelta(minutes=2), trigger_rule="all_done")
+    @task.short_circuit(execution_timeout=timedelta(minutes=2))
     def plan() -> bool:
         """Check the parameters and log what will be built; a dry run ends here."""
         return steps.plan(get_current_context())

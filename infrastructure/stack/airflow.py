@@ -33,16 +33,17 @@ OPERATOR_MAY = [
     ("can_edit", "Task Instances"),
 ]
 
-# What the supervisor runs, in the foreground, with `environment()`. No triggerer: nothing here defers.
+# What the supervisor runs, in the foreground, with `environment()`
 PROGRAMS: dict[str, list[str]] = {
     "airflow-api-server": [sys.executable, "-m", "airflow", "api-server"],
     # task logs are read from disk by the API server; the log server would listen on every interface
     "airflow-scheduler": [sys.executable, "-m", "airflow", "scheduler", "--skip-serve-logs"],
     "airflow-dag-processor": [sys.executable, "-m", "airflow", "dag-processor"],
+    # the tasks that watch dbt are its
+    "airflow-triggerer": [sys.executable, "-m", "airflow", "triggerer", "--skip-serve-logs"],
 }
 # What a deployment of more than one machine or container runs besides
 DEPLOYED: dict[str, list[str]] = {
-    "airflow-triggerer": [sys.executable, "-m", "airflow", "triggerer", "--skip-serve-logs"],
     "airflow-worker": [sys.executable, "-m", "airflow", "celery", "worker", "--skip-serve-logs"],
 }
 

@@ -51,6 +51,7 @@ print("DAGS=" + json.dumps({
                     "pool": task.pool,
                     "callbacks": [f.__name__ for f in task.on_failure_callback],
                     "deferrable": getattr(task, "deferrable", False),
+                    "triggered": task.start_from_trigger,
                     "trigger_rule": task.trigger_rule.value,
                     "doc": bool(task.doc_md),
                     "teardown": task.is_teardown,
@@ -155,15 +156,16 @@ def test_its_tasks_are_the_chain_and_one_for_each_mart(dag, marts):
 def test_they_come_in_the_order_of_the_data(dag, marts):
     after = {name: task["after"] for name, task in dag["tasks"].items()}
     assert after["notify_start"] == []
-    chain = ["notify_start", "plan", "sync", "reconcile", "freshness", "prepare"]
-    for name, before in zip(chain[1:], chain, strict=False):
-        assert after[name] == [before]
+    assert after["plan"] == []
+    assert after["sync"] == ["plan"]
+    assert after["reconcile"] == after["freshness"] == ["sync"]
+    assert after["prepare"] == ["freshness", "reconcile"]  # the warehouse is reserved for dbt from there
     assert after[PRODUCER] == ["prepare"]
     assert after["dbt.staging"] == ["prepare"]
-    assert after["dbt.intermediate"] == ["dbt.staging"]
+    assert after["dbt.intermediate"] == ["dbt.staging", "prepare"]
     for name, upstream in marts.items():
         expected = [f"dbt.{other}" for other in upstream] or ["dbt.intermediate"]
-        assert after[f"dbt.{name}"] == expected, name
+        assert after[f"dbt.{name}"] == sorted([*expected, "prepare"]), name
     last = set(marts) - {name for upstream in marts.values() for name in upstream}
     # the producer among them: whatever fails in dbt, nothing is published
     assert set(after["publish"]) == {f"{PRODUCER}_done", *(f"dbt.{name}" for name in last)}
@@ -174,6 +176,7 @@ def test_the_run_is_recorded_when_all_has_ended_also_the_build_that_goes_on_afte
     # a teardown: it runs whatever happened, and a failed run stays failed when it succeeds
     assert dag["tasks"]["record"]["teardown"]
     assert set(dag["tasks"]["record"]["after"]) == {
+        "notify_start",
         "notify_success",
         *(name for name in dag["tasks"] if name.startswith("dbt.")),
     }
@@ -203,18 +206,29 @@ def test_only_the_dbt_producer_takes_the_warehouse_pool(dag):
     assert [name for name, task in dag["tasks"].items() if task["pool"] == "warehouse"] == [PRODUCER]
 
 
-def test_a_lost_start_notice_does_not_hold_the_sync_and_no_notice_makes_a_failed_run_green(dag):
-    rules = {name: task["trigger_rule"] for name, task in dag["tasks"].items()}
-    assert rules["plan"] == "all_done" and rules["sync"] == "all_success"
-    assert rules["notify_success"] == "all_success"  # a leaf: upstream_failed, whatever its neighbour does
+def test_nothing_waits_for_the_start_notice_and_no_notice_makes_a_failed_run_green(dag):
+    tasks = dag["tasks"]
+    assert [name for name, task in tasks.items() if "notify_start" in task["after"]] == ["record"]
+    assert tasks["notify_start"]["teardown"]  # so that its failure fails no run
+    assert tasks["sync"]["trigger_rule"] == "all_success"
+    # a leaf: upstream_failed, whatever its neighbour does
+    assert tasks["notify_success"]["trigger_rule"] == "all_success"
+
+
+def test_a_task_that_watches_dbt_has_no_process_and_watches_from_the_beginning(dag, marts):
+    watching = {name: task for name, task in dag["tasks"].items() if task["triggered"]}
+    assert set(watching) == {"dbt.staging", "dbt.intermediate", *(f"dbt.{name}" for name in marts)}
+    for name, task in watching.items():
+        assert task["trigger_rule"] == "one_success" and "prepare" in task["after"], name
 
 
 def test_nothing_is_built_or_published_after_a_failure(dag):
-    """A task that Airflow starts whatever became of those before it is one of these."""
+    """A task that Airflow starts whatever became of those before it only watches, tells or records."""
     tasks = dag["tasks"]
     stopped = ("all_success", "none_failed")  # the second is what Cosmos gives its own last task
     anyway = {name for name, task in tasks.items() if task["trigger_rule"] not in stopped}
-    assert {name for name in anyway if not tasks[name]["teardown"]} == {"plan"}
+    watching = {name for name, task in tasks.items() if task["triggered"]}
+    assert anyway - watching == {"notify_start", "record"}
 
 
 def test_raw_and_marts_are_assets_and_the_run_has_a_deadline(dag):

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import duckdb
 import pytest
 from airflow.sdk.api.datamodels._generated import DagRunType
+from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 
 from foundation.settings import load_settings, settings
 from orchestration import channels, defaults, monitoring, notices, steps
@@ -319,13 +320,16 @@ def test_a_mail_server_that_is_away_or_refuses_changes_nothing(shared_sink, slac
     assert caplog.text.count("notice not delivered by e-mail") == 2 and "hunter2" not in caplog.text
 
 
-def test_a_task_that_watched_another_one_fail_says_nothing(shared_sink, slack):
+@pytest.mark.parametrize(
+    "broken", [TaskDeferralError("Trigger failure"), TaskDeferralTimeout("Trigger timeout")]
+)
+def test_of_many_tasks_that_a_triggerer_fails_none_tells_for_itself(shared_sink, slack, broken):
     slack(shared_sink.url, shared_sink.token)
     before = len(shared_sink.messages)
-    watched = context(notices.WatchedTaskFailed("fct_sales: a test failed"))
-    assert not notices.failed(watched)
+    watching = context(broken)
+    assert not notices.failed(watching)
     assert len(shared_sink.messages) == before
-    assert watched["ti"].xcoms == {("sync", notices.SPOKE): False}
+    assert watching["ti"].xcoms == {}  # so that `killed` tells of it
 
 
 def test_of_the_tasks_that_were_killed_one_message_tells_at_the_end_of_the_run(shared_sink, slack):

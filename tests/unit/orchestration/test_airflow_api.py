@@ -35,6 +35,7 @@ def test_each_component_is_told_and_one_that_has_not_reported_is_unhealthy(confi
         "metadatabase": "healthy",
         "scheduler": "unhealthy",
         "dag_processor": "unhealthy",
+        "triggerer": "unhealthy",
     }
 
 
