@@ -18,6 +18,7 @@ from airbyte_config.documents import DIRECTORY
 from airbyte_config.mapped import Mapped, mapped
 from airbyte_config.raw_types import holds
 from airbyte_config.source import Source, Table, open_source
+from airbyte_local.enums import SyncMode
 from foundation.errors import EltError
 from foundation.quoting import quoted
 from foundation.settings import Settings
@@ -106,7 +107,10 @@ def _compare(
     made = mapped(table, _selected(connection, stream, table), stream.mappers)
     default_schema = definitions.destination_of(connection).values.get("schema", "main")
     place = connection.definition.table_of(stream, default_schema)
-    return compare(stream.label, table, made, _key(stream, table, made), source, duck, place, since, among)
+    history = stream.sync_mode == SyncMode.INCREMENTAL_APPEND
+    return compare(
+        stream.label, table, made, _key(stream, table, made), source, duck, place, since, among, history
+    )
 
 
 def compare(
@@ -119,12 +123,22 @@ def compare(
     place: tuple[str, str],
     since: str | None = None,
     among: pa.Table | None = None,
+    history: bool = False,
 ) -> StreamResult:
-    """One table of the source with the raw table `place` (schema, name); `made`: the columns that raw should have."""
+    """One table of the source with the raw table `place` (schema, name); `made`: the columns that raw should have.
+
+    `history`: raw has each change of a row, of which the last counts (change data capture).
+    """
     schema, name = place
     columns = {name: column.type for name, column in made.columns.items()}
     held = _raw_columns(duck, schema, name)
-    raw_table = _live(f"{quoted(schema)}.{quoted(name)}", held)
+    raw_table = f"{quoted(schema)}.{quoted(name)}"
+    if history and LSN in held and key:
+        by_key = ", ".join(map(quoted, key))
+        raw_table = (
+            f"(from {raw_table} qualify row_number() over (partition by {by_key} order by {LSN} desc) = 1)"
+        )
+    raw_table = _live(raw_table, held)
     if reason := _unlike(columns, table, held, f"{schema}.{name}"):
         return StreamResult(
             label, source.count(table), count(duck, raw_table) if held else None, reason=reason
@@ -141,7 +155,7 @@ def compare(
         ) from None
 
 
-DELETED_AT = "_ab_cdc_deleted_at"
+DELETED_AT, LSN = "_ab_cdc_deleted_at", "_ab_cdc_lsn"
 
 
 def _live(table: str, held: dict[str, str]) -> str:

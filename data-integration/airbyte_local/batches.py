@@ -11,6 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from airbyte_local.destinations.base import Moment
+from airbyte_local.history import in_snapshot, with_own
 from airbyte_local.schema import StreamPlan
 from airbyte_local.sources.base import StreamBatch, StreamStart
 
@@ -83,9 +85,12 @@ class Batches:
         items: Iterator[Any],
         passed: Callable[[StreamPlan, int, int], None],
         plan: StreamPlan,
+        moment: Moment | None = None,
     ) -> None:
-        self.plan = plan
-        self.schema = plan.mapping.schema(start.schema) if plan.mapping else start.schema
+        self.plan, self._moment = plan, moment if plan.appends else None
+        self.schema = plan.mapping.schema(start.schema) if plan.mapping and not plan.logged else start.schema
+        if self._moment is not None:
+            self.schema = with_own(self.schema)
         self.rows = self.bytes = 0
         self.greatest: int | None = None
         self.next_start: StreamStart | None = None
@@ -121,10 +126,10 @@ class Batches:
         return None
 
     def _mapped(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        if self.plan.mapping is None:
-            return batch
         try:
-            return self.plan.mapping.batch(batch)
+            if self.plan.mapping is not None and not self.plan.logged:
+                batch = self.plan.mapping.batch(batch)
+            return batch if self._moment is None else in_snapshot(batch, self._moment)
         except Exception as error:
             self.error = error
             raise
@@ -151,13 +156,17 @@ def _wait_for_room() -> None:
 
 
 def by_stream(
-    items: Iterator[Any], passed: Callable[[StreamPlan, int, int], None], plans: Iterable[StreamPlan]
+    items: Iterator[Any],
+    passed: Callable[[StreamPlan, int, int], None],
+    plans: Iterable[StreamPlan],
+    moment: Moment | None = None,
 ) -> Iterator[Batches]:
-    """Group a source's starts and batches of these streams; `passed(plan, rows, bytes)` is told of every batch."""
+    """Group a source's starts and batches of these streams; `passed(plan, rows, bytes)` is told of every batch. `moment`: of
+    captured streams, which are read as a whole."""
     landed = {plan.key: plan for plan in plans}
     start = next(items, None)
     while start is not None:
-        batches = Batches(start, items, passed, landed[start.plan.key])
+        batches = Batches(start, items, passed, landed[start.plan.key], moment)
         yield batches
         start = batches.next_start
 

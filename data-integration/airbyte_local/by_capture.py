@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
-from airbyte_local.batches import ReadAhead, by_stream
+from airbyte_local.batches import Batches, ReadAhead, by_stream
 from airbyte_local.destinations.base import Moment
 from airbyte_local.enums import FULL_REFRESH_MODES
+from airbyte_local.history import Changes, scratch
 from airbyte_local.mappers.mapping import landing
 from airbyte_local.schema import ConnectionState, StreamPlan
-from airbyte_local.sources.base import Apply, ChangeBatch, ReadRequest, Snapshot
+from airbyte_local.sources.base import Apply, ChangeBatch, ReadRequest, Snapshot, StreamStart
 from airbyte_local.states import position_of
 from airbyte_local.work import Work
 from foundation.errors import EltError
@@ -90,7 +92,7 @@ def load_whole(work: Work, snapshot: Snapshot, plans: Sequence[StreamPlan], mome
     """Streams as they are in the snapshot; rows that are in the table and not there are deleted ones."""
     requests = [ReadRequest(plan.read, None) for plan in work.warehouse.order(plans)]
     with ReadAhead(snapshot.read(requests), snapshot.cancel) as items:
-        for batches in by_stream(iter(items), work.report.passed, plans):
+        for batches in by_stream(iter(items), work.report.passed, plans, moment):
             plan = batches.plan
             state = work.begin(plan)
             written = work.warehouse.load(plan, work.tables[plan.key], batches, state, moment)
@@ -98,7 +100,7 @@ def load_whole(work: Work, snapshot: Snapshot, plans: Sequence[StreamPlan], mome
 
 
 def load_changes(work: Work, plans: Sequence[StreamPlan], since: int, until: int) -> None:
-    """The changes of streams, staged as they come, then applied table by table."""
+    """The changes of streams, staged as they come, then applied table by table; or kept, then appended."""
     rows = {plan.key: 0 for plan in plans}
     bytes_, written = dict(rows), dict(rows)
     states = {plan.key: work.begin(plan) for plan in plans}
@@ -107,17 +109,28 @@ def load_changes(work: Work, plans: Sequence[StreamPlan], since: int, until: int
         written[plan.key] += work.warehouse.apply(plan, work.tables[plan.key], states[plan.key])
 
     messages = work.source.capture.changes([plan.read for plan in plans], since, until)
-    with ReadAhead(messages.read(), messages.cancel) as items:
-        for item in landing(items, plans):
-            key = item.plan.key
-            if isinstance(item, Apply):
-                apply(item.plan)
-                continue
-            work.warehouse.stage(item)
-            if isinstance(item, ChangeBatch):
-                rows[key] += item.batch.num_rows
-                bytes_[key] += item.batch.nbytes
-                work.report.passed(item.plan, rows[key], bytes_[key])
-    for plan in work.warehouse.order(plans):
-        apply(plan)
-        work.report.loaded(plan, rows[plan.key], bytes_[plan.key], written[plan.key])
+    with scratch() as folder:
+        histories = {plan.key: Changes(plan, Path(folder)) for plan in plans if plan.appends}
+        with ReadAhead(messages.read(), messages.cancel) as items:
+            for item in landing(items, plans):
+                key = item.plan.key
+                if isinstance(item, ChangeBatch):
+                    rows[key] += item.batch.num_rows
+                    bytes_[key] += item.batch.nbytes
+                    work.report.passed(item.plan, rows[key], bytes_[key])
+                if key in histories:
+                    histories[key].take(item)
+                elif isinstance(item, Apply):
+                    apply(item.plan)
+                else:
+                    work.warehouse.stage(item)
+        for plan in work.warehouse.order(plans):
+            if plan.key not in histories:
+                apply(plan)
+            elif rows[plan.key]:
+                history = histories[plan.key]
+                start = StreamStart(history.plan, history.schema)
+                batches = Batches(start, history.batches(), lambda *_: None, history.plan)
+                target = work.tables[plan.key]
+                written[plan.key] = work.warehouse.load(history.plan, target, batches, states[plan.key])
+            work.report.loaded(plan, rows[plan.key], bytes_[plan.key], written[plan.key])

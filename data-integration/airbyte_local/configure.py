@@ -8,6 +8,7 @@ from typing import Any
 from airbyte_local.destinations.base import Destination
 from airbyte_local.enums import INCREMENTAL_MODES, NamespaceDefinition, SyncMode
 from airbyte_local.failures import Failures
+from airbyte_local.history import appended
 from airbyte_local.mappers.mapping import mapped
 from airbyte_local.schema import Column, Kind, SourceStream, StreamPlan
 from airbyte_local.schema import label as label_of
@@ -39,7 +40,9 @@ def plans(
             plan = _plan(task, configured, stream, destination.default_schema, source.reading)
             if plan.cursor is not None:
                 source.check_cursor(plan.label, plan.cursor)
-            planned.append(mapped(plan, configured.get("mappers") or ()))
+            plan = mapped(plan, configured.get("mappers") or ())
+            append = plan.captured and plan.mode == SyncMode.INCREMENTAL_APPEND
+            planned.append(appended(plan) if append else plan)
     if source.reading != Reading.MESSAGES:
         source.check_streams([plan.read for plan in failures.remaining(planned)], failures)
     for plan in failures.remaining(planned):
@@ -80,12 +83,7 @@ def _plan(
     label = label_of(stream.namespace, stream.name)
     captures, emitted = reading == Reading.CAPTURE, reading == Reading.MESSAGES
     mode = SyncMode(configured["syncMode"])
-    deduped = mode == SyncMode.INCREMENTAL_DEDUPED_HISTORY
-    if captures and mode == SyncMode.INCREMENTAL_APPEND:
-        raise EltError(
-            f"stream {label}: {mode} is not available with change data capture here",
-            f"sync it with {SyncMode.INCREMENTAL_DEDUPED_HISTORY}, or give the source the replication method Standard",
-        )
+    deduped = mode == SyncMode.INCREMENTAL_DEDUPED_HISTORY or (captures and mode in INCREMENTAL_MODES)
     key = _key(label, configured, stream)
     cursor_name, cursor = None, None
     if mode in INCREMENTAL_MODES and not captures:

@@ -117,6 +117,8 @@ class StreamPlan:
     target_table: str
     references: frozenset[tuple[str, str]] = frozenset()
     captured: bool = False  # its changes come from the source's log
+    appends: bool = False  # each of these changes is to be a row of its own
+    logged: bool = False  # what comes now are such changes: text in the source's output form
     emitted: bool = (
         False  # its rows come one by one from a connector, in an order, and may have been changed on the way
     )

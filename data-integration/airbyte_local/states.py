@@ -38,7 +38,7 @@ def fresh(plan: StreamPlan, saved: StreamState | None) -> StreamState:
         primary_key=list(plan.primary_key),
         generation_id=saved.generation_id if saved else 0,
         mode=plan.mode,
-        captured=plan.captured,
+        captured=plan.read.captured,
         rows=plan.rows,
     )
 

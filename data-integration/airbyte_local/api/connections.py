@@ -17,7 +17,7 @@ from airbyte_local.api.common import (
     WorkspaceIds,
     page,
 )
-from airbyte_local.api.configurations import captures, cursor_needed
+from airbyte_local.api.configurations import cursor_needed
 from airbyte_local.api.problems import Problem, invalid, not_found
 from airbyte_local.api.schemas import ConnectionCreate, ConnectionPatch, StreamConfiguration
 from airbyte_local.api.schemas import Request as Body
@@ -170,7 +170,7 @@ def _every_stream(source: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _check(body: dict[str, Any], source: dict[str, Any]) -> None:
     """What one field says about another. Raises a 422 that names the field."""
-    captured, cursor = captures(source["configuration"]), cursor_needed(source)
+    cursor = cursor_needed(source)
     seen = set()
     for index, stream in enumerate(body["configurations"]["streams"]):
         at = f"configurations.streams[{index}]"
@@ -178,10 +178,6 @@ def _check(body: dict[str, Any], source: dict[str, Any]) -> None:
         if key in seen:
             raise invalid(f"{at}.name", f"the stream {'.'.join(filter(None, key))} is listed twice")
         seen.add(key)
-        if captured and stream["syncMode"] == SyncMode.INCREMENTAL_APPEND:
-            raise invalid(
-                f"{at}.syncMode", "incremental_append is not available with change data capture here"
-            )
         if cursor and stream["syncMode"] in INCREMENTAL_MODES and not stream.get("cursorField"):
             raise invalid(f"{at}.cursorField", f"is required for {stream['syncMode']}")
         selected = [field["fieldPath"][0] for field in stream.get("selectedFields", [])]

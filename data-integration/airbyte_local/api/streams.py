@@ -46,9 +46,7 @@ def shown(stream: SourceStream, captured: bool) -> dict[str, Any]:
     modes = [SyncMode.FULL_REFRESH_OVERWRITE, SyncMode.FULL_REFRESH_APPEND]
     by_cursor = bool(stream.cursor_candidates) if stream.incremental is None else stream.incremental
     if stream.primary_key if captured else by_cursor:
-        modes.append(SyncMode.INCREMENTAL_DEDUPED_HISTORY)
-    if by_cursor and not captured:
-        modes.append(SyncMode.INCREMENTAL_APPEND)
+        modes += [SyncMode.INCREMENTAL_DEDUPED_HISTORY, SyncMode.INCREMENTAL_APPEND]
     return {
         "streamName": stream.name,
         "streamnamespace": stream.namespace or None,

@@ -119,7 +119,8 @@ def _write(plan: StreamPlan) -> Write:
     """How rows get into a table that is there. A connector's rows are appended as it sends them."""
     if plan.mode == SyncMode.INCREMENTAL_DEDUPED_HISTORY:
         return Write.MERGE
-    return Write.APPEND if plan.mode == SyncMode.INCREMENTAL_APPEND and not plan.emitted else Write.INSERT
+    by_cursor = plan.mode == SyncMode.INCREMENTAL_APPEND and not (plan.emitted or plan.appends)
+    return Write.APPEND if by_cursor else Write.INSERT
 
 
 def _types(dialect: Dialect, plan: StreamPlan, present: dict[str, str], state: StreamState) -> dict[str, str]:

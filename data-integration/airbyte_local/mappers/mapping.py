@@ -143,7 +143,7 @@ class Mapping:
                 raise StreamError(
                     plan.key,
                     f"stream {plan.label}: an update does not tell its large values, and the row filter may have left them out before",
-                    f"run as its owner: alter table {table} replica identity full; then sync again",
+                    f"run as its owner: alter table {table} replica identity full; then refresh the stream",
                 )
             upsert = pc.and_(pc.equal(fixed["op"], UPSERT), kept)
             fixed["op"] = pc.if_else(upsert, UPSERT, DELETE).cast(pa.int8())
@@ -304,7 +304,7 @@ class _Building:
         )
         landed = {field.origin.name: field for field in self._fields}
         key = tuple(self._of_key(landed, name) for name in plan.primary_key)
-        appends = plan.mode == SyncMode.INCREMENTAL_APPEND and not plan.emitted
+        appends = plan.mode == SyncMode.INCREMENTAL_APPEND and not (plan.emitted or plan.captured)
         if appends and (random := [field.column.name for field in self._fields if not field.is_stable]):
             raise EltError(
                 f"stream {plan.label}: {visible(random[0])} is encrypted with RSA, which gives another text each time, and rows that are"
@@ -412,9 +412,9 @@ def landing(items: Any, plans: Sequence[StreamPlan]) -> Any:
     by_key = {plan.key: plan for plan in plans}
     for item in items:
         plan = by_key[item.plan.key]
-        if plan.mapping is None:
+        if plan.mapping is None and not plan.appends:
             yield item
         elif isinstance(item, ChangeBatch):
-            yield plan.mapping.changes(item, plan)
+            yield plan.mapping.changes(item, plan) if plan.mapping else ChangeBatch(plan, item.batch)
         else:
             yield Truncated(plan, item.lsn, item.at) if isinstance(item, Truncated) else Apply(plan)

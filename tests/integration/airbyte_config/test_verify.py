@@ -273,6 +273,22 @@ def test_keys_with_nulls_are_looked_at_again(empty_pair: Pair, own_files) -> Non
     assert [(result.source_rows, result.raw_rows, result.equal) for result in again] == [(1, 1, False)]
 
 
+def test_of_a_history_the_last_row_of_each_key_counts(pair: Pair, own_files) -> None:
+    key = "primaryKey: [currencycode]\n"
+    pair.files = own_files("connections/adventureworks.yaml", key, f"{key}    syncMode: incremental_append\n")
+    table = "adventureworks_sales.currency"
+    pair.raw(
+        f"create or replace table {table} as select *, 2::bigint as _ab_cdc_lsn, null::varchar as _ab_cdc_deleted_at from {table}"
+    )
+    pair.raw(f"insert into {table} by name select * replace ('old' as name, 1 as _ab_cdc_lsn) from {table}")
+    pair.raw(
+        f"insert into {table} by name select 'XXX' as currencycode, 3 as _ab_cdc_lsn, 'then' as _ab_cdc_deleted_at"
+    )
+    assert differing(pair) == {}
+    pair.raw(f"update {table} set _ab_cdc_lsn = 4 where currencycode = 'USD' and name = 'old'")
+    assert differing(pair)["sales.currency"].keys == ("currencycode=USD differs in name",)
+
+
 def test_the_command_prints_a_line_per_stream_and_its_exit_code_tells(pair: Pair) -> None:
     good = elt(pair, "airbyte", "verify")
     assert good.returncode == 0, good.stderr

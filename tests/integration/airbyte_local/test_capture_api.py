@@ -11,7 +11,7 @@ from airbyte_api import models
 
 from tests.fixtures.airbyte import AirbyteServer
 from tests.fixtures.source import SourceDatabase
-from tests.integration.airbyte_local.conftest import Connection, connect, source_configuration, stream
+from tests.integration.airbyte_local.conftest import Connection, connect, source_configuration
 
 METHOD = {"method": "CDC", "replication_slot": "elt_test_api", "publication": "shop_publication"}
 DEDUPED = {"namespace": "shop", "name": "orders", "syncMode": "incremental_deduped_history"}
@@ -70,27 +70,18 @@ def test_a_captured_source_defines_the_cursor_itself(
         }
 
     full = ["full_refresh_overwrite", "full_refresh_append"]
-    assert streams()["orders"] == (True, [*full, "incremental_deduped_history"])
+    incremental = ["incremental_deduped_history", "incremental_append"]
+    assert streams()["orders"] == (True, [*full, *incremental])
     assert streams()["keyless"] == (True, full)
     by_cursor = source_configuration(published)
     airbyte.http.patch(
         f"/sources/{connection.source_id}", json={"configuration": by_cursor}
     ).raise_for_status()
-    assert streams()["orders"] == (False, [*full, "incremental_deduped_history", "incremental_append"])
+    assert streams()["orders"] == (False, [*full, *incremental])
     # and the stream that has no cursor can't be read by one
     job = connection.sync()
     assert job["status"] == "failed"
     assert "needs a cursorField when the source is read by cursor" in airbyte.log(job["jobId"])
-
-
-def test_incremental_append_is_refused_for_a_captured_source(
-    airbyte: AirbyteServer, published: SourceDatabase, tmp_path: Path
-) -> None:
-    connection = made(airbyte, published, tmp_path)
-    body = {"configurations": {"streams": [stream("shop.orders", "incremental_append")]}}
-    answer = airbyte.http.patch(f"/connections/{connection.id}", json=body)
-    assert answer.status_code == 422
-    assert answer.json()["data"]["errors"][0]["field"] == "configurations.streams[0].syncMode"
 
 
 def test_a_source_without_its_publication_says_so_when_it_is_looked_into(

@@ -17,7 +17,7 @@ from airbyte_local.destinations.base import (
     Target,
     beside,
 )
-from airbyte_local.destinations.duckdb.types import arrived
+from airbyte_local.destinations.duckdb.types import arrived, from_text
 from airbyte_local.schema import StreamPlan
 from airbyte_local.sources.base import CHANGES, SEQUENCE
 from foundation.quoting import literal, quoted
@@ -50,7 +50,14 @@ def _names(plan: StreamPlan) -> list[str]:
 
 def _arriving(plan: StreamPlan, target: Target) -> str:
     """The rows as they come, typed; one per key where the source does not promise that already."""
-    columns = [arrived(column, target.types[column.name]) for column in plan.columns]
+    columns = [
+        (
+            f"{from_text(quoted(column.name), target.types[column.name])} as {quoted(column.name)}"
+            if plan.logged
+            else arrived(column, target.types[column.name])
+        )
+        for column in plan.columns
+    ]
     order = [f"{quoted(plan.cursor.name)} desc nulls last"] if plan.cursor else []
     if plan.emitted:
         columns.append(quoted(CHANGES))
