@@ -28,7 +28,7 @@ import psycopg
 from adbc_driver_postgresql import dbapi
 
 from airbyte_config.comparison import StreamResult
-from airbyte_config.raw_types import raw_type
+from airbyte_config.mapped import mapped
 from airbyte_config.source import SESSION, Source
 from airbyte_config.verify import compare
 from airbyte_local.sources.postgres.cdc import slot
@@ -56,6 +56,7 @@ VALUES = {
     "integer": "n * 7919",
     "bigint": "n * 7919::bigint * 1000003",
     "numeric(12,4)": "n / 7.0",
+    "numeric(14,5)": "n / 7.0",
     "numeric(38,10)": "n * 10::numeric ^ 20 / 7",
     "numeric": "case n % 9 when 0 then 'NaN' else n / 7.0 end",
     "real": "case n % 9 when 0 then 'Infinity' else n / 3.0 end",
@@ -460,9 +461,16 @@ class History:
             source, results = Source(connection), []
             for table in self.tables:
                 found = source.tables["shop", table.name]
-                types = {name: raw_type(type_) for name, type_ in found.columns.items()}
                 results.append(
-                    compare(table.place, found, types, ["k"], source, duck, ("raw_shop", table.name))
+                    compare(
+                        table.place,
+                        found,
+                        mapped(found, list(found.columns), []),
+                        ["k"],
+                        source,
+                        duck,
+                        ("raw_shop", table.name),
+                    )
                 )
         return results
 
