@@ -18,6 +18,7 @@ from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TriggerRule
+from airflow.sdk.exceptions import AirflowFailException
 from airflow.triggers.base import StartTriggerArgs
 from cosmos.airflow.task_group import DbtTaskGroup
 from cosmos.config import ExecutionConfig, ProfileConfig, ProjectConfig, RenderConfig
@@ -119,6 +120,20 @@ class DbtNodesSensor(DbtBuildLocalOperator):
         super().execute(context)
 
 
+def begin_build(context: Context) -> None:
+    """Before dbt starts: fail a build that was cut off and that Airflow begins again, else keep the warehouse reserved.
+
+    The half that was built is nothing to build upon. Cosmos would skip the task, and a run without a build has nothing to tell.
+    Raises AirflowFailException.
+    """
+    if context["ti"].try_number > 1:
+        raise AirflowFailException(
+            "the build was cut off in the middle (stopped, or killed) and nothing of it is published"
+            " — the next run builds anew, upon what is published"
+        )
+    keep_reserved(context)
+
+
 def keep_reserved(context: Context) -> None:
     """Renew the run's reservation of the warehouse, in the background, until this process ends: dbt may take long."""
     run, never = lease_name(context), Event()
@@ -180,7 +195,7 @@ def dbt_tasks(
                 "pool": "warehouse",
                 "doc_md": "One `dbt build`; the other tasks of the group show how their part of it went.",
                 "execution_timeout": timeout,
-                "pre_execute": keep_reserved,
+                "pre_execute": begin_build,
                 "env": {
                     # dbt writes these into its artifacts: which run it was
                     "DBT_ENV_CUSTOM_ENV_DAG_ID": "{{ dag.dag_id }}",

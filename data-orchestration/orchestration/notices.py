@@ -105,7 +105,8 @@ def failed(context: Context) -> bool:
 def killed(context: Context) -> list[str]:
     """Tell about the tasks of this run that failed and could not say so, because their process was killed; their names.
 
-    One message, however many they are: of tasks that watch the build only when it did not fail itself.
+    One message, however many they are: of tasks that watch the build only when it did not fail itself. And one when a run has
+    failed without a word of any task.
     """
     ti = context["ti"]
     failed = [
@@ -116,12 +117,14 @@ def killed(context: Context) -> list[str]:
     lost = [task for task in failed if ti.xcom_pull(task_ids=task["task_id"], key=SPOKE) is None]
     if any(task["operator"] != WATCHER for task in failed):
         lost = [task for task in lost if task["operator"] != WATCHER]
-    names = [task["task_id"] for task in lost]
+    names, why = [task["task_id"] for task in lost], None
+    if failed and not names and not any(ti.xcom_pull(task_ids=t["task_id"], key=REASON) for t in failed):
+        names, why = [failed[0]["task_id"]], "no task of the run has told why: see their logs"
     if names:
         log_url = ti.log_url.partition("?")[0].removesuffix(ti.task_id) + names[0]
         others = [("Also ended", ", ".join(f"`{name}`" for name in names[1:]))] if names[1:] else []
-        _tell_failure(context, names[0], None, log_url, *others)
-        ti.xcom_push(key=REASON, value=reason(None))
+        _tell_failure(context, names[0], why, log_url, *others)
+        ti.xcom_push(key=REASON, value=reason(why))
     return names
 
 
@@ -176,7 +179,7 @@ def _steps_of_age(age: timedelta, target: timedelta) -> int:
 def _tell_failure(
     context: Context,
     task_id: str,
-    exception: BaseException | None,
+    exception: BaseException | str | None,
     log_url: str,
     *more: tuple[str, str],
 ) -> bool:

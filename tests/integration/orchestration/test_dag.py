@@ -53,6 +53,7 @@ print("DAGS=" + json.dumps({
                     "deferrable": getattr(task, "deferrable", False),
                     "triggered": task.start_from_trigger,
                     "trigger_rule": task.trigger_rule.value,
+                    "before": getattr(task._pre_execute_hook, "__name__", None),
                     "doc": bool(task.doc_md),
                     "teardown": task.is_teardown,
                     "backoff": bool(task.retry_exponential_backoff),
@@ -200,6 +201,11 @@ def test_what_can_be_retried_is_and_a_data_test_is_not(dag):
         assert retries[name] == 2 and dag["tasks"][name]["backoff"], name
     assert retries["plan"] == 0  # wrong parameters stay wrong
     assert {n for name, n in retries.items() if name.startswith("dbt.")} == {0}
+
+
+def test_a_build_that_was_cut_off_is_not_begun_again(dag):
+    assert {name for name, task in dag["tasks"].items() if task["before"]} == {PRODUCER}
+    assert dag["tasks"][PRODUCER]["before"] == "begin_build"
 
 
 def test_only_the_dbt_producer_takes_the_warehouse_pool(dag):

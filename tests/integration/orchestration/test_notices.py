@@ -358,6 +358,20 @@ def test_of_the_tasks_that_were_killed_one_message_tells_at_the_end_of_the_run(s
     )
 
 
+def test_a_run_that_failed_without_a_word_of_any_task_is_told_once(shared_sink, slack):
+    slack(shared_sink.url, shared_sink.token)
+    before = len(shared_sink.messages)
+    found = context(ended=[("dbt.staging", "failed", "DbtNodesSensor")])
+    found["ti"].xcoms["dbt.staging", notices.SPOKE] = False
+    assert notices.killed(found) == ["dbt.staging"]
+    assert "no task of the run has told why" in shared_sink.messages[-1]["text"]
+    found["ti"].ended = [*found["ti"].ended, ("dbt.producer", "failed", "X")]
+    found["ti"].xcoms |= {("dbt.producer", notices.SPOKE): False, ("dbt.producer", notices.REASON): "x"}
+    assert (
+        notices.killed(found) == [] and len(shared_sink.messages) == before + 1
+    )  # Slack was down when it told
+
+
 def test_a_watching_task_that_was_killed_alone_is_told(shared_sink, slack):
     slack(shared_sink.url, shared_sink.token)
     assert notices.killed(context(ended=[("dbt.staging", "failed", "DbtNodesSensor")])) == ["dbt.staging"]

@@ -2,7 +2,10 @@
 
 import json
 import threading
+from types import SimpleNamespace
 
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
 from cosmos.config import ProfileConfig
 
 from foundation.settings import settings
@@ -103,6 +106,16 @@ def test_the_warehouse_stays_reserved_for_the_run_while_its_dbt_builds(monkeypat
     cosmos_tasks.keep_reserved({})
     assert all(tried.acquire(timeout=30) for _ in range(3))
     assert set(renewed) == {"elt run 1"}
+
+
+def test_a_build_that_was_cut_off_is_not_begun_again_and_says_why(monkeypatch):
+    reserved = []
+    monkeypatch.setattr(cosmos_tasks, "keep_reserved", reserved.append)
+    first, second = ({"ti": SimpleNamespace(try_number=number)} for number in (1, 2))
+    cosmos_tasks.begin_build(first)
+    with pytest.raises(AirflowFailException, match="the build was cut off in the middle"):
+        cosmos_tasks.begin_build(second)
+    assert reserved == [first]
 
 
 def test_of_dbts_events_only_the_end_of_a_node_is_told_and_what_it_says_is_logged(caplog):
