@@ -56,7 +56,7 @@ def _linked(text: str) -> str:
 def reason(exception: BaseException | str | None) -> str:
     """The first lines that say something, without secrets, in a length that can be read on a telephone."""
     if exception is None:
-        return "the task's process ended without a word (killed, or out of memory)"
+        return "the task's process ended without a word (stopped, killed, or out of memory)"
     if isinstance(exception, str):
         lines = exception.splitlines()
     else:

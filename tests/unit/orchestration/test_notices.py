@@ -16,7 +16,7 @@ from orchestration.messages import LONGEST_REASON, LONGEST_SECTION, Message, fai
         (KeyError(), "KeyError"),
         ("what the scheduler knows", "what the scheduler knows"),
         ("", "no reason was given"),
-        (None, "the task's process ended without a word (killed, or out of memory)"),
+        (None, "the task's process ended without a word (stopped, killed, or out of memory)"),
     ],
 )
 def test_a_reason_is_the_first_useful_line(exception, says):
