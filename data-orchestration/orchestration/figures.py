@@ -31,7 +31,7 @@ def of_run(
     if synced:
         facts.append(("Synced", f"{counted(synced['rows'], 'row')} in {synced['seconds']:.1f} s"))
     if built := counts(settings, run_id):
-        models = built["model", "success"] + built["snapshot", "success"]
+        models = built["model", "success"]
         warned = f", {built['test', 'warn']:,} warned" if built["test", "warn"] else ""
         facts.append(("Built", f"{counted(models, 'model')}, {built['test', 'pass']:,} tests passed{warned}"))
     if held is not None:
