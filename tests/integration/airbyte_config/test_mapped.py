@@ -6,7 +6,6 @@ import hashlib
 from pathlib import Path
 
 import duckdb
-import pytest
 
 from airbyte_config.documents import DIRECTORY
 from airbyte_config.jobs import sync
@@ -17,7 +16,6 @@ EXAMPLE = DIRECTORY / "examples" / "personal_data"
 EMAILS = "people_person.emailaddress"
 
 
-@pytest.mark.promise
 def test_personal_data_is_hashed_before_it_reaches_the_warehouse(chain: Chain) -> None:
     chain.site.apply(EXAMPLE)
     assert (
