@@ -348,8 +348,8 @@ BREAKAGES = (
         "published-before-tested",
         "marts are shown after they were built and tested",
         "data-orchestration/dags/adventureworks_elt.py",
-        "        >> dbt\n        >> publish_task()\n",
-        "        >> publish_task()\n        >> dbt\n",
+        "    dbt >> publish_task() >> (success",
+        "    prepare >> publish_task() >> dbt >> (success",
         (f"{DAG}::test_they_come_in_the_order_of_the_data",),
     ),
     Breakage(
@@ -364,8 +364,8 @@ BREAKAGES = (
         "failed-test-not-heard",
         "a failed test fails its model's task",
         f"{DAGS}/cosmos_tasks.py",
-        "                if not is_dbt_node_status_success(status):",
-        '                if status == "error":',
+        "            if not is_dbt_node_status_success(status):",
+        '            if status == "error":',
         ("tests/unit/orchestration/test_cosmos_tasks.py",),
     ),
     Breakage(
