@@ -31,16 +31,18 @@ join pg_type b on b.oid = coalesce(d.base, a.atttypid)
 # whether the type's cast to text is one of its own: any other gives the output form
 OWN_CAST = "exists (select from pg_cast x where x.castsource = b.oid and x.casttarget = 'text'::regtype)"
 
-# The key of a table: its primary key; else the unique index, of columns that are never null, which deletes tell, or which has
+# The key of a table: its primary key, a deferrable one, too; else the unique index, of columns that are never null, which deletes tell, or which has
 # the fewest columns. An index may hold further columns, which are no part of its key.
 KEY = """
 select x.indisprimary, (x.indkey::int2[])[0:x.indnkeyatts - 1] as columns
 from pg_index x
-where x.indrelid = c.oid and x.indisunique and x.indimmediate and x.indisvalid and x.indpred is null and x.indexprs is null
+where x.indrelid = c.oid and (x.indisprimary or (
+    x.indisunique and x.indimmediate and x.indisvalid and x.indpred is null and x.indexprs is null
     and not exists (
         select from pg_attribute k
         where k.attrelid = c.oid and k.attnum = any((x.indkey::int2[])[0:x.indnkeyatts - 1]) and not k.attnotnull
     )
+))
 order by x.indisprimary desc, x.indisreplident desc, x.indnkeyatts, x.indexrelid
 limit 1
 """
