@@ -158,6 +158,7 @@ MOMENTS = {
 }
 
 
+@pytest.mark.slow
 def test_killed_at_the_critical_statements_the_next_sync_is_right(versions: Versions) -> None:
     versions.advance()
     versions.engine.sync(*STREAMS)

@@ -38,6 +38,7 @@ def asked(config, query):
         return connection.execute(query).fetchall()
 
 
+@pytest.mark.slow
 def test_it_is_prepared_once_and_again_when_the_password_has_changed(environ, monkeypatch):
     for name, value in environ.items():
         monkeypatch.setenv(name, value)

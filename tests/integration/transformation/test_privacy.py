@@ -143,6 +143,7 @@ def shop(airbyte: AirbyteServer, generated_source: SourceDatabase, tmp_path: Pat
     source.server.drop(source)
 
 
+@pytest.mark.slow
 def test_nothing_tells_who_an_erased_customer_was_and_all_else_stays(
     shop: Shop, first_build: Warehouse
 ) -> None:
@@ -314,6 +315,7 @@ def test_an_erasure_that_was_killed_is_taken_up_and_nothing_is_left(
             assert connection.execute("from duckdb_tables() where table_name = 'built_from'").fetchall() == []
 
 
+@pytest.mark.slow
 def test_an_erasure_waits_for_the_warehouse_and_a_killed_one_is_taken_up(served: Shop) -> None:
     command = [
         sys.executable,

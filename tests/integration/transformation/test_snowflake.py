@@ -168,6 +168,7 @@ def test_key_of_a_moment_is_the_same_hash_on_both(
     assert json.loads(shown.stdout) == {"show": [{"KEY": key}]}
 
 
+@pytest.mark.slow
 def test_what_marts_are_built_from_is_noted_read_and_forgotten(
     first_build: Warehouse, snowflake_emulator: Snowflake
 ) -> None:

@@ -168,6 +168,7 @@ def test_without_the_source_no_model_of_it_is_there(tmp_path: Path) -> None:
     assert "no node matches" in listed.stderr
 
 
+@pytest.mark.slow
 def test_models_are_built_empty_while_the_site_was_never_read(tmp_path: Path) -> None:
     """Who puts the source in use may build before its first sync."""
     warehouse = Warehouse(tmp_path)

@@ -66,6 +66,7 @@ def test_late_and_repeated_events_count_once_after_any_number_of_syncs(web: WebS
     assert late[0][0] > 100
 
 
+@pytest.mark.slow
 def test_events_of_any_order_of_arrival_are_the_same_events(web: WebSync) -> None:
     """Read in one slice, or in many of one day each, with pages that cut everywhere: the warehouse is the same."""
     web.sync(slice_days=5_000, page_size=10_000)
@@ -79,6 +80,7 @@ def test_events_of_any_order_of_arrival_are_the_same_events(web: WebSync) -> Non
     )
 
 
+@pytest.mark.slow
 def test_an_increment_reads_only_the_look_back(web: WebSync) -> None:
     everything = web.sync()
     web.site.trade()
@@ -86,6 +88,7 @@ def test_an_increment_reads_only_the_look_back(web: WebSync) -> None:
     assert web.figures() == web.site.truth()
 
 
+@pytest.mark.slow
 def test_without_the_look_back_late_events_are_missed(web: WebSync) -> None:
     """What the look-back is for."""
     web.sync()
@@ -96,6 +99,7 @@ def test_without_the_look_back_late_events_are_missed(web: WebSync) -> None:
     assert web.figures() == web.site.truth()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "trouble",
     [replied(500), replied(429, retry_after="1"), replied(503), replied(200, b'{"data": [{"event'), cut_off],
@@ -108,12 +112,14 @@ def test_what_passes_is_tried_again(web: WebSync, trouble: Trouble) -> None:
     assert web.figures() == web.site.truth()
 
 
+@pytest.mark.slow
 def test_a_call_that_is_not_answered_is_tried_again(web: WebSync) -> None:
     web.site.troubles.append(silence)
     web.sync(**SMALL, timeout_seconds=0.5)
     assert web.figures() == web.site.truth()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -139,6 +145,7 @@ def test_a_changed_field_ends_the_sync_with_its_name_and_the_state_is_kept(
     assert first.split("&")[0] > "since=2022-06", "it began anew"
 
 
+@pytest.mark.slow
 def test_a_page_that_stays_broken_ends_the_sync_and_the_state_is_kept(web: WebSync) -> None:
     web.site.troubles.extend([_passed] * 4 + [replied(200, b"<html>", retry_after="0")] * 50)
     with pytest.raises(EltError, match="broken page"):
