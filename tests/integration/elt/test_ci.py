@@ -51,7 +51,7 @@ def test_one_changed_model_runs_with_its_children_and_the_rest_is_deferred(
     ]
     before, now, difference = (int(cell.replace(",", "")) for cell in rows[0][2:5])
     assert difference == now - before < 0
-    assert "Dashboards that show them: Purchasing and production." in text
+    assert "Dashboards that show them: Data quality, Purchasing and production." in text
     assert "pass" in text.partition("Tests: ")[2]
     assert clone.git("worktree", "list").count("\n") == 1  # the base's is gone
     assert not (clone.root / "data-transformation" / "target").exists()
