@@ -264,6 +264,7 @@ def connect(
         "destinationId": destination_id,
         "namespaceDefinition": "custom_format",
         "namespaceFormat": "raw_${SOURCE_NAMESPACE}",
+        "nonBreakingSchemaUpdatesBehavior": "propagate_columns",  # as the shipped connection says
         "configurations": {"streams": streams},
         **changes,
     }

@@ -98,5 +98,6 @@ def test_every_dashboard_is_an_exposure(manifest: Manifest) -> None:
         "Orders and geography",
         "Salespeople and quotas",
         "Purchasing and production",
+        "Data quality",
         "Pipeline health",
     }

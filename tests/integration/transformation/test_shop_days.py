@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -40,7 +41,9 @@ def test_shop_days_built_incrementally_equal_a_full_refresh(
     source, warehouse = generated_source.copy(), Warehouse(tmp_path)
     warehouse.target.mkdir(parents=True)
     shutil.copy(first_build.target / "partial_parse.msgpack", warehouse.target)
-    environ = airbyte.environ_with(source, warehouse.home)
+    name = f"shop days {uuid4()}"
+    airbyte.http.post("/workspaces", json={"name": name}).raise_for_status()
+    environ = airbyte.environ_with(source, warehouse.home) | {"AIRBYTE_WORKSPACE": name}
 
     def elt(*arguments: str) -> None:
         done = warm.run("elt", *arguments, environ=environ)
