@@ -86,7 +86,8 @@ class DbtNodesTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """One event, the last look's verdict."""
         ti = self.task_instance
-        assert ti is not None  # noqa: S101 - Airflow sets it before it runs a trigger
+        if ti is None:
+            raise RuntimeError("Airflow names the task before it runs its trigger")
         progress = progress_of(ti.dag_id, ti.run_id, self.producer)
         waiting = list(self.nodes)
         while True:

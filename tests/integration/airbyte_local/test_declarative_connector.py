@@ -184,7 +184,7 @@ def test_pages_a_429_and_tokens_that_run_out_lose_no_record(
     configuration = {
         "sourceType": "manifest",
         "client_id": "me",
-        "client_secret": "hush",
+        "client_secret": "hush",  # pragma: allowlist secret
         "__injected_declarative_manifest": manifest(url),
     }
     request = {"name": "items", "workspaceId": workspace(server), "configuration": configuration}
