@@ -16,6 +16,7 @@ from transformation.results import counts
 REVENUE = (
     "select sum(line_total) from marts.obt_sales where order_status_name not in ('Rejected', 'Cancelled')"
 )
+ODD_ROWS = "select sum(row_count) from marts.mart_data_quality"
 
 
 def of_run(
@@ -42,6 +43,9 @@ def of_run(
         facts.append(("Published", f"version {version}"))
         if told := _revenue_told(settings, version):
             facts.append(("Revenue", told))
+        if odd := _asked(settings, version, ODD_ROWS):
+            board = f"{settings.superset_url}/superset/dashboard/data-quality/"
+            facts.append(("Odd, but published", f"{counted(int(odd), 'row')}, see {board}"))
     return facts
 
 
@@ -57,12 +61,17 @@ def _revenue_told(settings: Settings, version: int) -> str:
 
 def revenue(settings: Settings, version: int) -> Decimal | None:
     """Revenue, as the metric defines it, in a version's file; None when there is no such file, or no such mart."""
+    return _asked(settings, version, REVENUE)
+
+
+def _asked(settings: Settings, version: int, query: str) -> Decimal | None:
+    """The one number that a query finds in a version's file; 0 for null, None when the file or the mart is not there."""
     file = _file(settings, version)
     if not file.exists():
         return None
     try:
         with duckdb.connect(file, read_only=True) as duck:
-            return Decimal(duck.execute(REVENUE).fetchall()[0][0] or 0)
+            return Decimal(duck.execute(query).fetchall()[0][0] or 0)
     except duckdb.Error:
         return None
 

@@ -140,6 +140,7 @@ def test_a_success_says_what_was_synced_built_and_published_and_what_revenue_tha
                 f"create table marts.obt_sales as select {total} as line_total, 'Shipped' as order_status_name"
                 " union all select 99, 'Cancelled'"
             )
+            duck.execute("create table marts.mart_data_quality as from (values (2), (1)) as odd(row_count)")
     left = [f"{kind}.adventureworks.{number}" for kind in ("model", "test") for number in range(1200)]
     artifacts_path(config).mkdir(parents=True)
     results = [
@@ -154,6 +155,8 @@ def test_a_success_says_what_was_synced_built_and_published_and_what_revenue_tha
     lines = shared_sink.messages[-1]["text"].splitlines()
     assert "*Synced:* 12,345 rows in 3.2 s" in lines
     assert "*Built:* 1 model, 1,200 tests passed" in lines
+    board = f"{config.superset_url}/superset/dashboard/data-quality/"
+    assert f"*Odd, but published:* 3 rows, see {board}" in lines
     assert "*Revenue:* 1,234.50 (+234.25)" in lines and "*Published:* version 7" in lines
     del found["ti"].xcoms["publish", "return_value"]
     found["ti"].xcoms["publish", "unchanged"] = 7
