@@ -41,7 +41,8 @@ def of_run(
         facts.append(("Not published", f"nothing has changed: version {unchanged} is right still"))
     elif version is not None:
         facts.append(("Published", f"version {version}"))
-        if told := _revenue_told(settings, version):
+        before = max((each.number for each in versions(settings) if each.number < version), default=None)
+        if told := revenue_told(settings, version, before):
             facts.append(("Revenue", told))
         if odd := _asked(settings, version, ODD_ROWS):
             board = f"{settings.superset_url}/superset/dashboard/data-quality/"
@@ -49,14 +50,13 @@ def of_run(
     return facts
 
 
-def _revenue_told(settings: Settings, version: int) -> str:
-    """The revenue of a version and the difference to the one before; empty where that can't be asked."""
-    numbers = [each.number for each in versions(settings)]
+def revenue_told(settings: Settings, version: int, before: int | None) -> str:
+    """The revenue of a version and the difference to the version `before`; empty where that can't be asked."""
     now = revenue(settings, version)
-    before = revenue(settings, max((number for number in numbers if number < version), default=0))
+    old = None if before is None else revenue(settings, before)
     if now is None:
         return ""
-    return f"{now:,.2f}" + ("" if before is None else f" ({now - before:+,.2f})")
+    return f"{now:,.2f}" + ("" if old is None else f" ({now - old:+,.2f})")
 
 
 def revenue(settings: Settings, version: int) -> Decimal | None:
