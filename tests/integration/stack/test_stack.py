@@ -12,6 +12,7 @@ import pytest
 
 from foundation.settings import ROOT
 from stack.supervision import supervised
+from tests.fixtures.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -159,11 +160,7 @@ def test_what_a_killed_program_left_ends_with_its_part_and_leaves_the_others(sta
 
     assert supervisor.wait(20) == 0  # both programs are gone, and so is who began the session
     before = ["airbyte task", "airbyte worker", "airflow-scheduler task", "airflow-scheduler worker"]
-    for _ in range(100):
-        if family() == before:
-            break
-        time.sleep(0.1)
-    assert family() == before
+    wait_until(lambda: family() == before, 10)
     stopped = stack.elt("down", "airflow")
     assert stopped.returncode == 0, stopped.stderr
     assert "airflow: stopped, and 2 processes that it had left" in stopped.stdout
