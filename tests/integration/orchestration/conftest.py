@@ -1,6 +1,3 @@
-"""Airflow writes to its home when it is imported: it gets one of its own."""
+"""Before anything here imports Airflow, it has a home."""
 
-import os
-import tempfile
-
-os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-home-"))
+from tests.fixtures import airflow_home  # noqa: F401

@@ -62,6 +62,11 @@ class Airbyte:
         Thread(target=self.server.serve_forever, daemon=True).start()
 
 
+def patience(milliseconds: int) -> RetryConfig:
+    """Asks again every few milliseconds, for so long."""
+    return RetryConfig("backoff", BackoffStrategy(1, 5, 1.5, milliseconds), retry_connection_errors=True)
+
+
 @pytest.fixture
 def airbyte(monkeypatch: pytest.MonkeyPatch) -> Iterator[Airbyte]:
     made = Airbyte()
@@ -74,9 +79,7 @@ def airbyte(monkeypatch: pytest.MonkeyPatch) -> Iterator[Airbyte]:
     monkeypatch.setenv(
         "AIRFLOW_CONN_AIRBYTE_DEFAULT", json.dumps({**connection, "schema": f"{made.url}/applications/token"})
     )
-    monkeypatch.setattr(
-        jobs, "PATIENT", RetryConfig("backoff", BackoffStrategy(1, 5, 1.5, 50), retry_connection_errors=True)
-    )
+    monkeypatch.setattr(jobs, "PATIENT", patience(milliseconds=60_000))
     yield made
     made.server.shutdown()
     made.server.server_close()
@@ -113,7 +116,10 @@ def test_a_server_that_is_away_for_a_moment_is_borne(airbyte: Airbyte) -> None:
     assert operator()._ended(AirbyteHook()).id == 7
 
 
-def test_a_server_that_stays_away_fails_the_try_and_not_the_task(airbyte: Airbyte) -> None:
+def test_a_server_that_stays_away_fails_the_try_and_not_the_task(
+    airbyte: Airbyte, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "PATIENT", patience(milliseconds=50))
     airbyte.answers = ["running", 503]
     with pytest.raises(AirflowException, match="waiting for job 7: Airbyte says: says 503") as failure:
         operator()._ended(AirbyteHook())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -100,7 +100,8 @@ class Address:
 
         libpq reads certificates from files: they are there, for nobody else, until the block ends.
         """
-        with TemporaryDirectory(prefix="elt-tls-") as folder:  # 0700
+        with ExitStack() as stack:
+            folder = stack.enter_context(TemporaryDirectory(prefix="elt-tls-")) if self.certificates else ""  # 0700
             files = {name: _written(Path(folder) / name, pem) for name, pem in self.certificates.items()}
             yield make_conninfo(
                 host=self.host,
