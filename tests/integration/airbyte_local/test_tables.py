@@ -180,13 +180,50 @@ def test_an_unknown_selected_column_is_answered_with_those_that_there_are(engine
         engine.sync(stream("shop.orders", selectedFields=fields))
 
 
-def test_rows_without_a_key_do_not_become_one_row(engine: Engine) -> None:
-    engine.write(
-        "create table shop.nullkey (v text, updated timestamp)",
-        "insert into shop.nullkey (v) values ('a'), (null), (null)",
+@pytest.mark.parametrize(
+    ("key", "rows", "said"),
+    [
+        ("v", "('a', 1), (null, 2), (null, 3)", "its key v is null in some rows"),
+        ("v, n", "('a', null), ('b', 1), ('a', null)", "its key n is null in some rows"),
+        ("v, n", "('a', null), ('b', 1)", "its key n is null in some rows"),  # the next one is to come yet
+        ("v, n", "(null, 1), ('a', null)", "its key v, n is null in some rows"),
+    ],
+)
+def test_rows_without_a_whole_key_do_not_become_one_row(
+    either: Engine, key: str, rows: str, said: str
+) -> None:
+    either.write(
+        "create table shop.nullkey (v text, n integer, note integer, updated timestamp)",
+        f"insert into shop.nullkey (v, n) values {rows}",
+        "insert into shop.orders (id) values (1)",
     )
-    with pytest.raises(EltError, match=r"stream shop\.nullkey: its key v is null in some rows"):
-        engine.sync(stream("shop.nullkey", primaryKey=[["v"]]))
+    keyed = stream("shop.nullkey", primaryKey=[[name] for name in key.split(", ")])
+    with pytest.raises(EltError, match=rf"stream shop\.nullkey: {said}; the other 1 streams are loaded"):
+        either.sync(keyed, stream("shop.orders"))
+    assert either.raw("select count(*) from raw_shop.orders") == [(1,)]
+    tables = either.raw("select lower(table_name) from information_schema.tables")
+    assert ("nullkey",) not in tables or either.raw("select count(*) from raw_shop.nullkey") == [(0,)]
+
+
+def test_a_key_that_becomes_null_in_part_is_refused_and_the_table_stays(either: Engine) -> None:
+    either.write(
+        "create table shop.nullkey (v text, n integer, updated timestamp)",
+        "insert into shop.nullkey values ('a', 1, '2024-01-01'), ('b', 1, '2024-01-01')",
+    )
+    keyed = stream("shop.nullkey", primaryKey=[["v"], ["n"]])
+    either.sync(keyed)
+    either.write("insert into shop.nullkey values ('a', null, '2024-02-01'), ('c', 1, '2024-02-01')")
+    with pytest.raises(EltError, match=r"stream shop\.nullkey: its key n is null in some rows"):
+        either.sync(keyed)
+    assert either.raw("select v, n from raw_shop.nullkey order by v") == [("a", 1), ("b", 1)]
+    either.write("update shop.nullkey set n = 2 where n is null")
+    either.sync(keyed)
+    assert either.raw("select v, n from raw_shop.nullkey order by v, n") == [
+        ("a", 1),
+        ("a", 2),
+        ("b", 1),
+        ("c", 1),
+    ]
 
 
 def test_a_stream_without_a_namespace_is_found_when_it_is_the_only_one(engine: Engine) -> None:

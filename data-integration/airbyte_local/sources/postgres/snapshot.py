@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import reduce
 
 import psycopg
 import pyarrow as pa
@@ -160,24 +159,16 @@ def _shown(value: pa.Scalar) -> str:
 
 
 def check_key(batch: pa.RecordBatch, plan: StreamPlan) -> None:
-    """Raises StreamError when rows have no key: all of them would be one row.
-
-    Of a captured stream no column of the key may be null: changes of such rows could not be told apart.
-    """
-    columns = [batch.column(name) for name in plan.primary_key]
-    nulls = [name for name, column in zip(plan.primary_key, columns, strict=True) if column.null_count]
-    if plan.captured and nulls:
-        raise StreamError(plan.key, *null_key(plan, nulls[0]))
-    if nulls and len(nulls) == len(columns):
-        missing = reduce(pc.and_, map(pc.is_null, columns))
-        if pc.any(missing).as_py():
-            raise StreamError(plan.key, *null_key(plan, ", ".join(nulls)))
+    """Raises StreamError when a column of the key is null in some row: nothing tells such rows apart, in this sync or a later one."""
+    nulls = [name for name in plan.primary_key if batch.column(name).null_count]
+    if nulls:
+        raise StreamError(plan.key, *null_key(plan, nulls))
 
 
-def null_key(plan: StreamPlan, name: str) -> tuple[str, str]:
+def null_key(plan: StreamPlan, names: Sequence[str]) -> tuple[str, str]:
     """What is wrong, and what to do about it."""
     return (
-        f"stream {plan.label}: its key {visible(name)} is null in some rows",
+        f"stream {plan.label}: its key {', '.join(map(visible, names))} is null in some rows",
         "choose another primaryKey, or sync the stream with full_refresh_overwrite",
     )
 
