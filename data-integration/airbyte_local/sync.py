@@ -66,6 +66,7 @@ def attempt(task: dict[str, Any], report: Report, refresh: bool, failures: Failu
     connection_id = task["connectionId"]
     destination = open_destination(task["destination"])
     with open_source(task["source"]) as source:
+        configured = len(task["streams"])
         chosen, task = choice(task, source.reading)
         planned = plans(task, source, destination, failures)
         if not failures.remaining(planned):
@@ -92,7 +93,7 @@ def attempt(task: dict[str, Any], report: Report, refresh: bool, failures: Failu
                 reached, watermark = LOADS[source.reading](work)
                 for key, rows in warehouse.settle().items():
                     report.written(key, rows)
-            record = SyncRecord(
+            record = SyncRecord(  # of a sync that left no stream out: the connection is as fresh as this
                 job_id=task["jobId"],
                 connection_id=connection_id,
                 connection_name=task["connectionName"],
@@ -100,7 +101,7 @@ def attempt(task: dict[str, Any], report: Report, refresh: bool, failures: Failu
                 watermark=watermark,
                 streams=report.streams(),
             )
-            warehouse.commit(connection_id, reached, record)
+            warehouse.commit(connection_id, reached, record if len(work.plans) == configured else None)
         report.committed()
         if source.capture is not None:
             source.capture.advance(reached.position["captured"])

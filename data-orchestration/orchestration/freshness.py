@@ -26,7 +26,11 @@ def check(settings: Settings) -> dict[str, str]:
     stale = []
     with changes.asking(settings, "freshness") as ask:
         for source in _limited(read_manifest(settings)):
-            [(newest,)] = ask(f"select max({source['loaded_at_field']}) from {source['relation_name']}")
+            only = source["freshness"].get("filter")
+            where = f" where {only}" if only else ""
+            [(newest,)] = ask(
+                f"select max({source['loaded_at_field']}) from {source['relation_name']}{where}"
+            )
             name = f"{source['source_name']}.{source['name']}"
             status, age = _judge(source["freshness"], newest)
             found[name] = status

@@ -82,7 +82,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class SyncRecord:
-    """A sync as the warehouse remembers it, committed with its data."""
+    """A sync of every stream of its connection as the warehouse remembers it, committed with its data."""
 
     job_id: int
     connection_id: str

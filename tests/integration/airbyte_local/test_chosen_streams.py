@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import duckdb
 import pytest
 
 from foundation.errors import EltError
@@ -50,6 +51,41 @@ def test_a_refresh_or_clear_of_one_stream_is_of_that_one_alone(engine: Engine) -
     engine.sync(jobType="clear", **ORDERS)
     assert (rows(engine, "orders"), rows(engine, "lines")) == (0, 1)
     assert engine.sync()["orders"] == (1, 1)
+
+
+def recorded(engine: Engine) -> list[tuple[Any, ...]]:
+    return engine.raw("select job_id, rows_read from airbyte_internal.syncs order by job_id")
+
+
+def test_only_a_sync_of_every_stream_is_recorded_as_one_of_the_connection(either: Engine) -> None:
+    engine = either
+    engine.write(*BOTH)
+    engine.sync()
+    assert recorded(engine) == [(1, 2)]
+    engine.write(*MORE)
+    engine.sync(**ORDERS)
+    engine.sync(jobType="refresh", **ORDERS)
+    assert rows(engine, "orders") == 2
+    engine.write("alter table shop.lines drop constraint lines_pkey")
+    with pytest.raises(EltError, match=r"stream shop\.lines: .*; the other 1 streams are loaded"):
+        engine.sync()
+    assert recorded(engine) == [(1, 2)]
+    engine.write("alter table shop.lines add primary key (order_id, line)")
+    engine.sync(chosen=[*ORDERS["chosen"], {"namespace": "shop", "name": "lines"}])
+    assert [job for job, _ in recorded(engine)] == [1, 5]
+
+
+def test_after_a_sync_of_one_stream_times_of_extraction_rise_too(engine: Engine) -> None:
+    engine.write(*BOTH)
+    engine.sync()
+    with duckdb.connect(engine.warehouse) as connection:  # as if the clock had been ahead
+        connection.execute("update airbyte_internal.syncs set extracted_at = extracted_at + interval '1 day'")
+    moments = []
+    for day in ("2025-01-01", "2025-01-02"):
+        engine.write(f"update shop.orders set customer = '{day}', updated = '{day}'")
+        engine.sync(**ORDERS)
+        moments += engine.raw("select _airbyte_extracted_at from raw_shop.orders")
+    assert moments[0] < moments[1]
 
 
 def test_by_capture_one_stream_is_refreshed_while_the_others_take_their_changes(

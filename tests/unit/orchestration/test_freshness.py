@@ -13,19 +13,24 @@ from orchestration import freshness
 NONE = {"count": None, "period": None}
 
 
-def source(schema, name, field, warn=NONE, error=NONE):
+def source(schema, name, field, warn=NONE, error=NONE, only=None):
     """A source as dbt's manifest has it; one without a limit has no field either."""
     return {
         "source_name": schema,
         "name": name,
         "loaded_at_field": field,
         "relation_name": f'"warehouse"."{schema}"."{name}"',
-        "freshness": {"warn_after": warn, "error_after": error, "filter": None},
+        "freshness": {"warn_after": warn, "error_after": error, "filter": only},
     }
 
 
 SOURCES = [
-    source("internal", "syncs", "loaded_at", {"count": 1, "period": "hour"}, {"count": 6, "period": "hour"}),
+    source(
+        *("internal", "syncs", "loaded_at"),
+        {"count": 1, "period": "hour"},
+        {"count": 6, "period": "hour"},
+        "connection = 'shop'",
+    ),
     source("sales", "orders", "loaded_at", {"count": 2, "period": "day"}),
     source("sales", "lines", None),  # not there at all: nobody asks
 ]
@@ -42,11 +47,14 @@ def check(tmp_path, monkeypatch):
         with duckdb.connect(config.warehouse_path) as duck:
             for table, hours in (("internal.syncs", synced), ("sales.orders", ordered)):
                 duck.execute(
-                    f"create schema {table.partition('.')[0]}; create table {table} (loaded_at {kind})"
+                    f"create schema {table.partition('.')[0]}; create table {table} (loaded_at {kind},"
+                    " connection text)"
                 )
                 if hours is not None:
                     at = datetime.now(UTC) - timedelta(hours=hours)
-                    duck.execute(f"insert into {table} values (?)", [at if "tz" in kind else f"{at:%F %T}"])
+                    stamp = at if "tz" in kind else f"{at:%F %T}"
+                    duck.execute(f"insert into {table} values (?, 'shop')", [stamp])
+            duck.execute("insert into internal.syncs values (now(), 'web')")  # says nothing of the shop
         return freshness.check(config)
 
     return call

@@ -318,7 +318,7 @@ class DuckdbSession:
             for plan, _ in list(self._unaltered.values()):
                 self._alter(plan, ddl.table_name(plan))
             self._drafts.take_place()
-            state.write(self._connection, connection_id, reached, self._job_id)
+            state.write(self._connection, connection_id, reached, self._job_id, self._extracted_at)
             if record is not None:
                 state.add_record(self._connection, record, self._extracted_at)
             self._connection.execute("commit; begin")

@@ -67,9 +67,13 @@ def next_moment(connection: duckdb.DuckDBPyConnection) -> datetime:
 
 
 def write(
-    connection: duckdb.DuckDBPyConnection, connection_id: str, reached: ConnectionState, job_id: int
+    connection: duckdb.DuckDBPyConnection,
+    connection_id: str,
+    reached: ConnectionState,
+    job_id: int,
+    extracted_at: datetime,
 ) -> None:
-    """Replace a connection's state."""
+    """Replace a connection's state. It is not older than what was extracted, whatever the clock says."""
     rows = [[*key, packed(asdict(state))] for key, state in reached.streams.items()]
     if reached.position is not None:
         rows.append([None, None, packed(reached.position)])
@@ -77,7 +81,12 @@ def write(
     connection.execute(
         f"insert into {INTERNAL_SCHEMA}.state"
         " select $connection, r[1], r[2], r[3]::json, $job, $now from (select unnest($rows::varchar[][]) as r)",
-        {"connection": connection_id, "job": job_id, "now": datetime.now(UTC), "rows": rows},
+        {
+            "connection": connection_id,
+            "job": job_id,
+            "now": max(datetime.now(UTC), extracted_at),
+            "rows": rows,
+        },
     )
 
 

@@ -379,7 +379,9 @@ class SnowflakeSession:
             self._after_commit()
 
     def _write_state(self, connection_id: str, reached: ConnectionState, record: SyncRecord | None) -> None:
-        if not state.write(self._link, connection_id, reached, self._job_id, self._lease.attempt):
+        if not state.write(
+            self._link, connection_id, reached, self._job_id, self._lease.attempt, self._extracted_at
+        ):
             self._link.run("rollback")
             raise EltError(
                 "the transaction was ended by somebody else while it ran: the state is as it was",

@@ -71,8 +71,18 @@ def next_moment(link: Link) -> datetime:
     return now if last is None else max(now, last.astimezone(UTC) + timedelta(microseconds=2))
 
 
-def write(link: Link, connection_id: str, reached: ConnectionState, job_id: int, attempt: str) -> bool:
-    """Replace a connection's state, in the transaction of `attempt`; False when that is not the one that is open."""
+def write(
+    link: Link,
+    connection_id: str,
+    reached: ConnectionState,
+    job_id: int,
+    attempt: str,
+    extracted_at: datetime,
+) -> bool:
+    """Replace a connection's state, in the transaction of `attempt`; False when that is not the one that is open.
+
+    It is not older than what was extracted, whatever the clock says.
+    """
     rows = [(*key, packed(asdict(state))) for key, state in reached.streams.items()]
     if reached.position is not None:
         rows.append((None, None, packed(reached.position)))
@@ -86,7 +96,7 @@ def write(link: Link, connection_id: str, reached: ConnectionState, job_id: int,
         [
             connection_id,
             job_id,
-            text_of(datetime.now(UTC)),
+            text_of(max(datetime.now(UTC), extracted_at)),
             *(value for row in rows for value in row),
             attempt,
         ],
