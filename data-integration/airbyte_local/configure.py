@@ -20,13 +20,17 @@ WITHOUT_ORDER = frozenset({Kind.JSON, Kind.BOOLEAN})  # of a union or an object 
 
 
 def plans(
-    task: dict[str, Any], source: Source, destination: Destination, failures: Failures
+    task: dict[str, Any],
+    source: Source,
+    offered: Iterable[SourceStream],
+    destination: Destination,
+    failures: Failures,
 ) -> list[StreamPlan]:
-    """A plan per configured stream that can be read; what does not fit goes to `failures`, by stream.
+    """A plan per configured stream that can be read; what does not fit goes to `failures`, by stream. `offered`: by the source.
 
     Raises EltError when two streams would share a table, or a stream without namespace is not clear.
     """
-    found = {(stream.namespace, stream.name): stream for stream in source.discover()}
+    found = {(stream.namespace, stream.name): stream for stream in offered}
     planned = []
     for configured in task["streams"]:
         key = (

@@ -59,8 +59,12 @@ class ConnectionStatus(StrEnum):
     LOCKED = "locked"
 
 
+# of a connection: [namespace, name] of what its source offered when its streams were chosen, or since; in no answer
+OFFERED = "offeredStreams"
+
+
 class SchemaRule(StrEnum):
-    """What a column that is new in the source leads to (`nonBreakingSchemaUpdatesBehavior` of a connection)."""
+    """What a column or stream that is new in the source leads to (`nonBreakingSchemaUpdatesBehavior` of a connection)."""
 
     IGNORE = "ignore"
     DISABLE = "disable_connection"

@@ -65,7 +65,7 @@ class Column:
 @dataclass(frozen=True)
 class SourceStream:
     """A table that can be read, or what a connector offers as a stream: then it says itself which cursor it has, whether it
-    chooses that (`own_cursor`), and whether it can be read incrementally.
+    chooses that (`own_cursor`), and whether it can be read incrementally, or as a whole.
     """
 
     namespace: str
@@ -80,12 +80,17 @@ class SourceStream:
     cursor_path: tuple[str, ...] = ()  # its default cursor, likewise
     own_cursor: bool = False
     incremental: bool | None = None
+    full_refresh: bool = True
     key_is_declared: bool = (
         True  # as its primary key; another unique index is one of several that may be the key
     )
 
     def column(self, name: str) -> Column | None:
         return next((column for column in self.columns if column.name == name), None)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.namespace, self.name
 
     @property
     def cursor_candidates(self) -> tuple[str, ...]:

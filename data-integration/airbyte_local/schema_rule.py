@@ -1,19 +1,53 @@
-"""What a connection's rule makes of columns that the source has since the last sync, or has no more."""
+"""What a connection's rule makes of streams and columns that the source has since the last sync, or has no more."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
-from airbyte_local.enums import SchemaRule
+from airbyte_local.enums import OFFERED, SchemaRule, SyncMode
 from airbyte_local.jobs.report import Report
-from airbyte_local.schema import StreamPlan, StreamState
+from airbyte_local.schema import SourceStream, StreamPlan, StreamState, label
+from airbyte_local.sources.base import Capture
 from airbyte_local.work import Work
 from foundation.errors import EltError
 from foundation.quoting import visible
 
 log = logging.getLogger(__name__)
+
+
+def with_new_streams(
+    task: dict[str, Any], offered: Sequence[SourceStream], capture: Capture | None, report: Report
+) -> dict[str, Any]:
+    """The task with the streams that the source did not offer before, where the rule takes them; the server keeps them.
+
+    What was offered before and not chosen stays out. Of a connection whose server has not looked yet nothing is new.
+    """
+    if task.get("nonBreakingSchemaUpdatesBehavior") != SchemaRule.PROPAGATE_FULLY or task.get("chosen"):
+        return task
+    before, now = task.get(OFFERED), [[stream.namespace, stream.name] for stream in offered]
+    chosen = {(one.get("namespace") or "", one["name"]) for one in task["streams"]}
+    new = []
+    for stream in offered if before is not None else ():
+        if [stream.namespace, stream.name] in before or {stream.key, ("", stream.name)} & chosen:
+            continue
+        mode = first_mode(stream, capture)
+        log.info("%s: new in the source, taken with %s", label(*stream.key), mode)
+        namespace = {"namespace": stream.namespace} if stream.namespace else {}
+        new.append({"name": stream.name, **namespace, "syncMode": mode})
+    if now != before:
+        report.offered(now, new)
+    return task | {"streams": [*task["streams"], *new]}
+
+
+def first_mode(stream: SourceStream, capture: Capture | None) -> SyncMode:
+    """The mode that Airbyte gives a stream which nobody has configured: by the source's own cursor and key, else read as a whole."""
+    own_cursor = stream.own_cursor if capture is None else capture.publishes(stream.key)
+    if own_cursor and stream.primary_key and all(len(path) == 1 for path in stream.key_paths):
+        return SyncMode.INCREMENTAL_DEDUPED_HISTORY
+    return SyncMode.FULL_REFRESH_OVERWRITE if stream.full_refresh else SyncMode.INCREMENTAL_APPEND
 
 
 def ruled(rule: SchemaRule, plans: Sequence[StreamPlan], work: Work, report: Report) -> list[StreamPlan]:

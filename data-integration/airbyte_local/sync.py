@@ -15,7 +15,7 @@ from airbyte_local.enums import JobType, SchemaRule
 from airbyte_local.failures import Failures, Key, StreamError
 from airbyte_local.jobs.report import Report
 from airbyte_local.schema import ConnectionState, label
-from airbyte_local.schema_rule import ruled
+from airbyte_local.schema_rule import ruled, with_new_streams
 from airbyte_local.sources import BUILT_IN, open_source
 from airbyte_local.sources.base import Reading, ReadRequest, StreamBatch
 from airbyte_local.states import emptied, left_slot
@@ -66,9 +66,11 @@ def attempt(task: dict[str, Any], report: Report, refresh: bool, failures: Failu
     connection_id = task["connectionId"]
     destination = open_destination(task["destination"])
     with open_source(task["source"]) as source:
+        offered = list(source.discover())
+        task = with_new_streams(task, offered, source.capture, report)
         configured = len(task["streams"])
         chosen, task = choice(task, source.reading)
-        planned = plans(task, source, destination, failures)
+        planned = plans(task, source, offered, destination, failures)
         if not failures.remaining(planned):
             failures.end(0)
         with destination.open(task["jobId"]) as warehouse:
@@ -128,8 +130,8 @@ def located(task: dict[str, Any], error: StreamError) -> StreamError:
     try:
         destination = open_destination(task["destination"])
         with open_source(task["source"]) as source:
-            found = (plan for plan in plans(task, source, destination, Failures()) if plan.key == error.key)
-            for plan in found:
+            planned = plans(task, source, source.discover(), destination, Failures())
+            for plan in (plan for plan in planned if plan.key == error.key):
                 with source.snapshot() as (snapshot, _):
                     batches = (
                         item.batch

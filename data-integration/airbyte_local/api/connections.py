@@ -23,7 +23,15 @@ from airbyte_local.api.schemas import ConnectionCreate, ConnectionPatch, StreamC
 from airbyte_local.api.schemas import Request as Body
 from airbyte_local.api.streams import discovered
 from airbyte_local.api.tags import shown as shown_tag
-from airbyte_local.enums import INCREMENTAL_MODES, ActorKind, ConnectionStatus, NamespaceDefinition, SyncMode
+from airbyte_local.enums import (
+    INCREMENTAL_MODES,
+    OFFERED,
+    ActorKind,
+    ConnectionStatus,
+    NamespaceDefinition,
+    SchemaRule,
+    SyncMode,
+)
 from airbyte_local.jobs.scheduler import next_run
 from airbyte_local.mappers.keys import KeyRefusedError, masked_keys, sealed
 from airbyte_local.store import Store
@@ -55,7 +63,7 @@ def shown(row: dict[str, Any]) -> dict[str, Any]:
         "sourceId": row["source_id"],
         "destinationId": row["destination_id"],
         "createdAt": row["created_at"],
-        **row["body"],
+        **{field: value for field, value in row["body"].items() if field != OFFERED},
         "configurations": {"streams": masked_keys(row["body"]["configurations"]["streams"])},
         "tags": [shown_tag(tag) for tag in row["tags"]],
     }
@@ -76,6 +84,8 @@ def create_connection(body: ConnectionCreate, store: StoreOf, scheduler: Schedul
     given["configurations"]["streams"] = _sealed(given["configurations"]["streams"], [], store)
     complete = {"name": f"{source['name']} → {destination['name']}", **DEFAULTS, **given}
     _check(complete, source)
+    if complete["nonBreakingSchemaUpdatesBehavior"] == SchemaRule.PROPAGATE_FULLY:
+        complete[OFFERED] = _offered(source)
     due = _due(complete)
     ends = source["workspace_id"], source["id"], destination["id"]
     row = store.add_connection(*ends, complete, tag_ids, due)
@@ -114,6 +124,10 @@ def patch_connection(
     complete = row["body"] | given
     source = get_actor(store, ActorKind.SOURCE, row["source_id"])
     _check(complete, source)
+    rule = complete["nonBreakingSchemaUpdatesBehavior"]
+    chosen = "configurations" in given or rule != row["body"]["nonBreakingSchemaUpdatesBehavior"]
+    if rule == SchemaRule.PROPAGATE_FULLY and chosen:
+        complete[OFFERED] = _offered(source)
     same = all(complete[field] == row["body"][field] for field in ("schedule", "status"))
     due = row["next_run"] if same else _due(complete)
     row = store.update_connection(connection_id, complete, _tag_ids(store, row["workspace_id"], body), due)
@@ -166,6 +180,11 @@ def _every_stream(source: dict[str, Any]) -> list[dict[str, Any]]:
         ).model_dump(mode="json", by_alias=True, exclude_none=True)
         for stream in discovered(source)
     ]
+
+
+def _offered(source: dict[str, Any]) -> list[list[str]]:
+    """What a connection that takes new streams could have chosen: all else is new. Raises a 400 when the source cannot be read."""
+    return [[stream.namespace, stream.name] for stream in discovered(source)]
 
 
 def _check(body: dict[str, Any], source: dict[str, Any]) -> None:

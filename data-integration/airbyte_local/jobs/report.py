@@ -118,6 +118,10 @@ class Report:
         """The connection is to run no more jobs: the server sees to that."""
         self._tell({"event": "disable"})
 
+    def offered(self, keys: list[list[str]], new: list[dict[str, Any]]) -> None:
+        """What the source offers now, and the streams that are to be the connection's from now on: the server keeps both."""
+        self._tell({"event": "offered", "offered": keys, "streams": new})
+
     def configuration(self, configuration: dict[str, Any]) -> None:
         """The connector wants this configuration to be kept: the server does that."""
         log.info("the connector has changed its configuration")

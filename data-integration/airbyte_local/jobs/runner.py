@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from airbyte_local.enums import ActorKind, ConnectionStatus, JobStatus, JobType
+from airbyte_local.enums import OFFERED, ActorKind, ConnectionStatus, JobStatus, JobType
 from airbyte_local.jobs.descendants import end_orphans
 from airbyte_local.jobs.processes import Processes
 from airbyte_local.mappers.keys import opened
@@ -162,6 +162,7 @@ class JobRunner:
             "namespaceFormat": body["namespaceFormat"],
             "prefix": body["prefix"],
             "nonBreakingSchemaUpdatesBehavior": body["nonBreakingSchemaUpdatesBehavior"],
+            OFFERED: body.get(OFFERED),
         }
 
     def _watch(self, job_id: int, process: subprocess.Popen[bytes], task: bytes) -> None:
@@ -206,6 +207,9 @@ class JobRunner:
         if event["event"] == "disable":
             self._disable(job_id)
             return None
+        if event["event"] == "offered":
+            self._take(job_id, event["offered"], event["streams"])
+            return None
         try:
             self._store.progress(job_id, event["rows"], event["bytes"], event["streams"])
         except sqlite3.Error:  # a full disk, say: the sync itself may still succeed
@@ -224,6 +228,15 @@ class JobRunner:
         connection = self._store.connection(self._store.job(job_id)["connection_id"])
         body = connection["body"] | {"status": ConnectionStatus.INACTIVE}
         self._store.update_connection(connection["id"], body, None, None)
+
+    def _take(self, job_id: int, offered: list[list[str]], new: list[dict[str, Any]]) -> None:
+        """New streams become the connection's; a job that began again tells them again."""
+        connection = self._store.connection(self._store.job(job_id)["connection_id"])
+        streams = connection["body"]["configurations"]["streams"]
+        there = {(one.get("namespace"), one["name"]) for one in streams}
+        more = [one for one in new if (one.get("namespace"), one["name"]) not in there]
+        body = connection["body"] | {OFFERED: offered, "configurations": {"streams": streams + more}}
+        self._store.update_connection(connection["id"], body, None, connection["next_run"])
 
     def _last_word(self, job_id: int, status: JobStatus, reason: str | None) -> None:
         """Store the end of a job; with the disk full, try until there is room (a job must not stay `running`)."""

@@ -102,6 +102,10 @@ class Capture(Protocol):
 
     slot: str
 
+    def publishes(self, key: Key) -> bool:
+        """Whether a table's changes come through the publication."""
+        ...
+
     def ready(self, since: int | None) -> None: ...
 
     def end(self) -> tuple[int, datetime]: ...

@@ -154,6 +154,7 @@ def stream_of(key: Key, described: dict[str, Any]) -> SourceStream:
         cursor_path=cursor,
         own_cursor=bool(described.get("source_defined_cursor")),
         incremental="incremental" in described.get("supported_sync_modes", ()),
+        full_refresh="full_refresh" in described.get("supported_sync_modes", ["full_refresh"]),
     )
 
 

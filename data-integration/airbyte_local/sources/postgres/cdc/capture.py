@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from airbyte_local.failures import Failures
+from airbyte_local.failures import Failures, Key
 from airbyte_local.schema import StreamPlan
 from airbyte_local.sources.postgres.cdc import slot as slots
 from airbyte_local.sources.postgres.cdc.check import check_server, check_tables
@@ -34,6 +34,14 @@ class Capture:
         """Captured streams whose changes would not come whole go to `failures`."""
         captured = [plan for plan in plans if plan.captured]
         check_tables(self._connection, self.publication, captured, failures)
+
+    def publishes(self, key: Key) -> bool:
+        """Whether a table (schema, name) is in the publication."""
+        found = self._connection.execute(
+            "select from pg_publication_tables where pubname = %s and schemaname = %s and tablename = %s",
+            [self.publication, *key],
+        )
+        return found.rowcount > 0
 
     def ready(self, since: int | None) -> None:
         """See that the slot is there and goes on at the saved position `since`.

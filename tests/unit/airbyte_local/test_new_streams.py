@@ -1,0 +1,64 @@
+"""Which streams a connection takes by itself, and in which mode."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import pytest
+
+from airbyte_local.jobs.report import Report
+from airbyte_local.schema import SourceStream
+from airbyte_local.schema_rule import first_mode, with_new_streams
+
+WHOLE, APPEND, DEDUPED = "full_refresh_overwrite", "incremental_append", "incremental_deduped_history"
+
+
+def offered(name: str, namespace: str = "", key: str = "id", **more: Any) -> SourceStream:
+    path = tuple(key.split(".")) if key else ()
+    keys = {"primary_key": (key,), "key_paths": (path,)} if key else {"primary_key": ()}
+    return SourceStream(namespace, name, (), **keys, **more)
+
+
+@pytest.mark.parametrize(
+    ("stream", "mode"),
+    [
+        (offered("a", own_cursor=True), DEDUPED),
+        (offered("a", own_cursor=True, full_refresh=False), DEDUPED),
+        (offered("a", key=""), WHOLE),
+        (offered("a"), WHOLE),  # a cursor would have to be chosen
+        (offered("a", key="", own_cursor=True), WHOLE),
+        (offered("a", key="", own_cursor=True, full_refresh=False), APPEND),
+        (offered("a", key="data.id", own_cursor=True), WHOLE),  # no key by which rows could be compared
+    ],
+)
+def test_the_mode_is_airbytes_for_a_stream_that_nobody_has_configured(
+    stream: SourceStream, mode: str
+) -> None:
+    assert first_mode(stream, None) == mode
+
+
+def told(task: dict[str, Any], streams: list[SourceStream]) -> tuple[list[Any], list[dict[str, Any]]]:
+    """The names of the task's streams then, and what the server hears."""
+    reader, writer = os.pipe()
+    with os.fdopen(reader) as events:
+        task = with_new_streams(task, streams, None, Report(writer))
+        os.close(writer)
+        return [one["name"] for one in task["streams"]], [json.loads(line) for line in events]
+
+
+def test_what_was_not_offered_before_is_taken_and_told() -> None:
+    task = {"nonBreakingSchemaUpdatesBehavior": "propagate_fully", "streams": [{"name": "a"}]}
+    now = [offered("a", "x"), offered("b", "x"), offered("c")]
+    everything = [["x", "a"], ["x", "b"], ["", "c"]]
+    # a connection of an older version: nothing is known to be new
+    assert told(task, now) == (["a"], [{"event": "offered", "offered": everything, "streams": []}])
+    new = [{"name": "c", "syncMode": WHOLE}]
+    assert told(task | {"offeredStreams": [["x", "b"]]}, now) == (
+        ["a", "c"],
+        [{"event": "offered", "offered": everything, "streams": new}],
+    )
+    assert told(task | {"offeredStreams": everything}, now) == (["a"], [])
+    for other in ({"chosen": [{"name": "a"}]}, {"nonBreakingSchemaUpdatesBehavior": "propagate_columns"}):
+        assert told(task | {"offeredStreams": []} | other, now) == (["a"], [])
