@@ -97,9 +97,20 @@ def gate_commands() -> Commands:
     """What the gate adds: the other tests with real parts, whole stacks, pages in a browser."""
     return [
         Command(
-            "stack and browser", [*PYTEST, "-m", f"{WHOLE} and not slow", f"--ignore={DEMO}"], background=True
+            "stack and browser",
+            [
+                *PYTEST,
+                "tests/end_to_end",
+                "tests/integration",
+                "-m",
+                f"{WHOLE} and not slow",
+                f"--ignore={DEMO}",
+            ],
+            background=True,
         ),
-        Command("real parts", [*PARALLEL, "-m", f"integration and not promise and not {WHOLE} and not slow"]),
+        Command(
+            "real parts", [*PARALLEL, "tests/integration", "-m", f"not promise and not {WHOLE} and not slow"]
+        ),
     ]
 
 

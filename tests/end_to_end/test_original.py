@@ -6,6 +6,10 @@ from decimal import Decimal
 
 import pytest
 
+pytestmark = [
+    pytest.mark.slow
+]  # the models' sums of these data are proved by test_original.py of the transformation
+
 
 @pytest.fixture(scope="module")
 def original(whole_stack, original_folder):

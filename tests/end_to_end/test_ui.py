@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from foundation.settings import ROOT
-from tests.fixtures.site import DAG
+from tests.fixtures.site import DAG, Site
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [
@@ -21,12 +21,21 @@ FLAGS = [
 ]
 FLAGS += ["--disable-component-update", "--disable-sync"]
 IMAGES = ROOT / "docs" / "images"
+expect.set_options(timeout=60_000)  # milliseconds
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.timeout(1200),
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine: apt-get install chromium"),
 ]
+
+
+@pytest.fixture(scope="module")
+def site(demonstrated):
+    """The stack of the other tests, up whatever they left."""
+    up = demonstrated.elt("up")
+    assert up.returncode == 0, up.stderr
+    return Site(demonstrated)
 
 
 @pytest.fixture

@@ -226,16 +226,16 @@ def in_first_session(faulty: Proxy, pattern: str, fault: Fault) -> Callable[[int
 @pytest.mark.parametrize(
     ("pattern", "fault", "merges"),
     [
-        ("create or replace transient schema", Fault.LOST, 1),
-        ("put ", Fault.BUSY, 1),
-        ("copy into", Fault.UNANSWERED, 1),
+        pytest.param("create or replace transient schema", Fault.LOST, 1, marks=pytest.mark.slow),
+        pytest.param("put ", Fault.BUSY, 1, marks=pytest.mark.slow),
+        pytest.param("copy into", Fault.UNANSWERED, 1, marks=pytest.mark.slow),
         ("begin name", Fault.UNANSWERED, 1),
         ('merge into "RAW_SHOP"', Fault.BUSY, 1),
         ('merge into "RAW_SHOP"', Fault.UNANSWERED, 2),
-        ("insert into AIRBYTE_INTERNAL.STATE", Fault.UNANSWERED, 2),
+        pytest.param("insert into AIRBYTE_INTERNAL.STATE", Fault.UNANSWERED, 2, marks=pytest.mark.slow),
         ("commit", Fault.LOST, 2),
         ("commit", Fault.UNANSWERED, 1),
-        ("create or replace table", Fault.UNANSWERED, 1),
+        pytest.param("create or replace table", Fault.UNANSWERED, 1, marks=pytest.mark.slow),
     ],
 )
 def test_a_lost_statement_is_asked_again_and_a_lost_commit_is_looked_for_first(

@@ -28,6 +28,7 @@ def failures(done) -> list[str]:
     ]
 
 
+@pytest.mark.slow  # builds twice; each pull request does so, too
 def test_one_changed_model_runs_with_its_children_and_the_rest_is_deferred(
     clone: Clone, tmp_path: Path
 ) -> None:

@@ -432,7 +432,7 @@ def test_a_build_without_its_tests_is_not_noted(warehouse: Warehouse) -> None:
     "how",
     [
         pytest.param("dbt by hand", marks=pytest.mark.slow),
-        "other files",
+        pytest.param("other files", marks=pytest.mark.slow),
         pytest.param("a table dropped", marks=pytest.mark.slow),
     ],
 )

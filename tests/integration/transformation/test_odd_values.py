@@ -13,6 +13,7 @@ from tests.integration.transformation import small_shop
 from tests.integration.transformation.odd_shop import ODD, ODD_SYNC, VISITS
 from tests.integration.transformation.raw_layer import Warehouse
 
+pytestmark = pytest.mark.promise  # one build for all of them
 WITH_WEB = {"ELT_SOURCES": "adventureworks,web"}
 
 
@@ -56,7 +57,6 @@ def odd_build(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     return warehouse
 
 
-@pytest.mark.promise
 def test_everything_is_published_with_one_warning(odd_build: Warehouse) -> None:
     """Both facts hold every row of raw; nothing failed."""
     results = json.loads((odd_build.target / "run_results.json").read_text())["results"]

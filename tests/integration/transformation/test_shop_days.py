@@ -24,7 +24,7 @@ INCREMENTAL = {f"marts.fct_{name}" for name in ("orders", "sales")}
 @pytest.mark.parametrize(
     ("days", "how"),
     [
-        (2, CHANGED),
+        pytest.param(2, CHANGED, marks=pytest.mark.slow),
         pytest.param(10, CHANGED, marks=pytest.mark.slow),
         pytest.param(10, HISTORY, marks=pytest.mark.slow),
     ],

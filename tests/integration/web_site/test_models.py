@@ -78,6 +78,7 @@ def chain(
     shop.server.drop(shop)
 
 
+@pytest.mark.slow  # three syncs, five builds
 def test_marts_equal_the_sites_truth_after_any_number_of_syncs_and_builds(chain: Chain) -> None:
     """Late and doubled events among them; what has come since is merged, and the same as built anew."""
     chain.marts_equal_the_truth()
