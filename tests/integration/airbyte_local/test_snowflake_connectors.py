@@ -26,6 +26,7 @@ from tests.integration.airbyte_local.scripted import (
     workspace,
 )
 from tests.snowflake.leaning import ddl_inside, leaning, transactions
+from tests.unit.airbyte_local.test_connector_values import SCHEMAS, VALUES
 
 CONNECTORS = Path(__file__).parents[2] / "connectors"
 DEDUPED, APPEND, OVERWRITE = "incremental_deduped_history", "incremental_append", "full_refresh_overwrite"
@@ -209,3 +210,66 @@ def test_a_moment_that_snowflake_cannot_hold_is_null_and_said_so(
         (1, True, False, [{"field": "seen", **lost}]),
         (2, False, True, [{"field": "born", **lost}]),
     ]
+
+
+def by_value(text: str) -> Any:
+    """JSON whose numbers are what they say: a VARIANT has 1.1 for 1.10, and the emulator's has no digits beyond a double's."""
+    return json.loads(text)
+
+
+def test_every_form_of_every_type_arrives_as_in_duckdb(
+    server: AirbyteServer, place: Place, tmp_path: Path
+) -> None:
+    """The values, and what is said of those that lost something; numbers within JSON by their value."""
+    texts = [
+        text
+        for form in VALUES.values()
+        for text in form
+        if not text.startswith(('"0044', '"0000')) and "Z BC" not in text
+    ]
+    lines = []
+    for number, text in enumerate(texts):
+        data = ",".join(f'"{name}":{text}' for name in SCHEMAS)
+        lines.append(
+            {
+                "line": f'{{"type":"RECORD","record":{{"stream":"a","data":{{"n":{number},{data}}},"emitted_at":1}}}}'
+            }
+        )
+    made = scripted(server, tmp_path, {"a": DEDUPED})
+    into_snowflake = turned(server, made.connection, place)
+    fields = {"n": {"type": "integer"}, **SCHEMAS}
+    made.script(
+        [stream("a", fields, source_defined_primary_key=[["n"]])], [*lines, state("a", {"at": len(texts)})]
+    )
+    for connection in (made.connection, into_snowflake):
+        job = connection.sync()
+        assert job["status"] == "succeeded", job["failureReason"]
+    columns = ", ".join(f'"{name}"' for name in SCHEMAS)
+    duck = made.rows(f"select {columns}, _airbyte_meta ->> 'changes' from a order by n")
+    snow = place.rows(f"select {columns.upper()}, _AIRBYTE_META:changes from PUBLIC.A order by N")
+    as_json = {"object", "array", "union", "any"}
+    for text, ours, theirs in zip(texts, duck, snow, strict=True):
+        for name, one, other in zip([*SCHEMAS, "changes"], ours, theirs, strict=True):
+            if one is not None and name in {*as_json, "changes"}:
+                one, other = by_value(one), by_value(other)
+            assert one == other, (text, name)
+
+
+def test_null_in_a_part_of_the_key_counts_as_a_value(
+    server: AirbyteServer, place: Place, tmp_path: Path
+) -> None:
+    fields = {"a": {"type": "integer"}, "b": {"type": "string"}, "v": {"type": "integer"}}
+    keyed = stream("a", fields, source_defined_primary_key=[["a"], ["b"]])
+    made = scripted(server, tmp_path, {"a": DEDUPED})
+    into_snowflake = turned(server, made.connection, place)
+    for rows in (
+        [{"a": 1, "v": 1}, {"a": 1, "b": "x", "v": 2}, {"a": 1, "b": None, "v": 3}, {"b": "x", "v": 4}],
+        [{"a": 1, "v": 5}, {"a": 1, "b": "", "v": 6}],
+    ):
+        made.script([keyed], [*(record("a", row) for row in rows), state("a", {"n": len(rows)})])
+        for connection in (made.connection, into_snowflake):
+            job = connection.sync()
+            assert job["status"] == "succeeded", job["failureReason"]
+    expected = [(1, "x", 2), (None, "x", 4), (1, None, 5), (1, "", 6)]
+    assert made.rows("select a, b, v from a order by v") == expected
+    assert place.rows("select A, B, V from PUBLIC.A order by V") == expected

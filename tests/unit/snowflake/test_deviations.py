@@ -105,6 +105,14 @@ def test_a_variant_keeps_its_keys_in_their_order(session: Session) -> None:
     assert session.run("select v from t") == [('{"b":1,"a":2}',)]
 
 
+def test_a_variants_decimal_numbers_are_doubles(session: Session) -> None:
+    """Snowflake keeps up to 38 digits of a number without an exponent."""
+    text = "select cast(parse_json('{}') as varchar)"
+    whole = "12345678901234567890123456789012345678"
+    assert session.run(text.format(whole)) == [(whole,)]
+    assert session.run(text.format("12345678901234567.89")) == [("12345678901234568.0",)]
+
+
 def test_row_numbers_and_correlated_subqueries_are_free(session: Session) -> None:
     """Snowflake wants an order for the one, and does not know every form of the other."""
     session.run("create table t (a int)", "insert into t values (1), (null)")
