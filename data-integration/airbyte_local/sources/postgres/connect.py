@@ -101,7 +101,9 @@ class Address:
         libpq reads certificates from files: they are there, for nobody else, until the block ends.
         """
         with ExitStack() as stack:
-            folder = stack.enter_context(TemporaryDirectory(prefix="elt-tls-")) if self.certificates else ""  # 0700
+            folder = (
+                stack.enter_context(TemporaryDirectory(prefix="elt-tls-")) if self.certificates else ""
+            )  # 0700
             files = {name: _written(Path(folder) / name, pem) for name, pem in self.certificates.items()}
             yield make_conninfo(
                 host=self.host,
