@@ -25,6 +25,7 @@ from adventureworks.schema import (
     tables,
 )
 from foundation.errors import EltError
+from foundation.rows import one_row
 from foundation.settings import Settings, settings
 
 Report = Callable[[str, int, float], None]  # table, rows, seconds
@@ -322,9 +323,9 @@ def _continue_sequence(conn: psycopg.Connection, table: Table) -> None:
     if table.identity is None:
         return
     column = sql.Identifier(table.identity)
-    (greatest,) = conn.execute(
-        sql.SQL("select coalesce(max({}), 0) from {}").format(column, table.identifier)
-    ).fetchone()
+    (greatest,) = one_row(
+        conn.execute(sql.SQL("select coalesce(max({}), 0) from {}").format(column, table.identifier))
+    )
     conn.execute(
         sql.SQL("alter table {} alter column {} restart with {}").format(
             table.identifier, column, greatest + 1
@@ -336,9 +337,9 @@ def row_counts(conn: psycopg.Connection) -> dict[str, int]:
     """Rows of every table, exactly."""
     with readable_errors():
         return {
-            table.qualified: conn.execute(
-                sql.SQL("select count(*) from {}").format(table.identifier)
-            ).fetchone()[0]
+            table.qualified: one_row(
+                conn.execute(sql.SQL("select count(*) from {}").format(table.identifier))
+            )[0]
             for table in tables().values()
         }
 
@@ -355,6 +356,6 @@ def checksums(conn: psycopg.Connection) -> dict[str, str]:
     result = {}
     with readable_errors():
         for table in tables().values():
-            count, total = conn.execute(sql.SQL(query).format(table.identifier)).fetchone()
+            count, total = one_row(conn.execute(sql.SQL(query).format(table.identifier)))
             result[table.qualified] = f"{int(total) % 2**128:032x}-{count}"
     return result

@@ -47,8 +47,8 @@ def find_files(folder: Path) -> dict[str, Path]:
     remedy = "give the folder with the 68 files <schema>.<table>.csv.gz (AW_DATA or --from)"
     if not folder.is_dir():
         raise EltError(f"the folder {folder} is not there", remedy)
-    files = {name: _file_of(folder, table) for name, table in tables().items()}
-    missing = [f"{name}.csv.gz" for name, file in files.items() if file is None]
+    files = {name: file for name, table in tables().items() if (file := _file_of(folder, table))}
+    missing = [f"{name}.csv.gz" for name in tables() if name not in files]
     if missing:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         raise EltError(f"{folder} lacks {', '.join(missing[:3])}{more}", remedy)

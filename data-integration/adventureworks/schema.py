@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from psycopg import sql
 
@@ -73,7 +74,7 @@ def tables() -> dict[str, Table]:
     return {qualified: _table(qualified, entry) for qualified, entry in catalogue.items()}
 
 
-def _table(qualified: str, entry: dict) -> Table:
+def _table(qualified: str, entry: dict[str, Any]) -> Table:
     schema, _, name = qualified.partition(".")
     columns = (
         Column(column, declared.removesuffix(" not null"), not declared.endswith(" not null"))
@@ -111,7 +112,7 @@ end $$
 """
 
 
-def create_statements() -> Iterator[sql.Composable]:
+def create_statements() -> Iterator[sql.SQL | sql.Composed]:
     """The DDL of the whole source schema, in an order that works in one transaction."""
     for schema in SCHEMAS:
         yield sql.SQL("create schema if not exists {}").format(sql.Identifier(schema))
@@ -127,13 +128,13 @@ def create_statements() -> Iterator[sql.Composable]:
     yield from map(add_foreign_key, foreign_keys())
 
 
-def _create_table(table: Table) -> sql.Composable:
+def _create_table(table: Table) -> sql.Composed:
     columns = sql.SQL(",\n    ").join(_column(table, column) for column in table.columns)
     return sql.SQL("create table {} (\n    {}\n)").format(table.identifier, columns)
 
 
-def _column(table: Table, column: Column) -> sql.Composable:
-    parts = [sql.Identifier(column.name), sql.SQL(column.type)]
+def _column(table: Table, column: Column) -> sql.Composed:
+    parts: list[sql.Composable] = [sql.Identifier(column.name), sql.SQL(column.type)]
     if not column.nullable:
         parts.append(sql.SQL("not null"))
     if column.name == table.identity:
@@ -154,30 +155,30 @@ def _indexes(table: Table) -> Iterator[tuple[sql.Identifier, tuple[str, ...]]]:
         yield sql.Identifier(f"{table.name}_{'_'.join(columns)}_idx"), columns
 
 
-def create_indexes(table: Table) -> Iterator[sql.Composable]:
+def create_indexes(table: Table) -> Iterator[sql.Composed]:
     """The indexes beside the primary key's."""
     for index, columns in _indexes(table):
         yield sql.SQL("create index {} on {} ({})").format(index, table.identifier, names(columns))
 
 
-def drop_indexes(table: Table) -> Iterator[sql.Composable]:
+def drop_indexes(table: Table) -> Iterator[sql.Composed]:
     for index, _ in _indexes(table):
         yield sql.SQL("drop index if exists {}.{}").format(sql.Identifier(table.schema), index)
 
 
-def add_primary_key(table: Table) -> sql.Composable:
+def add_primary_key(table: Table) -> sql.Composed:
     return sql.SQL("alter table {} add constraint {} primary key ({})").format(
         table.identifier, sql.Identifier(f"{table.name}_pkey"), names(table.primary_key)
     )
 
 
-def drop_primary_key(table: Table) -> sql.Composable:
+def drop_primary_key(table: Table) -> sql.Composed:
     return sql.SQL("alter table {} drop constraint if exists {}").format(
         table.identifier, sql.Identifier(f"{table.name}_pkey")
     )
 
 
-def add_foreign_key(key: ForeignKey) -> sql.Composable:
+def add_foreign_key(key: ForeignKey) -> sql.Composed:
     """Adding it checks every row at once; the error names table, key and an example."""
     return sql.SQL("alter table {} add constraint {} foreign key ({}) references {} ({})").format(
         tables()[key.table].identifier,
@@ -188,12 +189,12 @@ def add_foreign_key(key: ForeignKey) -> sql.Composable:
     )
 
 
-def drop_foreign_key(key: ForeignKey) -> sql.Composable:
+def drop_foreign_key(key: ForeignKey) -> sql.Composed:
     return sql.SQL("alter table {} drop constraint if exists {}").format(
         tables()[key.table].identifier, sql.Identifier(key.name)
     )
 
 
-def names(columns: tuple[str, ...]) -> sql.Composable:
+def names(columns: tuple[str, ...]) -> sql.Composed:
     """A comma-separated list of quoted column names."""
     return sql.SQL(", ").join(map(sql.Identifier, columns))

@@ -16,11 +16,13 @@ from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
 from adventureworks.erasure import erase, find
 from foundation.errors import EltError
+from foundation.rows import one_row
 
 DAY_LOCK = 0x41574C45  # advisory lock: one simulated day at a time
 EVERY_ONE = 2**31 - 1
@@ -138,21 +140,22 @@ def live(
 
 def _serve(trade: Trade, seed: str, done: dict[str, int]) -> None:
     """One order by somebody, and what happens beside it."""
-    (dice,) = trade.conn.execute("select pg_temp.dice(%s)", [seed]).fetchone()
-    customers = {"newcomers": [], "online": int(dice >= 0.2), "resellers": int(dice < 0.1)}
+    (dice,) = one_row(trade.conn.execute("select pg_temp.dice(%s)", [seed]))
+    newcomers: list[int] = []
+    online, resellers = int(dice >= 0.2), int(dice < 0.1)
     with trade.conn.transaction():
         if 0.1 <= dice < 0.2:
-            customers["newcomers"] = trade.run("new_customers", seed, count=1)[0]
-        orders, lines = trade.run("new_orders", seed, **customers)
-    done["new_customers"] += len(customers["newcomers"])
+            newcomers = trade.run("new_customers", seed, count=1)[0]
+        orders, lines = trade.run("new_orders", seed, newcomers=newcomers, online=online, resellers=resellers)
+    done["new_customers"] += len(newcomers)
     done["new_orders"] += orders
     done["new_lines"] += lines
     for name, chance, parameters in BESIDE:
-        (dice,) = trade.conn.execute("select pg_temp.dice(%s)", [f"{seed} {name}"]).fetchone()
+        (dice,) = one_row(trade.conn.execute("select pg_temp.dice(%s)", [f"{seed} {name}"]))
         if dice < chance:
             with trade.conn.transaction():
                 done[name] += trade.run(name, seed, **parameters)[0]
-    (dice,) = trade.conn.execute("select pg_temp.dice(%s)", [f"{seed} forgotten"]).fetchone()
+    (dice,) = one_row(trade.conn.execute("select pg_temp.dice(%s)", [f"{seed} forgotten"]))
     if dice < FORGOTTEN:
         with trade.conn.transaction():
             done["forgotten_customers"] += trade.forget(seed)
@@ -160,7 +163,7 @@ def _serve(trade: Trade, seed: str, done: dict[str, int]) -> None:
 
 def newest_order_date(conn: psycopg.Connection) -> date:
     """The shop's calendar. Raises EltError when there are no orders."""
-    (newest,) = conn.execute("select max(orderdate)::date from sales.salesorderheader").fetchone()
+    newest: date | None = one_row(conn.execute("select max(orderdate)::date from sales.salesorderheader"))[0]
     if newest is None:
         raise EltError(
             "the source database holds no orders to go on from",
@@ -182,7 +185,7 @@ class Trade:
 
     def volume(self, seed: int) -> tuple[int, int]:
         """How many online and reseller orders today brings: the recent average, give or take a fifth, at least some."""
-        (swing,) = self.conn.execute("select pg_temp.dice(%s)", [f"{seed} {self.today} volume"]).fetchone()
+        (swing,) = one_row(self.conn.execute("select pg_temp.dice(%s)", [f"{seed} {self.today} volume"]))
         online, resellers = (average * (0.8 + 0.4 * swing) for average in self.run("volume", seed))
         return max(3, round(online)), max(2, round(resellers))
 
@@ -194,7 +197,7 @@ class Trade:
             self.conn.execute("delete from pg_temp.shop_customer where customerid = %s", [customer])
         return len(leaving)
 
-    def run(self, step: str, seed: int | str, **parameters: object) -> tuple:
+    def run(self, step: str, seed: int | str, **parameters: object) -> tuple[Any, ...]:
         """Run a step; returns the first row of its last statement (an empty tuple when that returns none)."""
         values = {"seed": f"{seed} {self.today}", "day": self.today, **parameters}
         # values are put in on this side: PostgreSQL can't guess the types of concat_ws' arguments
@@ -202,7 +205,7 @@ class Trade:
             cursor.execute(_statements(step), values)
             while cursor.nextset():
                 pass
-            return cursor.fetchone() if cursor.description else ()
+            return (cursor.fetchone() or ()) if cursor.description else ()
 
 
 @cache

@@ -38,7 +38,7 @@ def currency_rates(plan: Plan) -> Frame:
     for code in CEASED:
         quoted[CEASED_DAYS:, codes.index(code)] = False
     day = np.broadcast_to(days[:, None], average.shape)[quoted]
-    code = np.broadcast_to(np.arange(len(codes)), average.shape)[quoted]
+    quote = np.broadcast_to(np.arange(len(codes)), average.shape)[quoted]
     moments = timestamps(_first_quote(plan) + day)
     return stamped(
         plan,
@@ -47,9 +47,9 @@ def currency_rates(plan: Plan) -> Frame:
             "currencyrateid": np.arange(1, len(day) + 1),
             "currencyratedate": moments,
             "fromcurrencycode": "USD",
-            "tocurrencycode": from_list(codes, code),
+            "tocurrencycode": from_list(codes, quote),
             "averagerate": amounts(average[quoted]),
-            "endofdayrate": amounts(np.where(code == codes.index("USD"), 10_000, closing[quoted])),
+            "endofdayrate": amounts(np.where(quote == codes.index("USD"), 10_000, closing[quoted])),
             "modifieddate": moments,
         },
     )

@@ -6,6 +6,7 @@ The shape: slow growth while there are only bikes to buy online, a jump when clo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,7 +78,9 @@ def calendar(days: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return months.astype(np.int64) % 12, (dates - months).astype(np.int64) + 1, (days + 3) % 7
 
 
-def _days(plan: Plan, demand, count: int, chance: Chance) -> np.ndarray:
+def _days(
+    plan: Plan, demand: Callable[[Plan, np.ndarray], np.ndarray], count: int, chance: Chance
+) -> np.ndarray:
     """`count` days, ascending, the first on the opening and the last on `as_of`."""
     elapsed = np.arange(plan.SPAN + 1, dtype=np.int64)
     weights = demand(plan, elapsed) * chance.between(80, 120, len(elapsed))

@@ -287,8 +287,8 @@ def _bill(plan: Plan, goods: Catalogue) -> Frame:
     # level 0: every bike is sold whole, some in two versions
     rebuilt = bikes[: BILL[0][0] - len(bikes)]
     assembly, component = [np.zeros(BILL[0][0], np.int64) - 1], [np.concatenate([bikes, rebuilt])]
-    for level, (tops, weights) in tiers.items():
-        rows, _ = BILL[level]
+    for tier, (tops, weights) in tiers.items():
+        rows, _ = BILL[tier]
         sizes = settle(
             np.full(len(tops), rows // len(tops)),
             rows,

@@ -22,7 +22,7 @@ from adventureworks.generator.columns import (
     stamped,
     timestamps,
 )
-from adventureworks.generator.reference import cataloged, fact_columns, facts
+from adventureworks.generator.reference import Facts, cataloged, fact_columns, facts
 
 LANGUAGES = {
     "en": "{} – made for riders who want more.",
@@ -97,7 +97,7 @@ def catalogue() -> Catalogue:
 
     history, demand = facts("season_prices"), facts("season_demand")
 
-    def by_season(source, name: str, decimals: int) -> np.ndarray:
+    def by_season(source: Facts, name: str, decimals: int) -> np.ndarray:
         table = np.zeros((3, len(ids)), np.int64)
         table[source.numbers("season") - 1, position[source.numbers("productid")]] = source.numbers(
             name, decimals

@@ -102,7 +102,9 @@ def fact_columns(table: str, source: Facts) -> dict[str, Column]:
         elif pa.types.is_integer(kind):
             columns[name] = pa.array([None if value is None else int(value) for value in values], kind)
         elif pa.types.is_time(kind):
-            columns[name] = pa.array([datetime.time.fromisoformat(value) for value in values], kind)
+            columns[name] = pa.array(
+                [None if value is None else datetime.time.fromisoformat(value) for value in values], kind
+            )
         else:
             columns[name] = pa.array(values, pa.string())
     return columns

@@ -84,9 +84,9 @@ def _sellers(plan: Plan, book: Book, territory: np.ndarray) -> np.ndarray:
         posted = np.sort(np.stack(present), axis=0)[::-1]  # those who are there first
         there = np.count_nonzero(posted, axis=0)
         regular = posted[draw % np.maximum(there, 1), np.arange(book.orders)]
-        person = np.where((there == 0) | by_manager, stand_in, regular)
-        person = np.where(by_former & (former > 0), former, person)
-        seller[here] = person[here]
+        taken_by = np.where((there == 0) | by_manager, stand_in, regular)
+        taken_by = np.where(by_former & (former > 0), former, taken_by)
+        seller[here] = taken_by[here]
     return seller
 
 
