@@ -17,7 +17,7 @@ from airbyte_config.documents import DIRECTORY, At, Document
 from airbyte_config.fingerprints import Fingerprints
 from airbyte_config.plan import Action, Change, Plan, make_plan
 from airbyte_config.server import Server
-from foundation.errors import EltError
+from foundation.errors import EltError, Kind
 from foundation.settings import Settings
 from foundation.settings import settings as current_settings
 
@@ -93,11 +93,14 @@ class _Run:
         if change.action is Action.DELETED:
             self.server.delete(change.kind, change.id)
             return change
-        if isinstance(change.definition, Connection):
-            with self._placed(change, change.definition.document, ("streams",)):
-                return self._connection(change, change.definition)
-        with self._placed(change, change.definition.document, ("configuration",)):
-            return self._actor(change, change.definition)
+        definition = change.definition
+        if definition is None:
+            raise EltError(f"{change.kind} {change.name}: nothing defines what it should be", kind=Kind.OURS)
+        if isinstance(definition, Connection):
+            with self._placed(change, definition.document, ("streams",)):
+                return self._connection(change, definition)
+        with self._placed(change, definition.document, ("configuration",)):
+            return self._actor(change, definition)
 
     def _actor(self, change: Change, actor: Actor) -> Change:
         if change.action is Action.UPDATED:

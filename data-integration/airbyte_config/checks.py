@@ -45,7 +45,7 @@ def _definition(actor: Actor, definitions: list[dict[str, Any]]) -> dict[str, An
 
 def _type(definition: dict[str, Any]) -> str:
     """`faker` for `airbyte/source-faker`."""
-    image = definition["dockerRepository"].rpartition("/")[2]
+    image: str = definition["dockerRepository"].rpartition("/")[2]
     return image.removeprefix("source-").removeprefix("destination-")
 
 
@@ -101,7 +101,7 @@ def check_streams(connection: Connection, discovered: list[dict[str, Any]]) -> N
 
 def _check_stream(connection: Connection, stream: Stream, known: dict[str, Any]) -> None:
     at = connection.at_stream(stream)
-    modes, mode = known.get("syncModes") or [], stream.sync_mode.value
+    modes, mode = known.get("syncModes") or [], stream.mode
     if modes and mode not in modes:
         raise connection.document.error(
             (*at, "syncMode"),

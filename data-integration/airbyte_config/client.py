@@ -113,7 +113,8 @@ def token(http: httpx.Client, doing: str, settings: Settings) -> str:
     with talking(doing, settings):
         answer = http.post("applications/token", json=body)
     check(answer, doing)
-    return answer.json()["access_token"]
+    found: str = answer.json()["access_token"]
+    return found
 
 
 def check(answer: httpx.Response, doing: str) -> None:
@@ -133,7 +134,9 @@ def detail_of(body: str) -> str:
         return " ".join(body.split())[:300]
     if not isinstance(problem, dict):
         return ""
-    data = problem.get("data") if isinstance(problem.get("data"), dict) else {}
+    data = problem.get("data")
+    if not isinstance(data, dict):
+        data = {}
     said = [problem.get("detail"), problem.get("message"), data.get("message"), problem.get("title")]
     return next((" ".join(text.split()) for text in said if isinstance(text, str) and text.strip()), "")
 
@@ -147,20 +150,23 @@ def remedy(status: int) -> str:
     return "correct the file or the settings that it refers to"
 
 
-def answer(call: Callable[[], Any]) -> Any:
+def answer(call: Callable[[], Any]) -> dict[str, Any]:
     """What Airbyte answered to a call of the SDK that is about a source or a destination, as it sent it.
 
     The SDK's models are a list of Airbyte's own connectors: an answer about any other one fits none of them, though it
     is right. Raises what the SDK raises for anything that is not an answer about connectors at all.
     """
     try:
-        return call().raw_response.json()
+        understood: dict[str, Any] = call().raw_response.json()
+        return understood
     except ResponseValidationError as error:
         try:
             sent = error.raw_response.json()
         except ValueError:
             raise error from None
-        items = sent.get("data", [sent]) if isinstance(sent, dict) else []
+        items = sent.get("data", [sent]) if isinstance(sent, dict) else None
+        if not isinstance(sent, dict) or not isinstance(items, list):
+            raise
         if not all(isinstance(item, dict) and "configuration" in item for item in items):
             raise
         return sent
@@ -194,8 +200,9 @@ def workspace(api: AirbyteAPI, settings: Settings | None = None) -> str:
             )
         )
     for item in found:
-        if wanted in ("", item["workspaceId"], item["name"]):
-            return item["workspaceId"]
+        key: str = item["workspaceId"]
+        if wanted in ("", key, item["name"]):
+            return key
     if wanted:
         names = ", ".join(sorted(item["name"] for item in found)) or "none"
         raise EltError(f"Airbyte has no workspace {wanted}", f"set AIRBYTE_WORKSPACE to one of: {names}")
@@ -234,4 +241,5 @@ def connection_id(api: AirbyteAPI, name: str, settings: Settings | None = None) 
     found = named(connections(api, workspace(api, settings), settings), "connection", name)
     if found is None:
         raise EltError(f"Airbyte has no connection {name}", "create it with `elt airbyte apply`")
-    return found["connectionId"]
+    key: str = found["connectionId"]
+    return key

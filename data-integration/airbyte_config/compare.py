@@ -205,7 +205,7 @@ def meant_stream(stream: Stream) -> dict[str, Any]:
     """A stream of a file, in the form in which it is compared."""
     # order means nothing in a key or a selection, and Airbyte need not keep it
     return {
-        "syncMode": stream.sync_mode.value if stream.sync_mode else None,
+        "syncMode": stream.mode or None,
         "cursorField": path_of(stream.cursor_field) if stream.cursor_field else [],
         "primaryKey": sorted(map(path_of, stream.primary_key)),
         "selectedFields": sorted(map(path_of, stream.selected_fields)),

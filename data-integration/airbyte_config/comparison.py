@@ -21,6 +21,7 @@ from airbyte_config.mapped import Mapped
 from airbyte_config.raw_types import exact_cast
 from airbyte_config.source import Source, Table
 from foundation.quoting import literal, quoted
+from foundation.rows import one_row
 
 KEYS = 5  # named per stream
 REMEMBERED = 10_000  # keys that differ, for a second look
@@ -71,7 +72,8 @@ class StreamResult:
 
 def count(duck: duckdb.DuckDBPyConnection, table: str) -> int:
     """Rows of a table, given as SQL."""
-    return duck.execute(f"select count(*) from {table}").fetchone()[0]
+    rows: int = one_row(duck.execute(f"select count(*) from {table}"))[0]
+    return rows
 
 
 class Comparison:
@@ -171,7 +173,8 @@ class Comparison:
 
     def _sums(self, rows: str) -> tuple[int, int, int]:
         query = f"select count(*), coalesce(sum(_h1), 0), coalesce(sum(_h2), 0) from {rows}"
-        return self.duck.execute(query).fetchone()
+        count, low, high = one_row(self.duck.execute(query))
+        return count, low, high
 
     def _differences(self) -> dict[str, Any]:
         """Counts and first keys of what differs. Without a key, whole rows are matched and none is named."""
@@ -190,15 +193,14 @@ class Comparison:
             where (s._n, s._s1, s._s2) is distinct from (r._n, r._s1, r._s2)
         """
         )
-        missing, extra, changed = self.duck.execute(
-            """
+        counts = """
             select
                 count(*) filter (where _in_raw = 0),
                 count(*) filter (where _in_source = 0),
                 count(*) filter (where _in_raw > 0 and _in_source > 0)
             from _differing
         """
-        ).fetchone()
+        missing, extra, changed = one_row(self.duck.execute(counts))
         keys = self._first_keys() if self.key else ()
         differing = (
             self.duck.execute(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from airbyte_api import models
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel, to_pascal
 
 from airbyte_config import documents, references
@@ -63,7 +63,13 @@ class Tag(_Strict):
     color: str = Field(min_length=1)
 
 
-FieldPath = str | tuple[str, ...]  # a column, or the way to a field inside of one
+def _shortest(field: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    """A path of one part is a column, so that both spellings mean the same."""
+    return field[0] if isinstance(field, tuple) and len(field) == 1 else field
+
+
+# a column, or the path to a field inside of one
+FieldPath = Annotated[str | tuple[str, ...], AfterValidator(_shortest)]
 
 
 def path_of(field: FieldPath) -> list[str]:
@@ -90,6 +96,11 @@ class Stream(StreamDefaults):
     @property
     def label(self) -> str:
         return label_of(self.namespace, self.name)
+
+    @property
+    def mode(self) -> str:
+        """The sync mode as Airbyte writes it; "" when neither the stream nor the defaults give one."""
+        return self.sync_mode.value if self.sync_mode else ""
 
 
 def label_of(namespace: str | None, name: str) -> str:
@@ -119,11 +130,10 @@ class ConnectionFile(_Strict):
         """Schema and table in the destination, by Airbyte's rules for namespaces and prefixes."""
         kinds = models.NamespaceDefinitionEnum
         if self.namespace_definition == kinds.CUSTOM_FORMAT and self.namespace_format:
-            schema = self.namespace_format.replace("${SOURCE_NAMESPACE}", stream.namespace or "")
+            schema: str | None = self.namespace_format.replace("${SOURCE_NAMESPACE}", stream.namespace or "")
         else:
             schema = stream.namespace if self.namespace_definition == kinds.SOURCE else None
-        schema = schema or destination_schema
-        return schema, f"{self.prefix}{stream.name}"
+        return schema or destination_schema, f"{self.prefix}{stream.name}"
 
 
 @dataclass(frozen=True)
@@ -350,8 +360,8 @@ def _connection(document: Document) -> Connection:
 
 
 def _check_stream(document: Document, at: At, stream: Stream) -> None:
-    mode = stream.sync_mode.value if stream.sync_mode else None
-    if mode is None:
+    mode = stream.mode
+    if not mode:
         raise document.error(
             at, f"stream {stream.label} has no syncMode", "add one, here or in streamDefaults"
         )
@@ -415,7 +425,7 @@ def _check_cursors(connection: Connection, source: Actor) -> None:
     Other sources may have cursors of their own: what they need is asked of them (`checks`).
     """
     for stream in connection.definition.streams:
-        at, mode = connection.at_stream(stream), stream.sync_mode.value
+        at, mode = connection.at_stream(stream), stream.mode
         if source.captures and stream.cursor_field:
             raise connection.document.error(
                 at,

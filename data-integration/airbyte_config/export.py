@@ -193,15 +193,15 @@ def _stream(stream: dict[str, Any], connection: str) -> dict[str, Any]:
     return {key: value for key, value in described.items() if value}
 
 
-def _field(path: list[str]) -> str | list[str]:
+def _field(path: list[str]) -> str | _Line:
     return path[0] if len(path) == 1 else _Line(path)
 
 
-class _Line(list):
+class _Line(list[object]):
     """A list on one line."""
 
 
-class _Flow(dict):
+class _Flow(dict[str, Any]):
     """A mapping on one line."""
 
 

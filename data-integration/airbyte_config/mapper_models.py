@@ -7,7 +7,7 @@ from typing import Any
 from airbyte_api import models
 
 TYPE = models.StreamMapperType
-CONFIGURATIONS: dict[TYPE, type[Any]] = {
+CONFIGURATIONS: dict[models.StreamMapperType, type[Any]] = {
     TYPE.HASHING: models.HashingMapperConfiguration,
     TYPE.FIELD_RENAMING: models.FieldRenamingMapperConfiguration,
     TYPE.FIELD_FILTERING: models.FieldFilteringMapperConfiguration,

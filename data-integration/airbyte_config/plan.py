@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -248,7 +248,7 @@ class _Planning:
 
     def _unknown(self) -> Iterator[Change]:
         """What no file defines, connections first: a source goes after those that read it."""
-        known = {
+        known: dict[str, Container[str]] = {
             "source": self.definitions.sources,
             "destination": self.definitions.destinations,
             "connection": self.definitions.connections,
@@ -257,7 +257,7 @@ class _Planning:
             for item in self.held[kind]:
                 if item["name"] in known[kind]:
                     continue
-                key, notes = item[f"{kind}Id"], []
+                key, notes = item[f"{kind}Id"], list[str]()
                 if kind == "connection" and self._has_data(key):
                     notes = ["it has loaded data: its positions and its history are lost, its tables stay"]
                 yield Change(kind, item["name"], Action.DELETED, notes=tuple(notes), id=key)

@@ -7,6 +7,7 @@ in a sync that was adopted: those keys are looked at once more, after one more s
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from airbyte_config.comparison import StreamResult
@@ -46,11 +47,13 @@ def reconcile(
     Raises NotReconciledError with up to five keys of each stream that differs after that, too; EltError when a side can't
     be read.
     """
-    options = {"directory": directory, "report": report, "settings": settings, "wait_seconds": WAIT_SECONDS}
-    results = verify(connection, since=since, **options)
+    compare = partial(
+        verify, connection, directory=directory, report=report, settings=settings, wait_seconds=WAIT_SECONDS
+    )
+    results = compare(since=since)
     doubtful = {result.stream: result.differing for result in results if not result.equal}
     if doubtful:
-        again = verify(connection, since=sync_again(), among=doubtful, **options)
+        again = compare(since=sync_again(), among=doubtful)
         if differing := [result for result in again if not result.equal]:
             raise NotReconciledError(differing)
     return results

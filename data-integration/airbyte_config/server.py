@@ -60,7 +60,9 @@ class Server:
             ),
         }[kind]
         with talking(f"listing the {kind}s' definitions", self.settings):
-            return ask(request=request(workspace_id=self.workspace_id)).raw_response.json()["data"]
+            answered = ask(request=request(workspace_id=self.workspace_id))
+            found: list[dict[str, Any]] = answered.raw_response.json()["data"]
+            return found
 
     def streams(self, source_id: str) -> list[dict[str, Any]]:
         """The streams that a source has. Raises AirbyteError when it can't be read."""
@@ -122,7 +124,7 @@ class Server:
 
     def delete(self, kind: str, resource_id: str) -> None:
         """Delete one; it is no fault that it is gone already."""
-        ask = {
+        ask: dict[str, Callable[[], object]] = {
             "source": lambda: self.api.sources.delete_source(
                 request=requests.DeleteSourceRequest(source_id=resource_id)
             ),
@@ -132,10 +134,10 @@ class Server:
             "connection": lambda: self.api.connections.delete_connection(
                 request=requests.DeleteConnectionRequest(connection_id=resource_id)
             ),
-        }[kind]
+        }
         try:
             with talking(f"deleting {kind} {resource_id}", self.settings):
-                ask()
+                ask[kind]()
         except AirbyteError as error:
             if error.status != 404:
                 raise

@@ -19,6 +19,7 @@ from airbyte_local.sources.postgres.connect import READER_OPTIONS, Address
 from airbyte_local.sources.postgres.discover import DOMAINS, OF_DOMAIN, OWN_CAST
 from airbyte_local.sources.postgres.snapshot import OUTPUT_FORM, unwrapped
 from foundation.errors import EltError
+from foundation.rows import one_row
 
 # every statement of the one transaction sees the same moment; text forms don't depend on the server's settings
 SESSION = (
@@ -95,13 +96,15 @@ class Source:
         """Its number of rows."""
         with self._connection.cursor() as cursor:
             cursor.execute(_text(SQL("select count(*) from {}").format(Identifier(table.schema, table.name))))
-            return cursor.fetchone()[0]
+            rows: int = one_row(cursor)[0]
+            return rows
 
     def moment(self) -> str:
         """What this transaction sees, for `changed` and `batches` of a later one: the text of a snapshot."""
         with self._connection.cursor() as cursor:
             cursor.execute("select pg_current_snapshot()::text")
-            return cursor.fetchone()[0]
+            snapshot: str = one_row(cursor)[0]
+            return snapshot
 
     def batches(
         self,

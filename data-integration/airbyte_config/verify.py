@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from airbyte_config.comparison import Comparison, StreamResult, count
-from airbyte_config.definitions import Actor, Connection, Definitions, Stream, load
+from airbyte_config.definitions import Actor, Connection, Definitions, FieldPath, Stream, load, path_of
 from airbyte_config.documents import DIRECTORY
 from airbyte_config.mapped import Mapped, mapped
 from airbyte_config.raw_types import holds
@@ -97,7 +97,7 @@ def _compare(
     since: str | None,
     among: pa.Table | None,
 ) -> StreamResult:
-    table = source.tables.get((stream.namespace, stream.name))
+    table = source.tables.get((stream.namespace or "", stream.name))
     if table is None:
         raise connection.document.error(
             (*connection.at_stream(stream), "name"),
@@ -165,14 +165,20 @@ def _live(table: str, held: dict[str, str]) -> str:
 
 def _key(stream: Stream, table: Table, made: Mapped) -> list[str]:
     """The key's columns in raw; none when one of them cannot be compared."""
-    names = [made.name_of(column) for column in stream.primary_key or table.primary_key]
-    return names if all(name in made.compared for name in names) else []
+    key = list(map(_column, stream.primary_key)) or table.primary_key
+    names = [name for column in key if (name := made.name_of(column)) in made.compared]
+    return names if len(names) == len(key) else []
+
+
+def _column(field: FieldPath) -> str:
+    """The column of a database; a path into one is no column, and keeps its dots for the message."""
+    return ".".join(path_of(field))
 
 
 def _selected(connection: Connection, stream: Stream, table: Table) -> list[str]:
     """The stream's columns in the source. Raises EltError for one that is not there."""
     for field, columns in (("primaryKey", stream.primary_key), ("selectedFields", stream.selected_fields)):
-        for index, column in enumerate(columns):
+        for index, column in enumerate(map(_column, columns)):
             if column not in table.columns:
                 raise connection.document.error(
                     (*connection.at_stream(stream), field, index),

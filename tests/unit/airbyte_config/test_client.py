@@ -165,6 +165,13 @@ def test_an_answer_that_the_sdk_does_not_understand_is_told(answer, settings: Se
         apply(settings=settings)
 
 
+@pytest.mark.parametrize("listed", [["nothing of ours"], {"data": 1}], ids=["a list", "no list of items"])
+def test_an_answer_of_another_shape_is_told(answer, settings: Settings, listed: Any) -> None:
+    answer({"GET /workspaces": WORKSPACES, "GET /sources": listed})
+    with pytest.raises(EltError, match=r"listing sources: the answer of .* is not what airbyte-api expects"):
+        apply(settings=settings)
+
+
 def test_no_workspace_is_told(answer, settings: Settings) -> None:
     answer({"GET /workspaces": {"data": []}})
     with pytest.raises(EltError, match=r"airbyte.example.com/api/public/v1 has no workspace"):

@@ -45,6 +45,18 @@ def load_edited(tmp_path: Path, settings_of: Callable[..., Settings]) -> Callabl
     return edit
 
 
+def test_a_path_of_one_part_is_a_column() -> None:
+    given = {
+        "name": "t",
+        "primaryKey": [["id"], ["a", "b"]],
+        "cursorField": ["at"],
+        "selectedFields": [["id"]],
+    }
+    stream = Stream.model_validate(given)
+    assert (stream.primary_key, stream.cursor_field) == (["id", ("a", "b")], "at")
+    assert stream.selected_fields == ["id"]
+
+
 def test_the_files_of_the_repository_are_right(settings_of) -> None:
     settings = settings_of(SOURCE_PORT="5433")
     definitions = load(settings=settings)
