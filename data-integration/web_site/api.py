@@ -96,12 +96,16 @@ class Api:
             raise HTTPException(500, "something went wrong, try again")
 
 
-def refused(request: Request, error: HTTPException) -> Response:
+def refused(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
     return JSONResponse({"error": error.detail}, error.status_code, error.headers)
 
 
-def unavailable(request: Request, error: EltError) -> Response:
+def unavailable(request: Request, error: Exception) -> Response:
     """The shop is down: so is its site."""
+    if not isinstance(error, EltError):
+        raise error
     return JSONResponse({"error": error.message}, 503, {"Retry-After": "5"})
 
 

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import duckdb
 import psycopg
 import pyarrow as pa
 
 from adventureworks.database import connect_reader
+from foundation.rows import one_row
 from foundation.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -115,7 +117,7 @@ class Log:
             self._connection.cursor() as cursor,
         ):
             try:
-                mark = shop.execute(MARK).fetchone()[0]
+                (mark,) = one_row(shop.execute(MARK))
             except psycopg.errors.UndefinedTable:
                 return 0  # the shop is not filled yet
             if mark is None:
@@ -134,20 +136,21 @@ class Log:
 
     def now(self) -> datetime | None:
         """The site's clock: the midnight after the newest order day; None before the first order."""
-        (day,) = self._ask("select max(order_day) from known_orders").fetchone()
+        (day,) = one_row(self._ask("select max(order_day) from known_orders"))
         return None if day is None else datetime.combine(day, datetime.min.time()) + timedelta(days=1)
 
     def first(self) -> datetime | None:
         """When the first event happened."""
-        return self._ask('select min("timestamp") from events').fetchone()[0]
+        moment: datetime | None = one_row(self._ask('select min("timestamp") from events'))[0]
+        return moment
 
     def page(self, since: datetime, until: datetime, after: int, size: int) -> Page:
         """Up to `size` events of [since, until), in the order in which they arrived, beyond position `after`."""
         values = {"since": since, "until": until, "after": after, "size": size, "now": self.now()}
-        events, count, last = self._ask(PAGE, values).fetchone()
+        events, count, last = one_row(self._ask(PAGE, values))
         return Page(events, last if count == size else None)
 
-    def query(self, statement: str) -> list[tuple]:
+    def query(self, statement: str) -> list[tuple[Any, ...]]:
         """Ask the log itself: the truth that whoever reads the API should arrive at."""
         return self._ask(statement).fetchall()
 
@@ -162,7 +165,7 @@ class Log:
             cursor.execute("insert into origin values (?)", [mark])
 
     def _append(self, cursor: duckdb.DuckDBPyConnection, shop: psycopg.Connection) -> int:
-        (newest,) = cursor.execute("select coalesce(max(order_id), 0) from known_orders").fetchone()
+        (newest,) = one_row(cursor.execute("select coalesce(max(order_id), 0) from known_orders"))
         found = shop.execute((SQL / "orders.sql").read_text(), {"after": newest - OVERLAP}).fetchall()
         columns = zip(*found, strict=True) if found else [[] for _ in ORDERS]
         table = pa.table(
@@ -173,12 +176,12 @@ class Log:
             "create or replace temp table orders as from found anti join known_orders using (order_id)"
         )
         cursor.unregister("found")
-        (last,) = cursor.execute("select coalesce(max(position), 0) from events").fetchone()
+        (last,) = one_row(cursor.execute("select coalesce(max(position), 0) from events"))
         cursor.execute(
             "insert into events by name " + (SQL / "events.sql").read_text(),
             {"seed": self._seed, "late": self._late, "site": SITE, "last": last},
         )
-        (events,) = cursor.fetchone()
+        events: int = one_row(cursor)[0]
         cursor.execute("insert into known_orders select order_id, order_day from orders")
         cursor.execute("drop table orders")
         return events
