@@ -18,7 +18,7 @@ from typing import Any
 
 from airbyte_local.enums import ACTIVE_STATUSES, ENDED_STATUSES, ActorKind, JobStatus, JobType
 from airbyte_local.vault import Vault
-from foundation.errors import EltError
+from foundation.errors import EltError, Kind
 
 VERSION = 2
 REMEDY = "`elt restore` puts a backup's in its place; or remove it, and apply the connections again"
@@ -130,7 +130,8 @@ class Store:
         self._db.execute("pragma foreign_keys = on")
 
     def _version(self) -> int:
-        return self._db.execute("pragma user_version").fetchone()[0]
+        version: int = self._db.execute("pragma user_version").fetchone()[0]
+        return version
 
     def _upgrade(self, path: Path) -> None:
         version = self._version()
@@ -142,6 +143,8 @@ class Store:
         for older in range(version, VERSION):
             self._db.executescript(f"begin; {UPGRADES[older]} pragma user_version = {older + 1}; commit;")
         canary = self._row("select value from meta where name = 'canary'")
+        if canary is None:
+            raise sqlite3.DatabaseError("it lacks the value that its key is tried on")
         self._vault.open(canary["value"])  # another key is found at the start, not in the midst of a request
 
     def close(self) -> None:
@@ -179,12 +182,11 @@ class Store:
         self._write(
             "insert into workspaces (id, name, notifications, created_at) values (?, ?, ?, ?)", values
         )
-        return self.workspace(key)
+        return _there(self.workspace(key))
 
     def workspace(self, key: str) -> dict[str, Any] | None:
-        return _with_json(
-            self._row("select * from workspaces where id = ? and not deleted", [key]), "notifications"
-        )
+        row = self._row("select * from workspaces where id = ? and not deleted", [key])
+        return _with_json(row, "notifications") if row else None
 
     def workspaces(self, ids: list[str], deleted: bool, limit: int, offset: int) -> list[dict[str, Any]]:
         where, values = _filter({"id": ids}, deleted)
@@ -196,7 +198,7 @@ class Store:
             "update workspaces set name = ?, notifications = ? where id = ?",
             [name, json.dumps(notifications), key],
         )
-        return self.workspace(key)
+        return _there(self.workspace(key))
 
     def delete_workspace(self, key: str) -> None:
         self._write("update workspaces set deleted = 1 where id = ?", [key])
@@ -212,7 +214,7 @@ class Store:
             " values (?, ?, ?, ?, ?, ?, ?)",
             [key, kind, workspace_id, name, type_, self._vault.seal(configuration), int(time.time())],
         )
-        return self.actor(kind, key)
+        return _there(self.actor(kind, key))
 
     def actor(self, kind: ActorKind, key: str) -> dict[str, Any] | None:
         """With its configuration in clear: for the job and for comparison, never for an answer."""
@@ -232,7 +234,7 @@ class Store:
             "update actors set name = ?, configuration = ? where id = ?",
             [name, self._vault.seal(configuration), key],
         )
-        return self.actor(kind, key)
+        return _there(self.actor(kind, key))
 
     def delete_actor(self, key: str) -> None:
         """Its connections go with it, as in Airbyte."""
@@ -271,7 +273,7 @@ class Store:
                 [key, workspace_id, source_id, destination_id, json.dumps(body), int(time.time()), next_run],
             )
             self._tag(key, tag_ids)
-        return self.connection(key)
+        return _there(self.connection(key))
 
     def connection(self, key: str) -> dict[str, Any] | None:
         """With its tags, as rows."""
@@ -306,7 +308,7 @@ class Store:
             if tag_ids is not None:
                 self._write("delete from connection_tags where connection_id = ?", [key])
                 self._tag(key, tag_ids)
-        return self.connection(key)
+        return _there(self.connection(key))
 
     def delete_connection(self, key: str) -> None:
         self._write("update connections set deleted = 1 where id = ?", [key])
@@ -318,7 +320,9 @@ class Store:
 
     def next_run(self) -> float | None:
         """When the next scheduled job is due."""
-        return self._row("select min(next_run) as at from connections where not deleted")["at"]
+        (row,) = self._rows("select min(next_run) as at from connections where not deleted")
+        at: float | None = row["at"]
+        return at
 
     def set_next_run(self, key: str, moment: float | None) -> None:
         self._write("update connections set next_run = ? where id = ?", [moment, key])
@@ -349,7 +353,7 @@ class Store:
             self._write("insert into tags values (?, ?, ?, ?)", [key, workspace_id, name, color])
         except sqlite3.IntegrityError:
             raise TakenError from None
-        return self.tag(key)
+        return _there(self.tag(key))
 
     def tag(self, key: str) -> dict[str, Any] | None:
         return self._row("select * from tags where id = ?", [key])
@@ -364,7 +368,7 @@ class Store:
             self._write("update tags set name = ?, color = ? where id = ?", [name, color, key])
         except sqlite3.IntegrityError:
             raise TakenError from None
-        return self.tag(key)
+        return _there(self.tag(key))
 
     def delete_tag(self, key: str) -> None:
         """Connections lose it."""
@@ -382,8 +386,11 @@ class Store:
                     [connection_id, type_, JobStatus.PENDING, now, now],
                 )
             except sqlite3.IntegrityError:
-                raise ActiveJobError(self.active_job(connection_id)) from None
-            return self.job(cursor.lastrowid)
+                active = self.active_job(connection_id)
+                if active is None:
+                    raise
+                raise ActiveJobError(active) from None
+            return _there(self.job(cursor.lastrowid or 0))
 
     def active_job(self, connection_id: str) -> int | None:
         sql = f"select id from jobs where connection_id = ? and status in ({_ACTIVE})"
@@ -391,7 +398,8 @@ class Store:
         return row["id"] if row else None
 
     def job(self, key: int) -> dict[str, Any] | None:
-        return _with_json(self._row("select * from jobs where id = ?", [key]), "streams")
+        row = self._row("select * from jobs where id = ?", [key])
+        return _with_json(row, "streams") if row else None
 
     def jobs(
         self,
@@ -471,5 +479,12 @@ def _filter(columns: dict[str, list[Any]], deleted: bool) -> tuple[str, list[Any
     return " and ".join(where), values
 
 
-def _with_json(row: dict[str, Any] | None, column: str) -> dict[str, Any] | None:
-    return row and row | {column: json.loads(row[column])}
+def _with_json(row: dict[str, Any], column: str) -> dict[str, Any]:
+    return row | {column: json.loads(row[column])}
+
+
+def _there(row: dict[str, Any] | None) -> dict[str, Any]:
+    """The row that was just written. Raises EltError when another call has deleted it since."""
+    if row is None:
+        raise EltError("it was deleted while it was being changed", "list what there is", kind=Kind.RETRY)
+    return row

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import IO
 
 import airbyte_local
 import foundation
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 # glibc keeps freed blocks for later, the larger the blocks the more of them: batches of columns are to go back at once
 ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "131072"}
 
-CODE = [Path(package.__file__).parent for package in (airbyte_local, foundation)]
+CODE = [Path(folder) for package in (airbyte_local, foundation) for folder in package.__path__]
 
 
 class Processes:
@@ -87,9 +88,16 @@ def spawn() -> subprocess.Popen[bytes]:
 def dismiss(process: subprocess.Popen[bytes]) -> None:
     """End a process that has had no task."""
     process.kill()
-    process.stdin.close()
-    process.stdout.close()
+    for pipe in pipes(process):
+        pipe.close()
     process.wait()
+
+
+def pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
+    """Standard input and standard output of a process that was started with pipes for both."""
+    if process.stdin is None or process.stdout is None:
+        raise ValueError("the process has no pipes")
+    return process.stdin, process.stdout
 
 
 def fingerprint() -> int:

@@ -21,18 +21,20 @@ from typing import Any
 
 from airbyte_local.enums import OFFERED, ActorKind, ConnectionStatus, JobStatus, JobType
 from airbyte_local.jobs.descendants import end_orphans
-from airbyte_local.jobs.processes import Processes
+from airbyte_local.jobs.processes import Processes, pipes
 from airbyte_local.mappers.keys import opened
 from airbyte_local.places import outside
 from airbyte_local.sources import secret_fields
 from airbyte_local.sources.connector.process import sweep
 from airbyte_local.store import Store
+from foundation.errors import EltError
 
 log = logging.getLogger(__name__)
 
 TERM_SECONDS = 5.0
 LOGS, LOGS_BYTES, TRIM_EVERY = 2_000, 512 << 20, 20  # of ended jobs
 SPARE_SECONDS = 0.5  # after the last job has ended: its client's next questions come first
+ENDS_DELETED = "the connection's source or destination was deleted before the job began"
 SERVER_STOPPED = "the server was stopped while the job ran; nothing is half done: the next sync goes on"
 
 
@@ -81,8 +83,9 @@ class JobRunner:
             if self._stopping:
                 self._store.end_job(job_id, JobStatus.FAILED, SERVER_STOPPED)
                 return
-            task = self._task(job, connection) | {"chosen": chosen}
-            if reason := self._misplaced(task):
+            task = self._task(job, connection, chosen)
+            reason = self._misplaced(task) if task else ENDS_DELETED
+            if reason:
                 self._store.end_job(job_id, JobStatus.FAILED, reason)
                 return
             try:
@@ -144,10 +147,15 @@ class JobRunner:
         reason = outside(path) if path else None
         return reason and f"destination_path {path} {reason}"
 
-    def _task(self, job: dict[str, Any], connection: dict[str, Any]) -> dict[str, Any]:
+    def _task(
+        self, job: dict[str, Any], connection: dict[str, Any], chosen: list[dict[str, Any]] | None
+    ) -> dict[str, Any] | None:
+        """What the job's process needs to know; None when the source or the destination has been deleted."""
         body = connection["body"]
         source = self._store.actor(ActorKind.SOURCE, connection["source_id"])
         destination = self._store.actor(ActorKind.DESTINATION, connection["destination_id"])
+        if source is None or destination is None:
+            return None
         return {
             "jobId": job["id"],
             "jobType": job["type"],
@@ -163,25 +171,27 @@ class JobRunner:
             "prefix": body["prefix"],
             "nonBreakingSchemaUpdatesBehavior": body["nonBreakingSchemaUpdatesBehavior"],
             OFFERED: body.get(OFFERED),
+            "chosen": chosen,
         }
 
     def _watch(self, job_id: int, process: subprocess.Popen[bytes], task: bytes) -> None:
         """Follow one process from its task to its end."""
+        given, said = pipes(process)
         result: tuple[JobStatus, str | None] | None = None
         try:
-            process.stdin.write(task)
-            process.stdin.flush()
+            given.write(task)
+            given.flush()
             self._store.set_running(job_id)
-            for line in process.stdout:
+            for line in said:
                 result = self._heard(job_id, json.loads(line)) or result
-        except (OSError, ValueError, sqlite3.Error):
+        except (OSError, ValueError, sqlite3.Error, EltError):
             log.exception("job %s: lost its process's words", job_id)
-        process.stdout.close()
+        said.close()
         end_group(process)
         while end_orphans():  # what they have left in turn is adopted, too
             log.warning("job %s had left processes behind: they were ended", job_id)
         code = process.wait()
-        process.stdin.close()
+        given.close()
         sweep()
         with self._lock:
             decided = self._ends.pop(job_id, None)
@@ -201,14 +211,8 @@ class JobRunner:
         """Store a progress event; return a result event."""
         if event["event"] == "result":
             return JobStatus(event["status"]), event.get("reason")
-        if event["event"] == "configuration":
-            self._keep(job_id, event["configuration"])
-            return None
-        if event["event"] == "disable":
-            self._disable(job_id)
-            return None
-        if event["event"] == "offered":
-            self._take(job_id, event["offered"], event["streams"])
+        if event["event"] in ("configuration", "disable", "offered"):
+            self._change(job_id, event)
             return None
         try:
             self._store.progress(job_id, event["rows"], event["bytes"], event["streams"])
@@ -216,22 +220,34 @@ class JobRunner:
             log.exception("job %s: its progress cannot be stored", job_id)
         return None
 
-    def _keep(self, job_id: int, configuration: dict[str, Any]) -> None:
+    def _change(self, job_id: int, event: dict[str, Any]) -> None:
+        """What a job changes of its connection, unless somebody has deleted that meanwhile."""
+        job = self._store.job(job_id)
+        connection = self._store.connection(job["connection_id"]) if job else None
+        if connection is None:
+            log.warning("job %s: its connection was deleted while it ran", job_id)
+        elif event["event"] == "configuration":
+            self._keep(connection, event["configuration"])
+        elif event["event"] == "disable":
+            self._disable(connection)
+        else:
+            self._take(connection, event["offered"], event["streams"])
+
+    def _keep(self, connection: dict[str, Any], configuration: dict[str, Any]) -> None:
         """A connector's new configuration into the store: the next job starts with it."""
-        connection = self._store.connection(self._store.job(job_id)["connection_id"])
         source = self._store.actor(ActorKind.SOURCE, connection["source_id"])
+        if source is None:
+            return
         complete = {"sourceType": source["type"]} | configuration
         self._store.update_actor(ActorKind.SOURCE, source["id"], source["name"], complete)
 
-    def _disable(self, job_id: int) -> None:
+    def _disable(self, connection: dict[str, Any]) -> None:
         """The connection runs no more jobs until somebody makes it active again."""
-        connection = self._store.connection(self._store.job(job_id)["connection_id"])
         body = connection["body"] | {"status": ConnectionStatus.INACTIVE}
         self._store.update_connection(connection["id"], body, None, None)
 
-    def _take(self, job_id: int, offered: list[list[str]], new: list[dict[str, Any]]) -> None:
+    def _take(self, connection: dict[str, Any], offered: list[list[str]], new: list[dict[str, Any]]) -> None:
         """New streams become the connection's; a job that began again tells them again."""
-        connection = self._store.connection(self._store.job(job_id)["connection_id"])
         streams = connection["body"]["configurations"]["streams"]
         there = {(one.get("namespace"), one["name"]) for one in streams}
         more = [one for one in new if (one.get("namespace"), one["name"]) not in there]

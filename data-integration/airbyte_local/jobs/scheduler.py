@@ -28,7 +28,7 @@ def next_run(connection: dict[str, Any]) -> float | None:
     if connection["status"] != ConnectionStatus.ACTIVE or connection["schedule"]["scheduleType"] != "cron":
         return None
     moment = parse(connection["schedule"]["cronExpression"]).after(datetime.now(UTC))
-    return moment and moment.timestamp()
+    return moment.timestamp() if moment else None
 
 
 class Scheduler:

@@ -1,0 +1,88 @@
+"""Jobs whose connection, source or destination is deleted at that very moment."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+
+from airbyte_local.enums import ActorKind, JobStatus, JobType
+from airbyte_local.jobs import processes
+from airbyte_local.jobs.runner import JobRunner
+from airbyte_local.store import Store
+from airbyte_local.vault import Vault
+
+DISABLES = """
+import sys
+sys.stdin.readline()
+print('{"event": "disable"}', flush=True)
+print('{"event": "result", "status": "succeeded"}', flush=True)
+"""
+BODY = {
+    "name": "c",
+    "status": "active",
+    "configurations": {"streams": []},
+    "namespaceDefinition": "source",
+    "namespaceFormat": None,
+    "prefix": "",
+    "nonBreakingSchemaUpdatesBehavior": "ignore",
+}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store(tmp_path / "airbyte.sqlite", Vault(Fernet.generate_key().decode()))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def connection(store: Store) -> dict[str, Any]:
+    workspace = store.workspaces([], False, 10, 0)[0]["id"]
+    source = store.add_actor(ActorKind.SOURCE, workspace, "s", "postgres", {})
+    destination = store.add_actor(ActorKind.DESTINATION, workspace, "d", "duckdb", {})
+    return store.add_connection(workspace, source["id"], destination["id"], BODY)
+
+
+@pytest.fixture
+def runner(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[JobRunner]:
+    monkeypatch.setattr(
+        processes,
+        "spawn",
+        lambda: subprocess.Popen(
+            [sys.executable, "-c", DISABLES],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        ),
+    )
+    made = JobRunner(store, tmp_path)
+    yield made
+    made.stop()
+
+
+def test_a_job_of_a_deleted_source_fails_at_once(
+    store: Store, connection: dict[str, Any], runner: JobRunner
+) -> None:
+    store.delete_actor(connection["source_id"])
+    job = store.job(runner.launch(connection, JobType.SYNC))
+    assert (job["status"], job["failure_reason"]) == (
+        JobStatus.FAILED,
+        "the connection's source or destination was deleted before the job began",
+    )
+
+
+def test_a_job_ends_though_its_connection_is_deleted(
+    store: Store, connection: dict[str, Any], runner: JobRunner
+) -> None:
+    store.delete_connection(connection["id"])
+    key = runner.launch(connection, JobType.SYNC)
+    watcher = runner._watchers.get(key)
+    if watcher is not None:
+        watcher.join(30)
+    assert store.job(key)["status"] == JobStatus.SUCCEEDED
