@@ -62,8 +62,12 @@ def _resolve(
     parameters = metric["type_params"]
     if "filter" in metric:
         return None
-    if metric["type"] == "simple" and isinstance(parameters["measure"], str):
-        return measures[parameters["measure"]]
+    if metric["type"] == "simple":
+        measure = parameters["measure"]
+        if isinstance(measure, str):
+            return measures[measure]
+        # what is filled for periods without rows: a chart has no row for those
+        return None if "filter" in measure else measures[measure["name"]]
     if metric["type"] == "ratio":
         above = _resolve(parameters["numerator"], defined, measures)
         below = _resolve(parameters["denominator"], defined, measures)

@@ -185,9 +185,33 @@ def test_metrics_are_asked_by_fiscal_periods(metrics: Metrics, granularity: str,
         " where counts_as_revenue group by all"
     )
     assert len(expected) > 1
-    assert {str(period)[:10]: revenue for period, revenue in found} == {
+    assert {str(period)[:10]: revenue for period, revenue in found if revenue} == {
         str(period)[:10]: revenue for period, revenue in expected
     }
+
+
+ZERO_WHERE_NOTHING_IS = {
+    "revenue": "coalesce(sum(line_total) filter (counts_as_revenue), 0) from spine left join marts.obt_sales on order_date = date_day",
+    "orders": "count(distinct order_id) filter (counts_as_revenue) from spine left join marts.obt_sales on order_date = date_day",
+    "spend": "coalesce(sum(line_total) filter (counts_as_spend), 0) from spine left join marts.fct_purchases on order_date_key = date_key",
+    "scrapped_quantity": "coalesce(sum(scrapped_quantity), 0) from spine left join marts.fct_work_orders on start_date_key = date_key",
+    # without a denominator there is no ratio
+    "scrap_rate": "sum(scrapped_quantity) / nullif(sum(ordered_quantity), 0) from spine left join marts.fct_work_orders on start_date_key = date_key",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("metric", ZERO_WHERE_NOTHING_IS)
+def test_months_without_rows_are_zero_and_ratios_nothing(metrics: Metrics, metric: str) -> None:
+    found = metrics.query(metric, by=("metric_time__month",))
+    expected = metrics.warehouse.rows(
+        f"with spine as (from marts.dim_date where date_day is not null)"
+        f" select month_start, {ZERO_WHERE_NOTHING_IS[metric]} group by all"
+    )
+    assert {str(month)[:10]: value for month, value in found} == {
+        str(month): pytest.approx(value, rel=1e-12) if isinstance(value, float) else value
+        for month, value in expected
+    }
+    assert {value for _, value in expected} & {0, None}
 
 
 def test_analyst_asks_on_the_command_line_without_network(metrics: Metrics, tmp_path: Path) -> None:
