@@ -2,7 +2,8 @@
 ### AdventureWorks: backup and tidying up
 
 **Purpose.** Every night: back up what can't be built again (dbt's snapshots, sync state, the databases of Airflow, Superset and Airbyte),
-then remove what nobody needs: drafts of published versions, old logs, old rows of the monitoring tables.
+then remove what nobody needs: drafts of published versions, old logs, old rows of the monitoring tables, raw rows past the days
+that `retention.yml` gives them.
 
 **Owner.** data-platform, Slack channel of the connection `slack_default`.
 

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from foundation.settings import Settings
-from orchestration import monitoring
+from orchestration import monitoring, retention
 from orchestration import publish as publishing
 
 LOG_DAYS = 30
@@ -14,8 +14,14 @@ LARGEST_FILE = 100 << 20  # bytes
 
 
 def tidy(settings: Settings) -> dict[str, int]:
-    """Remove drafts of versions, old logs of tasks, jobs and dbt, old rows of the monitoring tables; how much of each."""
+    """Remove drafts of versions, old logs, old rows of the monitoring tables, rows past their retention; how much of each.
+
+    On Snowflake, whose raw layer dbt's role may only read, retention is done by hand.
+    """
+    by = retention.rules() if settings.dbt_target == "duckdb" else []
+    gone = retention.remove(settings, by) if by else {}
     return {
+        **{f"rows of {rule.table}": count for rule, count in gone.items()},
         "drafts of versions": publishing.tidy(settings),
         "log files": _remove_old(settings.logs_dir / "airflow", LOG_DAYS)
         + _remove_old(settings.logs_dir / "dbt", LOG_DAYS),

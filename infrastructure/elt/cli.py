@@ -31,7 +31,7 @@ COMMANDS = {
     "backup": ("elt.backup:backup_command", "Copy what can't be built again."),
     "restore": ("elt.backup:restore_command", "Put a backup back."),
     "dashboards": ("dashboards.cli:dashboards", "Dashboards as code: plan, push, pull, drift."),
-    "privacy": ("elt.privacy.cli:privacy", "Forget a customer's person, everywhere."),
+    "privacy": ("elt.privacy.cli:privacy", "Forget a customer's person; end old rows."),
     "check": ("elt.check:check", "Lint, format, test: what make and CI run."),
     "ci": ("elt.ci.cli:ci", "What the workflows run on a change: dbt slim CI, security, docs."),
     "clean": ("elt.clean:clean", "Forget all local data."),

@@ -11,7 +11,7 @@ from foundation.settings import settings
 
 @click.group(cls=Group)
 def privacy() -> None:
-    """Personal data: take a person's out of everything."""
+    """Personal data: take a person's out of everything; keep rows no longer than a rule says."""
 
 
 @privacy.command("erase")
@@ -40,3 +40,25 @@ def erase_command(customer: int, yes: bool, as_json: bool, dry_run: bool) -> Non
         click.echo(protocol.path.read_text(), nl=False)
     else:
         click.echo(f"customer {customer}: {protocol.runs[-1].rows:,} rows; protocol: {protocol.path}")
+
+
+@privacy.command("retention")
+@yes_option
+@click.option("--dry-run", is_flag=True, help="Only say how many rows of which tables would go.")
+def retention_command(yes: bool, dry_run: bool) -> None:
+    """Delete the rows that are older than data-orchestration/retention.yml lets them be, as every night does.
+
+    The marts follow at their next build.
+    """
+    from orchestration import retention
+
+    by = retention.rules()
+    if dry_run:
+        found = retention.overdue(settings(), by)
+    else:
+        confirmed("Delete the rows past their retention for good?", yes)
+        found = retention.remove(settings(), by)
+    for rule in by:
+        rows = f"{found[rule]:,}" if rule in found else "none, the table is not there"
+        click.echo(f"{rule.table}: rows whose {rule.column} is more than {rule.days:,} days ago: {rows}")
+    click.echo("nothing was changed" if dry_run else "deleted; the marts follow at their next build")
