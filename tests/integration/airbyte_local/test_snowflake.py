@@ -17,6 +17,7 @@ import pytest
 from adventureworks.schema import tables
 from airbyte_local.destinations.snowflake import files
 from foundation.errors import EltError
+from foundation.quoting import quoted
 from tests.fixtures.snowflake import Snowflake
 from tests.fixtures.source import SourceDatabase
 from tests.integration.airbyte_local.conftest import Engine, SnowflakeEngine, source_configuration, stream
@@ -366,12 +367,14 @@ def test_the_original_data_is_equal_in_both(
 def different(check: duckdb.DuckDBPyConnection, snow: SnowflakeEngine, table: str, columns: list[str]) -> int:
     """How many rows of a table are in one warehouse only."""
     with snow.emulator.connect(database=snow.database) as session:
-        query = f"select {', '.join(columns)} from {table.upper()}"
-        arrived: pa.Table = session.cursor().execute(query).fetch_arrow_all(force_return_table=True)
-    check.register("arrived", arrived)
+        query = f"select {', '.join(quoted(name.upper()) for name in columns)} from {table.upper()}"
+        batches = list(session.cursor().execute(query).fetch_arrow_batches())  # all at once needs pandas
+    if not batches:
+        return check.execute(f"select count(*) from {table}").fetchone()[0]
+    check.register("arrived", pa.concat_tables(batches))
     types = dict(check.execute(f"select column_name, column_type from (describe {table})").fetchall())
-    typed = ", ".join(f'cast("{name.upper()}" as {types[name]}) as "{name}"' for name in columns)
-    ours = f"select {', '.join(columns)} from {table}"
+    typed = ", ".join(f"cast({quoted(name.upper())} as {types[name]}) as {quoted(name)}" for name in columns)
+    ours = f"select {', '.join(map(quoted, columns))} from {table}"
     theirs = f"select {typed} from arrived"
     count = f"select count(*) from (({ours} except all {theirs}) union all ({theirs} except all {ours}))"
     return check.execute(count).fetchone()[0]
