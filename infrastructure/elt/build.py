@@ -79,6 +79,11 @@ DAY = click.DateTime(["%Y-%m-%d"])
     type=click.IntRange(min=1),
     help="How many models are built at once; default: the profile's. With 1, the seconds of --timing hold no waiting for others.",
 )
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Build nothing; on a copy of the warehouse, say how many versions each snapshot would get. Only with --wait.",
+)
 def build(
     select: tuple[str, ...],
     exclude: tuple[str, ...],
@@ -91,12 +96,34 @@ def build(
     wait: float | None,
     timing: bool,
     threads: int | None,
+    dry_run: bool,
 ) -> int:
     """dbt build on the configured target: models, snapshots, seeds and their tests.
 
     Exit code 0: all built and all tests passed; 1: a model or a test failed; 2: dbt could not start.
     """
     configuration = settings()
+    wait_seconds = configuration.elt_lease_wait_seconds if wait is None else wait
+    if dry_run:
+        if (
+            select
+            or exclude
+            or changed
+            or full_refresh
+            or anew
+            or rebuild_from
+            or target
+            or timing
+            or threads
+        ):
+            raise click.UsageError("--dry-run goes with --wait alone")
+        from elt.dry_run import snapshots_after_a_build
+
+        for snapshot in snapshots_after_a_build(
+            configuration, wait_seconds, lambda line: click.echo(line, err=True)
+        ):
+            click.echo(snapshot)
+        return 0
     target = target or configuration.dbt_target
     excluded = " ".join(exclude).split()
     request = BuildRequest(
@@ -109,7 +136,7 @@ def build(
     if changed and (refused := not_with_changed(request, excluded, full_refresh, target)):
         raise click.UsageError(f"--changed can't be used with {refused}")
     if target != "snowflake":
-        hold_local_warehouse(configuration, configuration.elt_lease_wait_seconds if wait is None else wait)
+        hold_local_warehouse(configuration, wait_seconds)
     manifest = None
     if target != "dev" or anew:
         manifest = parse(configuration, target)
