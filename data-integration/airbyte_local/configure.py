@@ -92,10 +92,10 @@ def _plan(
     cursor_name, cursor = None, None
     if mode in INCREMENTAL_MODES and not captures:
         cursor_name = _cursor_name(label, configured, stream, mode, emitted)
-    cursor_path = (cursor_name,) if cursor_name else ()
+    cursor_path: tuple[str, ...] = (cursor_name,) if cursor_name else ()
     if emitted and cursor_name is not None and cursor_name == ".".join(stream.cursor_path):
         cursor_path = stream.cursor_path
-    if len(cursor_path) == 1:
+    if cursor_name is not None and len(cursor_path) == 1:
         cursor = _column(stream, cursor_name)
     if deduped and emitted:
         _check_order(label, stream, cursor, cursor_path)

@@ -140,6 +140,13 @@ class StreamPlan:
         return self.source or self
 
     @property
+    def own_cursor(self) -> Column:
+        """The cursor of a stream that is read by one. Raises LookupError for any other stream."""
+        if self.cursor is None:
+            raise LookupError(f"stream {self.label} has no cursor")
+        return self.cursor
+
+    @property
     def key(self) -> tuple[str, str]:
         return self.namespace, self.name
 

@@ -30,8 +30,12 @@ def with_new_streams(
     before, now = task.get(OFFERED), [[stream.namespace, stream.name] for stream in offered]
     chosen = {(one.get("namespace") or "", one["name"]) for one in task["streams"]}
     new = []
-    for stream in offered if before is not None else ():
-        if [stream.namespace, stream.name] in before or {stream.key, ("", stream.name)} & chosen:
+    for stream in offered:
+        if (
+            before is None
+            or [stream.namespace, stream.name] in before
+            or {stream.key, ("", stream.name)} & chosen
+        ):
             continue
         mode = first_mode(stream, capture)
         log.info("%s: new in the source, taken with %s", label(*stream.key), mode)
@@ -88,7 +92,7 @@ def new_columns(plan: StreamPlan, saved: StreamState) -> list[str]:
     return [
         column.name
         for column in plan.columns
-        if (column.identity not in identities if identities else column.name not in saved.columns)
+        if (column.identity not in identities if identities else column.name not in (saved.columns or ()))
     ]
 
 

@@ -22,6 +22,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 
 from airbyte_local.api.problems import Problem, field_path, invalid
 from airbyte_local.enums import ActorKind
@@ -94,11 +95,12 @@ def _variant(field: str, variants: dict[str, type[Configuration]]) -> BeforeVali
     Unlike a union's, the errors name the fields as they are written.
     """
 
-    def chosen(value: Any) -> Any:
-        variant = variants.get(value.get(field)) if isinstance(value, dict) else None
+    def specific(value: Any) -> Any:
+        chosen = value.get(field) if isinstance(value, dict) else None
+        variant = variants.get(chosen) if isinstance(chosen, str) else None
         return variant.model_validate(value) if variant else value
 
-    return BeforeValidator(chosen)
+    return BeforeValidator(specific)
 
 
 class TunnelMethod(Configuration):
@@ -197,6 +199,9 @@ class DestinationSnowflake(Configuration):
         return self
 
 
+Model = type[Configuration]
+
+
 @dataclass(frozen=True)
 class Definition:
     """A connector type: its id in Airbyte's registry, its type and name, the shape of its configuration.
@@ -208,7 +213,7 @@ class Definition:
     id: str
     type: str
     name: str
-    model: type[Configuration] | None = None
+    model: Model | None = None
     connector: Connector | None = None
 
     @property
@@ -282,9 +287,12 @@ def find_definition(kind: ActorKind, configuration: dict[str, Any], definition_i
 def validate(definition: Definition, configuration: dict[str, Any]) -> None:
     """Raises a 422 problem that names each wrong field."""
     if definition.connector is not None:
-        found = list(wrong_fields(definition.connector.specification, configuration))
-        _refuse(found)
+        _refuse(list(wrong_fields(definition.connector.specification, configuration)))
         return
+    if definition.model is None:
+        raise invalid(
+            f"configuration.{definition.kind}Type", f"this server has no {definition.type} any more"
+        )
     try:
         definition.model.model_validate(configuration)
     except ValidationError as error:
@@ -304,7 +312,7 @@ def _refuse(wrong: list[tuple[tuple[Any, ...], str]]) -> None:
         ) from None
 
 
-def _message(item: dict[str, Any]) -> str:
+def _message(item: ErrorDetails) -> str:
     if item["type"] == "extra_forbidden":
         return "is not supported by this server"
     if item["type"] == "literal_error":

@@ -64,7 +64,7 @@ class StreamConfiguration(Request):
     name: str = Field(min_length=1)
     namespace: str | None = None
     sync_mode: SyncMode = SyncMode.FULL_REFRESH_OVERWRITE
-    cursor_field: list[str] | None = Field(None, max_length=1)
+    cursor_field: list[str] | None = Field(default=None, max_length=1)
     primary_key: list[Annotated[list[str], Field(min_length=1, max_length=1)]] | None = None
     selected_fields: list[SelectedField] | None = None
     mappers: list[Mapper] | None = None

@@ -17,6 +17,7 @@ from typing import IO
 
 import airbyte_local
 import foundation
+from airbyte_local.pipes import pipe_of
 
 log = logging.getLogger(__name__)
 
@@ -95,9 +96,7 @@ def dismiss(process: subprocess.Popen[bytes]) -> None:
 
 def pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
     """Standard input and standard output of a process that was started with pipes for both."""
-    if process.stdin is None or process.stdout is None:
-        raise ValueError("the process has no pipes")
-    return process.stdin, process.stdout
+    return pipe_of(process.stdin), pipe_of(process.stdout)
 
 
 def fingerprint() -> int:

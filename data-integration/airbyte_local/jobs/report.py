@@ -183,7 +183,7 @@ def figures(key: tuple[str, str], status: str) -> dict[str, Any]:
 class Redacted(logging.Formatter):
     """Times in UTC; no secret of the job's configuration in any line, tracebacks included."""
 
-    converter = time.gmtime
+    converter = staticmethod(time.gmtime)
 
     def __init__(self, secrets: Set[str]) -> None:
         super().__init__("%(asctime)s.%(msecs)03dZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")

@@ -240,11 +240,10 @@ class _Building:
             self._fields.remove(self._field(mapper, mapper.mapper_configuration.target_field))
         elif isinstance(mapper, FilterMapper):
             stated = mapper.mapper_configuration.conditions
-            negated = not isinstance(stated, Equal)
-            equals = stated.conditions if negated else [stated]
+            equals = [stated] if isinstance(stated, Equal) else stated.conditions
             fields = [(self._field(mapper, one.field_name), one.comparison_value) for one in equals]
             found = tuple((field, self._comparand(mapper, field, value)) for field, value in fields)
-            self._conditions.append(Condition(found, negated))
+            self._conditions.append(Condition(found, negated=not isinstance(stated, Equal)))
 
     def _hide(self, mapper: HashMapper | EncryptMapper, secrecy: Secrecy, word: str) -> None:
         configuration = mapper.mapper_configuration

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from airbyte_local.api.app import create_app, limited
+from airbyte_local.enums import ActorKind
 from airbyte_local.jobs.runner import JobRunner
 from airbyte_local.store import Store
 from airbyte_local.vault import Tokens, Vault
@@ -305,3 +306,21 @@ def test_a_destination_outside_of_the_home_is_refused_links_followed(app, client
         f"{BASE}/jobs", json={"connectionId": connected["connectionId"], "jobType": "sync"}, headers=login
     ).json()
     assert job["status"] == "failed" and "is not below" in app.state.store.job(job["jobId"])["failure_reason"]
+
+
+def test_a_replication_method_that_is_no_name_is_refused(client, login, ids, bodies):
+    configuration = bodies["sources"]["configuration"] | {"replication_method": {"method": ["CDC"]}}
+    given = bodies["sources"] | {"configuration": configuration}
+    answer = client.post(f"{BASE}/sources", json=given, headers=login)
+    assert answer.status_code == 422
+    assert "configuration.replication_method.method: " in answer.json()["detail"]
+
+
+def test_a_source_whose_connector_is_gone_cannot_be_changed(app, client, login, ids):
+    made = app.state.store.add_actor(ActorKind.SOURCE, ids["workspaceId"], "old", "gone", {"a": 1})
+    url = f"{BASE}/sources/{made['id']}"
+    answer = client.patch(url, json={"name": "new"}, headers=login)
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "configuration.sourceType: this server has no gone any more"
+    assert client.get(url, headers=login).json()["name"] == "old"
+    assert client.delete(url, headers=login).status_code == 204

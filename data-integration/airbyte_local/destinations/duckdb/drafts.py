@@ -19,6 +19,7 @@ from airbyte_local.destinations.duckdb.ddl import table_name
 from airbyte_local.failures import Key
 from airbyte_local.schema import StreamPlan
 from foundation.quoting import quoted
+from foundation.rows import one_row
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +107,7 @@ class Drafts:
         """Commit the drafts, if nothing else would be committed with them and they hold much memory."""
         if not (self._names and self.alone and self.needed):
             return
-        if self._connection.execute(HELD).fetchone()[0] > self._memory // 4:
+        if one_row(self._connection.execute(HELD))[0] > self._memory // 4:
             log.info("%s tables written beside the others so far", len(self._names))
             self._connection.execute("commit; checkpoint; begin")
 

@@ -92,7 +92,7 @@ def append(plan: StreamPlan, target: Target, table: str, cursor: str | None) -> 
     Only rows at or beyond the saved position `cursor` can come again, and those without a cursor value. Columns that are
     new in this sync are left out of the comparison: what is there has no value for them.
     """
-    field = quoted(plan.cursor.name)
+    field = quoted(plan.own_cursor.name)
     new = {name for name, _ in target.add}
     names = [quoted(column.name) for column in plan.columns if column.name not in new]
     number = quoted(beside(plan, "#"))
@@ -100,7 +100,7 @@ def append(plan: StreamPlan, target: Target, table: str, cursor: str | None) -> 
     known = (
         ""
         if cursor is None
-        else f" where {field} >= {literal(cursor)}::{target.types[plan.cursor.name]} or {field} is null"
+        else f" where {field} >= {literal(cursor)}::{target.types[plan.own_cursor.name]} or {field} is null"
     )
     same = " and ".join(f"t.{name} is not distinct from s.{name}" for name in names)
     return _insert(
@@ -138,8 +138,8 @@ def _drop_unneeded(plan: StreamPlan, target: Target, table: str) -> str:
     changed = [f"t.{name} is distinct from s.{name}" for name in value_names(plan)]
     if plan.captured or CDC_DELETED_AT in target.gone:  # a deleted row whose key has come back
         changed.append(f"t.{CDC_DELETED_AT} is not null")
-    needed = [f"({' or '.join(changed) or 'false'})"] if not target.rewrite else []
-    needed = " and ".join(needed + _newer(plan))
+    conditions = [f"({' or '.join(changed) or 'false'})"] if not target.rewrite else []
+    needed = " and ".join(conditions + _newer(plan))
     old = table
     if (
         plan.cursor and not target.rewrite

@@ -25,6 +25,7 @@ from airbyte_local.schema import ConnectionState, StreamPlan, StreamState
 from airbyte_local.sources.base import ChangeBatch, Truncated
 from foundation.lease import holder, lease
 from foundation.quoting import quoted
+from foundation.rows import one_row
 from foundation.warehouse import NEW_FILE
 
 log = logging.getLogger(__name__)
@@ -299,7 +300,8 @@ class DuckdbSession:
         }
 
     def _count(self, statement: str, values: dict[str, Any]) -> int:
-        return self._connection.execute(statement, values).fetchone()[0]
+        rows: int = one_row(self._connection.execute(statement, values))[0]
+        return rows
 
     def _stage_name(self, plan: StreamPlan) -> str:
         return self._stages.setdefault(plan.key, f"changes_{len(self._stages)}")
@@ -310,7 +312,7 @@ class DuckdbSession:
         if present is None or not DIALECT.is_ours(present):
             return 0
         with self._explaining(f"table {schema}.{table}"):
-            return self._connection.execute(f"delete from {quoted(schema)}.{quoted(table)}").fetchone()[0]
+            return self._count(f"delete from {quoted(schema)}.{quoted(table)}", {})
 
     def commit(self, connection_id: str, reached: ConnectionState, record: SyncRecord | None = None) -> None:
         """Data, state and, of a sync, its record, all at once; then the next transaction begins."""
@@ -331,7 +333,8 @@ class DuckdbSession:
 
     def _is_empty(self, plan: StreamPlan) -> bool:
         query = f"select not exists (select 1 from {ddl.table_name(plan)})"
-        return self._connection.execute(query).fetchone()[0]
+        empty: bool = one_row(self._connection.execute(query))[0]
+        return empty
 
     @contextmanager
     def _explaining(self, doing: str | StreamPlan) -> Iterator[None]:

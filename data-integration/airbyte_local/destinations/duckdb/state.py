@@ -11,6 +11,7 @@ import duckdb
 from airbyte_local.destinations.base import INTERNAL_SCHEMA, SyncRecord
 from airbyte_local.schema import ConnectionState, StreamState
 from airbyte_local.states import packed, unpacked
+from foundation.rows import one_row
 
 SCHEMA = f"""
 create schema if not exists {INTERNAL_SCHEMA};
@@ -56,10 +57,11 @@ def next_moment(connection: duckdb.DuckDBPyConnection) -> datetime:
     """Now, and in any case later than every earlier sync, one that failed after a commit included: what is built on
     `_airbyte_extracted_at` misses none.
     """
-    last = connection.execute(
+    query = (
         f"select epoch_us(greatest((select max(extracted_at) from {INTERNAL_SCHEMA}.syncs),"
         f" (select max(committed_at) from {INTERNAL_SCHEMA}.state)))"
-    ).fetchone()[0]
+    )
+    (last,) = one_row(connection.execute(query))
     now = datetime.now(UTC)
     return (
         now if last is None else max(now, datetime.fromtimestamp(last / 1e6, UTC) + timedelta(microseconds=2))
@@ -74,7 +76,7 @@ def write(
     extracted_at: datetime,
 ) -> None:
     """Replace a connection's state. It is not older than what was extracted, whatever the clock says."""
-    rows = [[*key, packed(asdict(state))] for key, state in reached.streams.items()]
+    rows: list[list[str | None]] = [[*key, packed(asdict(state))] for key, state in reached.streams.items()]
     if reached.position is not None:
         rows.append([None, None, packed(reached.position)])
     connection.execute(f"delete from {INTERNAL_SCHEMA}.state where connection_id = $1", [connection_id])

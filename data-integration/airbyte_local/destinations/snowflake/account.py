@@ -137,7 +137,7 @@ class Link:
 
     def __init__(self, account: Account, job_id: int, lock_seconds: float) -> None:
         self.account = account
-        self._tag = {"job": job_id}
+        self._tag: dict[str, object] = {"job": job_id}
         self._lock_seconds = lock_seconds
         self.doing = "opening the warehouse"
         self._session = self._login()

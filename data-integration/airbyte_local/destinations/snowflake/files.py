@@ -59,10 +59,10 @@ class Upload:
             ) from None
         self.rows += batch.num_rows
         if self._file.tell() >= FILE_BYTES:
-            self._put()
+            self._put(self._writer)
 
-    def _put(self) -> None:
-        self._writer.close()
+    def _put(self, writer: pq.ParquetWriter) -> None:
+        writer.close()
         self._file.close()
         self._writer = None
         put = f"put {literal(self._path.as_uri())} @{self._place} auto_compress = false overwrite = true"
@@ -76,7 +76,7 @@ class Upload:
 
     def _finish(self) -> None:
         if self._writer is not None:
-            self._put()
+            self._put(self._writer)
         if not self._files:
             return
         copied = self._link.safely(

@@ -64,9 +64,16 @@ class Stamp:
         return {named(META): f"parse_json({literal(before)} || {changes} || {literal(after)})"}
 
     @property
+    def captured(self) -> Moment:
+        """As of when captured rows are. Raises LookupError for the stamp of other rows."""
+        if self.moment is None:
+            raise LookupError("these rows are not captured")
+        return self.moment
+
+    @property
     def snapshot(self) -> dict[str, str]:
         """The three of capture, of a row that was read in a snapshot."""
-        values = (str(self.moment.lsn), literal(self.moment.at), "null")
+        values = (str(self.captured.lsn), literal(self.captured.at), "null")
         return dict(zip(map(named, (CDC_LSN, CDC_UPDATED_AT, CDC_DELETED_AT)), values, strict=True))
 
     def extra_values(self, plan: StreamPlan) -> dict[str, str]:
@@ -165,7 +172,7 @@ def append(plan: StreamPlan, target: Target, table: str, stage: str, stamp: Stam
     Only rows at or beyond the saved position `cursor` can come again, and those without a cursor value. Columns that are
     new in this sync are left out of the comparison: what is there has no value for them.
     """
-    field = named(plan.cursor.name)
+    field = named(plan.own_cursor.name)
     new = {name for name, _ in target.add}
     compared = {
         named(column.name): comparable(named(column.name), target.types[column.name])
@@ -191,9 +198,9 @@ def append(plan: StreamPlan, target: Target, table: str, stage: str, stamp: Stam
 
 
 def _cursor(plan: StreamPlan, target: Target, cursor: str) -> str:
-    if plan.cursor.type.kind == Kind.TIMESTAMPTZ:
+    if plan.own_cursor.type.kind == Kind.TIMESTAMPTZ:
         cursor = f"{cursor.removesuffix('+00')} +00:00"
-    return f"cast({literal(cursor)} as {target.types[plan.cursor.name]})"
+    return f"cast({literal(cursor)} as {target.types[plan.own_cursor.name]})"
 
 
 def comparable(name: str, type_: str) -> str:
@@ -248,7 +255,7 @@ def delete_all(plan: StreamPlan, target: Target, table: str, stamp: Stamp) -> st
 def deleted(plan: StreamPlan, target: Target, stamp: Stamp) -> dict[str, str]:
     """What a row holds whose source row is gone."""
     cleared = dict.fromkeys((*value_names(plan), *map(named, target.gone)), "null")
-    return cleared | stamp.snapshot | {named(CDC_DELETED_AT): literal(stamp.moment.at)} | stamp.metadata
+    return cleared | stamp.snapshot | {named(CDC_DELETED_AT): literal(stamp.captured.at)} | stamp.metadata
 
 
 def assignments(values: dict[str, str]) -> str:

@@ -83,7 +83,9 @@ def write(
 
     It is not older than what was extracted, whatever the clock says.
     """
-    rows = [(*key, packed(asdict(state))) for key, state in reached.streams.items()]
+    rows: list[tuple[str | None, str | None, str]] = [
+        (*key, packed(asdict(state))) for key, state in reached.streams.items()
+    ]
     if reached.position is not None:
         rows.append((None, None, packed(reached.position)))
     link.run(f"delete from {INTERNAL}.STATE where CONNECTION_ID = %s and {OWN}", [connection_id, attempt])

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from airbyte_local.pipes import pipe_of
 from airbyte_local.sources.connector.registry import Connector
 from foundation.errors import EltError
 from foundation.settings import ROOT, settings
@@ -125,9 +126,10 @@ def run_uv(
         stderr=subprocess.PIPE,
         text=True,
     )
-    said = []
+    said: list[str] = []
+    errors = pipe_of(process.stderr)
     try:
-        for line in process.stderr:
+        for line in errors:
             if text := line.strip():
                 said.append(text)
                 if not text.startswith(("+", "-", "~")):  # one line for each package
@@ -136,7 +138,7 @@ def run_uv(
         if process.poll() is None and sys.exc_info()[0] is not None:
             process.kill()
         code = process.wait()
-        process.stderr.close()
+        errors.close()
     if code:
         raise EltError(
             f"{connector.label}: its environment cannot be made: {' '.join(said[-3:]) or f'uv ended with code {code}'}",

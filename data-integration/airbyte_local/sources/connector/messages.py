@@ -274,14 +274,14 @@ class Messages:
         elif trace["type"] == "ERROR":
             error = trace["error"]
             descriptor = error.get("stream_descriptor")
-            key = self._described(descriptor) if descriptor else None
+            of = self._described(descriptor) if descriptor else None
             text = self._process.clean(error["message"])
             log.error("%s: %s (%s)", self._label, text, error.get("failure_type"))
             for more in ("internal_message", "stack_trace"):
                 if error.get(more):
                     log.error("%s", self._process.clean(error[more]))
-            if key not in self.errors:  # the first is the cause, what follows is its echo
-                self.errors[key] = shortened(text, 300)
+            if of not in self.errors:  # the first is the cause, what follows is its echo
+                self.errors[of] = shortened(text, 300)
         return None
 
     def _described(self, descriptor: dict[str, Any]) -> Key:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from airbyte_local.masking import SECRET_FIELDS, redacted, secret_values
+from airbyte_local.pipes import pipe_of
 from airbyte_local.sources.connector.environment import bare_environ, program
 from airbyte_local.sources.connector.registry import Connector
 from airbyte_local.sources.connector.values import kept
@@ -79,7 +80,8 @@ class Process:
             shutil.rmtree(self.scratch, ignore_errors=True)
             raise EltError(f"{self.connector.label} cannot be started: {error}", "see its folder") from None
         RUNNING.add(self)
-        enlarge(self._process.stdout.fileno())
+        self._output = pipe_of(self._process.stdout)
+        enlarge(self._output.fileno())
         self._listener = threading.Thread(target=self._listen, name="connector's errors", daemon=True)
         self._listener.start()
         return self
@@ -88,7 +90,7 @@ class Process:
         self.end()
         RUNNING.discard(self)
         self._listener.join(TERM_SECONDS)
-        self._process.stdout.close()
+        self._output.close()
         shutil.rmtree(self.scratch, ignore_errors=True)
 
     def end(self) -> None:
@@ -110,7 +112,7 @@ class Process:
 
         Raises EltError when it is silent for too long.
         """
-        output = self._process.stdout.fileno()
+        output = self._output.fileno()
         poll = select.poll()
         poll.register(output, select.POLLIN)
         parts: list[bytes] = []  # of a line that is not complete yet
@@ -162,7 +164,7 @@ class Process:
 
     def _listen(self) -> None:
         """What it writes to standard error goes to the log."""
-        with self._process.stderr as stream:
+        with pipe_of(self._process.stderr) as stream:
             for line in stream:
                 if text := self.clean(line.decode(errors="replace").rstrip()):
                     self.last_words = text

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -17,7 +18,7 @@ import pyarrow.compute as pc
 
 from airbyte_local.schema import Column, Kind, StreamPlan
 from airbyte_local.sources.base import CHANGES, SEQUENCE
-from airbyte_local.sources.connector.values import FORMS, TABLE, Digits, by_name, parsed, read
+from airbyte_local.sources.connector.values import FORMS, TABLE, Digits, Rule, by_name, parsed, read
 from foundation.errors import EltError
 from foundation.quoting import literal, quoted, visible
 
@@ -58,7 +59,10 @@ class Typed:
         self._plan, self._connector, self._connection = plan, connector, connection
         self._next = 0
         self._query = query(plan)
-        self.schema = self._plain(b"").drop_columns(ODD).schema
+        empty = self._plain(b"")
+        if empty is None:
+            raise RuntimeError(f"stream {plan.label}: the statement that reads its records is wrong")
+        self.schema = empty.drop_columns(ODD).schema
 
     def table(self, lines: bytes) -> pa.Table:
         """The records of these lines. Raises EltError: the first one which is not JSON; a key that does not fit."""
@@ -96,7 +100,9 @@ class Typed:
     def by_rules(self, lines: Iterable[bytes], numbers: Iterable[int]) -> pa.Table:
         """Records by the rules of `values.py` alone."""
         said: list[str | None] = []
-        columns = [(column, TABLE[column.source_type], []) for column in self._plan.columns]
+        columns: list[tuple[Column, dict[type, Rule], list[Any]]] = [
+            (column, TABLE[column.source_type], []) for column in self._plan.columns
+        ]
         for line in lines:
             try:
                 record = by_name(by_name(parsed(line))["record"])
@@ -125,7 +131,9 @@ class Typed:
         is_key = column.name in self._plan.primary_key
         if not (is_key or (self._plan.primary_key and column is self._plan.cursor and typed is None)):
             return
-        shape = f" of the form {shape_of(value)}" if type(value) in (str, Digits) else ""
+        shape = ""
+        if isinstance(value, str) and type(value) in (str, Digits):
+            shape = f" of the form {shape_of(value)}"
         what = "key" if is_key else "cursor"
         raise EltError(
             f"{self._connector}, stream {self._plan.label}: its {what} {visible(column.name)} is declared as {column.source_type}, and a"

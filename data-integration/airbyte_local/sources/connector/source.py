@@ -12,7 +12,7 @@ from airbyte_local.masking import SECRET_FIELDS, redacted, secret_values
 from airbyte_local.schema import Column, ConnectionState, SourceStream, StreamPlan, StreamState, label
 from airbyte_local.sources.base import Reading
 from airbyte_local.sources.connector.environment import ensure
-from airbyte_local.sources.connector.messages import Messages
+from airbyte_local.sources.connector.messages import Answer, Messages
 from airbyte_local.sources.connector.process import Process
 from airbyte_local.sources.connector.registry import Connector, connector_of
 from airbyte_local.sources.connector.specification import own
@@ -129,7 +129,7 @@ def ask(
     found = None
     with Process(connector, command, files, own_group=own_group) as process:
         for item in Messages(process):
-            if getattr(item, "type", None) == wanted:
+            if isinstance(item, Answer) and item.type == wanted:
                 found = item.content
     if found is None:
         raise EltError(f"{connector.label}: {command} gave no {wanted} message", "see what it logs")

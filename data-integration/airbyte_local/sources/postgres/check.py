@@ -12,6 +12,7 @@ from airbyte_local.schema import StreamPlan
 from airbyte_local.sources.postgres.connect import Address
 from airbyte_local.sources.postgres.shape import table_of
 from foundation.errors import EltError
+from foundation.rows import one_row
 
 
 def check(connection: psycopg.Connection, address: Address, by_cursor: bool) -> None:
@@ -20,9 +21,8 @@ def check(connection: psycopg.Connection, address: Address, by_cursor: bool) -> 
     Both would make the cursor rule unsound: a standby shows none of the primary's sessions, and without
     `pg_read_all_stats` the start of another user's transaction reads as null.
     """
-    standby, sees_all = connection.execute(
-        "select pg_is_in_recovery(), pg_has_role(current_user, 'pg_read_all_stats', 'usage')"
-    ).fetchone()
+    asked = "select pg_is_in_recovery(), pg_has_role(current_user, 'pg_read_all_stats', 'usage')"
+    standby, sees_all = one_row(connection.execute(asked))
     if standby:
         raise EltError(
             f"{address}: this server is a standby, which cannot show the transactions open on its primary",

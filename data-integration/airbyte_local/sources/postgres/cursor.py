@@ -32,6 +32,7 @@ from psycopg import sql
 from airbyte_local.schema import TIME_CURSOR_KINDS, Column, Kind
 from foundation.errors import EltError
 from foundation.quoting import visible
+from foundation.rows import one_row
 
 CLOCK = "select clock_timestamp()"
 WEST = timedelta(hours=-12)  # what the westernmost zone is ahead of UTC
@@ -80,12 +81,12 @@ class Watermark:
 
 
 def read_clock(connection: psycopg.Connection) -> Clock:
-    return Clock(*connection.execute(CLOCK).fetchone())
+    return Clock(*one_row(connection.execute(CLOCK)))
 
 
 def read_watermark(connection: psycopg.Connection, clock: Clock) -> Watermark:
     """W, in a statement of its own; call it before the snapshot is taken."""
-    oldest, prepared = connection.execute(OLDEST).fetchone()
+    oldest, prepared = one_row(connection.execute(OLDEST))
     return Watermark(min(filter(None, (clock.now, oldest))), WEST, prepared)
 
 

@@ -14,6 +14,7 @@ import psycopg
 from airbyte_local.sources.postgres.connect import Address
 from airbyte_local.states import REFRESH
 from foundation.errors import EltError
+from foundation.rows import one_row
 
 POSITION = """
 select c.system_identifier::text, left(pg_walfile_name(w.lsn), 8), d.oid::bigint, w.lsn::text
@@ -24,7 +25,7 @@ where d.datname = current_database()
 
 def read_position(connection: psycopg.Connection) -> dict[str, Any]:
     """The server (`system`), its `timeline`, the `database` and how far its log is (`lsn`)."""
-    system, timeline, database, lsn = connection.execute(POSITION).fetchone()
+    system, timeline, database, lsn = one_row(connection.execute(POSITION))
     return {"system": system, "timeline": timeline, "database": database, "lsn": lsn}
 
 

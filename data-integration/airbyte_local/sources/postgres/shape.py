@@ -26,6 +26,7 @@ from typing import Any
 import psycopg
 
 from airbyte_local.schema import StreamPlan
+from foundation.rows import one_row
 
 Shape = dict[str, Any]
 Key = tuple[str, str]
@@ -148,7 +149,7 @@ def read_shapes(
 
 def _publication(connection: psycopg.Connection, name: str, tables: list[int]) -> dict[int, Shape]:
     """By what each table is published: the publication, and what makes it a member."""
-    oid, mark, everything = connection.execute(PUBLICATION, [name]).fetchone()
+    oid, mark, everything = one_row(connection.execute(PUBLICATION, [name]))
     members: dict[int, list[str]] = {table: ["all tables"] if everything else [] for table in tables}
     query = TABLE_MEMBERS + (SCHEMA_MEMBERS if connection.info.server_version >= 150000 else "")
     for table, member in connection.execute(query, {"publication": oid, "tables": tables}):

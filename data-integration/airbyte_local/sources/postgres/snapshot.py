@@ -23,6 +23,7 @@ from airbyte_local.sources.postgres.connect import NEWER_LIMITS, READER_OPTIONS,
 from airbyte_local.sources.postgres.cursor import condition
 from foundation.errors import EltError
 from foundation.quoting import visible
+from foundation.rows import one_row
 
 BATCH_BYTES = 4 << 20
 UUID = pa.uuid()
@@ -52,7 +53,7 @@ def exported(connection: psycopg.Connection, address: Address) -> Iterator[Snaps
     """A snapshot of this moment; the transaction that exports it stays open until the block ends."""
     connection.execute("begin isolation level repeatable read read only")
     try:
-        yield Snapshot(connection.execute("select pg_export_snapshot()").fetchone()[0], address)
+        yield Snapshot(one_row(connection.execute("select pg_export_snapshot()"))[0], address)
     finally:
         if not connection.closed:
             connection.close()

@@ -64,7 +64,7 @@ class Capture:
             if since is not None:
                 raise slots.gap(name, self._address, "is gone")
             slots.create_slot(self._connection, name, self._address)
-        elif since is not None and found.confirmed > since:
+        elif since is not None and (found.confirmed is None or found.confirmed > since):
             raise slots.gap(name, self._address, "was moved on by somebody else")
 
     def end(self) -> tuple[int, datetime]:

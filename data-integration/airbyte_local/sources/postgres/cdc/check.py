@@ -14,6 +14,7 @@ from airbyte_local.schema import StreamPlan
 from airbyte_local.sources.postgres.connect import Address
 from airbyte_local.sources.postgres.shape import table_of
 from foundation.errors import EltError
+from foundation.rows import one_row
 
 SERVER = """
 select current_setting('wal_level'), (select rolreplication or rolsuper from pg_roles where rolname = current_user)
@@ -81,7 +82,7 @@ where t.oid <> t.root
 
 def check_server(connection: psycopg.Connection, address: Address, publication: str) -> None:
     """Raises EltError when the server or the role does not allow logical replication, or the publication is not there."""
-    wal_level, may = connection.execute(SERVER).fetchone()
+    wal_level, may = one_row(connection.execute(SERVER))
     if wal_level != "logical":
         raise EltError(
             f"{address}: wal_level is {wal_level}, and change data capture needs logical",
@@ -110,8 +111,8 @@ def check_tables(
     """Streams whose changes would not come whole go to `failures`: not published, or their key does not come with deletes."""
     plans = list(plans)
     leaves = defaultdict(list)
-    for root, *leaf in connection.execute(LEAVES, [[table_of(plan) for plan in plans]]):
-        leaves[root].append(leaf)
+    for root, *described in connection.execute(LEAVES, [[table_of(plan) for plan in plans]]):
+        leaves[root].append(described)
     published = {
         (schema, table): found for schema, table, *found in connection.execute(TABLES, [publication])
     }

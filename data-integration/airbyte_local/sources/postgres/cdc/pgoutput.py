@@ -10,6 +10,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -35,6 +36,7 @@ UNCHANGED = object()  # a large value that the update did not touch; the server 
 
 Value = bytes | None | object
 Row = list[Value]
+Places = TypeVar("Places", int, np.ndarray)  # of one message, or of many
 Stamp = tuple[int, int, str]  # a change's number, position in the log, and moment
 
 
@@ -205,7 +207,7 @@ class Decoder:
         ]
         return ChangeBatch(relation.plan, pa.record_batch(arrays, relation.schema))
 
-    def _number(self, row: np.ndarray | int) -> np.ndarray | int:
+    def _number(self, row: Places) -> Places:
         """A change's place in the order of all; a message may be two changes."""
         return 2 * (self._passed + row)
 

@@ -15,6 +15,7 @@ from airbyte_local.sources.postgres.connect import NEWER_LIMITS, READER_OPTIONS,
 from airbyte_local.sources.postgres.position import lsn, number
 from airbyte_local.states import REFRESH
 from foundation.errors import EltError
+from foundation.rows import one_row
 
 PLUGIN = "pgoutput"
 SYNC_OFTEN = "sync more often, or drop a slot that is not used"
@@ -133,12 +134,12 @@ def current_end(connection: psycopg.Connection) -> int:
     query = (
         "select (pg_current_wal_insert_lsn() - '0/0')::bigint, (pg_current_wal_flush_lsn() - '0/0')::bigint"
     )
-    wanted, flushed = connection.execute(query).fetchone()
+    wanted, flushed = one_row(connection.execute(query))
     deadline = time.monotonic() + FLUSH_WAIT_SECONDS
     while flushed < wanted and time.monotonic() < deadline:
         time.sleep(0.02)
-        flushed = connection.execute(query).fetchone()[1]
-    return flushed
+        _, flushed = one_row(connection.execute(query))
+    return int(flushed)
 
 
 @contextmanager
@@ -161,9 +162,9 @@ def positioned_snapshot(address: Address) -> Iterator[tuple[str, int]]:
             f"CREATE_REPLICATION_SLOT {name} TEMPORARY LOGICAL {PLUGIN} EXPORT_SNAPSHOT".encode()
         )
         if result.status != pq.ExecStatus.TUPLES_OK:
-            reason = result.error_message.decode(errors="replace").strip().partition("\n")[0]
+            reason = (result.error_message or b"").decode(errors="replace").strip().partition("\n")[0]
             raise still_open(address) if "lock timeout" in reason else no_slot(address, reason)
-        _, position, snapshot, _ = (result.get_value(0, column).decode() for column in range(4))
+        position, snapshot = ((result.get_value(0, column) or b"").decode() for column in (1, 2))
         yield snapshot, number(position)
     finally:
         connection.close()
