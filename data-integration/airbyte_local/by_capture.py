@@ -17,17 +17,25 @@ from airbyte_local.enums import FULL_REFRESH_MODES
 from airbyte_local.history import Changes, scratch
 from airbyte_local.mappers.mapping import landing
 from airbyte_local.schema import ConnectionState, StreamPlan
-from airbyte_local.sources.base import Apply, ChangeBatch, ReadRequest, Snapshot, StreamStart
+from airbyte_local.sources.base import (
+    Apply,
+    Capture,
+    CaptureSource,
+    ChangeBatch,
+    ReadRequest,
+    Snapshot,
+    StreamStart,
+)
 from airbyte_local.states import position_of
 from airbyte_local.work import Work
 from foundation.errors import EltError
 
 
-def load(work: Work) -> tuple[ConnectionState, datetime]:
+def load(work: Work, source: CaptureSource) -> tuple[ConnectionState, datetime]:
     """Load the streams; returns what is reached, and when that was."""
-    capture = work.source.capture
+    capture = source.capture
     since = position_of(work.saved.position, capture.slot) if go_on(work) else None
-    refuse_shared_slot(work)
+    refuse_shared_slot(work, source)
     capture.ready(since)
     for plan in work.plans:
         work.prepare(plan)
@@ -42,13 +50,13 @@ def load(work: Work) -> tuple[ConnectionState, datetime]:
     else:
         end, at = capture.end()
         work.report.captured(end, at)
-    if others:
-        load_changes(work, others, since, end)
+    if others and since is not None:
+        load_changes(work, capture, others, since, end)
     # a stream that was not loaded now has missed changes: it is read as a whole when it is loaded again
     missed = {key: replace(state, captured=False) for key, state in work.saved.streams.items()}
     loaded = {plan.key: work.states[plan.key] for plan in work.plans}
     return (
-        ConnectionState(missed | loaded, work.source.position | {"slot": capture.slot, "captured": end}),
+        ConnectionState(missed | loaded, source.position | {"slot": capture.slot, "captured": end}),
         at,
     )
 
@@ -77,10 +85,10 @@ def has_to_be_whole(work: Work, plan: StreamPlan) -> bool:
     )
 
 
-def refuse_shared_slot(work: Work) -> None:
+def refuse_shared_slot(work: Work, source: CaptureSource) -> None:
     """Raises EltError when another connection captures through the same slot: each would miss what the other takes."""
-    slot = work.source.capture.slot
-    other = work.warehouse.other_with_slot(work.connection_id, work.source.position["system"], slot)
+    slot = source.capture.slot
+    other = work.warehouse.other_with_slot(work.connection_id, source.position["system"], slot)
     if other is not None:
         raise EltError(
             f"the replication slot {slot} belongs to the connection {other}",
@@ -99,7 +107,7 @@ def load_whole(work: Work, snapshot: Snapshot, plans: Sequence[StreamPlan], mome
             work.report.loaded(plan, batches.rows, batches.bytes, written)
 
 
-def load_changes(work: Work, plans: Sequence[StreamPlan], since: int, until: int) -> None:
+def load_changes(work: Work, capture: Capture, plans: Sequence[StreamPlan], since: int, until: int) -> None:
     """The changes of streams, staged as they come, then applied table by table; or kept, then appended."""
     rows = {plan.key: 0 for plan in plans}
     bytes_, written = dict(rows), dict(rows)
@@ -108,7 +116,7 @@ def load_changes(work: Work, plans: Sequence[StreamPlan], since: int, until: int
     def apply(plan: StreamPlan) -> None:
         written[plan.key] += work.warehouse.apply(plan, work.tables[plan.key], states[plan.key])
 
-    messages = work.source.capture.changes([plan.read for plan in plans], since, until)
+    messages = capture.changes([plan.read for plan in plans], since, until)
     with scratch() as folder:
         histories = {plan.key: Changes(plan, Path(folder)) for plan in plans if plan.appends}
         with ReadAhead(messages.read(), messages.cancel) as items:

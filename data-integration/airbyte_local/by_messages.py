@@ -22,7 +22,7 @@ from airbyte_local.enums import INCREMENTAL_MODES
 from airbyte_local.failures import Key
 from airbyte_local.held import Held
 from airbyte_local.schema import ConnectionState, StreamPlan, StreamState
-from airbyte_local.sources.base import StreamBatch, StreamStart
+from airbyte_local.sources.base import MessageSource, StreamBatch, StreamStart
 from airbyte_local.sources.connector.messages import Control, Item, Rows, State, Status
 from airbyte_local.sources.connector.rows import Typed, parser
 from airbyte_local.work import Work
@@ -34,7 +34,7 @@ COMMIT_SHARE = 0.1  # of the time, at most, goes into commits while the connecto
 HELD_BYTES = 48 << 20  # of records as text, in all streams together
 
 
-def load(work: Work) -> tuple[ConnectionState, datetime]:
+def load(work: Work, source: MessageSource) -> tuple[ConnectionState, datetime]:
     """Load the streams; returns what is reached, and when reading began. Raises EltError when the connector fails; what it
     had vouched for is committed then.
     """
@@ -47,10 +47,11 @@ def load(work: Work) -> tuple[ConnectionState, datetime]:
             states[plan.key].blob = None
     position = None if work.refresh else work.saved.position
     with (
-        work.source.messages(
-            [plan.read for plan in work.plans], states, position, work.job_id, work.refresh
-        ) as (process, messages),
-        closing(Loading(work, process.scratch, position)) as loading,
+        source.messages([plan.read for plan in work.plans], states, position, work.job_id, work.refresh) as (
+            process,
+            messages,
+        ),
+        closing(Loading(work, source.label, process.scratch, position)) as loading,
     ):
         with ReadAhead(messages.blocks(), process.end) as blocks:
             try:
@@ -118,13 +119,14 @@ class Stream:
 class Loading:
     """From messages to commits."""
 
-    def __init__(self, work: Work, scratch: Path, position: dict[str, Any] | None) -> None:
+    def __init__(self, work: Work, label: str, scratch: Path, position: dict[str, Any] | None) -> None:
+        self._label = label  # of the connector, for people
         self._work, self._warehouse, self._report = work, work.warehouse, work.report
         self._position = position
         self._parser = parser()
         self._streams: dict[Key, Stream] = {}
         for plan in work.plans:
-            typed = Typed(plan.read, work.source.connector.label, self._parser)
+            typed = Typed(plan.read, label, self._parser)
             self._streams[plan.key] = Stream(
                 plan,
                 work.states[plan.key],
@@ -168,7 +170,7 @@ class Loading:
             self.commit()
         if broken := [stream.plan.label for stream in self._streams.values() if stream.incomplete]:
             raise EltError(
-                f"{self._work.source.connector.label}: stream {', '.join(broken)}: the connector could not complete it",
+                f"{self._label}: stream {', '.join(broken)}: the connector could not complete it",
                 "see the job's log",
             )
 
@@ -223,7 +225,7 @@ class Loading:
     def _add(self, stream: Stream, run: Rows) -> None:
         if stream.complete:
             raise EltError(
-                f"{self._work.source.connector.label}: it sent records of {stream.plan.label} after it had said that the"
+                f"{self._label}: it sent records of {stream.plan.label} after it had said that the"
                 " stream is complete",
                 "report it to the connector's maintainer",
             )
@@ -271,7 +273,7 @@ class Loading:
         if streams and state.records is not None and state.records != arrived:
             labels = ", ".join(stream.plan.label for stream in streams)
             raise EltError(
-                f"{self._work.source.connector.label}: stream {labels}: it says that it sent {state.records:g} records before"
+                f"{self._label}: stream {labels}: it says that it sent {state.records:g} records before"
                 f" its state, and {arrived} came",
                 "sync again; if that is no help, report it to the connector's maintainer",
             )

@@ -25,8 +25,6 @@ from foundation.errors import EltError
 
 log = logging.getLogger(__name__)
 
-LOADS = {Reading.CURSOR: by_cursor.load, Reading.CAPTURE: by_capture.load, Reading.MESSAGES: by_messages.load}
-
 
 def run(task: dict[str, Any], report: Report) -> None:
     """Do what the task says: `jobType` sync (the default), refresh, clear or reset.
@@ -67,7 +65,8 @@ def attempt(task: dict[str, Any], report: Report, refresh: bool, failures: Failu
     destination = open_destination(task["destination"])
     with open_source(task["source"]) as source:
         offered = list(source.discover())
-        task = with_new_streams(task, offered, source.capture, report)
+        capture = source.capture if source.reading == Reading.CAPTURE else None
+        task = with_new_streams(task, offered, capture, report)
         configured = len(task["streams"])
         chosen, task = choice(task, source.reading)
         planned = plans(task, source, offered, destination, failures)
@@ -92,7 +91,7 @@ def attempt(task: dict[str, Any], report: Report, refresh: bool, failures: Failu
             if not work.plans:
                 failures.end(0)
             with report.telling():
-                reached, watermark = LOADS[source.reading](work)
+                reached, watermark = load(work)
                 for key, rows in warehouse.settle().items():
                     report.written(key, rows)
             record = SyncRecord(  # of a sync that left no stream out: the connection is as fresh as this
@@ -105,11 +104,21 @@ def attempt(task: dict[str, Any], report: Report, refresh: bool, failures: Failu
             )
             warehouse.commit(connection_id, reached, record if len(work.plans) == configured else None)
         report.committed()
-        if source.capture is not None:
-            source.capture.advance(reached.position["captured"])
+        if capture is not None and reached.position is not None:
+            capture.advance(reached.position["captured"])
             if before := left_slot(saved.position, reached.position):
-                source.capture.leave(before)
+                capture.leave(before)
     return len(work.plans)
+
+
+def load(work: Work) -> tuple[ConnectionState, datetime]:
+    """Load the streams in the way that the source is read; returns what is reached, and up to when it was read for certain."""
+    source = work.source
+    if source.reading == Reading.CURSOR:
+        return by_cursor.load(work, source)
+    if source.reading == Reading.CAPTURE:
+        return by_capture.load(work, source)
+    return by_messages.load(work, source)
 
 
 def choice(task: dict[str, Any], reading: Reading) -> tuple[Callable[[Key], bool] | None, dict[str, Any]]:
@@ -130,6 +139,8 @@ def located(task: dict[str, Any], error: StreamError) -> StreamError:
     try:
         destination = open_destination(task["destination"])
         with open_source(task["source"]) as source:
+            if source.reading == Reading.MESSAGES:
+                return error  # a connector cannot be asked for its rows once more
             planned = plans(task, source, source.discover(), destination, Failures())
             for plan in (plan for plan in planned if plan.key == error.key):
                 with source.snapshot() as (snapshot, _):

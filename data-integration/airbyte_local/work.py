@@ -11,7 +11,7 @@ from airbyte_local.enums import FULL_REFRESH_MODES
 from airbyte_local.failures import Key
 from airbyte_local.jobs.report import Report
 from airbyte_local.schema import ConnectionState, StreamPlan, StreamState
-from airbyte_local.sources.base import Source
+from airbyte_local.sources.base import Reading, Source
 from airbyte_local.states import fresh, usable
 
 log = logging.getLogger(__name__)
@@ -45,6 +45,8 @@ class Work:
         self.states[plan.key] = fresh(plan, saved) if anew else usable(plan, saved)
         self.tables[plan.key] = self.warehouse.fitting(plan, self.states[plan.key], anew=anew)
         if self.tables[plan.key].from_start or saved is None or plan.key not in self.shapes:
+            return
+        if self.source.reading == Reading.MESSAGES:  # what its streams are made of, only the connector knows
             return
         if reason := self.source.reshaped(plan.read, saved.shape, self.shapes[plan.key]):
             log.info("%s: read as a whole: %s", plan.label, reason)

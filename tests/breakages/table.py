@@ -126,8 +126,8 @@ BREAKAGES = (
         f"{LOCAL}/sync.py",
         "            warehouse.commit(connection_id, reached, record if len(work.plans) == configured else None)\n"
         "        report.committed()",
-        """            if source.capture is not None:
-                source.capture.advance(reached.position["captured"])
+        """            if capture is not None:
+                capture.advance(reached.position["captured"])
             warehouse.commit(connection_id, reached, record if len(work.plans) == configured else None)
         report.committed()""",
         (f"{CAPTURE}::test_the_slot_moves_on_only_after_the_commit",),

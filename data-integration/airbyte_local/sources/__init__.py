@@ -25,9 +25,9 @@ def open_source(actor: dict[str, Any], *, own_group: bool = False) -> AbstractCo
     process has its processes end as a group of their own.
     """
     if actor["type"] in BUILT_IN:
-        from airbyte_local.sources.postgres import PostgresSource
+        from airbyte_local.sources.postgres import opened
 
-        return PostgresSource(actor["configuration"])
+        return opened(actor["configuration"])
     from airbyte_local.sources.connector.source import ConnectorSource
 
     return ConnectorSource(actor["type"], actor["configuration"], own_group=own_group)

@@ -7,15 +7,17 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from airbyte_local.schema import Column, SourceStream, StreamPlan
+from airbyte_local.schema import Column, SourceStream, StreamPlan, StreamState
 from foundation.errors import EltError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from airbyte_local.failures import Failures, Key
+    from airbyte_local.sources.connector.messages import Messages
+    from airbyte_local.sources.connector.process import Process
 
 
 @dataclass(frozen=True)
@@ -127,21 +129,22 @@ class Reading(StrEnum):
     MESSAGES = "by messages"
 
 
-class Source(Protocol):
-    """An open source. One that is read by messages is a connector: of what follows after `check_cursor` it has nothing."""
-
-    reading: Reading
+class AnySource(Protocol):
+    """What every open source has, however it is read."""
 
     def discover(self) -> Iterable[SourceStream]: ...
 
     def why_missing(self, namespace: str, name: str) -> EltError: ...
 
-    position: dict[str, Any]
-    capture: Capture | None
-
     def check_position(self, saved: dict[str, Any] | None) -> None: ...
 
     def check_cursor(self, label: str, column: Column) -> None: ...
+
+
+class Database(AnySource, Protocol):
+    """What is read in snapshots. `position`: the server, and how far its log is."""
+
+    position: dict[str, Any]
 
     def check_streams(self, plans: Iterable[StreamPlan], failures: Failures) -> None:
         """Streams that would not be read whole and right go to `failures`."""
@@ -155,8 +158,44 @@ class Source(Protocol):
         """Why the stream has to be read as a whole because it is made of something else than before; None if it need not be."""
         ...
 
-    def snapshot(self) -> AbstractContextManager[tuple[Snapshot, Any]]: ...
+    def snapshot(self) -> AbstractContextManager[tuple[Snapshot, Any]]:
+        """A snapshot of now, and its watermark."""
+        ...
+
+
+class CursorSource(Database, Protocol):
+    """A database that is read by cursor."""
+
+    reading: Literal[Reading.CURSOR]
 
     def next_cursor(
         self, column: Column, saved: str | None, greatest: int | None, watermark: Any
     ) -> str | None: ...
+
+
+class CaptureSource(Database, Protocol):
+    """A database whose log is read, too."""
+
+    reading: Literal[Reading.CAPTURE]
+
+    @property
+    def capture(self) -> Capture: ...
+
+
+class MessageSource(AnySource, Protocol):
+    """A connector: it says itself what it has and where it stands."""
+
+    reading: Literal[Reading.MESSAGES]
+    label: str
+
+    def messages(
+        self,
+        plans: Iterable[StreamPlan],
+        states: dict[Key, StreamState],
+        position: dict[str, Any] | None,
+        job_id: int,
+        anew: bool = False,
+    ) -> AbstractContextManager[tuple[Process, Messages]]: ...
+
+
+Source = CursorSource | CaptureSource | MessageSource

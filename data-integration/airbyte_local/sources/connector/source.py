@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 from airbyte_local.enums import INCREMENTAL_MODES, SyncMode
 from airbyte_local.masking import SECRET_FIELDS, redacted, secret_values
@@ -31,12 +31,11 @@ DESTINATION_MODES = {
 class ConnectorSource:
     """A configured connector. `own_group`: see Process."""
 
-    reading = Reading.MESSAGES
-    capture = None
-    position: dict[str, Any] | None = None
+    reading: Literal[Reading.MESSAGES] = Reading.MESSAGES
 
     def __init__(self, type_: str, configuration: dict[str, Any], *, own_group: bool = False) -> None:
         self.connector: Connector = connector_of(type_)
+        self.label = self.connector.label
         self.configuration = own(configuration)
         self._own_group = own_group
         self._catalog: dict[Key, dict[str, Any]] = {}

@@ -1,5 +1,5 @@
 """PostgreSQL, read by cursor or in full: check, discover, types, cursor, snapshot are its rooms."""
 
-from airbyte_local.sources.postgres.source import PostgresSource
+from airbyte_local.sources.postgres.source import opened
 
-__all__ = ["PostgresSource"]
+__all__ = ["opened"]

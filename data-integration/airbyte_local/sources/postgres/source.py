@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import psycopg
 
@@ -30,8 +30,20 @@ if TYPE_CHECKING:
     from airbyte_local.sources.postgres.snapshot import Snapshot
 
 
-class PostgresSource:
-    """An open source. Entering it connects and checks; errors are EltErrors with the exact reason."""
+def opened(
+    configuration: dict[str, Any],
+) -> AbstractContextManager[PostgresByCursor] | AbstractContextManager[PostgresByCapture]:
+    """The source, read as its `replication_method` says. Entering it connects and checks; errors are EltErrors."""
+    method = configuration.get("replication_method") or {}
+    return (
+        PostgresByCapture(configuration) if method.get("method") == "CDC" else PostgresByCursor(configuration)
+    )
+
+
+class Postgres:
+    """What both ways to read have in common."""
+
+    publication: str | None = None  # through which changes are read
 
     def __init__(self, configuration: dict[str, Any]) -> None:
         self.address = Address.of(configuration)
@@ -39,20 +51,20 @@ class PostgresSource:
         self._schemas = tuple(configuration.get("schemas", ["public"]))
         self._streams: dict[tuple[str, str], SourceStream] = {}
 
-    def __enter__(self) -> PostgresSource:
+    def __enter__(self) -> Self:
         self._connection = connect(self.address)
         try:
-            method = self._configuration.get("replication_method") or {}
-            captured = method.get("method") == "CDC"
-            check(self._connection, self.address, by_cursor=not captured)
-            self.capture = Capture(self._connection, self.address, method) if captured else None
-            self.reading = Reading.CAPTURE if captured else Reading.CURSOR
+            self._begin()
             self._clock = read_clock(self._connection)
             self.position = read_position(self._connection)
         except BaseException:
             self._connection.close()
             raise
         return self
+
+    def _begin(self) -> None:
+        """Check what this way to read needs. Raises EltError."""
+        raise NotImplementedError
 
     def __exit__(self, *_: object) -> None:
         self._connection.close()
@@ -97,14 +109,11 @@ class PostgresSource:
         """Streams that would not be read whole and right go to `failures`."""
         with self._asking():
             check_streams(self._connection, self.address, plans, failures)
-            if self.capture is not None:
-                self.capture.check_tables(failures.remaining(plans), failures)
 
     def shapes(self, plans: Iterable[StreamPlan]) -> dict[Key, Shape]:
         """What each stream is made of now."""
-        publication = self.capture.publication if self.capture is not None else None
         with self._asking():
-            return read_shapes(self._connection, plans, publication)
+            return read_shapes(self._connection, plans, self.publication)
 
     def reshaped(self, plan: StreamPlan, saved: Shape | None, now: Shape) -> str | None:
         """Why the stream has to be read as a whole because it is made of something else than before."""
@@ -125,4 +134,26 @@ class PostgresSource:
         except psycopg.OperationalError as error:
             raise unreachable(self.address, str(error)) from None
 
+
+class PostgresByCursor(Postgres):
+    reading: Literal[Reading.CURSOR] = Reading.CURSOR
     next_cursor = staticmethod(next_cursor)
+
+    def _begin(self) -> None:
+        check(self._connection, self.address, by_cursor=True)
+
+
+class PostgresByCapture(Postgres):
+    reading: Literal[Reading.CAPTURE] = Reading.CAPTURE
+    capture: Capture
+
+    def _begin(self) -> None:
+        check(self._connection, self.address, by_cursor=False)
+        self.capture = Capture(self._connection, self.address, self._configuration["replication_method"])
+        self.publication = self.capture.publication
+
+    def check_streams(self, plans: Iterable[StreamPlan], failures: Failures) -> None:
+        """Those, too, whose changes would not come whole."""
+        super().check_streams(plans, failures)
+        with self._asking():
+            self.capture.check_tables(failures.remaining(plans), failures)
