@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-from foundation.settings import settings
+from foundation.settings import folders_of, settings
 
 
 def outside(path: str) -> str | None:
     """Why the file `path`, its links followed, is none that a destination may write; None when it is."""
     config = settings()
-    folders = [config.home, *(Path(each) for each in config.airbyte_folders.split(os.pathsep) if each)]
+    folders = [config.home, *folders_of(config.airbyte_folders)]
     try:
         place = Path(path).resolve()
         if any(place.is_relative_to(folder.resolve()) for folder in folders):

@@ -48,8 +48,15 @@ charts => {
 
 
 def find_browser() -> str | None:
-    """Path of a Chromium or Chrome on this machine (`ELT_BROWSER` names another), or None."""
-    return settings().elt_browser or next((path for name in NAMES if (path := shutil.which(name))), None)
+    """Path of a Chromium or Chrome on this machine (`ELT_BROWSER` names another), or None. Raises EltError: that is no program."""
+    if named := settings().elt_browser:
+        if not (path := shutil.which(named)):
+            raise EltError(
+                f"ELT_BROWSER: {named} is no program",
+                "set ELT_BROWSER in .env or the environment to the path of a Chromium, or leave it out",
+            )
+        return path
+    return next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
 @dataclass

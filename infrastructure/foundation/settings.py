@@ -26,9 +26,35 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from foundation.commands import WEEK
 from foundation.errors import EltError
+from foundation.forms import (
+    CONTROL,
+    Account,
+    Address,
+    Addresses,
+    Executor,
+    FernetKey,
+    FernetKeys,
+    Folders,
+    Host,
+    Key,
+    Line,
+    Port,
+    PostgresName,
+    Schedule,
+    SchemaPrefix,
+    Secret,
+    Slot,
+    SnowflakeName,
+    SnowflakeUser,
+    Storage,
+    Text,
+    Token,
+    Url,
+)
 from foundation.private import open_to_others, tighten
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,6 +79,11 @@ GENERATED: dict[str, Callable[[], str]] = {
     "SUPERSET_ADMIN_PASSWORD": lambda: secrets.token_urlsafe(12),
     "SUPERSET_ANALYST_PASSWORD": lambda: secrets.token_urlsafe(12),
 }
+
+ENV_FILE = ROOT / ".env"  # need not be there
+SECRETS = "secrets.env"  # under ELT_HOME
+
+SCALES = (0.01, 10.0)  # of the generator: 1 has the original's 760,000 rows
 
 METADATA_SUPERUSER = "postgres"
 
@@ -85,29 +116,6 @@ def suffix_of(environment: str) -> str:
     return f"_{environment.upper()}"
 
 
-def _port(value: object) -> object:
-    if not re.fullmatch(r"\d{1,5}", str(value)) or not 1 <= int(str(value)) <= 65535:
-        raise ValueError("a port is a whole number from 1 to 65535")
-    return int(str(value))
-
-
-def _schedule(value: str) -> str:
-    """A cron expression of five fields, a preset (`@hourly`), or `manual`. Raises ValueError."""
-    if value != "manual":
-        from croniter import croniter
-        from croniter.croniter import CroniterError
-
-        if not value.startswith("@") and len(value.split()) != 5:
-            raise ValueError("a schedule is a cron expression of five fields, or `manual`")
-        try:
-            croniter(value).get_next()
-        except (CroniterError, ValueError, KeyError) as error:
-            raise ValueError(
-                f"a schedule is a cron expression that comes round, or `manual` ({error})"
-            ) from None
-    return value
-
-
 def _environment(value: str) -> str:
     try:
         suffix_of(value)
@@ -116,17 +124,32 @@ def _environment(value: str) -> str:
     return value
 
 
+def folders_of(listed: str) -> list[Path]:
+    """The folders of a list with `:` between them; a relative one counts from the repository's root."""
+    return [(ROOT / Path(each).expanduser()).resolve() for each in listed.split(":") if each]
+
+
+def home_of(text: str) -> Path:
+    """The folder that ELT_HOME names. Raises EltError: it can be none, or holds more than local state."""
+    remedy = "set ELT_HOME in .env or the environment to a folder of its own"
+    try:
+        home = (ROOT / Path(CONTROL.sub("", text)).expanduser()).resolve()
+        above = next(path for path in (home, *home.parents) if path.exists())
+        if CONTROL.search(text):
+            raise EltError(f"ELT_HOME: {text!r} holds control characters", remedy)
+        if not above.is_dir():
+            raise EltError(f"ELT_HOME: {above} is no folder", remedy)
+        if ROOT.is_relative_to(home) or Path("~").expanduser().resolve().is_relative_to(home):
+            raise EltError(f"ELT_HOME: {home} holds more than local state", remedy)
+    except (OSError, RuntimeError) as error:  # `~` of nobody, a loop of links, a name that is too long
+        raise EltError(f"ELT_HOME: {text!r} can't be followed: {error}", remedy) from None
+    return home
+
+
 def known_sources(further: str = "") -> list[str]:
     """Names of the source systems: those of the connection files, here and in further folders (with `:` between)."""
-    folders = [
-        ROOT / "data-integration" / "connections",
-        *(Path(each) for each in further.split(":") if each),
-    ]
+    folders = [ROOT / "data-integration" / "connections", *folders_of(further)]
     return sorted({file.stem for folder in folders for file in (folder / "connections").glob("*.yaml")})
-
-
-Port = Annotated[int, BeforeValidator(_port)]
-Url = Annotated[str, Field(pattern=r"^(https?://\S+)?$")]
 
 
 class Settings(BaseSettings):
@@ -134,156 +157,176 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(extra="ignore", case_sensitive=False, env_ignore_empty=True)
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """`load_settings` has gathered the values: the environment is not read a second time."""
+        return (init_settings,)
+
     elt_home: Path = Path(".local")
-    listen_host: str = (
+    listen_host: Host = (
         "127.0.0.1"  # of every server here; 0.0.0.0 only where a container's network is the wall
     )
 
-    source_host: str = "127.0.0.1"
+    source_host: Host = "127.0.0.1"
     source_port: Port = 54320
-    source_database: str = "adventureworks"
-    source_superuser: str = "postgres"
-    source_superuser_password: SecretStr
-    source_owner: str = "adventureworks_owner"
-    source_owner_password: SecretStr
-    source_reader: str = "airbyte_reader"
-    source_reader_password: SecretStr
+    source_database: PostgresName = "adventureworks"
+    source_superuser: PostgresName = "postgres"
+    source_superuser_password: Secret
+    source_owner: PostgresName = "adventureworks_owner"
+    source_owner_password: Secret
+    source_reader: PostgresName = "airbyte_reader"
+    source_reader_password: Secret
     source_ssl_mode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = (
         "disable"  # how Airbyte reaches the source: disable … verify-full
     )
-    source_publication: str = "adventureworks"
-    source_slot: str = "elt_adventureworks"  # a name of its own for each warehouse that reads the source
+    source_publication: PostgresName = "adventureworks"
+    source_slot: Slot = "elt_adventureworks"  # a name of its own for each warehouse that reads the source
 
-    metadata_host: str = "127.0.0.1"
+    metadata_host: Host = "127.0.0.1"
     metadata_port: Port = 54321
-    metadata_password: SecretStr
+    metadata_password: Secret
 
     airbyte_port: Port = 8001
     airbyte_url: Url = ""  # empty: the local server
-    airbyte_client_id: str = "elt"
-    airbyte_client_secret: SecretStr
-    airbyte_encryption_key: SecretStr
-    airbyte_destination: str = "duckdb"
-    airbyte_workspace: str = ""  # its name or id; empty: the first one
-    airbyte_folders: str = ""  # further folders for destinations' files, with `:` between; always: ELT_HOME
-    airbyte_connectors: str = ""  # further folders of connectors, with `:` between
-    airbyte_lease_wait_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = (
+    airbyte_client_id: Line = "elt"
+    airbyte_client_secret: Secret
+    airbyte_encryption_key: FernetKey
+    airbyte_destination: Line = "duckdb"
+    airbyte_workspace: Line = ""  # its name or id; empty: the first one
+    airbyte_folders: Folders = (
+        ""  # further folders for destinations' files, with `:` between; always: ELT_HOME
+    )
+    airbyte_connectors: Folders = ""  # further folders of connectors, with `:` between
+    airbyte_lease_wait_seconds: Annotated[float, Field(ge=0, le=WEEK, allow_inf_nan=False)] = (
         300  # for another writer of the warehouse
     )
-    airbyte_job_memory_mb: Annotated[int, Field(ge=128)] = (
+    airbyte_job_memory_mb: Annotated[int, Field(ge=128, le=1 << 24)] = (
         640  # for DuckDB; the program itself takes some 200 more
     )
-    airbyte_connector_silence_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = (
+    airbyte_connector_silence_seconds: Annotated[float, Field(gt=0, le=WEEK, allow_inf_nan=False)] = (
         3600  # after so long without a word a connector has failed
     )
 
-    snowflake_host: str = ""  # ACCOUNT.snowflakecomputing.com; empty: not used
+    snowflake_host: Host = ""  # ACCOUNT.snowflakecomputing.com; empty: not used
     snowflake_environment: Annotated[str, AfterValidator(_environment)] = (
         ""  # suffix of every name: staging → RAW_STAGING; empty: production
     )
-    snowflake_loader_user: str = ""  # this and the next: empty is what SNOWFLAKE_NAMES says, with the suffix
-    snowflake_loader_role: str = ""
-    snowflake_loader_warehouse: str = ""
-    snowflake_raw_database: str = ""
-    snowflake_user: str = ""
-    snowflake_role: str = ""
-    snowflake_warehouse: str = ""
-    snowflake_warehouse_marts: str = ""
-    snowflake_database: str = ""
-    snowflake_reporter_user: str = ""
-    snowflake_reporter_role: str = ""
-    snowflake_reporter_warehouse: str = ""
-    snowflake_account: str = ""  # as dbt names it; empty: SNOWFLAKE_HOST without its ending
-    snowflake_private_key: SecretStr = SecretStr("")  # dbt's: the key itself, or the file that holds it
-    snowflake_private_key_path: str = ""
-    snowflake_private_key_passphrase: SecretStr = SecretStr("")
-    snowflake_loader_private_key: SecretStr = SecretStr("")
-    snowflake_allowed_ips: str = ""  # where services log in from: 203.0.113.7,198.51.100.0/24
-    snowflake_loader_public_key: str = ""  # files of public keys, for `elt snowflake bootstrap`
-    snowflake_transformer_public_key: str = ""
-    snowflake_reporter_public_key: str = ""
+    snowflake_loader_user: SnowflakeUser = (
+        ""  # this and the next: empty is what SNOWFLAKE_NAMES says, with the suffix
+    )
+    snowflake_loader_role: SnowflakeName = ""
+    snowflake_loader_warehouse: SnowflakeName = ""
+    snowflake_raw_database: SnowflakeName = ""
+    snowflake_user: SnowflakeUser = ""
+    snowflake_role: SnowflakeName = ""
+    snowflake_warehouse: SnowflakeName = ""
+    snowflake_warehouse_marts: SnowflakeName = ""
+    snowflake_database: SnowflakeName = ""
+    snowflake_reporter_user: SnowflakeUser = ""
+    snowflake_reporter_role: SnowflakeName = ""
+    snowflake_reporter_warehouse: SnowflakeName = ""
+    snowflake_account: Account = ""  # as dbt names it; empty: SNOWFLAKE_HOST without its ending
+    snowflake_private_key: Key = SecretStr("")  # dbt's: the key itself, or the file that holds it
+    snowflake_private_key_path: Line = ""
+    snowflake_private_key_passphrase: Secret = SecretStr("")
+    snowflake_loader_private_key: Key = SecretStr("")
+    snowflake_allowed_ips: Line = ""  # where services log in from: 203.0.113.7,198.51.100.0/24
+    snowflake_loader_public_key: Text = ""  # files of public keys, for `elt snowflake bootstrap`
+    snowflake_transformer_public_key: Text = ""
+    snowflake_reporter_public_key: Text = ""
 
-    elt_environment: str = "local"  # named in each message
+    elt_environment: Line = "local"  # named in each message
     alert_level: Literal["important", "all"] = (
         "important"  # of Slack: failures, recoveries, lateness, a digest a day; all: each run's start and success, too
     )
-    alert_email_to: str = "oncall@localhost"  # addresses with commas between them; empty: no e-mail
-    alert_email_from: str = "airflow@localhost"
+    alert_email_to: Addresses = "oncall@localhost"  # addresses with commas between them; empty: no e-mail
+    alert_email_from: Address = "airflow@localhost"
     runbook_url: Url = ""  # empty: the DAG's page in Airflow
-    freshness_minutes: Annotated[int, Field(ge=1)] = 60  # how old published data may be
-    published_versions: Annotated[int, Field(ge=1)] = 3  # so many stay, the one shown among them, …
-    published_days: Annotated[int, Field(ge=0)] = 7  # … and the last one of each of so many days
+    freshness_minutes: Annotated[int, Field(ge=1, le=525_600)] = 60  # how old published data may be
+    published_versions: Annotated[int, Field(ge=1, le=10_000)] = (
+        3  # so many stay, the one shown among them, …
+    )
+    published_days: Annotated[int, Field(ge=0, le=3660)] = 7  # … and the last one of each of so many days
     openlineage_url: Url = ""  # empty: events go to the file logs/openlineage.jsonl
     otel_exporter_otlp_endpoint: Url = ""  # OpenTelemetry's own variable; empty: no metrics
-    dbt_docs_uri: str = ""  # a folder, as s3://bucket/folder; empty: ELT_HOME/docs
+    dbt_docs_uri: Storage = ""  # a folder, as s3://bucket/folder; empty: ELT_HOME/docs
 
-    sink_host: str = "127.0.0.1"
+    sink_host: Host = "127.0.0.1"
     sink_port: Port = 8002
     sink_smtp_port: Port = 8025
-    slack_webhook_token: SecretStr
+    slack_webhook_token: Token
 
-    elt_sources: str = "adventureworks"  # with commas; `adventureworks,web` adds the web site's traffic
-    elt_connections: str = (
+    elt_sources: Line = "adventureworks"  # with commas; `adventureworks,web` adds the web site's traffic
+    elt_connections: Folders = (
         ""  # further folders of connection files, whose sources are known, with `:` between
     )
     web_port: Port = 8003
     web_url: Url = ""  # empty: the local site on WEB_PORT
-    web_api_token: SecretStr
-    web_seed: int = 42
+    web_api_token: Token
+    web_seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 42
     web_faults: bool = True  # the local site fails now and then; events come late and twice
-    web_calls_per_minute: Annotated[int, Field(ge=1)] = 600
+    web_calls_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 600
 
     superset_port: Port = 8088
-    superset_worker_bytes: Annotated[int, Field(ge=1 << 28)] = (
+    superset_worker_bytes: Annotated[int, Field(ge=1 << 28, le=1 << 50)] = (
         3 << 30
     )  # of memory; a query that takes more ends
-    superset_secret_key: SecretStr
-    superset_database_password: SecretStr  # of its role in the metadata PostgreSQL
-    superset_admin_user: str = "admin"
-    superset_admin_password: SecretStr
-    superset_analyst_user: str = "analyst"
-    superset_analyst_password: SecretStr
+    superset_secret_key: Secret
+    superset_database_password: Secret  # of its role in the metadata PostgreSQL
+    superset_admin_user: Line = "admin"
+    superset_admin_password: Secret
+    superset_analyst_user: Line = "analyst"
+    superset_analyst_password: Secret
 
     dashboards_url: Url = ""  # a Superset, or a Preset workspace; empty: the local one
-    dashboards_warehouse: str = "duckdb"  # which file of infrastructure/preset/databases is `AdventureWorks`
+    dashboards_warehouse: Line = "duckdb"  # which file of infrastructure/preset/databases is `AdventureWorks`
     preset_api_url: Url = "https://api.app.preset.io"
-    preset_api_token: str = ""  # given: DASHBOARDS_URL is a Preset workspace
-    preset_api_secret: SecretStr = SecretStr("")
-    snowflake_reporter_private_key: SecretStr = SecretStr("")
+    preset_api_token: Line = ""  # given: DASHBOARDS_URL is a Preset workspace
+    preset_api_secret: Secret = SecretStr("")
+    snowflake_reporter_private_key: Key = SecretStr("")
 
     airflow_port: Port = 8080
     airflow_url: Url = ""  # empty: the local Airflow on AIRFLOW_PORT
     airflow_public_url: Url = ""  # as people reach it, in the links of messages; empty: AIRFLOW_URL
-    airflow_executor: str = "LocalExecutor"
-    broker_host: str = "127.0.0.1"  # of CeleryExecutor
-    broker_password: SecretStr = SecretStr("")
-    airflow_admin_user: str = "admin"
-    airflow_admin_password: SecretStr
-    airflow_operator_password: SecretStr  # of `operator`, who may trigger and clear
-    airflow_viewer_password: SecretStr  # of `viewer`, who may look
-    airflow_fernet_key: SecretStr
-    airflow_jwt_secret: SecretStr
+    airflow_executor: Executor = "LocalExecutor"
+    broker_host: Host = "127.0.0.1"  # of CeleryExecutor
+    broker_password: Secret = SecretStr("")
+    airflow_admin_user: Line = "admin"
+    airflow_admin_password: Secret
+    airflow_operator_password: Secret  # of `operator`, who may trigger and clear
+    airflow_viewer_password: Secret  # of `viewer`, who may look
+    airflow_fernet_key: FernetKeys
+    airflow_jwt_secret: Secret
 
-    elt_schedule: Annotated[str, AfterValidator(_schedule)] = (
+    elt_schedule: Schedule = (
         "*/15 * * * *"  # the DAG's cron expression; "manual": it runs when it is asked to
     )
 
-    elt_lease_wait_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = (
+    elt_lease_wait_seconds: Annotated[float, Field(ge=0, le=WEEK, allow_inf_nan=False)] = (
         60  # how long dbt waits for another writer of the warehouse
     )
 
     dbt_target: Literal["duckdb", "dev", "snowflake", "ci"] = "duckdb"
-    dbt_developer: str = ""  # before the schemas of the target dev; empty: USER
-    snowflake_emulator_host: str = "127.0.0.1"  # of the target ci
+    dbt_developer: SchemaPrefix = ""  # before the schemas of the target dev; empty: USER
+    snowflake_emulator_host: Host = "127.0.0.1"  # of the target ci
     snowflake_emulator_port: Port = 8084
-    snowflake_emulator_protocol: str = "http"
+    snowflake_emulator_protocol: Literal["http", "https"] = "http"
 
-    aw_data: str = ""  # of the demo: a folder of the original's CSV files; empty: generated data
-    aw_scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0  # of the generator
+    aw_data: Line = ""  # of the demo: a folder of the original's CSV files; empty: generated data
+    aw_scale: Annotated[float, Field(ge=SCALES[0], le=SCALES[1], allow_inf_nan=False)] = (
+        1.0  # of the generator
+    )
     shop: Annotated[Literal["on", "off"], BeforeValidator(str.lower)] = (
         "on"  # of the demo: does the shop trade for a day?
     )
-    elt_browser: str = ""  # a Chromium for pictures of the dashboards; empty: the one that is found
+    elt_browser: Line = ""  # a Chromium for pictures of the dashboards; empty: the one that is found
 
     _given: dict[str, str] = PrivateAttr(default_factory=dict)
 
@@ -357,7 +400,18 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _known_sources(self) -> Settings:
+        for folder in folders_of(self.elt_connections):
+            if not folder.is_dir():
+                raise EltError(
+                    f"ELT_CONNECTIONS: there is no folder {folder}",
+                    "set ELT_CONNECTIONS in .env or the environment to folders of connection files, with `:` between",
+                )
         known = known_sources(self.elt_connections)
+        if not self.sources:
+            raise EltError(
+                f"ELT_SOURCES: {self.elt_sources!r}: it names no source",
+                f"set ELT_SOURCES in .env or the environment to some of {', '.join(known)}, with commas between",
+            )
         if unknown := [name for name in self.sources if name not in known]:
             raise EltError(
                 f"ELT_SOURCES: {unknown[0]!r}: there is no such source",
@@ -401,6 +455,10 @@ def read_env_file(path: Path) -> dict[str, str]:
     A missing file is an empty one. Raises EltError with the line that is no `KEY=value`.
     """
     if not path.exists():
+        if path.is_symlink():
+            raise EltError(
+                f"{path} can't be read: it is a link to a file that is not there", "mend or remove it"
+            )
         return {}
     values: dict[str, str] = {}
     try:
@@ -422,23 +480,29 @@ def generated_secrets(home: Path) -> dict[str, str]:
 
     Raises EltError: others can read the file, or it is lost or empty while there is state that was made with it.
     """
-    path = home / "secrets.env"
+    path = home / SECRETS
     known = _kept_secrets(path)
     missing = {name: make() for name, make in GENERATED.items() if name not in known}
     if missing:
         from filelock import FileLock
 
-        if not home.exists():
-            tighten(home)
-        with FileLock(home / "secrets.lock", mode=0o600):
-            known = _kept_secrets(path)  # another process may have been first
-            complete = {name: known.get(name) or value for name, value in {**missing, **known}.items()}
-            draft = path.with_suffix(".tmp")
-            draft.unlink(missing_ok=True)  # of a process that was killed
-            draft.touch(mode=0o600)
-            draft.write_text("".join(f"{name}={value}\n" for name, value in sorted(complete.items())))
-            draft.replace(path)
-            known = complete
+        try:
+            if not home.exists():
+                tighten(home)
+            with FileLock(home / "secrets.lock", mode=0o600):
+                known = _kept_secrets(path)  # another process may have been first
+                complete = {name: known.get(name) or value for name, value in {**missing, **known}.items()}
+                draft = path.with_suffix(".tmp")
+                draft.unlink(missing_ok=True)  # of a process that was killed
+                draft.touch(mode=0o600)
+                draft.write_text("".join(f"{name}={value}\n" for name, value in sorted(complete.items())))
+                draft.replace(path)
+                known = complete
+        except OSError as error:
+            raise EltError(
+                f"ELT_HOME: {home} can't be written: {error.strerror or error}",
+                "set ELT_HOME in .env or the environment to a folder that you may write",
+            ) from None
     return known
 
 
@@ -477,31 +541,37 @@ def _shown(name: str, value: str) -> str:
 
 def _told(message: str) -> str:
     """Pydantic's message as a part of our line."""
-    return (
-        message.removeprefix("Value error, ")
-        .replace("String should match pattern '^(https?://\\S+)?$'", "a URL begins with http:// or https://")
-        .replace("Input should be", "it should be")
-    )
+    return message.removeprefix("Value error, ").replace("Input should be", "it should be")
 
 
 def load_settings(environ: dict[str, str] | None = None) -> Settings:
-    """Read the settings anew. Raises EltError that names the variable when a value has the wrong form."""
+    """Read the settings anew; then see that the secrets are there. Raises EltError that names the variable when a value has the
+    wrong form, and then nothing has been made."""
     environ = dict(os.environ if environ is None else environ)
-    given = read_env_file(ROOT / ".env") | {k: v for k, v in environ.items() if v}
-    home = (ROOT / Path(given.get("ELT_HOME", ".local")).expanduser()).resolve()
-    values = generated_secrets(home) | given
+    given = read_env_file(ENV_FILE) | {k: v for k, v in environ.items() if v}
+    home = home_of(given.get("ELT_HOME") or str(Settings.model_fields["elt_home"].default))
+    kept = _kept_secrets(home / SECRETS)
+    invented = {name: make() for name, make in GENERATED.items() if name not in kept}
+    loaded = _validated(invented | kept | given, given, home)
+    if invented:
+        loaded = _validated(generated_secrets(home) | given, given, home)
+    loaded._given = given
+    return loaded
+
+
+def _validated(values: dict[str, str], given: dict[str, str], home: Path) -> Settings:
     try:
-        fields = {name: values[name.upper()] for name in Settings.model_fields if values.get(name.upper())}
-        loaded = Settings.model_validate(fields)
+        return Settings.model_validate(
+            {name: values[name.upper()] for name in Settings.model_fields if values.get(name.upper())}
+        )
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]).upper()
+        where = ".env or the environment" if name in given else str(home / SECRETS)
         raise EltError(
             f"{name}: {_shown(name, values.get(name, ''))}: {_told(first['msg'])}",
-            f"set {name} in .env or the environment to another value",
+            f"set {name} in {where} to another value",
         ) from None
-    loaded._given = given
-    return loaded
 
 
 @lru_cache(maxsize=1)

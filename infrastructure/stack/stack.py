@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from foundation.errors import EltError
 from foundation.private import tighten
-from foundation.settings import OF_ONE_COMMAND, ROOT, Settings, read_env_file, settings
+from foundation.settings import ENV_FILE, OF_ONE_COMMAND, Settings, read_env_file, settings
 from stack.descent import descendants
 from stack.parts import Part, Program, last_line, parts, unknown_part, with_needs
 from stack.processes import end, stack_processes, stop_strays, taken_by
@@ -127,7 +127,7 @@ def _start(wanted: list[Part], every: dict[str, Part], report: Callable[[str], N
 def _changed_settings(home: Path) -> list[str]:
     """The settings that this process has from its environment or `.env` otherwise than supervisord, which hands them on."""
     pid: Any = supervisor(home).supervisor.getPID()
-    file = read_env_file(ROOT / ".env")
+    file = read_env_file(ENV_FILE)
     started, now = file | psutil.Process(pid).environ(), file | os.environ
     names = sorted({name.upper() for name in Settings.model_fields} - OF_ONE_COMMAND - {"ELT_HOME"})
     return [name for name in names if (started.get(name) or "") != (now.get(name) or "")]
