@@ -20,7 +20,7 @@ from adventureworks.database import (
     replace_all,
     row_counts,
 )
-from foundation.commands import Group
+from foundation.commands import DAY, SEED, WAIT, Group, Number
 from foundation.settings import settings
 
 SLOW = 0.5  # seconds; a table that takes longer gets a line of its own
@@ -37,33 +37,32 @@ def source() -> None:
 )
 def load_command(folder: Path) -> None:
     """Replace the source's content by the original CSV files, in one transaction."""
-    from adventureworks.loader import load
+    from adventureworks.loader import check_files, load
 
+    folder = folder.expanduser()
+    check_files(folder)  # before the source is asked: what is wrong here needs no server
     with connect_owner() as conn:
-        rows = load(conn, folder.expanduser(), report=_progress)
+        rows = load(conn, folder, report=_progress)
     _summary(rows)
 
 
 @source.command("generate")
 @click.option(
     "--scale",
-    type=click.FloatRange(min=0, min_open=True),
+    type=float,
     help="How many times the original's rows.  [default: AW_SCALE]",
 )
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=42, show_default=True, help="Same seed, same data."
-)
-@click.option(
-    "--as-of", type=click.DateTime(["%Y-%m-%d"]), default=None, help="Last day of the data.  [default: today]"
-)
+@click.option("--seed", type=SEED, default=42, show_default=True, help="Same seed, same data.")
+@click.option("--as-of", type=DAY, default=None, help="Last day of the data.  [default: today]")
 @click.option("--if-empty", is_flag=True, help="Leave a source that holds data as it is.")
 def generate_command(scale: float | None, seed: int, as_of: datetime | None, if_empty: bool) -> None:
     """Replace the source's content by generated data; scale 1 has the original's row counts."""
     from adventureworks.arrow import csv_chunks
-    from adventureworks.generator import generate
+    from adventureworks.generator import check, generate
     from adventureworks.schema import tables
 
     scale = settings().aw_scale if scale is None else scale
+    check(scale, as_of.date() if as_of else None)
     with connect_owner() as conn:  # before the work: a source that is down should say so at once
         if if_empty and (held := origin(conn)):
             click.echo(f"the source is filled already ({held}): kept")
@@ -133,12 +132,12 @@ def shop() -> None:
 @shop.command("day")
 @click.option(
     "--days",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 3660),
     default=1,
     show_default=True,
     help="How many days, one after another.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=42, show_default=True)
+@click.option("--seed", type=SEED, default=42, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a day.")
 def day_command(days: int, seed: int, as_json: bool) -> None:
     """One trading day: the day after the newest order. Each day is one transaction."""
@@ -154,17 +153,15 @@ def day_command(days: int, seed: int, as_json: bool) -> None:
 @shop.command("run")
 @click.option(
     "--rate",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True, max=10_000),
     default=5.0,
     show_default=True,
     help="Orders per second.",
 )
-@click.option(
-    "--seconds", type=click.FloatRange(min=0), default=None, help="Stop after so long.  [default: at Ctrl-C]"
-)
+@click.option("--seconds", type=WAIT, default=None, help="Stop after so long.  [default: at Ctrl-C]")
 @click.option(
     "--seed",
-    type=click.IntRange(min=0),
+    type=SEED,
     default=None,
     help="For the same choices again.  [default: new ones]",
 )

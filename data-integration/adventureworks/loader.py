@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import zlib
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 
 import psycopg
 
-from adventureworks.database import Report, replace_all
+from adventureworks.database import NOTHING_LOADED, Report, replace_all
 from adventureworks.schema import Table, tables
 from foundation.errors import EltError
 
@@ -25,12 +27,7 @@ def load(
     A table's file is `<schema>.<table>.csv.gz` or `<schema>.<table>.csv`: UTF-8, comma, header line, NULL as an empty
     unquoted field. Raises EltError, and loads nothing, when the folder or a file is missing or malformed.
     """
-    files = find_files(folder)
-    if not any(_has_rows(file) for file in files.values()):
-        raise EltError(
-            f"none of the {len(files)} files of {folder} has a row: the source would be emptied",
-            "give the folder with the data (AW_DATA or --from); nothing was loaded",
-        )
+    files = check_files(folder)
     content = {name: read_chunks(file) for name, file in files.items()}
     return replace_all(
         conn,
@@ -40,6 +37,39 @@ def load(
         reader=reader,
         origin=ORIGIN,
     )
+
+
+def check_files(folder: Path) -> dict[str, Path]:
+    """The file of each table, as far as that needs no server. Raises EltError: one is missing, can't be read or unpacked at its
+    beginning, has another header, or none has a row."""
+    files = find_files(folder)
+    for name, file in files.items():
+        _check_header(file, tables()[name].column_names)
+    if not any(_has_rows(file) for file in files.values()):
+        raise EltError(
+            f"none of the {len(files)} files of {folder} has a row: the source would be emptied",
+            "give the folder with the data (AW_DATA or --from); nothing was loaded",
+        )
+    return files
+
+
+def _check_header(file: Path, wanted: tuple[str, ...]) -> None:
+    """Raises EltError that names the first column that differs, as PostgreSQL does for `header match`."""
+    line = next(read_chunks(file), b"").partition(b"\n")[0].rstrip(b"\r")
+    try:
+        found = next(csv.reader([line.decode()], strict=True), [])
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise EltError(
+            f"{file.name}, line 1: the header is no CSV of UTF-8: {error}", NOTHING_LOADED
+        ) from None
+    if found != list(wanted):
+        pairs = enumerate(zip_longest(found, wanted), 1)
+        number, (got, expected) = next((place, pair) for place, pair in pairs if pair[0] != pair[1])
+        if got is None or expected is None:
+            said = f"wrong number of fields in the header: got {len(found)}, expected {len(wanted)}"
+        else:
+            said = f'column name mismatch in header field {number}: got "{got}", expected "{expected}"'
+        raise EltError(f"{file.name}, line 1: {said}", NOTHING_LOADED)
 
 
 def find_files(folder: Path) -> dict[str, Path]:

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from airbyte_config.documents import DIRECTORY
-from foundation.commands import Group
+from foundation.commands import FOLDER, ID, PATIENCE, Group
 
 if TYPE_CHECKING:
     from airbyte_config.plan import Change, Plan
@@ -40,9 +40,7 @@ stream_option = click.option(
     multiple=True,
     help="Only this stream (sales.store); may be repeated. The local Airbyte alone can do that.",
 )
-timeout_option = click.option(
-    "--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds; then the job is cancelled."
-)
+timeout_option = click.option("--timeout", type=PATIENCE, help="Seconds; then the job is cancelled.")
 
 
 @click.group(cls=Group)
@@ -72,8 +70,8 @@ def plan_command(prune: bool, resend_secrets: bool, as_json: bool, directory: Pa
     from airbyte_config.server import Server
     from foundation.settings import settings
 
-    server = Server(settings())
-    plan = make_plan(load(directory), server, settings(), prune=prune, resend_secrets=resend_secrets)
+    definitions = load(directory)  # wrong files are told of first
+    plan = make_plan(definitions, Server(settings()), settings(), prune=prune, resend_secrets=resend_secrets)
     if as_json:
         click.echo(json.dumps(plan.as_dict(), indent=2, ensure_ascii=False))
         return
@@ -150,7 +148,7 @@ def drift_command(ignore_unknown: bool, as_json: bool, directory: Path) -> None:
 @click.option(
     "--to",
     "directory",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FOLDER,
     required=True,
     help="The folder to write to; made when it is not there.",
 )
@@ -254,7 +252,7 @@ def _jobs_table(rows: list[dict[str, Any]]) -> Table:
 
 
 @airbyte.command("logs")
-@click.argument("job", type=int)
+@click.argument("job", type=ID)
 @click.option("-f", "--follow", is_flag=True, help="Until the job has ended; Ctrl-C only stops following.")
 def logs_command(job: int, follow: bool) -> None:
     """The log of a job (of the local Airbyte: a real one's public API has no logs)."""
@@ -269,7 +267,7 @@ def logs_command(job: int, follow: bool) -> None:
 
 
 @airbyte.command("cancel")
-@click.argument("job", type=int)
+@click.argument("job", type=ID)
 def cancel_command(job: int) -> None:
     """Cancel a job; one that has ended stays as it is."""
     from airbyte_config import jobs

@@ -12,7 +12,7 @@ import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from foundation.lease import WarehouseInUseError, acquire, reading
 from foundation.postgres import binaries
 from foundation.quoting import literal, quoted
 from foundation.settings import METADATA_SUPERUSER, Settings
-from foundation.warehouse import NEW_FILE
+from foundation.warehouse import NEW_FILE, is_there
 from orchestration.publish import on_duckdb
 from orchestration.sealed import seal, verify
 
@@ -71,12 +71,19 @@ def backup(
 ) -> Path:
     """Make a backup, beside whatever runs; the last seven stay. Raises EltError; nothing of a failed one remains."""
     root = config.home / "backups"
-    root.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
         with FileLock(config.home / "backups.lock", timeout=wait_seconds):
             return _backup(config, root, report, wait_seconds)
     except Timeout:
         raise EltError("another backup is at work", "wait for it, then try again") from None
+    except OSError as error:
+        raise EltError(
+            f"{root} can't be written: {error.strerror}", "move away what is in its place"
+        ) from None
+    finally:
+        with suppress(OSError):
+            root.rmdir()  # made for nothing; with a backup in it, it stays
 
 
 def _backup(config: Settings, root: Path, report: Callable[[str], None], wait_seconds: float) -> Path:
@@ -202,15 +209,14 @@ def _put_back(config: Settings, folder: Path, report: Callable[[str], None]) -> 
 
 
 def _warehouse(config: Settings, folder: Path, wait_seconds: float) -> str:
-    if not config.warehouse_path.exists():
+    if not os.path.lexists(config.warehouse_path):
         return ""
-    with (
-        reading(config.warehouse_path, "elt backup", wait_seconds),
-        duckdb.connect(folder / WAREHOUSE, config=NEW_FILE) as duck,
-    ):
-        duck.execute(f"attach {literal(str(config.warehouse_path))} as source (read_only)")
-        tables = list(_copy(duck, "source", "warehouse", SCHEMAS))
-        duck.execute("detach source; checkpoint")
+    with reading(config.warehouse_path, "elt backup", wait_seconds):
+        is_there(config.warehouse_path)
+        with duckdb.connect(folder / WAREHOUSE, config=NEW_FILE) as duck:
+            duck.execute(f"attach {literal(str(config.warehouse_path))} as source (read_only)")
+            tables = list(_copy(duck, "source", "warehouse", SCHEMAS))
+            duck.execute("detach source; checkpoint")
     return f"{len(tables)} tables of {', '.join(SCHEMAS)}"
 
 
@@ -301,7 +307,12 @@ def _airbyte(config: Settings, folder: Path, wait_seconds: float) -> str:
         closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as source,
         closing(sqlite3.connect(folder / AIRBYTE)) as copy,
     ):
-        source.backup(copy)
+        try:
+            source.backup(copy)
+        except sqlite3.DatabaseError as error:
+            raise EltError(
+                f"{store} can't be read: {error}", "restore it, or begin anew with `elt clean`"
+            ) from None
     return "configuration and jobs"
 
 

@@ -9,13 +9,14 @@ from datetime import UTC
 from typing import Any
 
 import click
-import duckdb
 from rich.console import Console
 from rich.table import Table
 
-from foundation.settings import settings
+from foundation.commands import WAIT
+from foundation.errors import EltError
+from foundation.settings import ROOT, settings
 from orchestration import publish as publishing
-from orchestration.monitoring import prepare as prepare_monitoring
+from orchestration.monitoring import opened
 
 
 @click.command()
@@ -24,7 +25,7 @@ from orchestration.monitoring import prepare as prepare_monitoring
 )
 @click.option(
     "--rollback",
-    type=int,
+    type=click.IntRange(0, (1 << 31) - 1),
     is_flag=False,
     flag_value=0,
     metavar="[VERSION]",
@@ -33,6 +34,7 @@ from orchestration.monitoring import prepare as prepare_monitoring
 @click.option("--resume", is_flag=True, help="End the hold of a rollback.")
 @click.option(
     "--wait",
+    type=WAIT,
     default=60.0,
     show_default=True,
     help="Seconds to wait for another writer to end; on DuckDB a rollback waits for none.",
@@ -100,14 +102,22 @@ RUNS = """
 
 @click.command()
 @click.option(
-    "--limit", "-n", type=click.IntRange(1), default=15, show_default=True, help="How many, newest first."
+    "--limit",
+    "-n",
+    type=click.IntRange(1, 1_000_000),
+    default=15,
+    show_default=True,
+    help="How many, newest first.",
 )
 @click.option("--dag", help="Only runs of this DAG.")
 @click.option("--failed", is_flag=True, help="Only runs that failed.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON list.")
 def runs(limit: int, dag: str | None, failed: bool, as_json: bool) -> None:
     """The recent runs as the monitoring tables remember them (`elt run` and the schedule fill them)."""
-    with duckdb.connect(prepare_monitoring(settings()), read_only=True) as connection:
+    known = sorted(path.stem for path in (ROOT / "data-orchestration" / "dags").glob("*.py"))
+    if dag and dag not in known:
+        raise EltError(f"--dag: there is no DAG {dag}", f"choose from {', '.join(known)}")
+    with opened(settings()) as connection:
         connection.execute("set timezone = 'UTC'")
         result = connection.execute(RUNS, {"dag": dag, "failed": failed, "limit": limit})
         names = [column[0] for column in result.description]

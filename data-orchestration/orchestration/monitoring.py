@@ -14,6 +14,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from filelock import FileLock
 from foundation.errors import EltError
 from foundation.quoting import literal, quoted
 from foundation.settings import Settings
+from foundation.warehouse import first_line, is_there
 from orchestration.names import RECORD, SYNC_JOB, UNCHANGED
 from orchestration.publish import versions
 from transformation.project import read_manifest
@@ -64,6 +66,19 @@ def prepare(settings: Settings) -> Path:
     if not path.exists() or not _is_up_to_date(path):
         _rewrite(settings, lambda duck: None)
     return path
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The tables and marts, to be read; made or brought up to date before. Raises EltError when the file can't be read."""
+    path, remedy = monitoring_path(settings), "move it away: the next run makes a new one"
+    is_there(path, remedy)
+    try:
+        connection = duckdb.connect(prepare(settings), read_only=True)
+    except duckdb.Error as error:
+        raise EltError(f"{path} can't be read: {first_line(error)}", remedy) from None
+    with connection:
+        yield connection
 
 
 def _is_up_to_date(path: Path) -> bool:

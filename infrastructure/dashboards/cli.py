@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from dashboards import FOLDER
-from foundation.commands import Group
+from foundation.commands import FILE, Group
+from foundation.commands import FOLDER as TARGET
 from foundation.settings import ROOT, settings
 
 folder_option = click.option(
@@ -110,7 +111,7 @@ def drift(folder: Path) -> None:
 
 
 @dashboards.command()
-@click.argument("file", type=click.Path(dir_okay=False, writable=True, path_type=Path))
+@click.argument("file", type=FILE)
 @folder_option
 def bundle(file: Path, folder: Path) -> None:
     """Write FILE, a zip that Superset's own import takes (Settings, Import; `superset import-directory`)."""
@@ -127,7 +128,7 @@ def bundle(file: Path, folder: Path) -> None:
 @click.argument("name", nargs=-1)
 @click.option(
     "--to",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=TARGET,
     default=ROOT / "docs" / "images",
     help="Where the pictures go (default: docs/images).",
 )

@@ -9,9 +9,11 @@ from typing import Any
 
 import click
 
+from foundation.commands import DAY, WAIT
 from foundation.errors import EltError
 from foundation.lease import holder
 from foundation.settings import Settings, settings
+from foundation.warehouse import open_read_only
 from transformation.changes import asking, look
 from transformation.project import incremental_models, read_manifest
 from transformation.request import BuildRequest
@@ -35,9 +37,6 @@ def dbt_arguments(
     if threads:
         arguments += ["--threads", str(threads)]
     return arguments
-
-
-DAY = click.DateTime(["%Y-%m-%d"])
 
 
 @click.command()
@@ -70,13 +69,13 @@ DAY = click.DateTime(["%Y-%m-%d"])
 )
 @click.option(
     "--wait",
-    type=click.FloatRange(min=0),
+    type=WAIT,
     help="Seconds to wait for another writer of the warehouse; default ELT_LEASE_WAIT_SECONDS.",
 )
 @click.option("--timing", is_flag=True, help="At the end, the seconds of each model, slowest first.")
 @click.option(
     "--threads",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 256),
     help="How many models are built at once; default: the profile's. With 1, the seconds of --timing hold no waiting for others.",
 )
 @click.option(
@@ -221,3 +220,5 @@ def hold_local_warehouse(configuration: Settings, wait_seconds: float) -> None:
     if present and wait_seconds:
         click.echo(f"waiting for the warehouse: in use by {present}", err=True)
     hold(warehouse, "dbt build", wait_seconds)
+    with open_read_only(warehouse, "dbt build", leased=False, wait_seconds=wait_seconds):
+        pass  # a damaged file is told of before dbt reads the project

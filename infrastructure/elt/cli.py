@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 import sys
+import warnings
 
 import click
 
-from foundation.errors import EltError
+from foundation.errors import EltError, in_one_line
 from foundation.private import private
 
 # verb → (where its click command lives, one line for --help); in the order of the data's way
@@ -74,17 +75,23 @@ def main(argv: list[str] | None = None) -> None:
     """Run `elt`; user errors become one line on stderr and exit code 2."""
     private()
     try:
-        code = cli.main(args=argv, prog_name="elt", standalone_mode=False)
+        with warnings.catch_warnings():
+            if not sys.warnoptions:
+                warnings.simplefilter("ignore")  # of libraries, for those who write code with them
+            code = cli.main(args=argv, prog_name="elt", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except EltError as error:
-        click.echo(f"elt: {error}", err=True)
+        click.echo(f"elt: {in_one_line(str(error))}", err=True)
         sys.exit(error.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(2)
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "elt"
-        click.echo(f"elt: {error.format_message()} — see '{command} --help'", err=True)
+        click.echo(f"elt: {in_one_line(error.format_message())} — see '{command} --help'", err=True)
         sys.exit(2)
     except click.ClickException as error:
-        click.echo(f"elt: {error.format_message()}", err=True)
+        click.echo(f"elt: {in_one_line(error.format_message())}", err=True)
         sys.exit(2)
     except (KeyboardInterrupt, click.Abort):
         click.echo("elt: interrupted", err=True)

@@ -10,11 +10,13 @@ import httpx
 from rich.console import Console
 from rich.markup import escape
 
+from foundation.commands import DAY
 from foundation.errors import EltError
 from foundation.settings import settings
 from orchestration import airflow_api
 from orchestration.messages import counted
 from orchestration.names import MODELS, REASON, RECORD, WATCHER
+from transformation.request import BuildRequest
 
 DAG = "adventureworks_elt"
 ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
@@ -173,20 +175,24 @@ def _told(api: httpx.Client, run: str, task_id: str, key: str) -> Any:
     metavar="MODEL",
     help="Build this incremental model from all rows. May be repeated.",
 )
-@click.option("--rebuild-from", metavar="DAY", help="First day whose facts are built again: 2026-01-31.")
-@click.option("--rebuild-to", metavar="DAY", help="Last one; without it the first one alone.")
+@click.option(
+    "--rebuild-from", type=DAY, metavar="DAY", help="First day whose facts are built again: 2026-01-31."
+)
+@click.option("--rebuild-to", type=DAY, metavar="DAY", help="Last one; without it the first one alone.")
 @click.option("--dry-run", is_flag=True, help="Only say which models would be built.")
 def run(full_refresh: tuple[str, ...], **asked: Any) -> None:
     """Trigger the DAG adventureworks_elt and watch the run. Exit code 1 when it fails.
 
     The options are those of the trigger form in Airflow; what does not fit together is refused before anything is synced.
     """
+    days = {name: f"{asked[name]:%Y-%m-%d}" for name in ("rebuild_from", "rebuild_to") if asked[name]}
+    conf = {name: value for name, value in asked.items() if value} | days
+    if full_refresh:
+        conf["full_refresh"] = list(full_refresh)
+    BuildRequest.of_form(conf).check()
     config = settings()
     if "down" in airflow_api.healthy(config).values():
         raise EltError(f"Airflow does not answer at {config.airflow_base}", "elt up")
-    conf = {name: value for name, value in asked.items() if value}
-    if full_refresh:
-        conf["full_refresh"] = list(full_refresh)
     console = Console()
     with airflow_api.client(config) as api:
         number = begin(api, console, conf)

@@ -16,6 +16,11 @@ class Kind(Enum):
     OURS = "this project is wrong, or does not fit what it talks to"
 
 
+def in_one_line(text: str) -> str:
+    """A message without its line breaks: what stands in several lines of a library's becomes one sentence after another."""
+    return " ".join(line.strip() for line in text.splitlines() if line.strip())
+
+
 class EltError(Exception):
     """What was found, what to do about it, and who can (`kind`; a class says it for its errors, a raise for its own).
 
@@ -40,5 +45,5 @@ def one_line(program: str) -> Iterator[None]:
     try:
         yield
     except EltError as error:
-        print(f"{program}: {error}", file=sys.stderr)
+        print(f"{program}: {in_one_line(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)

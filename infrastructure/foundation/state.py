@@ -18,6 +18,6 @@ def read_state(path: Path, build: Callable[[Any], T], remedy: str) -> T:
         return build(json.loads(path.read_text()))
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, OverflowError, KeyError, TypeError, AttributeError) as error:
         found = "is empty" if isinstance(error, ValueError) and not path.stat().st_size else "is damaged"
         raise EltError(f"{path} {found}", remedy) from None

@@ -22,12 +22,29 @@ BUSY = re.compile(
 # what reads a new file has the same version of DuckDB, by the lock file: text is smaller, and written in half the time
 NEW_FILE: Config = {"storage_compatibility_version": "latest"}
 
+MAGIC = slice(8, 12)  # the bytes by which DuckDB knows its files
+
 # what someone who may only read the file's tables needs: no other file, no way to change these settings back
 LOCKED_DOWN: Config = {
     "enable_external_access": "false",
     "autoload_known_extensions": "false",
     "lock_configuration": "true",
 }
+
+
+def is_there(path: Path, remedy: str = "remove or restore the file, then `make demo`") -> bool:
+    """Whether there is a database file of DuckDB. Raises EltError for what else is there: a folder, a link to nothing, another
+    file; DuckDB would look for an extension that reads it, in the network, too."""
+    if not path.exists():
+        if path.is_symlink():
+            raise EltError(f"{path} can't be read: it is a link to nothing", remedy)
+        return False
+    if not path.is_file():
+        raise EltError(f"{path} can't be read: it is no file", remedy)
+    with path.open("rb") as file:
+        if file.read(MAGIC.stop)[MAGIC] != b"DUCK":
+            raise EltError(f"{path} can't be read: it is no database of DuckDB", remedy)
+    return True
 
 
 @contextmanager
@@ -48,6 +65,7 @@ def open_read_only(
         raise EltError(f"there is no warehouse at {path}", "run `make demo` first (ELT_HOME moves it)")
     wait_seconds = WAIT_SECONDS if wait_seconds is None else wait_seconds
     with reading(path, reader, wait_seconds) if leased else nullcontext():
+        is_there(path)  # whoever makes the file has the lease
         connection = _connect(path, config or {}, time.monotonic() + wait_seconds)
         try:
             yield connection

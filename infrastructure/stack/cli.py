@@ -121,7 +121,9 @@ def _table(lines: list[stack.ProgramStatus]) -> Table:
 @click.command()
 @PARTS
 @click.option("-f", "--follow", is_flag=True, help="Go on printing what comes (Ctrl-C ends it).")
-@click.option("-n", "--lines", type=click.IntRange(0), help="How many last lines of each log (50).")
+@click.option(
+    "-n", "--lines", type=click.IntRange(0, 1_000_000), help="How many last lines of each log (50)."
+)
 def logs(part: tuple[str, ...], follow: bool, lines: int | None) -> None:
     """The last log lines of PARTs; without PART a list of the logs.
 

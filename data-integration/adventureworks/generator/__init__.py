@@ -25,8 +25,8 @@ from adventureworks.generator.sales import sales
 from adventureworks.generator.salespeople import salespeople, sell
 from adventureworks.schema import tables
 from foundation.errors import EltError
+from foundation.settings import SCALES
 
-SCALES = (0.01, 10.0)
 EARLIEST = datetime.date(2000, 1, 1)
 
 
@@ -40,18 +40,27 @@ def generate(
     no timestamp of a change is later than its midnight. The same three arguments give the same rows on every machine.
 
     Memory: about 100 MB per unit of scale; the readers make the wide text as they are read, each can be read once.
-    Raises EltError for a scale outside 0.01 … 10, and for a day before 2000 or still to come.
+    Raises EltError as `check` does.
     """
-    today = datetime.datetime.now(datetime.UTC).date()  # the source's clock runs in UTC
-    as_of = as_of or today
+    as_of = as_of or _today()
+    check(scale, as_of)
+    plan = Plan(scale, seed, as_of)
+    return {frame.table: frame.reader() for frame in frames(plan)}
+
+
+def _today() -> datetime.date:
+    return datetime.datetime.now(datetime.UTC).date()  # the source's clock runs in UTC
+
+
+def check(scale: float, as_of: datetime.date | None = None) -> None:
+    """Raises EltError for a scale outside 0.01 … 10, and for a day before 2000 or still to come."""
+    today = _today()
     if not SCALES[0] <= scale <= SCALES[1]:
         raise EltError(f"the scale {scale:g} is out of range", "choose one from 0.01 to 10")
-    if not EARLIEST <= as_of <= today:
+    if as_of and not EARLIEST <= as_of <= today:
         raise EltError(
             f"the last day {as_of} is out of range", f"choose one from {EARLIEST} to today, {today} in UTC"
         )
-    plan = Plan(scale, seed, as_of)
-    return {frame.table: frame.reader() for frame in frames(plan)}
 
 
 def frames(plan: Plan) -> list[Frame]:

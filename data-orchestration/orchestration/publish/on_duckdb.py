@@ -25,13 +25,14 @@ from typing import Any
 
 import duckdb
 from filelock import FileLock, Timeout
+from pydantic import TypeAdapter
 
 from foundation import lease
 from foundation.errors import EltError
 from foundation.quoting import literal, quoted
 from foundation.settings import Settings
 from foundation.state import read_state
-from foundation.warehouse import NEW_FILE
+from foundation.warehouse import NEW_FILE, is_there
 from orchestration.publish.version import (
     Hold,
     Version,
@@ -49,6 +50,7 @@ RECORD = "published.json"
 HELD = "held.json"
 VOID = "void"  # a note: versions up to this number were built from histories that a restore has taken back
 BUILD_ENVIRONMENT: dict[str, str] = {}  # the marts of the warehouse are not what analysts read
+FAILED = "publishing failed, the last version is still shown"
 BUILDING = (
     "building"  # a note: the marts of the warehouse are not (yet, or no longer) the version that is shown
 )
@@ -86,6 +88,7 @@ def prepare(settings: Settings, run: str, wait_seconds: float) -> str:
 @contextlib.contextmanager
 def _switch(serving: Path) -> Iterator[None]:
     """The lock of the switch: whoever decides what is shown has it, and for no longer than that takes."""
+    serving.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(serving / ".switch.lock", timeout=10):
             yield
@@ -102,6 +105,7 @@ def void(settings: Settings) -> None:
     The caller also calls `drop_built`; the note comes first, so that one who is killed in between has lost nothing.
     """
     serving = _serving(settings)
+    serving.mkdir(parents=True, exist_ok=True)
     draft = serving / f".{VOID}"
     draft.write_text(str(max((number for number, _ in _numbered(serving)), default=0)))
     draft.replace(serving / VOID)
@@ -124,6 +128,8 @@ def _is_void(serving: Path) -> bool:
         return shown is not None and int(shown.lstrip("v")) <= int((serving / VOID).read_text())
     except FileNotFoundError:
         return False
+    except ValueError:
+        raise EltError(f"{serving / VOID} is damaged", "remove it, or restore again") from None
 
 
 def give_back(settings: Settings, run: str) -> None:
@@ -141,16 +147,23 @@ def versions(settings: Settings) -> list[Version]:
     serving = _serving(settings)
     shown = _target(serving / "current")
     found = []
-    for _, folder in _numbered(serving):
+    for number, folder in _numbered(serving):
         current = folder.name == shown
         remedy = "publish anew: `elt run`" if current else f"remove the folder {folder}"
         with contextlib.suppress(FileNotFoundError):  # being removed at this moment
-            found.append(read_state(folder / RECORD, partial(_version, current=current), remedy))
+            found.append(
+                read_state(folder / RECORD, partial(_version, number=number, current=current), remedy)
+            )
     return found
 
 
-def _version(record: dict[str, Any], current: bool) -> Version:
-    return Version(**record, current=current)
+def _version(record: dict[str, Any], number: int, current: bool) -> Version:
+    """Raises ValueError or TypeError: a field too many, too few or of another type, or another version's record."""
+    told = json.dumps(asdict(Version(**record, current=current)))
+    version = TypeAdapter(Version).validate_json(told, strict=True)
+    if version.number != number:
+        raise ValueError(f"the record of version {version.number}")
+    return version
 
 
 def publish(settings: Settings, run: str, wait_seconds: float, prepared: str | None) -> Version:
@@ -158,6 +171,10 @@ def publish(settings: Settings, run: str, wait_seconds: float, prepared: str | N
     warehouse, serving = _warehouse(settings), _serving(settings)
     started = time.monotonic()
     with lease.lease(warehouse, f"publish ({run})", wait_seconds, prepared):
+        try:
+            is_there(warehouse)
+        except EltError as error:
+            raise EltError(f"{FAILED}: {error.message}", error.remedy) from None
         if prepared and not lease.renew(warehouse, prepared):
             raise EltError(
                 "another writer had the warehouse since the marts were tested; the last version is still shown",
@@ -167,7 +184,7 @@ def publish(settings: Settings, run: str, wait_seconds: float, prepared: str | N
         _remove_drafts(serving)
         draft = serving / f".draft-{os.getpid()}"
         try:
-            draft.mkdir()
+            draft.mkdir(parents=True)
             tables = _copy(warehouse, draft / settings.serving_path.name)
             number = max((number for number, _ in _numbered(serving)), default=0) + 1
             version = Version(
@@ -191,11 +208,13 @@ def publish(settings: Settings, run: str, wait_seconds: float, prepared: str | N
                     _remove(folder)
         except (duckdb.Error, OSError) as error:
             raise EltError(
-                f"publishing failed, the last version is still shown: {str(error).splitlines()[0]}",
+                f"{FAILED}: {str(error).splitlines()[0]}",
                 f"check the space and the permissions of {serving}, then publish again",
             ) from error
         finally:
             shutil.rmtree(draft, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                serving.rmdir()  # made for nothing; with anything in it, it stays
     if prepared:
         lease.give_back(warehouse, prepared)
     return version
@@ -328,9 +347,8 @@ def _warehouse(settings: Settings) -> Path:
 
 
 def _serving(settings: Settings) -> Path:
-    serving = settings.serving_path.parent.parent
-    serving.mkdir(parents=True, exist_ok=True)
-    return serving
+    """Who writes there makes it; who only looks finds nothing in a folder that is not there."""
+    return settings.serving_path.parent.parent
 
 
 def _tables(duck: duckdb.DuckDBPyConnection, database: str) -> list[tuple[str, str | None]]:
@@ -422,7 +440,7 @@ def _numbered(serving: Path) -> list[tuple[int, Path]]:
     """The folders `v1`, `v2`, … by number."""
     return sorted(
         (int(match[1]), folder)
-        for folder in serving.iterdir()
+        for folder in (serving.iterdir() if serving.is_dir() else ())
         if (match := re.fullmatch(r"v(\d+)", folder.name)) and folder.is_dir()
     )
 

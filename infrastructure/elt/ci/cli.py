@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 import click
 
 from elt.check import Commands, run_all
-from foundation.commands import Group
+from foundation.commands import FILE, FOLDER, Group, Number
 from foundation.settings import settings
 
 
@@ -23,20 +23,20 @@ def ci() -> None:
 )
 @click.option(
     "--scale",
-    type=click.FloatRange(min=0.01, max=1),
+    type=Number(min=0.01, max=1),
     default=0.02,
     show_default=True,
     help="Size of the generated data; 1 is the original's.",
 )
 @click.option(
     "--cache",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FOLDER,
     help="A folder that keeps built bases; the same base is not built twice.",
 )
 @click.option(
     "--comment",
     "comment_file",
-    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    type=FILE,
     help="Write the comment (markdown) there as well.",
 )
 def dbt(base: str, scale: float, cache: Path | None, comment_file: Path | None) -> int:
@@ -94,7 +94,7 @@ def security(offline: bool) -> int:
 @ci.command()
 @click.option(
     "--to",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FOLDER,
     default=Path("dist"),
     show_default=True,
     help="The folder of the files.",
@@ -110,7 +110,7 @@ def sbom(to: Path) -> None:
 @ci.command()
 @click.option(
     "--to",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FOLDER,
     default=Path("dist/docs"),
     show_default=True,
     help="The folder of the site.",

@@ -16,7 +16,10 @@ def privacy() -> None:
 
 @privacy.command("erase")
 @click.option(
-    "--customer", type=click.IntRange(min=1), required=True, help="The source's number of the customer."
+    "--customer",
+    type=click.IntRange(1, (1 << 31) - 1),
+    required=True,
+    help="The source's number of the customer.",
 )
 @yes_option
 @click.option("--json", "as_json", is_flag=True, help="The protocol as JSON.")
