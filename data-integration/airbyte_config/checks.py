@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Any
 
@@ -9,6 +10,7 @@ from jsonschema import Draft7Validator
 
 from airbyte_config.definitions import DEDUPLICATED, INCREMENTAL, Actor, Connection, Stream, label_of, path_of
 from airbyte_config.documents import At
+from airbyte_config.mapper_models import TYPE
 from airbyte_local.sources.connector.specification import wrong_fields
 
 SPECIFICATION = "connectionSpecification"  # Airbyte's name for a connector's JSON schema
@@ -136,3 +138,39 @@ def _check_stream(connection: Connection, stream: Stream, known: dict[str, Any])
                 f"{stream.label} has no column {'.'.join(path)}, its {place[0]}",
                 f"did you mean {close[0]}?" if close else f"there is: {', '.join(names)}",
             )
+    if columns:
+        _check_mappers(connection, stream, [column[0] for column in columns])
+
+
+def _check_mappers(connection: Connection, stream: Stream, columns: list[str]) -> None:
+    """Whether each mapper finds its column: in the source, and not left out, hashed or renamed by one before it."""
+    present = {path_of(field)[0] for field in stream.selected_fields} or set(columns)
+    for index, mapper in enumerate(stream.mappers):
+        kind, given = TYPE(mapper["type"]), mapper["mapperConfiguration"]
+        if kind == TYPE.ROW_FILTERING:
+            named = list(_compared(given))
+        else:
+            named = [given["originalFieldName"] if kind == TYPE.FIELD_RENAMING else given["targetField"]]
+        for field in named:
+            if field not in present:
+                close = get_close_matches(field, present, n=1)
+                raise connection.document.error(
+                    (*connection.at_stream(stream), "mappers", index),
+                    f"{stream.label}: its {kind.value} mapper names {field}, which is not there",
+                    f"did you mean {close[0]}?" if close else f"there is: {', '.join(sorted(present))}",
+                )
+        if kind != TYPE.ROW_FILTERING:
+            present -= set(named)
+        if kind == TYPE.FIELD_RENAMING:
+            present.add(given["newFieldName"])
+        elif kind != TYPE.FIELD_FILTERING and kind != TYPE.ROW_FILTERING:
+            present.add(named[0] + given.get("fieldNameSuffix", ""))
+
+
+def _compared(conditions: Any) -> Iterator[str]:
+    """The fields that the conditions of a row filter name."""
+    for value in conditions.values() if isinstance(conditions, dict) else conditions:
+        if isinstance(value, dict | list):
+            yield from _compared(value)
+    if isinstance(conditions, dict) and isinstance(conditions.get("fieldName"), str):
+        yield conditions["fieldName"]

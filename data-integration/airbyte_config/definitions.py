@@ -13,6 +13,7 @@ from pydantic.alias_generators import to_camel, to_pascal
 from airbyte_config import documents, references
 from airbyte_config.documents import DIRECTORY, At, Document
 from airbyte_config.mapper_models import mapper_model
+from airbyte_local.cron import parse as parse_cron
 from foundation.errors import EltError
 from foundation.settings import Settings
 from foundation.settings import settings as current_settings
@@ -207,6 +208,11 @@ def load(
     file gets wrong.
     """
     settings = settings or current_settings()
+    if not any(_paths(directory / f"{kind}s") for kind in ("source", "destination", "connection")):
+        raise EltError(
+            f"{documents.shown(directory)} holds no files of sources, destinations and connections",
+            "name a folder that is like data-integration/connections",
+        )
     used, left_out = _in_use(_files(directory / "sources"), settings)
     sources = [_actor("source", document, settings, need_secrets) for document in used]
     destinations = [
@@ -226,7 +232,11 @@ def load(
 
 
 def _files(directory: Path) -> list[Document]:
-    return [documents.read(path) for path in sorted(directory.glob("*.yaml"))]
+    return [documents.read(path) for path in _paths(directory)]
+
+
+def _paths(directory: Path) -> list[Path]:
+    return sorted(directory.glob("*.yaml"))
 
 
 def _in_use(files: list[Document], settings: Settings) -> tuple[list[Document], set[str]]:
@@ -275,15 +285,7 @@ def _parse(model: type[_Strict], document: Document) -> Any:
 
 
 def _complaint(document: Document, at: At, error: ValidationError) -> EltError:
-    """The first thing that pydantic found, in the file's terms; never a value (it may be a secret)."""
-    first = error.errors(include_input=False, include_context=False, include_url=False)[0]
-    where = (*at, *first["loc"])
-    name = where[-1] if where else "the file"
-    if first["type"] == "extra_forbidden":
-        return document.error(where, f"unknown field {name}", "correct or remove it (connections/README.md)")
-    if first["type"] == "missing":
-        return document.error(where, f"{name} is missing", "add it (connections/README.md)")
-    return document.error(where, f"{name}: {first['msg']}", "correct it (connections/README.md)")
+    return documents.complaint(document, at, error, "connections/README.md")
 
 
 def _actor(kind: str, document: Document, settings: Settings, need_secrets: bool) -> Actor:
@@ -356,6 +358,15 @@ def _connection(document: Document) -> Connection:
         raise document.error(
             ("schedule",), "a cron schedule needs a cronExpression", "add one, or schedule manually"
         )
+    if file.schedule.cron_expression:
+        try:
+            parse_cron(file.schedule.cron_expression)
+        except ValueError as error:
+            raise document.error(
+                ("schedule", "cronExpression"),
+                f"cronExpression: {error}",
+                "correct it, as 0 30 6 ? * MON-FRI",
+            ) from None
     return Connection(document, file.model_copy(update={"streams": streams}))
 
 

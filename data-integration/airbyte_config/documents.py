@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from foundation.errors import EltError
 from foundation.settings import ROOT
@@ -31,8 +32,35 @@ class Document:
         known = [at[:length] for length in range(len(at) + 1) if at[:length] in self.lines]
         return self.lines[known[-1]]
 
+    def holds(self, at: At) -> bool:
+        """Whether the file says something there."""
+        data: Any = self.data
+        for part in at:
+            try:
+                data = data[part]
+            except (KeyError, IndexError, TypeError):
+                return False
+        return True
+
     def error(self, at: At, message: str, remedy: str) -> EltError:
         return EltError(f"{shown(self.path)}, line {self.line(at)}: {message}", remedy)
+
+
+def complaint(document: Document, at: At, error: ValidationError, see: str) -> EltError:
+    """The first thing that pydantic found below `at`, in the file's terms; never a value (it may be a secret)."""
+    first = error.errors(include_input=False, include_context=False, include_url=False)[0]
+    where = (*at, *first["loc"])
+    name = where[-1] if where else "the file"
+    if first["type"] == "extra_forbidden":
+        return document.error(where, f"unknown field {name}", f"correct or remove it ({see})")
+    if first["type"] == "missing":
+        return document.error(where, f"{name} is missing", f"add it ({see})")
+    while where and not document.holds(where):  # pydantic goes on with the types that it has tried
+        where = where[:-1]
+    named = [str(part) for part in where if not isinstance(part, int)]
+    kind = first["type"]
+    said = "not a mapping of fields" if kind in ("model_type", "model_attributes_type") else first["msg"]
+    return document.error(where, f"{named[-1] if named else 'the file'}: {said}", f"correct it ({see})")
 
 
 def shown(path: Path) -> str:
@@ -54,6 +82,10 @@ def read(path: Path) -> Document:
         mark = error.problem_mark or error.context_mark
         where = f", line {mark.line + 1}" if mark else ""
         raise EltError(f"{shown(path)}{where}: {error.problem}", "mend the YAML") from None
+    except RecursionError:
+        raise EltError(
+            f"{shown(path)}: more than {DEPTH} values within each other", "mend the YAML"
+        ) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise EltError(f"{shown(path)} can't be read: {error}", "mend or restore the file") from None
     if not isinstance(data, dict):
@@ -99,7 +131,7 @@ def _walk(loader: yaml.SafeLoader, node: yaml.Node, at: At, lines: dict[At, int]
         _merge(loader, node)
         values: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            key = str(loader.construct_object(key_node))
+            key = str(_value(loader, key_node, path))
             line = key_node.start_mark.line + 1
             if key in values:
                 raise EltError(f"{shown(path)}, line {line}: {key} stands here twice", "remove one")
@@ -108,4 +140,17 @@ def _walk(loader: yaml.SafeLoader, node: yaml.Node, at: At, lines: dict[At, int]
         return values
     if isinstance(node, yaml.SequenceNode):
         return [_walk(loader, item, (*at, i), lines, path) for i, item in enumerate(node.value)]
-    return loader.construct_object(node)
+    return _value(loader, node, path)
+
+
+def _value(loader: yaml.SafeLoader, node: yaml.Node, path: Path) -> Any:
+    """A key or a single value; YAML allows texts that are none elsewhere, and days that no month has."""
+    try:
+        value = loader.construct_object(node)
+        str(value).encode()
+    except (ValueError, OverflowError) as error:
+        reason = "half a surrogate pair" if isinstance(error, UnicodeEncodeError) else str(error)
+        raise EltError(
+            f"{shown(path)}, line {node.start_mark.line + 1}: {reason}", "correct the value"
+        ) from None
+    return value

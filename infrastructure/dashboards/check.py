@@ -13,6 +13,7 @@ from airbyte_config.documents import At, Document
 from dashboards.contracts import bound, types_of
 from dashboards.files import WAREHOUSE, Assets
 from dashboards.semantic import metrics
+from dashboards.shapes import Chart, Dashboard, Database, Dataset, Style, check_shape
 
 # parameters of charts that name columns and metrics, one or a list of them
 COLUMNS = (
@@ -48,6 +49,9 @@ WIDTH = 12
 
 def check(assets: Assets) -> None:
     """Raises EltError, naming file, line and field, at the first thing that is wrong."""
+    check_shape(assets.style, Style)
+    for document in assets.databases.values():
+        check_shape(document, Database)
     for document in assets.datasets.values():
         _dataset(document, assets)
     for file, title, definition in assets.every_chart():
@@ -80,6 +84,7 @@ def _near(name: str, known: Any) -> str:
 def _dataset(document: Document, assets: Assets) -> None:
     data = document.data
     _fields(document, (), "dataset", data)
+    check_shape(document, Dataset)
     if ("table" in data) == ("sql" in data):
         raise document.error((), "a dataset has either a table or its sql", "keep one of them")
     known = {each.data["name"] for each in assets.databases.values()}
@@ -118,6 +123,7 @@ def _dataset(document: Document, assets: Assets) -> None:
 def _chart(document: Document, title: str, definition: Any, assets: Assets) -> None:
     at: At = (title,)
     _fields(document, at, "chart", definition)
+    check_shape(document, Chart, at, definition)
     dataset = assets.datasets.get(definition["dataset"])
     if dataset is None:
         raise document.error(
@@ -134,6 +140,12 @@ def _chart(document: Document, title: str, definition: Any, assets: Assets) -> N
         )
     for name, place, value in _named(definition["params"], COLUMNS):
         if isinstance(value, dict):  # an expression of the chart's own
+            if not isinstance(value.get("sqlExpression"), str):
+                raise document.error(
+                    (*at, "params", *place),
+                    f"{title}: {name}: an expression has no sqlExpression",
+                    "add it, or name a column",
+                )
             bound(document, (*at, "params", *place), value["sqlExpression"], over=dataset)
         elif value not in dataset.data["columns"]:
             raise document.error(
@@ -171,6 +183,7 @@ def _named(params: dict[str, Any], fields: tuple[str, ...]) -> Iterator[tuple[st
 def _dashboard(document: Document, assets: Assets) -> None:
     data = document.data
     _fields(document, (), "dashboard", data)
+    check_shape(document, Dashboard)
     charts = {f"{file}/{title}": definition for file, title, definition in assets.every_chart()}
     for number, row in enumerate(data.get("rows", [])):
         at: At = ("rows", number)

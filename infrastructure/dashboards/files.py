@@ -49,6 +49,11 @@ def load(warehouse: str, folder: Path = FOLDER) -> Assets:
         for kind in KINDS
     }
     places = [name for name, doc in kinds["databases"].items() if doc.data.get("name") == WAREHOUSE]
+    if not places:
+        raise EltError(
+            f"{folder / 'databases'} holds no database named {WAREHOUSE}",
+            "name a folder that is like infrastructure/preset",
+        )
     if warehouse not in places:
         raise EltError(
             f"DASHBOARDS_WAREHOUSE={warehouse}: there is no such file in {folder / 'databases'}",

@@ -14,9 +14,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
 from airbyte_local.sources.connector.specification import marked_secret
+from foundation.commands import WEEK
 from foundation.errors import EltError
-from foundation.settings import ROOT, settings
+from foundation.settings import ROOT, folders_of, settings
 
 SHIPPED = ROOT / "data-integration" / "connectors"
 
@@ -89,28 +92,61 @@ def connector_of(type_: str) -> Connector:
 
 
 def _further() -> list[Path]:
-    text = settings().airbyte_connectors
-    return [(ROOT / Path(part).expanduser()).resolve() for part in text.split(":") if part]
+    folders = folders_of(settings().airbyte_connectors)
+    if absent := [folder for folder in folders if not folder.is_dir()]:
+        raise EltError(
+            f"AIRBYTE_CONNECTORS: there is no folder {absent[0]}",
+            "set AIRBYTE_CONNECTORS in .env or the environment to folders of connectors, with `:` between",
+        )
+    return folders
+
+
+class _Table(BaseModel):
+    """`[tool.elt.connector]`."""
+
+    model_config = ConfigDict(alias_generator=lambda name: name.replace("_", "-"), strict=True)
+
+    type: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str
+    definition_id: str = Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")
+    command: list[str] = Field(min_length=1)
+    documentation: str = ""
+    silence_seconds: float | None = Field(None, gt=0, le=WEEK, allow_inf_nan=False)
 
 
 def _read(path: Path) -> Connector | None:
     try:
-        project = tomllib.loads(path.read_text())
-    except tomllib.TOMLDecodeError as error:
+        project = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise EltError(f"{path}: {error}", "correct it") from None
-    table = project.get("tool", {}).get("elt", {}).get("connector")
-    if table is None:
-        return None
-    missing = [field for field in ("type", "name", "definition-id", "command") if not table.get(field)]
+    at: dict[str, Any] | None = project
+    for part in ("tool", "elt", "connector"):
+        at = at.get(part) if isinstance(at, dict) else None
+        if at is None:
+            return None
+    if not isinstance(at, dict):
+        raise EltError(
+            f"{path}: [tool.elt.connector] is no table", "see data-integration/connectors/README.md"
+        )
+    missing = [field for field in ("type", "name", "definition-id", "command") if not at.get(field)]
     if missing:
         raise EltError(f"{path}: [tool.elt.connector] lacks {', '.join(missing)}", "add it")
+    try:
+        table = _Table.model_validate(at)
+        version = TypeAdapter(str).validate_python(project.get("project", {}).get("version"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise EltError(
+            f"{path}: {'.'.join(map(str, first['loc'])) or 'project.version'}: {first['msg']}",
+            "see data-integration/connectors/README.md",
+        ) from None
     return Connector(
         folder=path.parent,
-        type=table["type"],
-        name=table["name"],
-        definition_id=table["definition-id"],
-        command=tuple(table["command"]),
-        version=project["project"]["version"],
-        documentation=table.get("documentation", ""),
-        silence_seconds=table.get("silence-seconds"),
+        type=table.type,
+        name=table.name,
+        definition_id=table.definition_id,
+        command=tuple(table.command),
+        version=version,
+        documentation=table.documentation,
+        silence_seconds=table.silence_seconds,
     )
