@@ -177,4 +177,5 @@ def greatest(column: pa.Array) -> int | None:
         column = column.view(pa.int64())
     elif pa.types.is_date32(column.type):
         column = column.view(pa.int32())
-    return pc.max(column).as_py()
+    found: int | None = pc.max(column).as_py()
+    return found

@@ -88,7 +88,7 @@ def has_to_be_whole(work: Work, plan: StreamPlan) -> bool:
 def refuse_shared_slot(work: Work, source: CaptureSource) -> None:
     """Raises EltError when another connection captures through the same slot: each would miss what the other takes."""
     slot = source.capture.slot
-    other = work.warehouse.other_with_slot(work.connection_id, source.position["system"], slot)
+    other = work.warehouse.other_with_slot(source.position["system"], slot)
     if other is not None:
         raise EltError(
             f"the replication slot {slot} belongs to the connection {other}",

@@ -217,7 +217,7 @@ class Loading:
             self._streams[key].written += rows
         for stream in ready:
             self._report.wrote(stream.plan, stream.rows, stream.bytes, stream.written)
-        self._warehouse.commit(self._work.connection_id, self.reached())
+        self._warehouse.commit(self.reached())
         self._covered = self._committing = False
         now = time.monotonic()
         self._due = now + (now - started) * (1 / COMMIT_SHARE - 1)

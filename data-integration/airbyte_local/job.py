@@ -56,7 +56,8 @@ def read_task() -> dict[str, Any]:
         if not part:
             sys.exit(SERVER_GONE)
         text += part
-    return json.loads(text)
+    task: dict[str, Any] = json.loads(text)
+    return task
 
 
 def end_with_server() -> None:

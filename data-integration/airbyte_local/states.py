@@ -26,8 +26,10 @@ def packed(state: dict[str, Any]) -> str:
 
 def unpacked(text: str) -> dict[str, Any]:
     """The state again."""
-    state = json.loads(text)
-    return json.loads(state[PACKED]) if state.keys() == {PACKED} else state
+    state: dict[str, Any] = json.loads(text)
+    if state.keys() == {PACKED}:
+        state = json.loads(state[PACKED])
+    return state
 
 
 def fresh(plan: StreamPlan, saved: StreamState | None) -> StreamState:
@@ -92,7 +94,8 @@ def position_of(saved: dict[str, Any] | None, slot: str) -> int | None:
             f"the connection was captured through the slot {saved['slot']}, and its source names {slot} now",
             f"go back to it, or {REFRESH}",
         )
-    return saved["captured"]
+    captured: int = saved["captured"]
+    return captured
 
 
 def left_slot(before: dict[str, Any] | None, now: dict[str, Any]) -> str | None:

@@ -252,7 +252,8 @@ class Store:
         return self._vault.seal(text).decode()
 
     def unseal(self, sealed: str) -> str:
-        return self._vault.open(sealed.encode())
+        text: str = self._vault.open(sealed.encode())
+        return text
 
     # connections
 

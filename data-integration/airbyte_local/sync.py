@@ -61,7 +61,6 @@ def sync(task: dict[str, Any], report: Report, refresh: bool) -> None:
 def attempt(task: dict[str, Any], report: Report, refresh: bool, failures: Failures) -> int:
     """One sync of the streams that have not failed; returns how many were loaded. Raises StreamError when one fails now."""
     started_at = datetime.now(UTC)
-    connection_id = task["connectionId"]
     destination = open_destination(task["destination"])
     with open_source(task["source"]) as source:
         offered = list(source.discover())
@@ -72,10 +71,10 @@ def attempt(task: dict[str, Any], report: Report, refresh: bool, failures: Failu
         planned = plans(task, source, offered, destination, failures)
         if not failures.remaining(planned):
             failures.end(0)
-        with destination.open(task["jobId"]) as warehouse:
-            saved = warehouse.state(connection_id)
+        with destination.open(task["connectionId"], task["jobId"]) as warehouse:
+            saved = warehouse.state()
             keys = None if chosen is None else frozenset(plan.key for plan in planned if chosen(plan.key))
-            work = Work(source, warehouse, report, refresh, connection_id, task["jobId"], saved, keys)
+            work = Work(source, warehouse, report, refresh, task["jobId"], saved, keys)
             if not refresh or chosen is not None:
                 source.check_position(work.saved.position)
             if source.reading != Reading.MESSAGES:
@@ -96,13 +95,13 @@ def attempt(task: dict[str, Any], report: Report, refresh: bool, failures: Failu
                     report.written(key, rows)
             record = SyncRecord(  # of a sync that left no stream out: the connection is as fresh as this
                 job_id=task["jobId"],
-                connection_id=connection_id,
+                connection_id=task["connectionId"],
                 connection_name=task["connectionName"],
                 started_at=started_at,
                 watermark=watermark,
                 streams=report.streams(),
             )
-            warehouse.commit(connection_id, reached, record if len(work.plans) == configured else None)
+            warehouse.commit(reached, record if len(work.plans) == configured else None)
         report.committed()
         if capture is not None and reached.position is not None:
             capture.advance(reached.position["captured"])
@@ -165,8 +164,8 @@ def located(task: dict[str, Any], error: StreamError) -> StreamError:
 def clear(task: dict[str, Any], report: Report) -> None:
     """Take the rows out of every stream's table and forget where the streams stood. The source is not asked."""
     destination = open_destination(task["destination"])
-    with destination.open(task["jobId"]) as warehouse:
-        saved = warehouse.state(task["connectionId"])
+    with destination.open(task["connectionId"], task["jobId"]) as warehouse:
+        saved = warehouse.state()
         chosen, task = choice(task, Reading.CURSOR)
         if chosen is not None and task["source"]["type"] not in BUILT_IN:
             by_messages.check_choice(saved)
@@ -174,7 +173,5 @@ def clear(task: dict[str, Any], report: Report) -> None:
             log.info("%s: %s rows cleared", label(*key), f"{warehouse.clear(*table):,}")
             saved.streams[key] = emptied(saved.streams.get(key))
         # the source's position is that of all streams
-        warehouse.commit(
-            task["connectionId"], ConnectionState(saved.streams, saved.position if chosen else None)
-        )
+        warehouse.commit(ConnectionState(saved.streams, saved.position if chosen else None))
     report.committed()

@@ -25,7 +25,6 @@ class Work:
     warehouse: Session
     report: Report
     refresh: bool
-    connection_id: str
     job_id: int
     saved: ConnectionState
     chosen: frozenset[Key] | None = None  # the streams that the job is for; None: all

@@ -105,30 +105,30 @@ BREAKAGES = (
         "state-without-data",
         "data and state commit in one transaction",
         f"{LOCAL}/destinations/duckdb/session.py",
-        "            state.write(self._connection, connection_id, reached, self._job_id, self._extracted_at)\n",
+        "            state.write(self._connection, key, reached, self._job_id, at)\n",
         """            if ("airbyte_internal", "state") in self._catalogue:
                 self._connection.execute("rollback; begin")
-            state.write(self._connection, connection_id, reached, self._job_id, self._extracted_at)\n""",
+            state.write(self._connection, key, reached, self._job_id, at)\n""",
         (f"{CURSOR_SYNC}::test_first_sync_brings_every_row_and_the_next_only_what_changed",),
     ),
     Breakage(
         "state-apart-from-data",
         "data and state commit in one transaction, whenever the job is killed",
         f"{LOCAL}/destinations/duckdb/session.py",
-        "            state.write(self._connection, connection_id, reached, self._job_id, self._extracted_at)\n",
+        "            state.write(self._connection, key, reached, self._job_id, at)\n",
         """            self._connection.execute("commit; begin")
-            state.write(self._connection, connection_id, reached, self._job_id, self._extracted_at)\n""",
+            state.write(self._connection, key, reached, self._job_id, at)\n""",
         (f"{CURSOR_SYNC}::test_without_the_position_no_row_is_kept_either",),
     ),
     Breakage(
         "slot-moves-before-the-commit",
         "the replication slot moves on only when the data is committed",
         f"{LOCAL}/sync.py",
-        "            warehouse.commit(connection_id, reached, record if len(work.plans) == configured else None)\n"
+        "            warehouse.commit(reached, record if len(work.plans) == configured else None)\n"
         "        report.committed()",
         """            if capture is not None:
                 capture.advance(reached.position["captured"])
-            warehouse.commit(connection_id, reached, record if len(work.plans) == configured else None)
+            warehouse.commit(reached, record if len(work.plans) == configured else None)
         report.committed()""",
         (f"{CAPTURE}::test_the_slot_moves_on_only_after_the_commit",),
     ),

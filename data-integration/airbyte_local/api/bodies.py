@@ -36,7 +36,8 @@ class StrictJson:
         async def again() -> dict[str, Any]:
             nonlocal message
             first, message = message, None
-            return first or await receive()
+            next_: dict[str, Any] = first or await receive()
+            return next_
 
         await self._app(scope, again, send)
 

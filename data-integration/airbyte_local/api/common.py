@@ -21,19 +21,23 @@ bearer = HTTPBearer(auto_error=False, description="from POST /applications/token
 
 
 def get_store(request: Request) -> Store:
-    return request.app.state.store
+    store: Store = request.app.state.store
+    return store
 
 
 def get_runner(request: Request) -> JobRunner:
-    return request.app.state.runner
+    runner: JobRunner = request.app.state.runner
+    return runner
 
 
 def get_scheduler(request: Request) -> Scheduler:
-    return request.app.state.scheduler
+    scheduler: Scheduler = request.app.state.scheduler
+    return scheduler
 
 
 def get_tokens(request: Request) -> Tokens:
-    return request.app.state.tokens
+    tokens: Tokens = request.app.state.tokens
+    return tokens
 
 
 def require_token(
@@ -48,7 +52,8 @@ def require_token(
 
 
 def get_brake(request: Request) -> Brake:
-    return request.app.state.brake
+    brake: Brake = request.app.state.brake
+    return brake
 
 
 def uuid_text(value: str) -> str:

@@ -20,7 +20,8 @@ FIXED = (
 
 def existing_workspace(workspace_id: str, store: StoreOf) -> str:
     """Raises 404."""
-    return get_workspace(store, workspace_id)["id"]
+    key: str = get_workspace(store, workspace_id)["id"]
+    return key
 
 
 WorkspaceOf = Annotated[str, Depends(existing_workspace)]

@@ -93,14 +93,16 @@ class SyncRecord:
 
 
 class Session(Protocol):
-    """An open warehouse in a transaction; what is not committed is as if it had never been.
+    """A warehouse that is open for one connection, in a transaction; what is not committed is as if it had never been.
 
     `commit` begins the next transaction: a connector's rows are committed with each of its states that is saved, and only
     the last commit has a record. A stream may be loaded many times, then; its table is prepared before its first load, and
     directly after opening or a commit, since preparing may commit by itself.
     """
 
-    def state(self, connection_id: str) -> ConnectionState: ...
+    def state(self) -> ConnectionState:
+        """Where the connection and its streams stand; to be called first."""
+        ...
 
     def fitting(self, plan: StreamPlan, state: StreamState, anew: bool) -> Target: ...
 
@@ -128,13 +130,11 @@ class Session(Protocol):
         told. Once everything is loaded, before each `commit`."""
         ...
 
-    def other_with_slot(self, connection_id: str, system: str, slot: str) -> str | None: ...
+    def other_with_slot(self, system: str, slot: str) -> str | None: ...
 
     def clear(self, schema: str, table: str) -> int: ...
 
-    def commit(
-        self, connection_id: str, state: ConnectionState, record: SyncRecord | None = None
-    ) -> None: ...
+    def commit(self, state: ConnectionState, record: SyncRecord | None = None) -> None: ...
 
 
 class Destination(Protocol):
@@ -144,4 +144,4 @@ class Destination(Protocol):
 
     def check_names(self, plans: Sequence[StreamPlan]) -> None: ...
 
-    def open(self, job_id: int) -> AbstractContextManager[Session]: ...
+    def open(self, connection_id: str, job_id: int) -> AbstractContextManager[Session]: ...

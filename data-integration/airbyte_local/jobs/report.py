@@ -193,7 +193,7 @@ class Redacted(logging.Formatter):
         return redacted(super().format(record), self._secrets)
 
 
-class Capped(logging.StreamHandler):
+class Capped(logging.StreamHandler[TextIO]):
     """A log of bounded size. When it is full, only warnings are kept, up to a tenth more, and what the job says of itself.
 
     A connector that never stops logging fills no disk. `left_out` counts the lines that are not in the log.

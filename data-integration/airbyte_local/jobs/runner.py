@@ -61,7 +61,8 @@ class JobRunner:
         """
         job = self._store.add_job(connection["id"], type_)
         self._start(job, connection, chosen)
-        return job["id"]
+        key: int = job["id"]
+        return key
 
     def prepare(self) -> None:
         """Have a process ready for the next job, unless one runs now: it is not to be slowed down."""

@@ -52,7 +52,7 @@ class DuckdbDestination:
         check_names(DIALECT, plans)
 
     @contextmanager
-    def open(self, job_id: int) -> Iterator[DuckdbSession]:
+    def open(self, connection_id: str, job_id: int) -> Iterator[DuckdbSession]:
         """The session, while this job alone may write. Raises EltError: in use by whom, disk full."""
         wait = float(os.environ.get(LEASE_WAIT_VARIABLE) or LEASE_WAIT_SECONDS)
         deadline = time.monotonic() + wait
@@ -65,7 +65,7 @@ class DuckdbDestination:
         with lease(self.path, f"sync job {job_id}", wait):
             connection = self._connect(deadline)
             try:
-                session = DuckdbSession(connection, self.path, job_id)
+                session = DuckdbSession(connection, self.path, connection_id, job_id)
                 try:
                     yield session
                 finally:
@@ -92,8 +92,11 @@ def width(plan: StreamPlan) -> int:
 class DuckdbSession:
     """Without `commit` nothing remains."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path, job_id: int) -> None:
-        self._connection, self._path, self._job_id = connection, path, job_id
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, path: Path, connection_id: str, job_id: int
+    ) -> None:
+        self._connection, self._path = connection, path
+        self._connection_id, self._job_id = connection_id, job_id
         self._drafts, self._waiting = Drafts(connection, memory.megabytes() * 10**6), Waiting(connection)
         self._unaltered: dict[tuple[str, str], tuple[StreamPlan, Target]] = {}  # whose tables do not fit yet
         with self._explaining("preparing the sync"):
@@ -109,10 +112,10 @@ class DuckdbSession:
         self._staged: dict[tuple[str, str], set[int]] = {}
         self._truncated: dict[tuple[str, str], Truncated] = {}
 
-    def state(self, connection_id: str) -> ConnectionState:
+    def state(self) -> ConnectionState:
         """Where the connection and each of its streams stand."""
         with self._explaining("reading the state"):
-            return state.read(self._connection, connection_id)
+            return state.read(self._connection, self._connection_id)
 
     def fitting(self, plan: StreamPlan, saved: StreamState, anew: bool) -> Target:
         """What is to be done to the stream's table; with `anew` it is replaced. Raises EltError when it cannot fit."""
@@ -287,10 +290,10 @@ class DuckdbSession:
         """Nothing is left to do: rows go straight into their tables here."""
         return {}
 
-    def other_with_slot(self, connection_id: str, system: str, slot: str) -> str | None:
+    def other_with_slot(self, system: str, slot: str) -> str | None:
         """Another connection that captures through the same slot of the same server, if this warehouse knows one."""
         with self._explaining("reading the state"):
-            return state.other_with_slot(self._connection, connection_id, system, slot)
+            return state.other_with_slot(self._connection, self._connection_id, system, slot)
 
     def _metadata(self, saved: StreamState) -> dict[str, Any]:
         return {
@@ -314,15 +317,16 @@ class DuckdbSession:
         with self._explaining(f"table {schema}.{table}"):
             return self._count(f"delete from {quoted(schema)}.{quoted(table)}", {})
 
-    def commit(self, connection_id: str, reached: ConnectionState, record: SyncRecord | None = None) -> None:
+    def commit(self, reached: ConnectionState, record: SyncRecord | None = None) -> None:
         """Data, state and, of a sync, its record, all at once; then the next transaction begins."""
         with self._explaining("committing"):
             for plan, _ in list(self._unaltered.values()):
                 self._alter(plan, ddl.table_name(plan))
             self._drafts.take_place()
-            state.write(self._connection, connection_id, reached, self._job_id, self._extracted_at)
+            key, at = self._connection_id, self._extracted_at
+            state.write(self._connection, key, reached, self._job_id, at)
             if record is not None:
-                state.add_record(self._connection, record, self._extracted_at)
+                state.add_record(self._connection, record, at)
             self._connection.execute("commit; begin")
             self._drafts.alone = True
 

@@ -49,12 +49,14 @@ class Lease:
         self._holder = f"job {job_id}, process {os.getpid()} on {host}"
         self._prefix = f"AIRBYTE__{safe(connection_id)}__{safe(host)}__"
         self.attempt = ""
+        self._taken = False
 
     def take(self) -> None:
         """From now on only this job commits, until another one takes the lease."""
         self.end_dead_transactions()
         take = [self._connection_id, self._token, self._holder]
         self._link.safely(TAKE, take)
+        self._taken = True
 
     def end_dead_transactions(self) -> None:
         """End the open transactions of this connection's jobs whose processes are gone from this machine."""
@@ -92,14 +94,16 @@ class Lease:
         )
 
     def is_held(self) -> bool:
-        """Whether no other job has taken it."""
+        """Whether no other job has taken it since; a lease that was never taken is not lost."""
+        if not self._taken:
+            return True
         mine, all_, _ = self._link.run(HELD, [self._token, self._connection_id]).fetchone()
-        return mine == all_ > 0
+        return bool(mine == all_ > 0)
 
     def has_arrived(self) -> bool:
         """Whether the last attempt is committed."""
         ((found,),) = self._link.rows(ARRIVED, [self._connection_id, self.attempt])
-        return found > 0
+        return bool(found > 0)
 
     def wait_for_lock(self) -> None:
         """Wait for the end of a transaction that may still be about to commit."""

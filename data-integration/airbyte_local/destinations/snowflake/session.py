@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from copy import copy
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from airbyte_local.batches import Batches
 from airbyte_local.destinations.base import Moment, SyncRecord, Target, Write
@@ -40,6 +40,7 @@ LEASE_WAIT_SECONDS = 300.0
 TRIES = 3  # of the transaction, each in a session of its own
 
 Key = tuple[str, str]
+T = TypeVar("T")
 
 
 class SnowflakeDestination:
@@ -55,10 +56,11 @@ class SnowflakeDestination:
         check_names(DIALECT, plans)
 
     @contextmanager
-    def open(self, job_id: int) -> Iterator[SnowflakeSession]:
+    def open(self, connection_id: str, job_id: int) -> Iterator[SnowflakeSession]:
         """The session. Raises EltError: not reached, login refused."""
         wait = float(os.environ.get(LEASE_WAIT_VARIABLE) or LEASE_WAIT_SECONDS)
-        session = SnowflakeSession(Link(self.account, job_id, wait), job_id, self.retention_days)
+        link = Link(self.account, job_id, wait)
+        session = SnowflakeSession(link, connection_id, job_id, self.retention_days)
         try:
             yield session
         except EltError:
@@ -80,11 +82,11 @@ class Step:
 class SnowflakeSession:
     """One job's session; without `commit` nothing of it remains."""
 
-    def __init__(self, link: Link, job_id: int, retention_days: int) -> None:
+    def __init__(self, link: Link, connection_id: str, job_id: int, retention_days: int) -> None:
         self._link, self._job_id, self._retention_days = link, job_id, retention_days
-        self._connection_id, self._run = "", uuid.uuid4().hex.upper()
-        self._lease: Lease | None = None
-        self._folder: Folder | None = None
+        self._connection_id, self._run = connection_id, uuid.uuid4().hex.upper()
+        self._lease = Lease(link, connection_id, job_id)
+        self._folder = Folder(connection_id)
         self._catalogues: dict[str, dict[str, dict[str, str]]] = {}
         self._tables: dict[Key, str] = {}  # where each stream's rows go: its table, or that one's successor
         self._targets: dict[Key, Target] = {}
@@ -94,30 +96,28 @@ class SnowflakeSession:
         self._pending: dict[Key, changes.Pending] = {}
         self._steps: list[Step] = []
         self._staging = False
-        self._settled = False
+        self._moment: datetime | None = (
+            None  # of the open transaction, which its rows carry; None: there is none
+        )
         self._committing = False
-        self._extracted_at: datetime | None = None
 
     # -- before
 
-    def state(self, connection_id: str) -> ConnectionState:
+    def state(self) -> ConnectionState:
         """Take the lease, put in order what an earlier job left, and tell where the connection and its streams stand."""
-        self._connection_id = connection_id
-        self._link.tag(connection=connection_id)
+        self._link.tag(connection=self._connection_id)
         with self._link.at("preparing the sync"):
-            self._folder = Folder(connection_id)
             if not state.TABLES.keys() <= ddl.read_catalogue(self._link, INTERNAL).keys():
                 state.create(self._link)
-            self._lease = Lease(self._link, connection_id, self._job_id)
             self._lease.take()
             present = self._catalogue(INTERNAL)  # as the job left it whose commit this one has waited for
-            self._put_successors_in_place(state.successors(self._link, connection_id), present)
+            self._put_successors_in_place(state.successors(self._link, self._connection_id), present)
             for table in present:
                 if table.startswith(self._successor_prefix):
                     self._link.safely(f"drop table if exists {named(INTERNAL, table)}")
             for schema in ddl.schemas(self._link, self._stage_prefix):
                 self._link.safely(f"drop schema if exists {schema}")
-            return state.read(self._link, connection_id)
+            return state.read(self._link, self._connection_id)
 
     @property
     def _stage_prefix(self) -> str:
@@ -304,11 +304,12 @@ class SnowflakeSession:
         """Begin the transaction and bring into the tables what is staged; returns the rows written by stream."""
         for upload in self._uploads.values():
             upload.finish()
-        return self._tried(self._transact)
+        done = self._tried(self._transact)
+        return done[1] if done else {}
 
-    def _tried(self, action: Callable[[], Any]) -> Any:
+    def _tried(self, action: Callable[[], T]) -> T | None:
         """Do what begins with a new transaction, again in a new session when that one is lost. Of a commit without an answer
-        it is looked first what became of it.
+        it is looked first what became of it; None when it had arrived.
         """
         for _ in range(TRIES - 1):
             try:
@@ -328,19 +329,20 @@ class SnowflakeSession:
         except LostError as error:
             raise unreachable(str(self._link.account), error) from None
 
-    def _transact(self) -> dict[Key, int]:
+    def _transact(self) -> tuple[datetime, dict[Key, int]]:
+        """Begin the transaction and do its steps; returns its moment, and the rows written by stream."""
         written: dict[Key, int] = {}
         self._place()
         with self._link.at("beginning the transaction"):
             self._lease.begin()
-            self._extracted_at = state.next_moment(self._link)
+            moment = state.next_moment(self._link)
         for step in self._steps:
             with self._link.at(f"stream {label(*step.key)}"):
-                done = self._link.run(step.sql(self._extracted_at), stream=label(*step.key))
+                done = self._link.run(step.sql(moment), stream=label(*step.key))
                 if step.counts:
                     written[step.key] = written.get(step.key, 0) + (done.rowcount or 0)
-        self._settled = True
-        return written
+        self._moment = moment
+        return moment, written
 
     def clear(self, schema: str, table: str) -> int:
         """Take all rows out of a table with the commit; returns how many there are. A table that is not there has none."""
@@ -349,23 +351,22 @@ class SnowflakeSession:
             return 0
         name = named(schema, table)
         with self._link.at(f"table {schema}.{table}"):
-            ((rows,),) = self._link.rows(f"select count(*) from {name}")
+            rows: int = self._link.rows(f"select count(*) from {name}")[0][0]
         self._steps.append(Step((schema, table), lambda _: f"delete from {name}"))
         return rows
 
-    def other_with_slot(self, connection_id: str, system: str, slot: str) -> str | None:
+    def other_with_slot(self, system: str, slot: str) -> str | None:
         """Another connection that captures through the same slot of the same server, if this warehouse knows one."""
         with self._link.at("reading the state"):
-            return state.other_with_slot(self._link, connection_id, system, slot)
+            return state.other_with_slot(self._link, self._connection_id, system, slot)
 
-    def commit(self, connection_id: str, reached: ConnectionState, record: SyncRecord | None = None) -> None:
+    def commit(self, reached: ConnectionState, record: SyncRecord | None = None) -> None:
         """Data, state and, of a sync, its record, all at once. A commit whose answer is lost is looked for."""
 
         def once() -> None:
-            if not self._settled:
-                self._transact()
-            self._settled = False
-            self._write_state(connection_id, reached, record)
+            moment = self._moment or self._transact()[0]
+            self._moment = None
+            self._write_state(reached, record, moment)
             self._committing = True
             self._link.run("commit")
 
@@ -378,24 +379,23 @@ class SnowflakeSession:
                 )
             self._after_commit()
 
-    def _write_state(self, connection_id: str, reached: ConnectionState, record: SyncRecord | None) -> None:
-        if not state.write(
-            self._link, connection_id, reached, self._job_id, self._lease.attempt, self._extracted_at
-        ):
+    def _write_state(self, reached: ConnectionState, record: SyncRecord | None, moment: datetime) -> None:
+        key, attempt = self._connection_id, self._lease.attempt
+        if not state.write(self._link, key, reached, self._job_id, attempt, moment):
             self._link.run("rollback")
             raise EltError(
                 "the transaction was ended by somebody else while it ran: the state is as it was",
                 "sync again",
             )
-        state.write_successors(self._link, connection_id, self._successors)
+        state.write_successors(self._link, key, self._successors)
         if record is not None:
-            state.add_record(self._link, record, self._extracted_at)
+            state.add_record(self._link, record, moment)
 
     def check_lease(self) -> None:
         """Raises EltError when another job of the connection has begun since."""
         held = True
         with suppress(EltError, LostError):
-            held = self._lease is None or self._lease.is_held()
+            held = self._lease.is_held()
         if not held:
             raise self._lease.lost()
 
@@ -443,10 +443,9 @@ class SnowflakeSession:
 
     def close(self) -> None:
         """End the session, and with it a transaction that was not committed; leave nothing behind."""
-        if self._folder is not None:
-            self._folder.remove()
+        self._folder.remove()
         with suppress(EltError, LostError):
-            if self._settled:
+            if self._moment is not None:
                 self._link.run("rollback")
             # with the outcome of a commit unknown they may be all there is of their tables
             for name, _, _ in [] if self._committing else self._successors:

@@ -103,7 +103,7 @@ def write(
             attempt,
         ],
     )
-    return written.rowcount == len(rows)
+    return bool(written.rowcount == len(rows))
 
 
 def add_record(link: Link, record: SyncRecord, extracted_at: datetime) -> None:

@@ -51,7 +51,8 @@ class Connector:
         """The JSON schema of its configurations. Raises EltError when it was never recorded."""
         path = self.folder / "spec.json"
         try:
-            return json.loads(path.read_text())["connectionSpecification"]
+            found: dict[str, Any] = json.loads(path.read_text())["connectionSpecification"]
+            return found
         except FileNotFoundError:
             raise EltError(
                 f"{self.label}: {path} is missing", f"record it: elt connectors lock {self.type}"

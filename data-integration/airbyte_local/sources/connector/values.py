@@ -35,7 +35,7 @@ class Constant(str):
     """NaN, Infinity, -Infinity: JSON has none of them, and some connectors write them."""
 
 
-class Pairs(list):
+class Pairs(list[tuple[str, Any]]):
     """An object: its names and values in their order."""
 
 

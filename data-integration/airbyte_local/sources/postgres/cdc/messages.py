@@ -54,7 +54,8 @@ class Messages:
 
     def marks(self, rows: np.ndarray) -> np.ndarray:
         """What stands first in each of these messages: NEW, OLD or the old key."""
-        return self._bytes[self._start[rows] + _MARK]
+        found: np.ndarray = self._bytes[self._start[rows] + _MARK]
+        return found
 
     def columns(self, rows: np.ndarray, count: int) -> Iterator[Values]:
         """The first row of each of these messages, column by column. Raises ValueError when one has not `count` columns."""
@@ -83,4 +84,5 @@ class Messages:
         """Numbers at these places; one too near the end to be there is of no use to the caller, and may be anything."""
         last = len(self._bytes) - np.dtype(type_).itemsize
         view = np.ndarray((last + 1,), type_, self._data, strides=(1,))
-        return view[np.minimum(at, last)].astype(type_[1:])
+        found: np.ndarray = view[np.minimum(at, last)].astype(type_[1:])
+        return found

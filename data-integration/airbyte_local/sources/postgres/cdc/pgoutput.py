@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -53,8 +53,8 @@ class Relation:
     key: list[int]
     schema: pa.Schema
     fault: str | None = None
-    rows: list[tuple] = field(default_factory=list)
-    moved: set[tuple] = field(default_factory=set)  # keys of the moves that wait to be applied
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+    moved: set[tuple[Any, ...]] = field(default_factory=set)  # keys of the moves that wait to be applied
     waiting: bool = False  # rows other than moves wait to be applied
 
     def batch(self) -> ChangeBatch | None:
