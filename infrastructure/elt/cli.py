@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import sys
 import warnings
@@ -39,6 +40,15 @@ COMMANDS = {
     "sql": ("elt.sql:sql", "Ask the warehouse, read-only."),
     "completion": ("elt.completion:completion", "Completion of these verbs in your shell."),
 }
+
+
+# what the code cannot help: a disk, a permission, a path that leads nowhere
+OUTSIDE = frozenset(
+    {
+        *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT),
+        *(errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG),
+    }
+)
 
 
 class LazyGroup(click.Group):
@@ -92,6 +102,14 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(2)
     except click.ClickException as error:
         click.echo(f"elt: {in_one_line(error.format_message())}", err=True)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in OUTSIDE:
+            raise
+        click.echo(
+            f"elt: {error.filename or 'a file'}: {error.strerror} — check the path, its permissions and the space on its disk",
+            err=True,
+        )
         sys.exit(2)
     except (KeyboardInterrupt, click.Abort):
         click.echo("elt: interrupted", err=True)

@@ -493,6 +493,8 @@ def _dashboards() -> Iterator[Case]:
     }
     for name, (files, says) in more.items():
         yield Case(area, name, words, says, prepare=placed("preset", files))
+    full = ("dashboards", "bundle", "/dev/full", *words[3:])
+    yield Case(area, "a full disk", full, "No space left on device", prepare=placed("preset", good))
     for verb in ("plan", "push", "pull", "drift"):
         yield Case(
             *(

@@ -87,10 +87,14 @@ def _cut(place: Place) -> None:
 
 # what is bad → (words, variables, words of the answer)
 SOURCE: dict[str, tuple[str, dict[str, str], str]] = {
-    "the owner's password": ("shop day", {"SOURCE_OWNER_PASSWORD": "guessed"}, "set SOURCE_OWNER_PASSWORD"),
+    "the owner's password": (
+        "shop day",
+        {"SOURCE_OWNER_PASSWORD": "guessed"},  # pragma: allowlist secret
+        "set SOURCE_OWNER_PASSWORD",
+    ),
     "the reader's password": (
         "source status",
-        {"SOURCE_READER_PASSWORD": "guessed"},
+        {"SOURCE_READER_PASSWORD": "guessed"},  # pragma: allowlist secret
         "set SOURCE_READER_PASSWORD",
     ),
     "a database that is not there": (
@@ -113,7 +117,11 @@ SOURCE: dict[str, tuple[str, dict[str, str], str]] = {
     "a customer who is not there, tried": ("privacy erase --customer 2000000000 --dry-run", {}, "2000000000"),
 }
 AIRBYTE: dict[str, tuple[str, dict[str, str], str]] = {
-    "the client's secret": ("airbyte jobs", {"AIRBYTE_CLIENT_SECRET": "guessed"}, "set AIRBYTE_CLIENT_ID"),
+    "the client's secret": (
+        "airbyte jobs",
+        {"AIRBYTE_CLIENT_SECRET": "guessed"},  # pragma: allowlist secret
+        "set AIRBYTE_CLIENT_ID",
+    ),
     "a client who is not there": (
         "airbyte jobs",
         {"AIRBYTE_CLIENT_ID": "nobody"},

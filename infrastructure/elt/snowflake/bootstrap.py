@@ -8,7 +8,7 @@ from snowflake.connector import SnowflakeConnection
 from snowflake.connector.errors import Error
 
 from elt.snowflake.account import reason
-from elt.snowflake.statements import Statement
+from elt.snowflake.statements import Statement, position
 from foundation.errors import EltError
 
 
@@ -22,7 +22,7 @@ def run(
 
     `report` gets each before it runs. Stops at the first error: EltError with its file and line, and how to go on.
     """
-    first = _position(given, start)
+    first = position(given, start)
     cursor = session.cursor()
     # a role set by an earlier statement holds for those that are left, too
     roles = [one for one in given[:first] if one.text.lower().startswith("use role")][-1:]
@@ -36,12 +36,3 @@ def run(
                 f"mend it, then go on with `elt snowflake bootstrap --from {statement.place}` (or run all again)",
             ) from None
     return len(given) - first
-
-
-def _position(given: list[Statement], start: str | None) -> int:
-    if start is None:
-        return 0
-    for index, statement in enumerate(given):
-        if statement.place == start:
-            return index
-    raise EltError(f"no statement begins at {start}", "name FILE:LINE as the error did, or run all again")

@@ -40,11 +40,12 @@ def bootstrap_command(dry_run: bool, start: str | None, environment: str | None,
 
     Keys and addresses: SNOWFLAKE_*_PUBLIC_KEY (a .pub file) and SNOWFLAKE_ALLOWED_IPS.
     """
-    from elt.snowflake.statements import statements
+    from elt.snowflake.statements import position, statements
 
     given = statements(_settings(environment), complete=not dry_run)
+    first = position(given, start)
     if dry_run:
-        for path, group in groupby(given, key=lambda one: one.path):
+        for path, group in groupby(given[first:], key=lambda one: one.path):
             click.echo(f"\n-- {path.name}")
             for statement in group:
                 click.echo(f"{statement.text};")

@@ -50,6 +50,16 @@ def statements(settings: Settings, *, complete: bool = True, directory: Path = D
     ]
 
 
+def position(given: list[Statement], start: str | None) -> int:
+    """Which statement is at `start` ("40_grants.sql:7"); the first without one. Raises EltError when none is."""
+    if start is None:
+        return 0
+    for index, statement in enumerate(given):
+        if statement.place == start:
+            return index
+    raise EltError(f"no statement begins at {start}", "name FILE:LINE as the error did, or run all again")
+
+
 def _split(text: str) -> Iterator[tuple[int, str]]:
     """Line and text of each statement; comments and strings may hold semicolons."""
     started = None
