@@ -35,7 +35,7 @@ up: ## start the stack (PART=airflow for one part)
 down: ## stop the stack
 	@$(RUN) elt down $(PART)
 
-status: ## what runs, where, and how it feels
+status: ## show which parts run, on which addresses, and whether they are healthy
 	@$(RUN) elt status
 
 sync: ## one sync job, source → warehouse

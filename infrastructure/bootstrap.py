@@ -102,7 +102,7 @@ def main(command: list[str]) -> None:
     if not (ROOT / ".venv" / "bin" / "elt").exists():
         print("making the environment .venv (about a gigabyte, once) …", flush=True)
     if code := subprocess.run(sync, cwd=ROOT, env=environ).returncode:
-        fail(f"uv sync ended with exit code {code} — its message stands above")
+        fail(f"uv sync failed with exit code {code}: see its message above")
     if command:
         program = ROOT / ".venv" / "bin" / command[0]
         if not program.exists():

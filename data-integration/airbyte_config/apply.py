@@ -129,7 +129,7 @@ class _Run:
 
     @contextmanager
     def _placed(self, change: Change, document: Document, otherwise: At) -> Iterator[None]:
-        """A refusal is told with the place in the file that it is about, as far as Airbyte names it."""
+        """Name the place in the file when Airbyte refuses: the field that its answer names, else `otherwise`."""
         try:
             with talking(f"{change.kind} {change.name} can't be {change.action}", self.settings):
                 yield

@@ -114,11 +114,11 @@ def apply_command(prune: bool, yes: bool, resend_secrets: bool, directory: Path)
 
 
 @airbyte.command("drift")
-@click.option("--ignore-unknown", is_flag=True, help="What no file defines is no drift.")
+@click.option("--ignore-unknown", is_flag=True, help="Do not count what no file defines as drift.")
 @json_option
 @directory_option
 def drift_command(ignore_unknown: bool, as_json: bool, directory: Path) -> None:
-    """Does Airbyte still hold what the files say? Exit code 0: yes; 1: it does not; 2: it can't be told.
+    """Compare Airbyte with the files. Exit code 0: they agree; 1: they differ; 2: they can't be compared.
 
     Needs no secret of the files. Secrets are compared by fingerprint, where they were sent from this ELT_HOME.
     """

@@ -344,7 +344,9 @@ def _connection(document: Document) -> Connection:
         _check_stream(document, at, stream)
         if stream.label in seen:
             line = document.line(("streams", seen[stream.label]))
-            raise document.error(at, f"stream {stream.label} stands in line {line} too", "remove one")
+            raise document.error(
+                at, f"stream {stream.label} is already defined in line {line}", "remove one of them"
+            )
         seen[stream.label] = index
     if (
         file.namespace_definition == models.NamespaceDefinitionEnum.CUSTOM_FORMAT
@@ -381,7 +383,7 @@ def _check_stream(document: Document, at: At, stream: Stream) -> None:
         if "key" in (mapper.get("mapperConfiguration") or {}):
             raise document.error(
                 place,
-                f"stream {stream.label}: an encryption mapper holds a key, which can't stand in a file",
+                f"stream {stream.label}: an encryption mapper contains its key, and files must not contain keys",
                 "hash the field instead, encrypt it with RSA, or keep this connection out of the files",
             )
         try:

@@ -94,7 +94,7 @@ def read(path: Path) -> Document:
 
 
 def _pairs(node: yaml.Node, known: dict[int, int]) -> int:
-    """How many pairs a mapping has with all that `<<` takes over; a mapping within itself counts as too many."""
+    """Count the pairs of a mapping, with those that `<<` merges in. A mapping that contains itself counts as too many."""
     if isinstance(node, yaml.SequenceNode):
         return sum(_pairs(item, known) for item in node.value)
     if not isinstance(node, yaml.MappingNode):

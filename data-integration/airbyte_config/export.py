@@ -175,8 +175,8 @@ def _stream(stream: dict[str, Any], connection: str) -> dict[str, Any]:
     fields = held_stream(stream)
     if any("key" in mapper["mapperConfiguration"] for mapper in fields["mappers"]):
         raise EltError(
-            f"connection {connection}: {label_of(stream.get('namespace'), stream['name'])} has an encryption mapper,"
-            " whose key can't stand in a file",
+            f"connection {connection}: {label_of(stream.get('namespace'), stream['name'])} has an encryption mapper"
+            " with a key, and files must not contain keys",
             "hash the field instead, or export the other connections with --connection",
         )
     described = {

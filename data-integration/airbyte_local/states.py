@@ -11,7 +11,7 @@ from foundation.errors import EltError
 from foundation.quoting import visible
 
 PACKED = "text"  # of a state that holds what JSON in a warehouse cannot
-REFRESH = "refresh the connection: its tables are made anew from the source"
+REFRESH = "refresh the connection: that loads its tables again from the source"
 
 
 def packed(state: dict[str, Any]) -> str:

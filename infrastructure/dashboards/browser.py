@@ -61,7 +61,7 @@ def find_browser() -> str | None:
 
 @dataclass
 class Dashboard:
-    """An open dashboard. `requests` are the addresses that the page asked for."""
+    """An open dashboard. `requests`: the addresses that its page has requested."""
 
     page: Page
     charts: int
@@ -69,7 +69,7 @@ class Dashboard:
     requests: list[str] = field(default_factory=list)
 
     def wait(self, seconds: float = 60) -> None:
-        """Until every chart stands, and goes on standing for a moment."""
+        """Wait until every chart is drawn and stays so for a moment. Raises TimeoutError of the browser after `seconds`."""
         for _ in range(2):
             self.page.wait_for_function(READY, arg=self.charts, timeout=seconds * 1000)
             self.page.wait_for_timeout(250)

@@ -51,7 +51,9 @@ def dbt_arguments(
     " Not with --select, --full-refresh, --anew, --rebuild-from, the exclusion of models, or the target dev.",
 )
 @click.option(
-    "--full-refresh", is_flag=True, help="Build incremental facts and seeds anew (never the snapshots)."
+    "--full-refresh",
+    is_flag=True,
+    help="Rebuild incremental facts and seeds from all rows. Snapshots are kept.",
 )
 @click.option(
     "--anew",
@@ -162,7 +164,8 @@ def build(
     built = [each for each in result.result.results if each.node.resource_type != "operation"]  # a hook
     if select and not built:
         raise EltError(
-            f"no node matches --select {' '.join(select)}", "`dbt ls` in data-transformation lists them"
+            f"no node matches --select {' '.join(select)}",
+            "run `dbt ls` in data-transformation to list the nodes, then select one of them",
         )
     if timing:
         click.echo(timing_report(built))

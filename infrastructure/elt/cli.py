@@ -18,7 +18,7 @@ COMMANDS = {
     "doctor": ("elt.doctor:doctor", "What is missing on this machine, with the remedy."),
     "up": ("stack.cli:up", "Start the stack, or some of its parts."),
     "down": ("stack.cli:down", "Stop the stack, or some of its parts."),
-    "status": ("stack.cli:status", "What runs, where, and how it feels."),
+    "status": ("stack.cli:status", "Show which parts run, on which addresses, and whether they are healthy."),
     "logs": ("stack.cli:logs", "The parts' logs."),
     "source": ("adventureworks.cli:source", "Fill the source database: load, generate."),
     "shop": ("adventureworks.cli:shop", "Let the shop trade: a day, or live."),

@@ -12,8 +12,8 @@ yes_option = click.option("--yes", is_flag=True, help="Do not ask. Required wher
 def confirmed(question: str, yes: bool) -> None:
     """Return when the person at the terminal, or `--yes`, agrees.
 
-    What stands in a pipe is nobody's answer: without a terminal and without `--yes` this raises EltError. A no at the terminal
-    raises click.Abort.
+    It reads no answer from a pipe: without a terminal and without `--yes` it raises EltError. "No" at the terminal raises
+    click.Abort.
     """
     if yes:
         return

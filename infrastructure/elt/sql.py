@@ -48,7 +48,7 @@ def sql(query: str, serving: bool, form: str | None) -> None:
 
 
 def explained(error: duckdb.Error) -> str:
-    """What DuckDB says, in one line: what is wrong, what was meant instead, and where it stands."""
+    """Put DuckDB's message on one line: the error, its suggestion, and the position in the statement."""
     said, _, place = str(error).partition("\n\nLINE ")
     words = " ".join(said.split()) or first_line(error)
     if not (found := re.match(r"(\d+): (.*)\n( *)\^", place)):

@@ -451,9 +451,9 @@ class Settings(BaseSettings):
 
 
 def read_env_file(path: Path) -> dict[str, str]:
-    """The variables of a file, as python-dotenv reads it (quotes, comments, `export`), but `$` is an ordinary character.
+    """Read the variables of a file as python-dotenv does (quotes, comments, `export`), but take `$` as it is.
 
-    A missing file is an empty one. Raises EltError with the line that is no `KEY=value`.
+    A file that does not exist has no variables. Raises EltError that names the first line which is not `KEY=value`.
     """
     if not path.exists():
         if path.is_symlink():
@@ -470,7 +470,9 @@ def read_env_file(path: Path) -> dict[str, str]:
         if binding.error or (binding.key is not None and binding.value is None):
             blank = len(binding.original.string) - len(binding.original.string.lstrip())
             line = binding.original.line + binding.original.string[:blank].count("\n")
-            raise EltError(f"{path}, line {line}: not a KEY=value line", "mend or remove the line")
+            raise EltError(
+                f"{path}, line {line}: not a KEY=value line", "write KEY=value there, or remove the line"
+            )
         if binding.key is not None and binding.value is not None:
             values[binding.key] = binding.value
     return values

@@ -1,4 +1,4 @@
-"""What Airflow's processes are told, all of it through their environment; there is no airflow.cfg to drift."""
+"""Make the environment variables that configure Airflow's processes. No airflow.cfg exists beyond them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How change data capture feels at the source: its slot, its publication, the log that waits for it."""
+"""Check change data capture at the source: the slot, the publication, and how much log the server keeps."""
 
 from __future__ import annotations
 

@@ -54,7 +54,9 @@ def down(part: tuple[str, ...]) -> None:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def status(as_json: bool) -> None:
-    """What runs, where, and how it feels; who writes the warehouse; what the source's log waits for; whether a backup is missing.
+    """Show which parts run, on which addresses, and whether they are healthy.
+
+    It also shows who writes the warehouse, how much log the source keeps for a slot, and whether a backup is missing.
 
     Exit code 1 when a program is not healthy.
     """

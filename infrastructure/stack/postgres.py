@@ -195,8 +195,8 @@ class Cluster:
         if version.exists():
             if (found := version.read_text().strip()) != binary_major():
                 raise EltError(
-                    f"{self.data_dir} was written by PostgreSQL {found}, installed is {binary_major()}",
-                    "move it away and fill the database anew, or check out the release that wrote it",
+                    f"PostgreSQL {found} wrote {self.data_dir}, but PostgreSQL {binary_major()} is installed",
+                    "move it away and load the database again, or check out the release that wrote it",
                 )
         elif self.data_dir.exists() and any(self.data_dir.iterdir()):
             raise EltError(

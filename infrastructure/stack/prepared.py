@@ -1,4 +1,4 @@
-"""Whether a program's metadata database is as its last preparation left it: what stands in it, and the mark kept beside."""
+"""Compare a program's metadata database with its last preparation, of which a mark is kept in a file."""
 
 from __future__ import annotations
 

@@ -222,7 +222,7 @@ class Sink:
 
 
 class Mail(SMTP):
-    """A connection of the mail server; one too many is told so."""
+    """A connection to the mail server. It refuses mail when too many connections are open."""
 
     _refused = False
 

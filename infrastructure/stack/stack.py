@@ -91,8 +91,8 @@ def _start(wanted: list[Part], every: dict[str, Part], report: Callable[[str], N
     if running is not None and missing and (changed := _changed_settings(home)):
         if alive:
             raise EltError(
-                f"{', '.join(changed)}: not what the stack was started with, and its programs keep to that",
-                "start the whole stack anew: elt down, then elt up",
+                f"{', '.join(changed)}: changed since the stack was started, and its programs still use the old values",
+                "restart the whole stack: elt down, then elt up",
             )
         _stop([], everything=True, report=report)
         running = None

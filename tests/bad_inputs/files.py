@@ -158,7 +158,7 @@ IN_CONNECTIONS: list[tuple[str, str, str, str, str]] = [
         C,
         "streams:\n",
         "streams:\n  - {namespace: sales, name: store, syncMode: full_refresh_overwrite}\n",
-        "stream sales.store stands in line 11 too",
+        "stream sales.store is already defined in line 11",
     ),
     ("a tag without a colour", C, 'prefix: ""', "tags: [{name: daily}]", "color is missing"),
     ("no source's name", S, "name: shop\n", "", "shop.yaml, line 1: name is missing"),

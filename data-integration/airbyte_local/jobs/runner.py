@@ -35,7 +35,9 @@ TERM_SECONDS = 5.0
 LOGS, LOGS_BYTES, TRIM_EVERY = 2_000, 512 << 20, 20  # of ended jobs
 SPARE_SECONDS = 0.5  # after the last job has ended: its client's next questions come first
 ENDS_DELETED = "the connection's source or destination was deleted before the job began"
-SERVER_STOPPED = "the server was stopped while the job ran; nothing is half done: the next sync goes on"
+SERVER_STOPPED = (
+    "the server was stopped while the job ran; no change is half written, and the next sync continues"
+)
 
 
 class JobRunner:

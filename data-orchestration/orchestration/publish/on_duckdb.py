@@ -143,13 +143,13 @@ def renew(settings: Settings, run: str) -> bool:
 
 
 def versions(settings: Settings) -> list[Version]:
-    """See `orchestration.publish.versions`."""
+    """List the kept versions, oldest first. Raises EltError when the record of one is damaged."""
     serving = _serving(settings)
     shown = _target(serving / "current")
     found = []
     for number, folder in _numbered(serving):
         current = folder.name == shown
-        remedy = "publish anew: `elt run`" if current else f"remove the folder {folder}"
+        remedy = "publish again with `elt run`" if current else f"remove the folder {folder}"
         with contextlib.suppress(FileNotFoundError):  # being removed at this moment
             found.append(
                 read_state(folder / RECORD, partial(_version, number=number, current=current), remedy)

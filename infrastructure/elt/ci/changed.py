@@ -64,7 +64,7 @@ def _sql(files: list[str]) -> list[str]:
 
 
 def leaked(files: list[str]) -> list[str]:
-    """Where something that looks like a key or a password stands; never what it is."""
+    """List the places that look like a key or a password, by file and line. The text itself is never shown."""
     if not files:
         return []
     with TemporaryDirectory(prefix="elt-ci-") as folder:

@@ -32,7 +32,7 @@ Say = Callable[[str], object]
 
 @dataclass(frozen=True)
 class Relation:
-    """What was built of one node, beside the base's; None where there is none."""
+    """The relation of one node after this change and in the base. A row count is None where the relation does not exist."""
 
     name: str
     changed: bool

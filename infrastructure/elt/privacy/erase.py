@@ -91,7 +91,7 @@ def _erase(settings: Settings, protocol: Protocol, report: Callable[[str], None]
             except (duckdb.Error, OSError) as error:
                 raise EltError(
                     f"erasing customer {protocol.customer} stopped: {first_line(error)}",
-                    "mend that (free some disk space?), then run it again: it goes on where it was",
+                    "mend the cause (if the disk is full, free some space), then run the command again: it continues from here",
                 ) from error
     for aside in sorted(settings.home.glob("warehouse-*.duckdb")):
         report(f"left alone: {aside.name}, made from other data: remove it when it is not needed")

@@ -32,7 +32,7 @@ class Protocol(H11Protocol):
         super().connection_lost(exc)
 
     def _expect(self) -> None:
-        """A header that has begun, or a connection's first, has its time; one that is there, no more."""
+        """Start the time limit when a connection opens or a header begins, and stop it when the header is complete."""
         if self.conn.their_state is not h11.IDLE:
             self._stop()
         elif self._patience is None:

@@ -80,7 +80,7 @@ def test_a_setting_that_the_running_programs_do_not_have_is_named(small):
     refused = small.elt("up", "postgres", **changed)
     assert refused.returncode == 2
     assert refused.stderr.splitlines()[-1].startswith(
-        "elt: ELT_SCHEDULE: not what the stack was started with"
+        "elt: ELT_SCHEDULE: changed since the stack was started"
     )
     assert "elt down" in refused.stderr
     assert small.elt("down", "sink").returncode == 0

@@ -144,7 +144,7 @@ def test_an_unknown_destination_is_answered_with_those_that_there_are(settings_o
          "line 8: custom_format needs a namespaceFormat"),
         (CONNECTION, "scheduleType: manual", "scheduleType: cron", "line 6: a cron schedule needs a cronExpression"),
         (CONNECTION, "name: address\n", "name: address\n    cursor: x\n", "line 38: unknown field cursor"),
-        (CONNECTION, "name: addresstype", "name: address", "line 39: stream person.address stands in line 36 too"),
+        (CONNECTION, "name: addresstype", "name: address", "line 39: stream person.address is already defined in line 36"),
         (CONNECTION, "name: address\n", "name: address\n    cursorField: modifieddate\n",
          "line 36: stream person.address: a cursorField, but the source adventureworks captures changes"),
         (CONNECTION, "  syncMode: incremental_deduped_history\n", "  {}\n",
@@ -156,7 +156,7 @@ def test_an_unknown_destination_is_answered_with_those_that_there_are(settings_o
         (CONNECTION, "primaryKey: [addressid]", "primaryKey: [addressid]\n    mappers:\n      - {type: hashing, mapperConfiguration: {targetField: city, method: MD5}}",
          "line 40: stream person.address: it is no mapper: fieldNameSuffix: Field required"),
         (CONNECTION, "primaryKey: [addressid]", "primaryKey: [addressid]\n    mappers:\n      - {type: encryption, mapperConfiguration: {targetField: city, key: ff}}",
-         "line 40: stream person.address: an encryption mapper holds a key, which can't stand in a file"),
+         "line 40: stream person.address: an encryption mapper contains its key, and files must not contain keys"),
         (CONNECTION, "primaryKey: [addressid]", "primaryKey: addressid", "line 38: primaryKey: Input should be a valid list"),
     ],
 )  # fmt: skip

@@ -218,7 +218,10 @@ class SnowflakeSession:
         saved: StreamState,
         moment: Moment | None = None,
     ) -> int:
-        """Stage a stream's rows; what is written is told by `settle`. `moment`: of a captured stream, which is whole."""
+        """Upload a stream's rows to its stage table; returns 0, because `settle` writes and counts them.
+
+        `moment`: when the rows of a captured stream were read, which is then read as a whole.
+        """
         with self._link.at(f"stream {plan.label}"):
             upload = self._upload(plan, merge.stage_types(plan, target))
             try:

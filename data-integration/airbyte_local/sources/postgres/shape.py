@@ -206,7 +206,7 @@ def _column_difference(saved: Shape, now: Shape) -> str | None:
 def _file_difference(saved: Shape, now: Shape) -> str | None:
     nodes, before = now["nodes"], saved["nodes"]
     if any(nodes[oid][2] != before[oid][2] for oid in nodes.keys() & before.keys()):
-        return "its table was written anew (another file node)"
+        return "its table was rewritten (its file node changed)"
     return None
 
 
