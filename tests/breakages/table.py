@@ -386,11 +386,11 @@ BREAKAGES = (
         f"{DAGS}/publish/on_duckdb.py",
         """        draft = serving / f".draft-{os.getpid()}"
         try:
-            draft.mkdir()
+            draft.mkdir(parents=True)
             tables""",
         """        draft = serving / f".draft-{os.getpid()}"
         try:
-            draft.mkdir()
+            draft.mkdir(parents=True)
             _show(serving, draft.name)
             tables""",
         (f"{PUBLISH}::test_after_each_step_on_the_disk_one_whole_version_is_shown",),
