@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from foundation.errors import EltError
+from tests.integration.airbyte_local import every_type
+from tests.integration.airbyte_local.every_type import EVERY_TYPE
 from tests.integration.airbyte_local.test_capture import CapturingEngine, capturing
-from tests.integration.airbyte_local.test_tables import EVERY_TYPE
 from tests.unit.airbyte_local.test_mappers import hash_of, only
 
 __all__ = ["capturing"]
@@ -43,21 +44,16 @@ def test_each_change_is_a_row_of_its_own_in_the_order_of_the_log(capturing: Capt
 
 def test_a_change_tells_each_type_as_the_snapshot_does(capturing: CapturingEngine) -> None:
     engine = capturing
-    columns = ", ".join(f"c{index} {type_}" for index, type_ in enumerate(EVERY_TYPE))
     values = ", ".join(engine.instead.get(type_, value) for type_, (_, value, _) in EVERY_TYPE.items())
     engine.write(
-        "create type shop.mood as enum ('well', 'so so')",
-        "create domain shop.price as numeric(10,2)",
-        "create domain shop.sale_price as shop.price check (value > 0)",
-        f"create table shop.types (id integer primary key, {columns})",
+        *every_type.made(),
         f"insert into shop.types values (1, {values})",
     )
     types = {"namespace": "shop", "name": "types", "syncMode": "incremental_append"}
     engine.sync(types)
     engine.write(f"insert into shop.types values (2, {values})")
     engine.sync(types)
-    names = ", ".join(f"c{index}" for index in range(len(EVERY_TYPE)))
-    first, second = engine.raw(f"select {names} from raw_shop.types order by id")
+    first, second = engine.raw(f"select {', '.join(every_type.COLUMNS)} from raw_shop.types order by id")
     assert repr(first) == repr(second)
 
 

@@ -20,8 +20,9 @@ from foundation.errors import EltError
 from foundation.quoting import quoted
 from tests.fixtures.snowflake import Snowflake
 from tests.fixtures.source import SourceDatabase
+from tests.integration.airbyte_local import every_type
 from tests.integration.airbyte_local.conftest import Engine, SnowflakeEngine, source_configuration, stream
-from tests.integration.airbyte_local.test_tables import EVERY_TYPE
+from tests.integration.airbyte_local.every_type import EVERY_TYPE
 from tests.snowflake.leaning import ddl_inside, leaning, transactions
 
 TWO_ORDERS = "insert into shop.orders (id, customer, total, updated) values (1, 'a', 1.5, '2024-01-01'), (2, 'b', 2.5, '2024-01-02')"
@@ -54,14 +55,10 @@ EXTREMES = {
 }  # fmt: skip
 
 
-def every_type(engine: Engine) -> None:
+def write_every_type(engine: Engine) -> None:
     """A table of every type, with ordinary values, the greatest or least, and none."""
-    columns = ", ".join(f"c{index} {type_}" for index, type_ in enumerate(EVERY_TYPE))
     engine.write(
-        "create type shop.mood as enum ('well', 'so so')",
-        "create domain shop.price as numeric(10,2)",
-        "create domain shop.sale_price as shop.price check (value > 0)",
-        f"create table shop.types (id integer primary key, updated timestamp, {columns})",
+        *every_type.made("updated timestamp"),
         *(f"insert into shop.types values ({row}, '2024-01-01', {type_values(row)})" for row in (1, 2, 3)),
     )
 
@@ -106,7 +103,7 @@ def same_rows(one: Engine, other: Engine, table: str, columns: list[str]) -> lis
     "mode", ["full_refresh_overwrite", "incremental_deduped_history", "incremental_append"]
 )
 def test_every_type_arrives_as_in_duckdb(engine: Engine, snow: SnowflakeEngine, mode: str) -> None:
-    every_type(engine)
+    write_every_type(engine)
     for one in (engine, snow):
         one.sync(stream("shop.types", mode))
     columns = ["id", *(f"c{index}" for index in range(len(EVERY_TYPE)))]
@@ -314,7 +311,7 @@ def test_a_table_of_another_program_is_left_alone(snow: SnowflakeEngine) -> None
 
 def test_the_destination_leans_on_nothing_that_the_emulator_does_otherwise(snow: SnowflakeEngine) -> None:
     """Every way of writing, looked at in the list of statements."""
-    every_type(snow)
+    write_every_type(snow)
     snow.write(TWO_ORDERS, "create table shop.pairs (a integer, b integer, note text, updated timestamp)")
     pairs = stream(
         "shop.pairs", primaryKey=[["a"], ["b"]]
