@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from foundation.digits import digits
+
 # Postgres type → DuckDB type, read as they are
 NATIVE = {
     "smallint": "SMALLINT",
@@ -49,7 +51,6 @@ def read_as_text(postgres: str) -> bool:
     return base_name(postgres) not in NATIVE
 
 
-INTEGER_DIGITS = {"SMALLINT": 5, "INTEGER": 10, "BIGINT": 19}
 WIDER = {("FLOAT", "DOUBLE"), ("DATE", "TIMESTAMP")}
 
 
@@ -60,18 +61,10 @@ def holds(held: str, wanted: str) -> bool:
     """
     if held == wanted or (wanted, held) in WIDER:
         return True
-    ours, theirs = _digits(held), _digits(wanted)
+    ours, theirs = digits(held), digits(wanted)
     if theirs is None:
         return False
-    return held == "VARCHAR" or (ours is not None and ours[0] >= theirs[0] and ours[1] >= theirs[1])
-
-
-def _digits(type_: str) -> tuple[int, int] | None:
-    """Digits before and after the point of a type of exact numbers."""
-    if type_ in INTEGER_DIGITS:
-        return INTEGER_DIGITS[type_], 0
-    found = re.fullmatch(r"DECIMAL\((\d+),(\d+)\)", type_)
-    return (int(found[1]) - int(found[2]), int(found[2])) if found else None
+    return held == "VARCHAR" or (ours is not None and ours.hold(theirs))
 
 
 def exact_cast(name: str, type_: str) -> str:

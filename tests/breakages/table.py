@@ -144,9 +144,9 @@ BREAKAGES = (
         "numeric-through-float",
         "types are lossless: a decimal arrives as the same decimal",
         f"{LOCAL}/destinations/duckdb/types.py",
-        "    digits = _digits(type_)\n    if digits is not None and type_ not in INTEGER_DIGITS",
-        '    digits = _digits(type_)\n    name = f"cast({name} as double)" if digits else name\n'
-        "    if digits is not None and type_ not in INTEGER_DIGITS",
+        "    held = digits(type_)\n    if held is not None and type_ not in INTEGER_DIGITS",
+        '    held = digits(type_)\n    name = f"cast({name} as double)" if held else name\n'
+        "    if held is not None and type_ not in INTEGER_DIGITS",
         ("tests/integration/airbyte_local/test_tables.py::test_every_type_arrives_lossless",),
     ),
     Breakage(

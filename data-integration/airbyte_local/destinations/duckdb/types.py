@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from airbyte_local.destinations.base import (
     CDC_DELETED_AT,
     CDC_LSN,
@@ -15,6 +13,7 @@ from airbyte_local.destinations.base import (
 )
 from airbyte_local.destinations.fitting import is_numeric
 from airbyte_local.schema import Column, DataType, Kind
+from foundation.digits import INTEGER_DIGITS, digits
 from foundation.quoting import quoted
 
 # spelled as DuckDB's catalogue spells them, so that the two can be compared
@@ -52,7 +51,6 @@ def column_type(type_: DataType) -> str:
     return TYPES[type_.kind]
 
 
-INTEGER_DIGITS = {"SMALLINT": 5, "INTEGER": 10, "BIGINT": 19}
 WIDER = (("FLOAT", "DOUBLE"), ("DATE", "TIMESTAMP"))
 MAX_DECIMAL_DIGITS = 38
 FAST_DIGITS = 18
@@ -73,24 +71,15 @@ def common_type(present: str, was: str | None, column: Column) -> str | None:
             return wide
     if {present, arriving} <= INTEGER_DIGITS.keys():
         return max(present, arriving, key=INTEGER_DIGITS.__getitem__)
-    ours, theirs = _digits(present), _digits(arriving)
+    ours, theirs = digits(present), digits(arriving)
     if ours and theirs:
-        whole, scale = max(ours[0], theirs[0]), max(ours[1], theirs[1])
-        return (
-            f"DECIMAL({whole + scale},{scale})" if whole + scale <= MAX_DECIMAL_DIGITS else TYPES[Kind.TEXT]
-        )
+        both = ours.with_room_for(theirs)
+        precision = sum(both)
+        return f"DECIMAL({precision},{both.scale})" if precision <= MAX_DECIMAL_DIGITS else TYPES[Kind.TEXT]
     # a numeric without bounds travels as text
     if (ours and is_numeric(column.source_type)) or (theirs and is_numeric(was)):
         return TYPES[Kind.TEXT]
     return None
-
-
-def _digits(type_: str) -> tuple[int, int] | None:
-    """Digits before and after the point that a type of exact numbers holds."""
-    if type_ in INTEGER_DIGITS:
-        return INTEGER_DIGITS[type_], 0
-    found = re.fullmatch(r"DECIMAL\((\d+),(\d+)\)", type_)
-    return (int(found[1]) - int(found[2]), int(found[2])) if found else None
 
 
 def from_text(name: str, type_: str) -> str:
@@ -106,9 +95,9 @@ def from_text(name: str, type_: str) -> str:
 
 def cast(name: str, type_: str) -> str:
     """A text as a type. DuckDB reads decimals of up to 18 digits 200 times faster than larger ones: most values are."""
-    digits = _digits(type_)
-    if digits is not None and type_ not in INTEGER_DIGITS and sum(digits) > FAST_DIGITS >= digits[1]:
-        return f"coalesce(cast(try_cast({name} as decimal({FAST_DIGITS},{digits[1]})) as {type_}), cast({name} as {type_}))"
+    held = digits(type_)
+    if held is not None and type_ not in INTEGER_DIGITS and sum(held) > FAST_DIGITS >= held.scale:
+        return f"coalesce(cast(try_cast({name} as decimal({FAST_DIGITS},{held.scale})) as {type_}), cast({name} as {type_}))"
     return f"cast({name} as {type_})"
 
 
