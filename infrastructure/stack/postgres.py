@@ -392,6 +392,8 @@ class Cluster:
 
     def stop(self, timeout: float = 60.0) -> None:
         """Stop the server fast and cleanly, whoever started it; nothing to do when none runs."""
+        if self._process is not None and self._process.poll() is not None:
+            self._process = None  # it has ended; another object may have started the server since
         pid = self._process.pid if self._process is not None else self.running_pid()
         if pid is None:
             return
