@@ -78,6 +78,17 @@ def test_the_namespace_counts_where_two_streams_have_one_name() -> None:
     assert [(item.key, item.count) for item in items] == [(("one", "a"), 1), (("two", "a"), 2)]
 
 
+def test_the_namespace_counts_wherever_it_is_written() -> None:
+    streams = (("one", "a"),)
+    lines = [record("a", {"id": 1}, namespace="one"), record("a", {"id": 2}, namespace="two")]
+    lines += [record("a", {"namespace": "two"}), record("a", {"namespace": "two"}, namespace="one")]
+    lines += [record("a", {"id": 5}, meta={"changes": []}, namespace="two")]
+    items = heard(*lines, streams=streams)
+    found = [json.loads(line)["record"]["data"] for item in items for line in item.lines.splitlines()]
+    assert found == [{"id": 1}, {"namespace": "two"}, {"namespace": "two"}]
+    assert {item.key for item in items} == {("one", "a")}
+
+
 def test_records_that_nobody_asked_for_are_left_out_with_one_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -137,6 +148,7 @@ def test_what_was_whole_before_a_broken_line_is_handed_out_first() -> None:
         '{"type":"RECORD","record":{"stream":"a"}}',
         '{"type":"STATE"}',
         '{"type":"LOG","log":"text"}',
+        pytest.param(f'{{"type":"STATE","state":{"[" * 2000 + "]" * 2000}}}', id="nested deeply"),
     ],
 )
 def test_a_line_that_was_meant_to_be_a_message_is_an_error(line: str) -> None:
@@ -163,6 +175,7 @@ def test_a_record_that_breaks_off_is_an_error_although_it_begins_like_the_last()
         ),
         *('sent {"type": "event", "id": 7}', 'sent {"type":"RECORD" …', '{"type":"event", broken'),
         'the API answered: {"type":"STATE","value":1}',
+        pytest.param("[" * 2000 + "]" * 2000, id="nested deeply"),
     ],
 )
 def test_other_text_is_logged(line: str, caplog: pytest.LogCaptureFixture) -> None:

@@ -29,6 +29,14 @@ HEAD = re.compile(
 )
 
 
+# the end of a record whose namespace follows its data, as airbyte-cdk writes it; a field of the data is never so near to the end
+TAIL = re.compile(
+    rb'\}\s*,\s*"emitted_at"\s*:\s*[0-9]+\s*(?:,\s*"namespace"\s*:\s*("(?:[^"\\]|\\.)*"|null)\s*)?\}\s*\}$'
+)
+TAIL_BYTES = 300
+NAMESPACE = b'"namespace"'
+
+
 @dataclass(frozen=True)
 class Rows:
     """Records of one stream: their messages as lines of JSON."""
@@ -96,6 +104,7 @@ class Messages:
             self._by_name.setdefault(key[1], []).append(key)
         self._key: Key | None = None  # the stream of the last record; None: one that is not wanted
         self._head = NEVER  # how its next record begins
+        self._tail = b""  # its namespace, where that follows the data
         self._number = 0
         self._last_log = self._last_error = ""
         self._unwanted: set[str] = set()
@@ -140,7 +149,11 @@ class Messages:
         run: list[bytes] = []
         for line in block[:-1].split(b"\n"):
             self._number += 1
-            if line.startswith(self._head) and line[-1:] == b"}":
+            if (
+                line.startswith(self._head)
+                and line[-1:] == b"}"
+                and namespace_after(line, len(self._head)) == self._tail
+            ):
                 run.append(line)
                 continue
             if not line or line.isspace():
@@ -170,8 +183,11 @@ class Messages:
         head = HEAD.match(line)
         if head and line[-1:] == b"}":
             names = json.loads(b"{" + head[1].rstrip().removesuffix(b",") + b"}")
-            if "namespace" in names or len(self._by_name.get(names["stream"], ())) < 2:
-                self._key, self._head = self._key_of(names), head[0]
+            tail = namespace_after(line, head.end())
+            if tail:
+                names["namespace"] = json.loads(tail)
+            if tail is not None and ("namespace" in names or len(self._by_name.get(names["stream"], ())) < 2):
+                self._key, self._head, self._tail = self._key_of(names), head[0], tail
                 return _RECORD
         message = self._parsed(line)
         if message is None:
@@ -190,7 +206,7 @@ class Messages:
         """The line as a message; None when it is text that was not meant to be one."""
         try:
             message = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             if BEGINNING.match(line) or is_glued(line):
                 raise self._broken(line) from None
             message = None
@@ -290,6 +306,14 @@ class Messages:
         return candidates[0] if not namespace and len(candidates) == 1 else (namespace, name)
 
 
+def namespace_after(line: bytes, start: int) -> bytes | None:
+    """The namespace that a record names after `start`, where its data begins: as JSON, empty without one; None: not clear."""
+    if line.find(NAMESPACE, start) < 0:
+        return b""
+    found = TAIL.search(line, max(start, len(line) - TAIL_BYTES))
+    return found and (found[1] or b"")
+
+
 def blob_of(stream: dict[str, Any]) -> Any:
     """A stream's state; one that is null is still a state."""
     blob = stream.get("stream_state")
@@ -301,7 +325,7 @@ def is_glued(line: bytes) -> bool:
     found = GLUED.search(line)
     try:
         return found is not None and isinstance(json.loads(found[0])[found[1].decode().lower()], dict)
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, RecursionError):
         return False
 
 
