@@ -10,13 +10,11 @@ from airbyte_local.enums import INCREMENTAL_MODES, NamespaceDefinition, SyncMode
 from airbyte_local.failures import Failures
 from airbyte_local.history import appended
 from airbyte_local.mappers.mapping import mapped
-from airbyte_local.schema import Column, Kind, SourceStream, StreamPlan
+from airbyte_local.schema import WITHOUT_ORDER, Column, SourceStream, StreamPlan
 from airbyte_local.schema import label as label_of
-from airbyte_local.sources.base import Reading, Source
+from airbyte_local.sources.base import OWN_NAMES, Reading, Source
 from foundation.errors import EltError
 from foundation.quoting import visible
-
-WITHOUT_ORDER = frozenset({Kind.JSON, Kind.BOOLEAN})  # of a union or an object not even a text's
 
 
 def plans(
@@ -45,6 +43,8 @@ def plans(
             if plan.cursor is not None:
                 source.check_cursor(plan.label, plan.cursor)
             plan = mapped(plan, configured.get("mappers") or ())
+            if plan.emitted:
+                _check_called(plan.label, plan.columns)
             append = plan.captured and plan.mode == SyncMode.INCREMENTAL_APPEND
             planned.append(appended(plan) if append else plan)
     if source.reading != Reading.MESSAGES:
@@ -103,12 +103,8 @@ def _plan(
         cursor_name = None
     selected = [field["fieldPath"][0] for field in configured.get("selectedFields") or []]
     columns = tuple(column for column in stream.columns if not selected or column.name in selected)
-    if any(not column.name for column in columns):
-        others = ", ".join(visible(column.name) for column in columns if column.name)
-        raise EltError(
-            f'stream {label}: it has a field without a name (""), and no column can be called so',
-            f"choose the others with selectedFields: {others}",
-        )
+    if emitted:
+        _check_called(label, columns)
     if not emitted or deduped:
         for name in key:
             _column(stream, name)
@@ -152,6 +148,24 @@ def _key(label: str, configured: dict[str, Any], stream: SourceStream) -> list[s
             "leave primaryKey out, or name the same columns",
         )
     return given or list(stream.primary_key)
+
+
+def _check_called(label: str, columns: Iterable[Column]) -> None:
+    """Raises EltError when no column can have the name of a field."""
+    fine = {column.name: _can_be_called(column.name) for column in columns}
+    for name in [name for name, is_fine in fine.items() if not is_fine]:
+        called = f"named {visible(name)}" if name else 'without a name ("")'
+        others = ", ".join(visible(name) for name, is_fine in fine.items() if is_fine)
+        raise EltError(
+            f"stream {label}: it has a field {called}, and no column can be called so",
+            f"choose the others with selectedFields: {others}",
+        )
+
+
+def _can_be_called(name: str) -> bool:
+    """Whether it is text that SQL takes (without NUL and halves of surrogate pairs), and not one of our own."""
+    encoded = name.encode(errors="replace").decode()
+    return bool(name) and encoded == name and "\0" not in name and name.casefold() not in OWN_NAMES
 
 
 def _check_order(
@@ -218,8 +232,8 @@ def target_schema(task: dict[str, Any], namespace: str, default: str) -> str:
 def _only_namespace(found: dict[tuple[str, str], SourceStream], name: str, source: Source) -> str:
     """The namespace of a stream that is configured without one. Raises EltError when that is not clear."""
     namespaces = [namespace for namespace, other in found if other == name]
-    if not namespaces and source.reading == Reading.MESSAGES:
-        return ""  # most connectors have none
+    if source.reading == Reading.MESSAGES and (not namespaces or "" in namespaces):
+        return ""  # most connectors have none, and where one has some, a stream may be without
     if len(namespaces) != 1:
         where = f"it is in {', '.join(namespaces)}" if namespaces else "the source has no such table"
         raise EltError(f"stream {name} has no namespace, and {where}", "give the stream a namespace")

@@ -35,6 +35,7 @@ class Kind(StrEnum):
 
 TIME_CURSOR_KINDS = frozenset({Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.DATE})
 CURSOR_KINDS = TIME_CURSOR_KINDS | {Kind.SMALLINT, Kind.INTEGER, Kind.BIGINT}
+WITHOUT_ORDER = frozenset({Kind.JSON, Kind.BOOLEAN})  # of a union or an object not even a text's
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from airbyte_local.enums import OFFERED, SchemaRule, SyncMode
 from airbyte_local.jobs.report import Report
-from airbyte_local.schema import SourceStream, StreamPlan, StreamState, label
+from airbyte_local.schema import WITHOUT_ORDER, SourceStream, StreamPlan, StreamState, label
 from airbyte_local.sources.base import Capture
 from airbyte_local.work import Work
 from foundation.errors import EltError
@@ -47,11 +47,26 @@ def with_new_streams(
 
 
 def first_mode(stream: SourceStream, capture: Capture | None) -> SyncMode:
-    """The mode that Airbyte gives a stream which nobody has configured: by the source's own cursor and key, else read as a whole."""
-    own_cursor = stream.own_cursor if capture is None else capture.publishes(stream.key)
-    if own_cursor and stream.primary_key and all(len(path) == 1 for path in stream.key_paths):
+    """The mode that Airbyte gives a stream which nobody has configured: by the source's own cursor and key, else read as a whole.
+
+    A key or cursor by which rows cannot be compared counts for nothing.
+    """
+    if capture is None:
+        own_cursor = stream.own_cursor and stream.incremental is not False and can_compare(stream)
+    else:
+        own_cursor = capture.publishes(stream.key)
+    if own_cursor and stream.primary_key:
         return SyncMode.INCREMENTAL_DEDUPED_HISTORY
     return SyncMode.FULL_REFRESH_OVERWRITE if stream.full_refresh else SyncMode.INCREMENTAL_APPEND
+
+
+def can_compare(stream: SourceStream) -> bool:
+    """Whether a connector's key is of columns, and its cursor of one with an order, or of none."""
+    if len(stream.cursor_path) > 1 or any(len(path) != 1 for path in stream.key_paths):
+        return False
+    cursor = stream.column(stream.cursor_path[0]) if stream.cursor_path else None
+    has_order = cursor is None or cursor.type.kind not in WITHOUT_ORDER
+    return has_order and all(stream.column(name) is not None for name in stream.primary_key)
 
 
 def ruled(rule: SchemaRule, plans: Sequence[StreamPlan], work: Work, report: Report) -> list[StreamPlan]:

@@ -159,11 +159,11 @@ class Report:
         self._tell({"event": "progress", "rows": rows, "bytes": bytes_, "streams": self.streams()})
 
     def _tell(self, event: dict[str, Any]) -> None:
-        """Write a line, unless it says what the last one said."""
-        line = json.dumps(event)
+        """Write a line, unless it says what the last one said. What has no encoding (half a surrogate pair) is `?`."""
+        line = json.dumps(event, ensure_ascii=False)
         with self._telling:
             if line != self._told:
-                os.write(self._events, line.encode() + b"\n")
+                os.write(self._events, line.encode(errors="replace") + b"\n")
                 self._told = line
 
 

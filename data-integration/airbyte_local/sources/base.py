@@ -52,6 +52,10 @@ CHANGES = (
 )
 
 
+ODD = "#odd"  # of a row whose values need more than their plain reading
+OWN_NAMES = frozenset({SEQUENCE, CHANGES, ODD})
+
+
 @dataclass(frozen=True)
 class ChangeBatch:
     """Changes of a stream in their order, a row each: `pgoutput.change_schema` says of what columns."""

@@ -399,6 +399,9 @@ def test_what_has_no_order_or_no_name_is_refused_by_name_before_anything_is_read
         stream(
             "nameless", {"id": {"type": "integer"}, "": {"type": "string"}, "\ufeffid": {"type": "string"}}
         ),
+        stream("own", fields | {"#odd": {}}),
+        stream("nul", fields | {"n\0": {}}),
+        stream("half", fields | {"\ud800": {}}),
         stream("fine", fields),
     ]
     made = scripted(server, tmp_path, {one["name"]: DEDUPED for one in offered})
@@ -410,10 +413,53 @@ def test_what_has_no_order_or_no_name_is_refused_by_name_before_anything_is_read
         "stream cursor: its key or cursor data.at is within an object",
         'stream nameless: it has a field without a name (""), and no column can be called so',
         r"choose the others with selectedFields: id, \ufeffid",
+        "stream own: it has a field named #odd, and no column can be called so",
+        r"stream nul: it has a field named n\x00",
+        r"stream half: it has a field named \ud800",
     ):
         assert said in job["failureReason"]
     assert made.ids("fine") == [1]
     assert [one["stream"]["name"] for one in made.given()["catalog"]["streams"]] == ["fine"]
+
+
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        ({"name": "a", "json_schema": None}, "stream a has a value of another type"),
+        ({"name": "a"}, "stream a has no json_schema"),
+        ({"json_schema": {}}, "a stream has no name"),
+    ],
+)
+def test_a_catalogue_that_is_not_the_protocols_fails_by_name(
+    server: AirbyteServer, tmp_path: Path, broken: dict[str, Any], told: str
+) -> None:
+    made = scripted(server, tmp_path, {"a": OVERWRITE})
+    made.script([broken], [])
+    reason = made.run()["failureReason"]
+    assert f"connector scripted 0.1.0: its catalogue is not as the protocol has it: {told}" in reason
+    assert "report it to the connector's maintainer" in reason
+
+
+def test_a_key_that_cannot_be_written_down_ends_the_job_all_the_same(
+    server: AirbyteServer, tmp_path: Path
+) -> None:
+    made = scripted(server, tmp_path, {"a": DEDUPED})
+    half = record("a", {"id": "\ud800"})
+    made.script([stream("a", {"id": {"type": "string"}})], [half, state("a", {"n": 1})])
+    job = made.run()
+    assert job["status"] == "failed"
+    assert 'a record has a JSON string of the form "?" there, which does not fit' in job["failureReason"]
+
+
+def test_a_stream_without_a_namespace_is_read_although_another_of_its_name_has_one(
+    server: AirbyteServer, tmp_path: Path
+) -> None:
+    made = scripted(server, tmp_path, {"a": INCREMENTAL})
+    offered = [stream("a"), stream("a", namespace="other")]
+    made.script(offered, [record("a", {"id": 1}), record("a", {"id": 2}, namespace="other")])
+    job = made.run()
+    assert job["status"] == "succeeded", job["failureReason"]
+    assert made.ids("a") == [1]
 
 
 def test_a_cursor_within_an_object_is_handed_to_the_connector_where_rows_are_appended(

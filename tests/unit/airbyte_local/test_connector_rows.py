@@ -125,6 +125,22 @@ def test_names_of_fields_may_be_anything() -> None:
     assert [table[name].to_pylist() for name in names] == [[index] for index in row]
 
 
+def test_a_carriage_return_between_messages_moves_no_row() -> None:
+    typed = Typed(plan_of(id=INTEGER, n=NUMBER), "connector demo 1", parser())
+    rows = [
+        lines({"id": 1, "n": 1}).replace(b"\n", b"\r\r\n"),
+        lines({"id": 2, "n": 2}, {"id": 3, "n": "+3"}),
+    ]
+    assert typed.table(b"".join(rows))["id"].to_pylist() == [1, 2, 3]
+
+
+def test_fields_that_differ_by_case_are_told_apart() -> None:
+    """A mapper may have renamed one of them."""
+    typed = Typed(plan_of(A={"type": "string"}, a=INTEGER), "connector demo 1", parser())
+    found = typed.table(lines({"A": "up", "a": 1}, {"a": 2}, {"A": "up", "a": "3.0"}, {"A": "up"}))
+    assert [column.to_pylist() for column in found.columns[:2]] == [["up", None, "up", "up"], [1, 2, 3, None]]
+
+
 def test_what_the_source_changed_comes_before_what_we_did(typed: Typed) -> None:
     told = {"field": "x", "change": "TRUNCATED", "reason": "SOURCE_FIELD_SIZE_LIMITATION"}
     (row,) = typed.table(lines({"id": "?"}, meta={"changes": [told]})).to_pylist()

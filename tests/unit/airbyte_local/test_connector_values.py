@@ -305,6 +305,16 @@ def test_the_fast_path_gives_what_the_rules_give(records: list[tuple[str, ...]],
     assert [repr(row) for row in rows_of(found)] == [repr(row) for row in rows_of(ruled)]
 
 
+@pytest.mark.parametrize("type_", SCHEMAS)
+def test_each_value_alone_is_read_by_the_fast_path_as_by_the_rules(type_: str) -> None:
+    typed = typed_of(plan_of({"0": SCHEMAS[type_]}))
+    # a half of a pair sends all of its block to the rules
+    texts = [text for text in chain(*VALUES.values()) if not re.search(r"\\ud[8c]00", text)]
+    found = typed.table(b"".join(map(line, texts)))
+    ruled = typed.by_rules(map(line, texts), found[SEQUENCE].to_pylist())
+    assert [repr(row) for row in rows_of(found)] == [repr(row) for row in rows_of(ruled)]
+
+
 # keys and cursors
 
 

@@ -8,17 +8,24 @@ from typing import Any
 
 import pytest
 
+from airbyte_local.enums import JobStatus
 from airbyte_local.jobs.report import Report
-from airbyte_local.schema import SourceStream
+from airbyte_local.schema import Column, DataType, Kind, SourceStream
 from airbyte_local.schema_rule import first_mode, with_new_streams
 
 WHOLE, APPEND, DEDUPED = "full_refresh_overwrite", "incremental_append", "incremental_deduped_history"
 
 
+COLUMNS = (
+    Column("id", "integer", DataType(Kind.BIGINT), nullable=True, as_text=False),
+    Column("doc", "object", DataType(Kind.JSON), nullable=True, as_text=False),
+)
+
+
 def offered(name: str, namespace: str = "", key: str = "id", **more: Any) -> SourceStream:
     path = tuple(key.split(".")) if key else ()
     keys = {"primary_key": (key,), "key_paths": (path,)} if key else {"primary_key": ()}
-    return SourceStream(namespace, name, (), **keys, **more)
+    return SourceStream(namespace, name, COLUMNS, **keys, **more)
 
 
 @pytest.mark.parametrize(
@@ -31,6 +38,12 @@ def offered(name: str, namespace: str = "", key: str = "id", **more: Any) -> Sou
         (offered("a", key="", own_cursor=True), WHOLE),
         (offered("a", key="", own_cursor=True, full_refresh=False), APPEND),
         (offered("a", key="data.id", own_cursor=True), WHOLE),  # no key by which rows could be compared
+        (offered("a", key="gone", own_cursor=True), WHOLE),
+        (offered("a", own_cursor=True, incremental=False), WHOLE),
+        (offered("a", own_cursor=True, cursors=("doc",), cursor_path=("doc",)), WHOLE),
+        (offered("a", own_cursor=True, cursors=("doc.at",), cursor_path=("doc", "at")), WHOLE),
+        (offered("a", own_cursor=True, cursors=("id",), cursor_path=("id",)), DEDUPED),
+        (offered("a", own_cursor=True, cursors=("no field",), cursor_path=("no field",)), DEDUPED),
     ],
 )
 def test_the_mode_is_airbytes_for_a_stream_that_nobody_has_configured(
@@ -46,6 +59,14 @@ def told(task: dict[str, Any], streams: list[SourceStream]) -> tuple[list[Any], 
         task = with_new_streams(task, streams, None, Report(writer))
         os.close(writer)
         return [one["name"] for one in task["streams"]], [json.loads(line) for line in events]
+
+
+def test_what_cannot_be_written_down_does_not_keep_the_server_from_hearing() -> None:
+    reader, writer = os.pipe()
+    with os.fdopen(reader, encoding="utf-8") as events:
+        Report(writer).ended(JobStatus.FAILED, "half \ud800 é")
+        os.close(writer)
+        assert [json.loads(line)["reason"] for line in events] == ["half ? é"]
 
 
 def test_what_was_not_offered_before_is_taken_and_told() -> None:

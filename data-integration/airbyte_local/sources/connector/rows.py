@@ -17,13 +17,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airbyte_local.schema import Column, Kind, StreamPlan
-from airbyte_local.sources.base import CHANGES, SEQUENCE
+from airbyte_local.sources.base import CHANGES, ODD, SEQUENCE
 from airbyte_local.sources.connector.values import FORMS, TABLE, Digits, Rule, by_name, parsed, read
 from foundation.errors import EltError
 from foundation.quoting import literal, quoted, visible
 
 LINES = "lines"  # the registered Arrow table
-ODD = "#odd"  # the row has a value that is not plain
 AS_JSON = frozenset({Kind.JSON, Kind.BOOLEAN})  # whose form in JSON tells whether they fit
 
 ZONE = r"(Z|[+-](0[0-9]|1[0-4]):[0-5][0-9])"
@@ -39,8 +38,9 @@ PLAIN = {
     Kind.DOUBLE: (r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?", "double"),
 }
 DOUBLE_DIGITS = 15  # that any number of them survives
-# DuckDB reads a JSON number with a fraction or an exponent as a double, and its text is another then, where one looks like this
-LONG_NUMBER = r"[:,\[][ \t]*-?[0-9.]{17,}"
+# DuckDB reads a JSON number with a fraction or an exponent as a double, and its text is another then, where one looks like this:
+# with many digits, or so small that it may be zero
+LONG_NUMBER = r"[:,\[][ \t]*-?([0-9.]{17,}|[0-9.]+[eE]-[0-9]{3})"
 WITH_FRACTION = r"-?[0-9]+(\.[0-9]+([eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)"
 FRACTION = r"(^|[:,\[])(-?[0-9]+[.eE]|-?Infinity|NaN)"
 
@@ -58,6 +58,8 @@ class Typed:
     def __init__(self, plan: StreamPlan, connector: str, connection: duckdb.DuckDBPyConnection) -> None:
         self._plan, self._connector, self._connection = plan, connector, connection
         self._next = 0
+        # DuckDB reads fields that differ by case as one; a mapper may have told them apart
+        self._plain_names = len({column.name.casefold() for column in plan.columns}) == len(plan.columns)
         self._query = query(plan)
         empty = self._plain(b"")
         if empty is None:
@@ -66,9 +68,9 @@ class Typed:
 
     def table(self, lines: bytes) -> pa.Table:
         """The records of these lines. Raises EltError: the first one which is not JSON; a key that does not fit."""
-        found = self._plain(lines)
+        found = self._plain(lines) if self._plain_names else None
         if found is None or pc.any(found[ODD]).as_py():
-            found = self._with_odd(found, lines.splitlines())
+            found = self._with_odd(found, lines.split(b"\n")[:-1])
         else:
             found = found.drop_columns(ODD)
         self._check_keys(found)

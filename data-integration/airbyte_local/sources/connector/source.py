@@ -53,10 +53,24 @@ class ConnectorSource:
         with ThreadPoolExecutor(2) as pool:  # each takes as long as the connector needs to start
             checked, catalog = pool.submit(self._check), pool.submit(self._answer, "discover", "CATALOG")
             checked.result()
-            streams = catalog.result()["streams"]
-        self._catalog = {(one.get("namespace") or "", one["name"]): one for one in streams}
-        self._streams = {key: stream_of(key, one) for key, one in self._catalog.items()}
+            self._take(catalog.result())
         return self._streams.values()
+
+    def _take(self, catalog: dict[str, Any]) -> None:
+        """Keep the streams of its catalogue. Raises EltError for one that is not as the protocol has it."""
+        self._catalog, self._streams = {}, {}
+        name = "a stream"
+        try:
+            for one in catalog["streams"]:
+                name = f"stream {one['name']}"
+                key = one.get("namespace") or "", one["name"]
+                self._catalog[key], self._streams[key] = one, stream_of(key, one)
+        except (KeyError, TypeError, AttributeError) as error:
+            reason = f"no {error.args[0]}" if isinstance(error, KeyError) else "a value of another type"
+            raise EltError(
+                f"{self.label}: its catalogue is not as the protocol has it: {name} has {reason}",
+                "report it to the connector's maintainer",
+            ) from None
 
     def why_missing(self, namespace: str, name: str) -> EltError:
         """Why a stream is not among the discovered ones."""
@@ -143,6 +157,7 @@ def stream_of(key: Key, described: dict[str, Any]) -> SourceStream:
         columns.append(Column(name, word, type_, nullable=True, as_text=False))
     cursor = tuple(described.get("default_cursor_field") or ())
     key_paths = tuple(map(tuple, described.get("source_defined_primary_key") or ()))
+    modes = described.get("supported_sync_modes")
     return SourceStream(
         namespace=key[0],
         name=key[1],
@@ -152,8 +167,8 @@ def stream_of(key: Key, described: dict[str, Any]) -> SourceStream:
         key_paths=key_paths,
         cursor_path=cursor,
         own_cursor=bool(described.get("source_defined_cursor")),
-        incremental="incremental" in described.get("supported_sync_modes", ()),
-        full_refresh="full_refresh" in described.get("supported_sync_modes", ["full_refresh"]),
+        incremental="incremental" in (modes or ()),
+        full_refresh=modes is None or "full_refresh" in modes,
     )
 
 

@@ -158,7 +158,7 @@ def number(value: str) -> Reading:
     exact = _exact(value)
     if exact is None:
         return None, NO_FORM
-    found = float(value)
+    found = 0.0 if type(value) is Digits and value == "-0" else float(value)
     if found in (float("inf"), float("-inf")):
         return None, TOO_LARGE
     same = exact == Decimal(repr(found)) or exact == Decimal(found)
