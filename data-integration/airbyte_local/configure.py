@@ -13,12 +13,13 @@ from airbyte_local.mappers.mapping import mapped
 from airbyte_local.schema import WITHOUT_ORDER, Column, SourceStream, StreamPlan
 from airbyte_local.schema import label as label_of
 from airbyte_local.sources.base import OWN_NAMES, Reading, Source
+from airbyte_local.task import Task
 from foundation.errors import EltError
 from foundation.quoting import visible
 
 
 def plans(
-    task: dict[str, Any],
+    task: Task,
     source: Source,
     offered: Iterable[SourceStream],
     destination: Destination,
@@ -30,7 +31,7 @@ def plans(
     """
     found = {(stream.namespace, stream.name): stream for stream in offered}
     planned = []
-    for configured in task["streams"]:
+    for configured in task.streams:
         key = (
             configured.get("namespace") or _only_namespace(found, configured["name"], source),
             configured["name"],
@@ -57,14 +58,14 @@ def plans(
 
 
 def targets(
-    task: dict[str, Any], known: Iterable[tuple[str, str]], destination: Destination
+    task: Task, known: Iterable[tuple[str, str]], destination: Destination
 ) -> dict[tuple[str, str], tuple[str, str]]:
     """The table (schema, name) of each configured stream, by (namespace, name), without asking the source.
 
     A stream that is configured without a namespace is looked for among the `known` ones.
     """
     found: dict[tuple[str, str], tuple[str, str]] = {}
-    for configured in task["streams"]:
+    for configured in task.streams:
         name = configured["name"]
         namespaces = (
             [configured["namespace"]]
@@ -78,7 +79,7 @@ def targets(
 
 
 def _plan(
-    task: dict[str, Any],
+    task: Task,
     configured: dict[str, Any],
     stream: SourceStream,
     default_schema: str,
@@ -214,18 +215,17 @@ def _column(stream: SourceStream, name: str) -> Column:
     return column
 
 
-def target_table(task: dict[str, Any], name: str) -> str:
+def target_table(task: Task, name: str) -> str:
     """The name of a stream's table in the destination."""
-    return f"{task.get('prefix') or ''}{name}"
+    return f"{task.prefix}{name}"
 
 
-def target_schema(task: dict[str, Any], namespace: str, default: str) -> str:
+def target_schema(task: Task, namespace: str, default: str) -> str:
     """The schema of a stream's table in the destination."""
-    definition = NamespaceDefinition(task["namespaceDefinition"])
-    if definition == NamespaceDefinition.SOURCE:
+    if task.namespace_definition == NamespaceDefinition.SOURCE:
         return namespace or default
-    if definition == NamespaceDefinition.CUSTOM_FORMAT:
-        return task["namespaceFormat"].replace("${SOURCE_NAMESPACE}", namespace) or default
+    if task.namespace_definition == NamespaceDefinition.CUSTOM_FORMAT and task.namespace_format:
+        return task.namespace_format.replace("${SOURCE_NAMESPACE}", namespace) or default
     return default
 
 

@@ -15,7 +15,7 @@ import os
 import signal
 import sys
 import threading
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from setproctitle import setproctitle
 
@@ -23,6 +23,7 @@ from airbyte_local.enums import JobStatus
 from airbyte_local.jobs.descendants import adopt_orphans
 from airbyte_local.jobs.report import Capped, Report, log_to_stderr
 from airbyte_local.masking import SECRET_FIELDS, redacted, secret_values
+from airbyte_local.task import Task
 from foundation.errors import EltError
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ def import_engine() -> None:
             importlib.import_module(name)
 
 
-def read_task() -> dict[str, Any]:
+def read_task() -> Task:
     """The first line of standard input. Read without a buffer: the rest is the watcher's."""
     text = b""
     while not text.endswith(b"\n"):
@@ -56,8 +57,7 @@ def read_task() -> dict[str, Any]:
         if not part:
             sys.exit(SERVER_GONE)
         text += part
-    task: dict[str, Any] = json.loads(text)
-    return task
+    return Task.of(json.loads(text))
 
 
 def end_with_server() -> None:
@@ -88,16 +88,16 @@ def main() -> NoReturn:
     setproctitle("airbyte_local.job waits for a task")
     import_engine()
     task = read_task()
-    setproctitle(f"airbyte_local.job {task['jobId']}: {task['jobType']} of {task['connectionName']}")
+    setproctitle(f"airbyte_local.job {task.job_id}: {task.type} of {task.connection_name}")
     threading.Thread(target=end_with_server, daemon=True).start()
-    secrets = secret_values([task["source"], task["destination"]], SECRET_FIELDS | set(task["secretFields"]))
-    secrets |= secret_values(task["streams"], {"key"})
+    secrets = secret_values([task.source, task.destination], SECRET_FIELDS | task.secret_fields)
+    secrets |= secret_values(task.streams, {"key"})
     report = Report(STDOUT, secrets)
     written = None
     try:
-        log_to(task["logPath"])
+        log_to(task.log_path)
         written = log_to_stderr(secrets)
-        log.info("job %s: %s of connection %s", task["jobId"], task["jobType"], task["connectionName"])
+        log.info("job %s: %s of connection %s", task.job_id, task.type, task.connection_name)
         from airbyte_local.sync import run
 
         run(task, report)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-from airbyte_local.enums import OFFERED, SchemaRule, SyncMode
+from airbyte_local.enums import SchemaRule, SyncMode
 from airbyte_local.jobs.report import Report
 from airbyte_local.schema import WITHOUT_ORDER, SourceStream, StreamPlan, StreamState, label
 from airbyte_local.sources.base import Capture
+from airbyte_local.task import Task
 from airbyte_local.work import Work
 from foundation.errors import EltError
 from foundation.quoting import visible
@@ -19,16 +19,16 @@ log = logging.getLogger(__name__)
 
 
 def with_new_streams(
-    task: dict[str, Any], offered: Sequence[SourceStream], capture: Capture | None, report: Report
-) -> dict[str, Any]:
+    task: Task, offered: Sequence[SourceStream], capture: Capture | None, report: Report
+) -> Task:
     """The task with the streams that the source did not offer before, where the rule takes them; the server keeps them.
 
     What was offered before and not chosen stays out. Of a connection whose server has not looked yet nothing is new.
     """
-    if task.get("nonBreakingSchemaUpdatesBehavior") != SchemaRule.PROPAGATE_FULLY or task.get("chosen"):
+    if task.schema_rule != SchemaRule.PROPAGATE_FULLY or task.chosen:
         return task
-    before, now = task.get(OFFERED), [[stream.namespace, stream.name] for stream in offered]
-    chosen = {(one.get("namespace") or "", one["name"]) for one in task["streams"]}
+    before, now = task.offered, [[stream.namespace, stream.name] for stream in offered]
+    chosen = {(one.get("namespace") or "", one["name"]) for one in task.streams}
     new = []
     for stream in offered:
         if (
@@ -43,7 +43,7 @@ def with_new_streams(
         new.append({"name": stream.name, **namespace, "syncMode": mode})
     if now != before:
         report.offered(now, new)
-    return task | {"streams": [*task["streams"], *new]}
+    return replace(task, streams=[*task.streams, *new])
 
 
 def first_mode(stream: SourceStream, capture: Capture | None) -> SyncMode:

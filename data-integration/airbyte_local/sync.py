@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 from airbyte_local import by_capture, by_cursor, by_messages
 from airbyte_local.configure import plans, targets
 from airbyte_local.destinations import open_destination
 from airbyte_local.destinations.base import SyncRecord
-from airbyte_local.enums import JobType, SchemaRule
+from airbyte_local.enums import JobType
 from airbyte_local.failures import Failures, Key, StreamError
 from airbyte_local.jobs.report import Report
 from airbyte_local.schema import ConnectionState, label
@@ -19,6 +19,7 @@ from airbyte_local.schema_rule import ruled, with_new_streams
 from airbyte_local.sources import BUILT_IN, open_source
 from airbyte_local.sources.base import Reading, ReadRequest, StreamBatch
 from airbyte_local.states import emptied, left_slot
+from airbyte_local.task import Task
 from airbyte_local.unfit import first_unfit
 from airbyte_local.work import Work
 from foundation.errors import EltError
@@ -26,20 +27,19 @@ from foundation.errors import EltError
 log = logging.getLogger(__name__)
 
 
-def run(task: dict[str, Any], report: Report) -> None:
-    """Do what the task says: `jobType` sync (the default), refresh, clear or reset.
+def run(task: Task, report: Report) -> None:
+    """Do what the task says: a sync, a refresh, a clear or a reset.
 
     Raises EltError with the reason. Then the warehouse is as it was; only where single streams could not be loaded, the
     others are, and the error names both.
     """
-    job_type = JobType(task.get("jobType", JobType.SYNC))
-    if job_type in (JobType.CLEAR, JobType.RESET):
+    if task.type in (JobType.CLEAR, JobType.RESET):
         clear(task, report)
     else:
-        sync(task, report, refresh=job_type == JobType.REFRESH)
+        sync(task, report, refresh=task.type == JobType.REFRESH)
 
 
-def sync(task: dict[str, Any], report: Report, refresh: bool) -> None:
+def sync(task: Task, report: Report, refresh: bool) -> None:
     """Read every stream from where it stands, or with `refresh` as a whole.
 
     A stream that turns out to be not loadable while its rows come is left out, and the sync begins again: what was written
@@ -50,7 +50,7 @@ def sync(task: dict[str, Any], report: Report, refresh: bool) -> None:
         try:
             loaded = attempt(task, report, refresh, failures)
         except StreamError as error:
-            if error.key in failures.roots or task["source"]["type"] not in BUILT_IN:
+            if error.key in failures.roots or task.source["type"] not in BUILT_IN:
                 raise  # a connector's rows are committed in parts: what it sent before is there
             failures.roots[error.key] = located(task, error) if error.unfit else error
             log.warning("%s cannot be loaded, the sync begins again without it", label(*error.key))
@@ -58,30 +58,29 @@ def sync(task: dict[str, Any], report: Report, refresh: bool) -> None:
             return failures.end(loaded)
 
 
-def attempt(task: dict[str, Any], report: Report, refresh: bool, failures: Failures) -> int:
+def attempt(task: Task, report: Report, refresh: bool, failures: Failures) -> int:
     """One sync of the streams that have not failed; returns how many were loaded. Raises StreamError when one fails now."""
     started_at = datetime.now(UTC)
-    destination = open_destination(task["destination"])
-    with open_source(task["source"]) as source:
+    destination = open_destination(task.destination)
+    with open_source(task.source) as source:
         offered = list(source.discover())
         capture = source.capture if source.reading == Reading.CAPTURE else None
         task = with_new_streams(task, offered, capture, report)
-        configured = len(task["streams"])
+        configured = len(task.streams)
         chosen, task = choice(task, source.reading)
         planned = plans(task, source, offered, destination, failures)
         if not failures.remaining(planned):
             failures.end(0)
-        with destination.open(task["connectionId"], task["jobId"]) as warehouse:
+        with destination.open(task.connection_id, task.job_id) as warehouse:
             saved = warehouse.state()
             keys = None if chosen is None else frozenset(plan.key for plan in planned if chosen(plan.key))
-            work = Work(source, warehouse, report, refresh, task["jobId"], saved, keys)
+            work = Work(source, warehouse, report, refresh, task.job_id, saved, keys)
             if not refresh or chosen is not None:
                 source.check_position(work.saved.position)
             if source.reading != Reading.MESSAGES:
                 work.shapes = source.shapes([plan.read for plan in failures.remaining(planned)])
             if not refresh or chosen is not None:
-                rule = SchemaRule(task.get("nonBreakingSchemaUpdatesBehavior", SchemaRule.PROPAGATE_FULLY))
-                planned = ruled(rule, planned, work, report)
+                planned = ruled(task.schema_rule, planned, work, report)
             for plan in failures.remaining(planned):
                 with failures.of(plan.key):
                     work.fit(plan)
@@ -94,9 +93,9 @@ def attempt(task: dict[str, Any], report: Report, refresh: bool, failures: Failu
                 for key, rows in warehouse.settle().items():
                     report.written(key, rows)
             record = SyncRecord(  # of a sync that left no stream out: the connection is as fresh as this
-                job_id=task["jobId"],
-                connection_id=task["connectionId"],
-                connection_name=task["connectionName"],
+                job_id=task.job_id,
+                connection_id=task.connection_id,
+                connection_name=task.connection_name,
                 started_at=started_at,
                 watermark=watermark,
                 streams=report.streams(),
@@ -120,24 +119,24 @@ def load(work: Work) -> tuple[ConnectionState, datetime]:
     return by_messages.load(work, source)
 
 
-def choice(task: dict[str, Any], reading: Reading) -> tuple[Callable[[Key], bool] | None, dict[str, Any]]:
+def choice(task: Task, reading: Reading) -> tuple[Callable[[Key], bool] | None, Task]:
     """Whether a stream is among those that the task is for (None: all are), and the task with the streams to be planned.
 
     By capture all are: the log passes by all of them at once.
     """
-    if not task.get("chosen"):
+    if not task.chosen:
         return None, task
-    names = {(one.get("namespace") or "", one["name"]) for one in task["chosen"]}
-    streams = [one for one in task["streams"] if (one.get("namespace") or "", one["name"]) in names]
-    planned = task if reading == Reading.CAPTURE else task | {"streams": streams}
+    names = {(one.get("namespace") or "", one["name"]) for one in task.chosen}
+    streams = [one for one in task.streams if (one.get("namespace") or "", one["name"]) in names]
+    planned = task if reading == Reading.CAPTURE else replace(task, streams=streams)
     return lambda key: key in names or ("", key[1]) in names, planned
 
 
-def located(task: dict[str, Any], error: StreamError) -> StreamError:
+def located(task: Task, error: StreamError) -> StreamError:
     """The same error with column, key and form of the first such value that is in the source now."""
     try:
-        destination = open_destination(task["destination"])
-        with open_source(task["source"]) as source:
+        destination = open_destination(task.destination)
+        with open_source(task.source) as source:
             if source.reading == Reading.MESSAGES:
                 return error  # a connector cannot be asked for its rows once more
             planned = plans(task, source, source.discover(), destination, Failures())
@@ -161,13 +160,13 @@ def located(task: dict[str, Any], error: StreamError) -> StreamError:
     return error
 
 
-def clear(task: dict[str, Any], report: Report) -> None:
+def clear(task: Task, report: Report) -> None:
     """Take the rows out of every stream's table and forget where the streams stood. The source is not asked."""
-    destination = open_destination(task["destination"])
-    with destination.open(task["connectionId"], task["jobId"]) as warehouse:
+    destination = open_destination(task.destination)
+    with destination.open(task.connection_id, task.job_id) as warehouse:
         saved = warehouse.state()
         chosen, task = choice(task, Reading.CURSOR)
-        if chosen is not None and task["source"]["type"] not in BUILT_IN:
+        if chosen is not None and task.source["type"] not in BUILT_IN:
             by_messages.check_choice(saved)
         for key, table in targets(task, saved.streams, destination).items():
             log.info("%s: %s rows cleared", label(*key), f"{warehouse.clear(*table):,}")

@@ -15,6 +15,7 @@ import pytest
 
 from airbyte_local.jobs.report import Report
 from airbyte_local.sync import run
+from airbyte_local.task import Task
 from tests.fixtures.airbyte import AirbyteServer
 from tests.fixtures.snowflake import Snowflake
 from tests.fixtures.source import SourceDatabase, SourceServer
@@ -105,7 +106,7 @@ class Engine:
         with Path(os.devnull).open("wb") as nowhere:
             report = Report(nowhere.fileno())
             try:
-                run(self.task(*streams, **changes), report)
+                run(Task.of(self.task(*streams, **changes)), report)
             finally:
                 self.figures = report.streams()
         return {item["streamName"]: (item["rowsSynced"], item["rowsWritten"]) for item in self.figures}

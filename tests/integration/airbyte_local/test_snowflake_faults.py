@@ -20,6 +20,7 @@ import pytest
 from airbyte_local.destinations.snowflake import account
 from airbyte_local.jobs.report import Report
 from airbyte_local.sync import run
+from airbyte_local.task import Task
 from foundation.errors import EltError
 from tests.fixtures.faults import Fault, Proxy, proxy
 from tests.fixtures.snowflake import Snowflake
@@ -47,7 +48,7 @@ PROCESSES.set_forkserver_preload(
 def job(task: dict[str, Any]) -> None:
     """A job in a process of its own."""
     with Path(os.devnull).open("wb") as nowhere:
-        run(task, Report(nowhere.fileno()))
+        run(Task.of(task), Report(nowhere.fileno()))
 
 
 @pytest.fixture(scope="module")

@@ -157,8 +157,9 @@ import json, os, sys
 from airbyte_local.destinations.duckdb.session import DuckdbSession
 from airbyte_local.jobs.report import Report
 from airbyte_local.sync import run
+from airbyte_local.task import Task
 DuckdbSession.commit = lambda *_: os._exit(9)
-run(json.load(sys.stdin), Report(os.open(os.devnull, os.O_WRONLY)))
+run(Task.of(json.load(sys.stdin)), Report(os.open(os.devnull, os.O_WRONLY)))
 """
 
 

@@ -12,6 +12,7 @@ from airbyte_local.enums import JobStatus
 from airbyte_local.jobs.report import Report
 from airbyte_local.schema import Column, DataType, Kind, SourceStream
 from airbyte_local.schema_rule import first_mode, with_new_streams
+from airbyte_local.task import Task
 
 WHOLE, APPEND, DEDUPED = "full_refresh_overwrite", "incremental_append", "incremental_deduped_history"
 
@@ -52,13 +53,23 @@ def test_the_mode_is_airbytes_for_a_stream_that_nobody_has_configured(
     assert first_mode(stream, None) == mode
 
 
+SENT = {
+    "jobId": 1,
+    "connectionId": "c",
+    "connectionName": "c",
+    "source": {},
+    "destination": {},
+    "namespaceDefinition": "source",
+}
+
+
 def told(task: dict[str, Any], streams: list[SourceStream]) -> tuple[list[Any], list[dict[str, Any]]]:
     """The names of the task's streams then, and what the server hears."""
     reader, writer = os.pipe()
     with os.fdopen(reader) as events:
-        task = with_new_streams(task, streams, None, Report(writer))
+        then = with_new_streams(Task.of(SENT | task), streams, None, Report(writer))
         os.close(writer)
-        return [one["name"] for one in task["streams"]], [json.loads(line) for line in events]
+        return [one["name"] for one in then.streams], [json.loads(line) for line in events]
 
 
 def test_what_cannot_be_written_down_does_not_keep_the_server_from_hearing() -> None:
