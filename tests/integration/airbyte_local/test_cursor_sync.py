@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from airbyte_local.destinations.duckdb import state
-from airbyte_local.sources.postgres import PostgresSource
+from airbyte_local.sources.postgres import opened
 from airbyte_local.sources.postgres.cursor import WEST
 from foundation.errors import EltError
 from stack.postgres import Cluster
@@ -325,7 +325,7 @@ def test_a_standby_is_refused_with_the_remedy(tmp_path_factory: pytest.TempPathF
             with pytest.raises(
                 EltError, match=r"this server is a standby.* — point the source at the primary"
             ):
-                PostgresSource({**address, "password": "standby pass"}).__enter__()
+                opened({**address, "password": "standby pass"}).__enter__()
         finally:
             server.send_signal(signal.SIGINT)
 
