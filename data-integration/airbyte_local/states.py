@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from airbyte_local import exact
 from airbyte_local.enums import APPEND_MODES, INCREMENTAL_MODES, SyncMode
 from airbyte_local.schema import StreamPlan, StreamState
 from foundation.errors import EltError
@@ -15,20 +16,22 @@ REFRESH = "refresh the connection: that loads its tables again from the source"
 
 
 def packed(state: dict[str, Any]) -> str:
-    """A state as JSON that every warehouse takes: one with half a surrogate pair is text within it."""
-    text = json.dumps(state)
+    """A state as JSON that every warehouse takes: what one of them would change (half a surrogate pair, a number that is no
+    short integer) is text within it.
+    """
+    text = exact.written(state)
     try:
         json.dumps(state, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         return json.dumps({PACKED: text})
-    return text
+    return text if text == json.dumps(state) else json.dumps({PACKED: text})
 
 
 def unpacked(text: str) -> dict[str, Any]:
     """The state again."""
-    state: dict[str, Any] = json.loads(text)
+    state: dict[str, Any] = exact.parsed(text)
     if state.keys() == {PACKED}:
-        state = json.loads(state[PACKED])
+        state = exact.parsed(state[PACKED])
     return state
 
 

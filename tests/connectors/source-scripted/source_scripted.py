@@ -113,6 +113,7 @@ def main():
     else:
         state = read(given.state)
         seen = {"config": config, "catalog": read(given.catalog), "state": state, "environ": dict(os.environ)}
+        seen["state_text"] = Path(given.state).read_text() if given.state else None
         Path(config["script"] + ".given").write_text(json.dumps(seen))
         for step in script["read"]:
             play(step, state)

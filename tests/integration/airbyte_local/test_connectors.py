@@ -784,6 +784,17 @@ def test_a_state_with_half_a_surrogate_pair_comes_back_as_it_was(
     assert [one["stream"]["stream_state"] for one in made.given()["state"]] == [half]
 
 
+def test_the_numbers_of_a_state_come_back_digit_by_digit(server: AirbyteServer, tmp_path: Path) -> None:
+    made = scripted(server, tmp_path, {"a": INCREMENTAL})
+    numbers = f'{{"n": [12345678901234567.89, 1.10, 1e400, -0, {"9" * 40}, 7, NaN]}}'
+    line = json.dumps(state("a", "numbers")["line"]).replace('"numbers"', numbers)
+    made.script([stream("a")], [record("a", {"id": 1}), {"line": line}])
+    job = made.run()
+    assert job["status"] == "succeeded", job["failureReason"]
+    made.run()
+    assert numbers in made.given()["state_text"]
+
+
 def test_fields_that_differ_by_case_or_by_what_is_not_seen_fail_their_stream_by_name(
     server: AirbyteServer, tmp_path: Path
 ) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from airbyte_local import exact
 from airbyte_local.failures import Key
 from airbyte_local.schema import label
 from airbyte_local.sources.connector.process import Process, how_it_ended
@@ -87,6 +88,7 @@ Item = Rows | State | Status | Control | Answer
 _RECORD = object()
 NEVER = b"\n"  # no line begins so
 TYPES = ("RECORD", "STATE", "LOG", "TRACE", "CONTROL", "SPEC", "CATALOG", "CONNECTION_STATUS")
+STATE = b'"STATE"'
 BEGINNING = re.compile(rf'\s*\{{\s*"type"\s*:\s*"({"|".join(TYPES)})"'.encode())
 GLUED = re.compile(rb'\{\s*"type"\s*:\s*"(RECORD|STATE)".*\}\s*$')
 
@@ -204,14 +206,15 @@ class Messages:
 
     def _parsed(self, line: bytes) -> dict[str, Any] | None:
         """The line as a message; None when it is text that was not meant to be one."""
+        parse = exact.parsed if STATE in line else json.loads
         try:
-            message = json.loads(line)
+            message = parse(line)
         except (ValueError, RecursionError):
             if BEGINNING.match(line) or is_glued(line):
                 raise self._broken(line) from None
             message = None
         if isinstance(message, dict) and message.get("type") in TYPES:
-            return message
+            return message if parse is json.loads or message["type"] == "STATE" else json.loads(line)
         self._last_log = self._process.clean(line.decode(errors="replace"))
         log.info("%s: %s", self._process.connector.type, self._last_log)
         return None
@@ -261,6 +264,7 @@ class Messages:
     def _state(self, state: dict[str, Any]) -> State:
         kind = state.get("type") or "LEGACY"
         records = (state.get("sourceStats") or {}).get("recordCount")
+        records = None if records is None else float(records)
         if kind != "STREAM" and self._unwanted:  # they are among the number
             records = None
         if kind == "STREAM":

@@ -8,7 +8,6 @@ command; a folder that a killed process left is removed by the next one.
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import select
@@ -22,6 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from airbyte_local import exact
 from airbyte_local.masking import SECRET_FIELDS, redacted, secret_values
 from airbyte_local.pipes import pipe_of
 from airbyte_local.sources.connector.environment import bare_environ, program
@@ -63,7 +63,7 @@ class Process:
         arguments = [self.command]
         for name, content in self._files.items():
             path = self.scratch / f"{name}.json"
-            path.write_text(json.dumps(content))
+            path.write_text(exact.written(content))
             arguments += [f"--{name}", str(path)]
         environ = bare_environ() | {"TMPDIR": str(self.scratch), "PYTHONUNBUFFERED": "1"}
         try:

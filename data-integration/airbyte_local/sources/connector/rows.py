@@ -16,9 +16,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from airbyte_local.exact import Digits
 from airbyte_local.schema import Column, Kind, StreamPlan
 from airbyte_local.sources.base import CHANGES, ODD, SEQUENCE
-from airbyte_local.sources.connector.values import FORMS, TABLE, Digits, Rule, by_name, parsed, read
+from airbyte_local.sources.connector.values import FORMS, TABLE, Rule, by_name, parsed, read
 from foundation.errors import EltError
 from foundation.quoting import literal, quoted, visible
 

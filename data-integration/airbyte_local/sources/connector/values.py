@@ -14,6 +14,8 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from airbyte_local.exact import Constant, Digits
+
 DAY = 86_400_000_000  # microseconds
 LEAST, GREATEST = -(2**63), 2**63 - 1  # of an integer
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -25,14 +27,6 @@ MOMENT = re.compile(rf"([0-9]{{4}})([-/.]?)([0-9]{{2}})\2([0-9]{{2}})(?:[Tt ]{CL
 ESCAPES = {code: f"\\u{code:04X}" for code in range(0x20)} | {
     ord(char): f"\\{escaped}" for char, escaped in zip('"\\\b\f\n\r\t', '"\\bfnrt', strict=True)
 }
-
-
-class Digits(str):
-    """A number, as it came."""
-
-
-class Constant(str):
-    """NaN, Infinity, -Infinity: JSON has none of them, and some connectors write them."""
 
 
 class Pairs(list[tuple[str, Any]]):
