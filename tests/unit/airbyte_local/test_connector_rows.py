@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 
@@ -114,6 +115,46 @@ def test_a_zone_that_is_cut_off_is_said() -> None:
 def test_a_year_before_christ_arrives() -> None:
     table = Typed(plan_of(v=DAY), "c", parser()).table(lines({"v": "0044-03-15 BC"}))
     assert table["v"].cast("int32").to_pylist() == [-735160]  # days before 1970
+
+
+UNDECLARED = (
+    "connector demo 1, stream a: records have fields that its schema does not declare: {}; they are left out"
+)
+
+
+@pytest.mark.parametrize("value", [1, "odd"], ids=["by DuckDB", "by the rules"])
+def test_a_field_that_the_schema_does_not_declare_is_said_once(
+    typed: Typed, caplog: pytest.LogCaptureFixture, value: object
+) -> None:
+    assert typed.table(lines({"id": value})).num_rows == 1
+    assert not caplog.messages
+    assert typed.table(lines({"id": value, "more": 1})).column_names == ["id", SEQUENCE, CHANGES]
+    typed.table(lines({"id": value, "other": 1}))
+    assert caplog.messages == [UNDECLARED.format("more")]
+
+
+def test_many_undeclared_fields_are_said_in_a_short_line(caplog: pytest.LogCaptureFixture) -> None:
+    names = ["x" * 1000, *(f"f{n}" for n in range(1000))]
+    Typed(NUMBERS, "connector demo 1", parser()).table(lines(dict.fromkeys(names, 1)))
+    assert caplog.messages == [UNDECLARED.format("f0, f1, f10, f100, f101 and 996 more")]
+
+
+def test_a_declared_field_that_is_not_selected_needs_no_word(caplog: pytest.LogCaptureFixture) -> None:
+    plan = replace(NUMBERS, offered=("id", "more"))
+    Typed(plan, "connector demo 1", parser()).table(lines({"id": 1, "more": 1}))
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("meta", ["text", 7, {"changes": "text"}, {"changes": {"field": "id"}}])
+@pytest.mark.parametrize("value", [1, 3.0], ids=["by DuckDB", "by the rules"])
+def test_changes_that_are_no_list_are_said_once(
+    typed: Typed, caplog: pytest.LogCaptureFixture, meta: object, value: float
+) -> None:
+    rows = typed.table(lines({"id": value}, {"id": value}, meta=meta)).to_pylist()
+    assert [(row["id"], row[CHANGES]) for row in rows] == [(value, None), (value, None)]
+    assert caplog.messages == [
+        "connector demo 1, stream a: a record has a meta.changes that is no list of the protocol's; it is left out"
+    ]
 
 
 def test_names_of_fields_may_be_anything() -> None:

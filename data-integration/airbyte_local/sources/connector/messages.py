@@ -57,7 +57,7 @@ class State:
 
     blobs: dict[Key, Any]
     position: dict[str, Any] | None = None
-    records: int | None = None
+    records: float | None = None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ where they are needed.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable
 from typing import Any
 
@@ -19,9 +20,12 @@ import pyarrow.compute as pc
 from airbyte_local.exact import Digits
 from airbyte_local.schema import Column, Kind, StreamPlan
 from airbyte_local.sources.base import CHANGES, ODD, SEQUENCE
-from airbyte_local.sources.connector.values import FORMS, TABLE, Rule, by_name, parsed, read
+from airbyte_local.sources.connector.messages import shortened
+from airbyte_local.sources.connector.values import FORMS, TABLE, Pairs, Rule, by_name, parsed, read
 from foundation.errors import EltError
 from foundation.quoting import literal, quoted, visible
+
+log = logging.getLogger(__name__)
 
 LINES = "lines"  # the registered Arrow table
 AS_JSON = frozenset({Kind.JSON, Kind.BOOLEAN})  # whose form in JSON tells whether they fit
@@ -38,12 +42,22 @@ PLAIN = {
     Kind.TIME: (CLOCK, "time"),
     Kind.DOUBLE: (r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?", "double"),
 }
+# which plain records are searched for fields that the schema does not declare: all would cost a quarter of the typing
+FIRST, EACH = 1000, 100
+NAMES = 5  # of such fields, in the log
+NAME_LENGTH = 60
 DOUBLE_DIGITS = 15  # that any number of them survives
 # DuckDB reads a JSON number with a fraction or an exponent as a double, and its text is another then, where one looks like this:
 # with many digits, or so small that it may be zero
 LONG_NUMBER = r"[:,\[][ \t]*-?([0-9.]{17,}|[0-9.]+[eE]-[0-9]{3})"
 WITH_FRACTION = r"-?[0-9]+(\.[0-9]+([eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)"
 FRACTION = r"(^|[:,\[])(-?[0-9]+[.eE]|-?Infinity|NaN)"
+
+UNDECLARED, UNCLEAR = "undeclared fields", "unclear changes"  # what is only said once
+FIELDS = (
+    f"select distinct unnest(json_keys(line, '/record/data')) from {LINES}"
+    f" where {quoted(SEQUENCE)} < {FIRST} or {quoted(SEQUENCE)} % {EACH} = 0"
+)
 
 
 def parser() -> duckdb.DuckDBPyConnection:
@@ -61,7 +75,8 @@ class Typed:
         self._next = 0
         # DuckDB reads fields that differ by case as one; a mapper may have told them apart
         self._plain_names = len({column.name.casefold() for column in plan.columns}) == len(plan.columns)
-        self._query = query(plan)
+        self._query, self._declared = query(plan), {*plan.offered, *(column.name for column in plan.columns)}
+        self._warned: set[str] = set()
         empty = self._plain(b"")
         if empty is None:
             raise RuntimeError(f"stream {plan.label}: the statement that reads its records is wrong")
@@ -85,7 +100,10 @@ class Typed:
             texts.validate(full=True)  # that it is UTF-8
             numbers = pa.array(np.arange(self._next, self._next + len(texts)))
             self._connection.register(LINES, pa.table({"line": texts, SEQUENCE: numbers}))
-            return self._connection.execute(self._query).to_arrow_table()
+            found = self._connection.execute(self._query).to_arrow_table()
+            if UNDECLARED not in self._warned:
+                self._look_for_undeclared(name for (name,) in self._connection.execute(FIELDS).fetchall())
+            return found
         except (duckdb.Error, pa.ArrowInvalid):
             return None
         finally:
@@ -112,6 +130,13 @@ class Typed:
                 data, changes = by_name(record["data"]), told(record.get("meta"))
             except (KeyError, ValueError) as error:
                 raise self._broken(line, error) from None
+            if UNDECLARED not in self._warned:
+                self._look_for_undeclared(data)
+            if changes is None:
+                self._warn(
+                    UNCLEAR, "a record has a meta.changes that is no list of the protocol's; it is left out"
+                )
+                changes = []
             for column, rules, values in columns:
                 value = data.get(column.name)
                 if value is None:
@@ -127,6 +152,22 @@ class Typed:
         arrays = [arrow(values, field.type) for (_, _, values), field in zip(columns, fields, strict=True)]
         arrays += [pa.array(list(numbers), pa.int64()), pa.array(said, pa.string())]
         return pa.Table.from_arrays(arrays, schema=self.schema)
+
+    def _look_for_undeclared(self, names: Iterable[str]) -> None:
+        """Says which fields have no column, as the schema does not have them; Airbyte's destinations leave them out, too."""
+        if new := sorted(set(names) - self._declared):
+            shown = ", ".join(shortened(visible(name), NAME_LENGTH) for name in new[:NAMES])
+            more = f" and {len(new) - NAMES} more" if len(new) > NAMES else ""
+            self._warn(
+                UNDECLARED,
+                f"records have fields that its schema does not declare: {shown}{more}; they are left out",
+            )
+
+    def _warn(self, kind: str, text: str) -> None:
+        """Once for the stream."""
+        if kind not in self._warned:
+            self._warned.add(kind)
+            log.warning("%s, stream %s: %s", self._connector, self._plan.label, text)
 
     def _check(self, column: Column, value: object, typed: object) -> None:
         """Raises EltError for a key that lost something: rows of different keys would become one; and for a cursor that is not
@@ -170,10 +211,12 @@ class Typed:
         )
 
 
-def told(meta: object) -> list[object]:
-    """What the source says that it changed."""
-    changes = by_name(meta).get("changes") if meta is not None else None
-    return [json.loads(read("any", one)[0]) for one in changes or []]
+def told(meta: object) -> list[object] | None:
+    """What the source says that it changed; None where that is no list."""
+    changes = by_name(meta).get("changes") if type(meta) is Pairs else meta
+    if changes is None:
+        return []
+    return [json.loads(read("any", one)[0]) for one in changes] if type(changes) is list else None
 
 
 def shape_of(text: str) -> str:
@@ -209,7 +252,11 @@ def query(plan: StreamPlan) -> str:
     typed = [f"{plain(column, f'v{i}')} as t{i}" for i, column in each]
     columns = [f"t{i} as {quoted(column.name)}" for i, column in each]
     number = quoted(SEQUENCE)
-    odd = ["json_array_length(meta, '$.changes') > 0"]
+    odd = [
+        "json_array_length(meta, '$.changes') > 0",
+        "json_type(meta, '$.changes') not in ('ARRAY', 'NULL')",
+    ]
+    odd.append("json_type(meta) not in ('OBJECT', 'NULL')")
     odd += [is_odd(column, f"v{i}", f"t{i}") for i, column in each]
     marked = f"coalesce({' or '.join(odd)}, false) as {quoted(ODD)}"
     return (
