@@ -14,6 +14,11 @@ def visible(name: str) -> str:
     return f'"{shown}"' if not shown or shown != shown.strip() else shown
 
 
+def encodable(text: str) -> str:
+    """A text that UTF-8 can hold: half a surrogate pair is its escape."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def literal(text: str) -> str:
     """A text as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"

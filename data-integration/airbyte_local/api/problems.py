@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from airbyte_local.mappers.models import TAGS
 from foundation.errors import EltError
+from foundation.quoting import encodable
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ def answer(
         "type": f"error:{TITLES.get(status, 'error')}",
         "title": TITLES.get(status, "error"),
         "status": status,
-        "detail": detail,
+        "detail": encodable(detail),  # a connector may call a stream as it likes
         "documentationUrl": None,
         "data": data,
     }

@@ -14,6 +14,7 @@ from airbyte_local.enums import ActorKind, SyncMode
 from airbyte_local.schema import SourceStream
 from airbyte_local.sources import open_source
 from foundation.errors import EltError
+from foundation.quoting import encodable
 
 router = APIRouter(prefix="/streams", tags=["streams"])
 
@@ -43,17 +44,19 @@ def list_streams(
 
 
 def shown(stream: SourceStream, captured: bool) -> dict[str, Any]:
+    """Airbyte's fields. Names that have no encoding can only be read here: they cannot be selected."""
     modes = [SyncMode.FULL_REFRESH_OVERWRITE, SyncMode.FULL_REFRESH_APPEND]
     by_cursor = bool(stream.cursor_candidates) if stream.incremental is None else stream.incremental
     if stream.primary_key if captured else by_cursor:
         modes += [SyncMode.INCREMENTAL_DEDUPED_HISTORY, SyncMode.INCREMENTAL_APPEND]
+    cursor = stream.cursor_path or stream.cursor_candidates[:1]
+    key_paths = stream.key_paths or [(column,) for column in stream.primary_key]
     return {
-        "streamName": stream.name,
-        "streamnamespace": stream.namespace or None,
+        "streamName": encodable(stream.name),
+        "streamnamespace": encodable(stream.namespace) or None,
         "syncModes": modes,
-        "defaultCursorField": [] if captured else list(stream.cursor_path or stream.cursor_candidates[:1]),
+        "defaultCursorField": [] if captured else list(map(encodable, cursor)),
         "sourceDefinedCursorField": captured or stream.own_cursor,
-        "sourceDefinedPrimaryKey": [list(path) for path in stream.key_paths]
-        or [[column] for column in stream.primary_key],
-        "propertyFields": [[column.name] for column in stream.columns],
+        "sourceDefinedPrimaryKey": [list(map(encodable, path)) for path in key_paths],
+        "propertyFields": [[encodable(column.name)] for column in stream.columns],
     }

@@ -440,6 +440,22 @@ def test_a_catalogue_that_is_not_the_protocols_fails_by_name(
     assert "report it to the connector's maintainer" in reason
 
 
+def test_names_that_cannot_be_written_down_are_listed_by_their_escape(
+    server: AirbyteServer, tmp_path: Path
+) -> None:
+    made = scripted(server, tmp_path, {"a": OVERWRITE})
+    made.script([stream("a\ud800", {"é": {}, "x\udfff": {}}, source_defined_primary_key=[["x\udfff"]])], [])
+    answer = server.http.get("/streams", params={"sourceId": made.connection.source_id})
+    (one,) = answer.raise_for_status().json()
+    assert one["streamName"] == r"a\ud800"
+    assert one["propertyFields"] == [["é"], [r"x\udfff"]]
+    assert one["sourceDefinedPrimaryKey"] == [[r"x\udfff"]]
+    made.script([{"name": "a\ud800"}], [])
+    answer = server.http.get("/streams", params={"sourceId": made.connection.source_id})
+    assert answer.status_code == 400
+    assert r"stream a\ud800 has no json_schema" in answer.json()["detail"]
+
+
 def test_a_key_that_cannot_be_written_down_ends_the_job_all_the_same(
     server: AirbyteServer, tmp_path: Path
 ) -> None:
