@@ -455,7 +455,7 @@ def test_another_key_or_a_newer_layout_is_refused(own_airbyte: AirbyteServer) ->
     own_airbyte.stop()
     other_key = Fernet.generate_key().decode()
     assert "AIRBYTE_ENCRYPTION_KEY" in refused(own_airbyte, AIRBYTE_ENCRYPTION_KEY=other_key)
-    assert "not a Fernet key" in refused(own_airbyte, AIRBYTE_ENCRYPTION_KEY="short")
+    assert "a Fernet key is 32 bytes" in refused(own_airbyte, AIRBYTE_ENCRYPTION_KEY="short")
     with sqlite3.connect(own_airbyte.home / "airbyte" / "airbyte.sqlite") as database:
         database.execute("pragma user_version = 99")
     database.close()
