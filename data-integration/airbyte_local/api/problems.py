@@ -93,10 +93,7 @@ def install(app: FastAPI) -> None:
         found = error.errors()
         if any(item["type"] == "json_invalid" for item in found):
             return answer(400, f"the body is not JSON: {found[0]['ctx']['error']}", {})
-        errors = [
-            {"field": field_path(item["loc"]), "message": item["msg"].removeprefix("Value error, ")}
-            for item in found
-        ]
+        errors = [{"field": field_path(item["loc"]), "message": _message(item)} for item in found]
         return answer(
             422, "; ".join(f"{item['field']}: {item['message']}" for item in errors), {"errors": errors}
         )
@@ -117,6 +114,13 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def unforeseen(_: Request, error: Exception) -> JSONResponse:
         return answer(500, f"{type(error).__name__}: see the server's log", {})
+
+
+def _message(item: dict[str, Any]) -> str:
+    if item["type"] == "extra_forbidden":
+        return "no field of this request"
+    text: str = item["msg"]
+    return text.removeprefix("Value error, ")
 
 
 def full(error: Exception) -> bool:

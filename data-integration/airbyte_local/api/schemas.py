@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 from pydantic.alias_generators import to_camel
+from pydantic.json_schema import SkipJsonSchema
 
 from airbyte_local.cron import parse
 from airbyte_local.enums import ConnectionStatus, JobType, NamespaceDefinition, SyncMode
@@ -123,9 +124,17 @@ class StreamName(Request):
     namespace: str | None = None
 
 
+def _elsewhere(_: Any) -> Any:
+    raise ValueError("a job of some streams is for POST /jobs/streams")
+
+
 class JobCreate(Request):
+    """A job of all streams. Any other field is refused: to ignore it could make the job do more than was asked for."""
+
+    model_config = ConfigDict(extra="forbid")
     connection_id: str
     job_type: JobType
+    streams: SkipJsonSchema[Annotated[Any, AfterValidator(_elsewhere)]] = None
 
 
 class JobOfStreams(JobCreate):

@@ -308,6 +308,25 @@ def test_a_destination_outside_of_the_home_is_refused_links_followed(app, client
     assert job["status"] == "failed" and "is not below" in app.state.store.job(job["jobId"])["failure_reason"]
 
 
+@pytest.mark.parametrize(
+    ("path", "more", "said"),
+    [
+        (
+            "jobs",
+            {"streams": [{"name": "orders"}]},
+            "streams: a job of some streams is for POST /jobs/streams",
+        ),
+        ("jobs", {"streams": []}, "streams: a job of some streams is for POST /jobs/streams"),
+        ("jobs", {"stream": "orders"}, "stream: no field of this request"),
+        ("jobs/streams", {"streams": [{"name": "orders"}], "since": "x"}, "since: no field of this request"),
+    ],
+)
+def test_a_job_that_asks_for_something_else_is_not_started(client, login, path, more, said):
+    body = {"connectionId": "c", "jobType": "refresh"} | more
+    answer = client.post(f"{BASE}/{path}", json=body, headers=login)
+    assert (answer.status_code, answer.json()["detail"]) == (422, said)
+
+
 def test_a_replication_method_that_is_no_name_is_refused(client, login, ids, bodies):
     configuration = bodies["sources"]["configuration"] | {"replication_method": {"method": ["CDC"]}}
     given = bodies["sources"] | {"configuration": configuration}
