@@ -6,6 +6,8 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
+from airbyte_local.configure import target_schema, target_table
+from airbyte_local.destinations.base import Destination
 from airbyte_local.enums import SchemaRule, SyncMode
 from airbyte_local.jobs.report import Report
 from airbyte_local.schema import WITHOUT_ORDER, SourceStream, StreamPlan, StreamState, label
@@ -19,23 +21,32 @@ log = logging.getLogger(__name__)
 
 
 def with_new_streams(
-    task: Task, offered: Sequence[SourceStream], capture: Capture | None, report: Report
+    task: Task,
+    offered: Sequence[SourceStream],
+    destination: Destination,
+    capture: Capture | None,
+    report: Report,
 ) -> Task:
     """The task with the streams that the source did not offer before, where the rule takes them; the server keeps them.
 
-    What was offered before and not chosen stays out. Of a connection whose server has not looked yet nothing is new.
+    What was offered before and not chosen stays out; so does a stream whose table another one has. Of a connection whose server has
+    not looked yet nothing is new.
     """
     if task.schema_rule != SchemaRule.PROPAGATE_FULLY or task.chosen:
         return task
     before, now = task.offered, [[stream.namespace, stream.name] for stream in offered]
     chosen = {(one.get("namespace") or "", one["name"]) for one in task.streams}
+    is_chosen = {stream.key: bool({stream.key, ("", stream.name)} & chosen) for stream in offered}
+    tables = {stream.key: _table(task, stream, destination) for stream in offered}
+    owners = {_folded(tables[stream.key], destination): stream for stream in offered if is_chosen[stream.key]}
     new = []
     for stream in offered:
-        if (
-            before is None
-            or [stream.namespace, stream.name] in before
-            or {stream.key, ("", stream.name)} & chosen
-        ):
+        if before is None or [stream.namespace, stream.name] in before or is_chosen[stream.key]:
+            continue
+        owner = owners.setdefault(_folded(tables[stream.key], destination), stream)
+        if owner is not stream:
+            names = [label(*name) for name in (stream.key, tables[stream.key], owner.key)]
+            log.warning("%s: new in the source, not taken: its table %s would be that of %s", *names)
             continue
         mode = first_mode(stream, capture)
         log.info("%s: new in the source, taken with %s", label(*stream.key), mode)
@@ -44,6 +55,16 @@ def with_new_streams(
     if now != before:
         report.offered(now, new)
     return replace(task, streams=[*task.streams, *new])
+
+
+def _table(task: Task, stream: SourceStream, destination: Destination) -> tuple[str, str]:
+    schema = target_schema(task, stream.namespace, destination.default_schema)
+    return schema, target_table(task, stream.name)
+
+
+def _folded(table: tuple[str, str], destination: Destination) -> tuple[str, str]:
+    """As the destination compares it."""
+    return destination.fold(table[0]), destination.fold(table[1])
 
 
 def first_mode(stream: SourceStream, capture: Capture | None) -> SyncMode:

@@ -65,7 +65,7 @@ def attempt(task: Task, report: Report, refresh: bool, failures: Failures) -> in
     with open_source(task.source) as source:
         offered = list(source.discover())
         capture = source.capture if source.reading == Reading.CAPTURE else None
-        task = with_new_streams(task, offered, capture, report)
+        task = with_new_streams(task, offered, destination, capture, report)
         configured = len(task.streams)
         chosen, task = choice(task, source.reading)
         planned = plans(task, source, offered, destination, failures)

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from airbyte_local.destinations.duckdb import DuckdbDestination
+from airbyte_local.destinations.snowflake import SnowflakeDestination
 from airbyte_local.enums import JobStatus
 from airbyte_local.jobs.report import Report
 from airbyte_local.schema import Column, DataType, Kind, SourceStream
@@ -53,6 +55,7 @@ def test_the_mode_is_airbytes_for_a_stream_that_nobody_has_configured(
     assert first_mode(stream, None) == mode
 
 
+WAREHOUSE = DuckdbDestination({"destination_path": "w.duckdb"})
 SENT = {
     "jobId": 1,
     "connectionId": "c",
@@ -67,7 +70,7 @@ def told(task: dict[str, Any], streams: list[SourceStream]) -> tuple[list[Any], 
     """The names of the task's streams then, and what the server hears."""
     reader, writer = os.pipe()
     with os.fdopen(reader) as events:
-        then = with_new_streams(Task.of(SENT | task), streams, None, Report(writer))
+        then = with_new_streams(Task.of(SENT | task), streams, WAREHOUSE, None, Report(writer))
         os.close(writer)
         return [one["name"] for one in then.streams], [json.loads(line) for line in events]
 
@@ -94,3 +97,24 @@ def test_what_was_not_offered_before_is_taken_and_told() -> None:
     assert told(task | {"offeredStreams": everything}, now) == (["a"], [])
     for other in ({"chosen": [{"name": "a"}]}, {"nonBreakingSchemaUpdatesBehavior": "propagate_columns"}):
         assert told(task | {"offeredStreams": []} | other, now) == (["a"], [])
+
+
+def test_a_stream_whose_table_another_has_is_not_taken(caplog: pytest.LogCaptureFixture) -> None:
+    rule = {"nonBreakingSchemaUpdatesBehavior": "propagate_fully", "offeredStreams": [["x", "a"]]}
+    task = rule | {"streams": [{"name": "a", "namespace": "x"}]}
+    now = [offered(name, "x") for name in ("a", "A", "b", "B")]
+    names, heard = told(task, now)
+    assert names == ["a", "b"]
+    assert [one["name"] for one in heard[0]["streams"]] == ["b"]
+    assert [message for message in caplog.messages if "not taken" in message] == [
+        "x.A: new in the source, not taken: its table x.A would be that of x.a",
+        "x.B: new in the source, not taken: its table x.B would be that of x.b",
+    ]
+    # where namespaces share a schema, and where the connection's stream has no namespace of its own
+    assert told(task | {"namespaceDefinition": "destination"}, [*now[:1], offered("a", "y")])[0] == ["a"]
+    assert told(rule | {"streams": [{"name": "a"}]}, now[:2])[0] == ["a"]
+
+
+@pytest.mark.parametrize("warehouse", [DuckdbDestination, SnowflakeDestination])
+def test_names_that_differ_by_case_are_one_in_a_warehouse(warehouse: type) -> None:
+    assert warehouse.fold("Straße B") == warehouse.fold("straße b")

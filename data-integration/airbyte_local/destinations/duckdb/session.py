@@ -47,6 +47,11 @@ class DuckdbDestination:
         self.path = Path(configuration["destination_path"])
         self.default_schema = configuration.get("schema") or "main"
 
+    @staticmethod
+    def fold(name: str) -> str:
+        """A name as the destination compares it."""
+        return DIALECT.fold(name)
+
     def check_names(self, plans: Iterable[StreamPlan]) -> None:
         """Raises EltError when names would be one in DuckDB."""
         check_names(DIALECT, plans)

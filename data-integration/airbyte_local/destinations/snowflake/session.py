@@ -51,6 +51,11 @@ class SnowflakeDestination:
         self.default_schema = configuration.get("schema") or "PUBLIC"
         self.retention_days = int(configuration.get("retention_period_days", 1))
 
+    @staticmethod
+    def fold(name: str) -> str:
+        """A name as the destination compares it."""
+        return DIALECT.fold(name)
+
     def check_names(self, plans: Iterable[StreamPlan]) -> None:
         """Raises EltError when names would be one in upper case."""
         check_names(DIALECT, plans)
