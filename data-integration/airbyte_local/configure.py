@@ -108,6 +108,11 @@ def _plan(
         _check_called(label, columns)
     if not emitted or deduped:
         for name in key:
+            if emitted and name in stream.primary_key and stream.column(name) is None:
+                raise EltError(
+                    f"stream {label}: the connector names {visible(name)} as its key, and declares no such field",
+                    "sync it with full_refresh_overwrite or incremental_append, and report it to the connector's maintainer",
+                )
             _column(stream, name)
     for name in [*(key if deduped else []), *([cursor_name] if cursor_name else [])]:
         if name not in {column.name for column in columns}:

@@ -64,7 +64,8 @@ class Failures:
         if self.dependents:
             held = ", ".join(label(*key) for key in sorted(self.dependents))
             message += f"; held back with it, by foreign key: {held}"
-        rest = f"the other {loaded} streams are loaded" if loaded else "nothing was loaded"
+        others = {0: "nothing was loaded", 1: "the other stream is loaded"}
+        rest = others.get(loaded, f"the other {loaded} streams are loaded")
         remedies = list(dict.fromkeys(error.remedy for error in self.roots.values() if error.remedy))
         raise EltError(f"{message}; {rest}", "; ".join(remedies))
 

@@ -402,6 +402,7 @@ def test_what_has_no_order_or_no_name_is_refused_by_name_before_anything_is_read
         stream("own", fields | {"#odd": {}}),
         stream("nul", fields | {"n\0": {}}),
         stream("half", fields | {"\ud800": {}}),
+        stream("keyless", fields, source_defined_primary_key=[["gone"]]),
         stream("fine", fields),
     ]
     made = scripted(server, tmp_path, {one["name"]: DEDUPED for one in offered})
@@ -416,8 +417,12 @@ def test_what_has_no_order_or_no_name_is_refused_by_name_before_anything_is_read
         "stream own: it has a field named #odd, and no column can be called so",
         r"stream nul: it has a field named n\x00",
         r"stream half: it has a field named \ud800",
+        "stream keyless: the connector names gone as its key, and declares no such field",
+        "report it to the connector's maintainer",
+        "; the other stream is loaded",
     ):
         assert said in job["failureReason"]
+    assert "correct the connection" not in job["failureReason"]
     assert made.ids("fine") == [1]
     assert [one["stream"]["name"] for one in made.given()["catalog"]["streams"]] == ["fine"]
 

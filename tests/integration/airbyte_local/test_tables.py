@@ -145,7 +145,7 @@ def test_rows_without_a_whole_key_do_not_become_one_row(
         "insert into shop.orders (id) values (1)",
     )
     keyed = stream("shop.nullkey", primaryKey=[[name] for name in key.split(", ")])
-    with pytest.raises(EltError, match=rf"stream shop\.nullkey: {said}; the other 1 streams are loaded"):
+    with pytest.raises(EltError, match=rf"stream shop\.nullkey: {said}; the other stream is loaded"):
         either.sync(keyed, stream("shop.orders"))
     assert either.raw("select count(*) from raw_shop.orders") == [(1,)]
     tables = either.raw("select lower(table_name) from information_schema.tables")
