@@ -45,7 +45,7 @@ def plans(
                 source.check_cursor(plan.label, plan.cursor)
             plan = mapped(plan, configured.get("mappers") or ())
             if plan.emitted:
-                _check_called(plan.label, plan.columns)
+                _check_called(plan.label, plan.columns, "correct the mapper that makes it")
             append = plan.captured and plan.mode == SyncMode.INCREMENTAL_APPEND
             planned.append(appended(plan) if append else plan)
     if source.reading != Reading.MESSAGES:
@@ -156,7 +156,7 @@ def _key(label: str, configured: dict[str, Any], stream: SourceStream) -> list[s
     return given or list(stream.primary_key)
 
 
-def _check_called(label: str, columns: Iterable[Column]) -> None:
+def _check_called(label: str, columns: Iterable[Column], remedy: str = "") -> None:
     """Raises EltError when no column can have the name of a field."""
     fine = {column.name: _can_be_called(column.name) for column in columns}
     for name in [name for name, is_fine in fine.items() if not is_fine]:
@@ -164,7 +164,7 @@ def _check_called(label: str, columns: Iterable[Column]) -> None:
         others = ", ".join(visible(name) for name, is_fine in fine.items() if is_fine)
         raise EltError(
             f"stream {label}: it has a field {called}, and no column can be called so",
-            f"choose the others with selectedFields: {others}",
+            remedy or f"choose the others with selectedFields: {others}",
         )
 
 

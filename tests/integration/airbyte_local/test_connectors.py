@@ -32,6 +32,7 @@ from tests.integration.airbyte_local.scripted import (
     stream,
     workspace,
 )
+from tests.unit.airbyte_local.test_mappers import hash_of, mapper
 
 FOLDERS = Path(__file__).parents[2] / "connectors"
 OVERWRITE, APPEND = "full_refresh_overwrite", "full_refresh_append"
@@ -443,6 +444,25 @@ def test_a_catalogue_that_is_not_the_protocols_fails_by_name(
     reason = made.run()["failureReason"]
     assert f"connector scripted 0.1.0: its catalogue is not as the protocol has it: {told}" in reason
     assert "report it to the connector's maintainer" in reason
+
+
+def test_a_mapper_cannot_give_a_field_a_name_of_our_own(server: AirbyteServer, tmp_path: Path) -> None:
+    fields = {"id": {"type": "integer"}, "#o": {"type": "string"}}
+    made = scripted(server, tmp_path, {"renamed": OVERWRITE, "hashed": OVERWRITE, "fine": OVERWRITE})
+    rename = mapper("field-renaming", originalFieldName="id", newFieldName="#Changes")
+    mappers = {"renamed": rename, "hashed": hash_of("#o", suffix="dd")}
+    streams = [
+        {"name": name, "syncMode": OVERWRITE, "mappers": [mappers[name]] if name in mappers else []}
+        for name in ("renamed", "hashed", "fine")
+    ]
+    change = {"configurations": {"streams": streams}}
+    server.http.patch(f"/connections/{made.connection.id}", json=change).raise_for_status()
+    made.script([stream(name, fields) for name in ("renamed", "hashed", "fine")], [record("fine", {"id": 1})])
+    reason = made.run()["failureReason"]
+    assert "stream renamed: it has a field named #Changes, and no column can be called so" in reason
+    assert "stream hashed: it has a field named #odd, and no column can be called so" in reason
+    assert "correct the mapper that makes it" in reason and "selectedFields" not in reason
+    assert made.ids("fine") == [1]
 
 
 def test_names_that_cannot_be_written_down_are_listed_by_their_escape(
