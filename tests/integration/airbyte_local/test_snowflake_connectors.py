@@ -12,6 +12,7 @@ import duckdb
 import pytest
 from airbyte_api import models
 
+from airbyte_local.states import unpacked
 from tests.fixtures.airbyte import AirbyteServer
 from tests.fixtures.snowflake import Snowflake
 from tests.fixtures.source import free_port
@@ -142,8 +143,11 @@ def test_each_state_is_committed_with_its_rows_and_a_failure_keeps_what_was_cove
         "select STREAM_NAME, STATE from AIRBYTE_INTERNAL.STATE where STREAM_NAME is not null order by 1"
     )
     assert [(name, json.loads(text)["blob"]) for name, text in saved] == [("a", {"at": 1}), ("b", {"at": 2})]
-    made.script(streams, [record("a", {"id": 2}), state("a", {"at": 2})])
+    line = json.dumps(state("a", "2.10")["line"]).replace('"2.10"', "2.10")
+    made.script(streams, [record("a", {"id": 2}), {"line": line}])
     assert connection.sync()["status"] == "succeeded"
+    ((text,),) = place.rows("select STATE from AIRBYTE_INTERNAL.STATE where STREAM_NAME = 'a'")
+    assert unpacked(text)["blob"] == "2.10"  # a number in the state that is text in the column
     assert place.rows("select ID from PUBLIC.A order by 1") == [(1,), (2,)]
     done = transactions(place.statements(connection))
     assert len(done) >= 2
