@@ -8,6 +8,8 @@ from __future__ import annotations
 import signal
 import subprocess
 from pathlib import Path
+from threading import Event
+from types import FrameType
 
 import pytest
 
@@ -39,8 +41,22 @@ SERVERS = {
 STACKS = {"make_stack"}
 HERE = Path(__file__).parent
 
+INTERRUPTED = Event()
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    INTERRUPTED.set()
+    signal.default_int_handler(number, frame)
+
+
 # a shell's `&` hands down an ignored SIGINT to all that it starts; tests that send one mean it to be heard
-signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGINT, _interrupt)
+
+
+def pytest_runtest_logfinish() -> None:
+    """An interrupt that a library has swallowed, as a browser's loop does, ends the run after its test."""
+    if INTERRUPTED.is_set():
+        raise KeyboardInterrupt
 
 
 WATCHER = pytest.StashKey[subprocess.Popen[bytes]]()
