@@ -149,12 +149,13 @@ class Messages:
 
     def _told_apart(self, block: bytes) -> Iterator[Item]:
         run: list[bytes] = []
+        unnamed = NAMESPACE not in block  # no record of it has to be searched
         for line in block[:-1].split(b"\n"):
             self._number += 1
             if (
                 line.startswith(self._head)
                 and line[-1:] == b"}"
-                and namespace_after(line, len(self._head)) == self._tail
+                and ((unnamed and not self._tail) or namespace_after(line, len(self._head)) == self._tail)
             ):
                 run.append(line)
                 continue
