@@ -52,10 +52,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirbyteServer]:
     made.stop()
 
 
-def processes(command: str) -> list[tuple[int, int]]:
-    """Each process that runs a command: its group and its id."""
+def processes(server: AirbyteServer, command: str) -> list[tuple[int, int]]:
+    """Each process that runs a command for this server, and not for another one's tests: its group and its id."""
     answer = subprocess.run(["ps", "-wweo", "pgid=,pid=,args="], capture_output=True, text=True, check=True)
-    found = [line.split(None, 2) for line in answer.stdout.splitlines() if command in line]
+    found = [
+        line.split(None, 2)
+        for line in answer.stdout.splitlines()
+        if command in line and str(server.home) in line
+    ]
     return [(int(group), int(pid)) for group, pid, _ in found]
 
 
@@ -142,7 +146,7 @@ def test_a_job_that_is_killed_keeps_what_was_committed_and_takes_its_connector_a
     made.script([stream("numbers")], [{"count": {"stream": "numbers", "to": 20}}, {"hang": 1}])
     job_id = made.connection.start()
     wait_until(lambda: [one.get("rowsWritten") for one in server.job(job_id)["streams"]] == [20])
-    ((job, connector),) = processes("source_scripted.py read")
+    ((job, connector),) = processes(server, "source_scripted.py read")
     os.kill(job, signal.SIGKILL)
     assert server.wait(job_id)["status"] == "failed"
     wait_until(lambda: not runs(connector))
@@ -909,8 +913,8 @@ def test_a_server_that_stops_ends_a_discovery_that_hangs(own_airbyte: AirbyteSer
     params = {"sourceId": made.connection.source_id}
     asking = Thread(target=lambda: suppressed(own_airbyte.http.get, "/streams", params=params), daemon=True)
     asking.start()
-    wait_until(lambda: processes("source_scripted.py discover"))
-    ((_, connector),) = processes("source_scripted.py discover")
+    wait_until(lambda: processes(own_airbyte, "source_scripted.py discover"))
+    ((_, connector),) = processes(own_airbyte, "source_scripted.py discover")
     own_airbyte.stop()
     wait_until(lambda: not runs(connector))
 
