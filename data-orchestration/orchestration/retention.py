@@ -6,6 +6,7 @@ built from raw follows raw.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from foundation.errors import EltError
 from foundation.lease import lease
 from foundation.quoting import quoted
 from foundation.settings import ROOT, Settings
-from foundation.warehouse import first_line
+from foundation.warehouse import first_line, wait_until_writable
 
 RULES = ROOT / "data-orchestration" / "retention.yml"
 MIRRORED = "adventureworks_"  # the schemas of the shop's streams begin so
@@ -90,11 +91,15 @@ def _each(settings: Settings, by: list[Rule], statement: str) -> dict[Rule, int]
     warehouse = settings.warehouse_path
     if not warehouse.exists():
         return {}
+    wait_seconds = settings.elt_lease_wait_seconds
+    with lease(warehouse, "privacy retention", wait_seconds):
+        wait_until_writable(warehouse, time.monotonic() + wait_seconds)
+        return _counted(warehouse, by, statement)
+
+
+def _counted(warehouse: Path, by: list[Rule], statement: str) -> dict[Rule, int]:
     found: dict[Rule, int] = {}
-    with (
-        lease(warehouse, "privacy retention", settings.elt_lease_wait_seconds),
-        duckdb.connect(warehouse) as connection,
-    ):
+    with duckdb.connect(warehouse) as connection:
         connection.execute("set timezone = 'UTC'; begin")
         for rule in by:
             there = "select 1 from duckdb_tables() where schema_name || '.' || table_name = ?"

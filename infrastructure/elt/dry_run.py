@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from foundation.errors import EltError
 from foundation.lease import lease
 from foundation.quoting import quoted
 from foundation.settings import Settings
+from foundation.warehouse import wait_until_writable
 from transformation.project import manifest_path, target_path
 from transformation.run import DbtError, apart, reason_in
 
@@ -61,18 +63,21 @@ def snapshots_after_a_build(
             update={"elt_home": home, "home": home}
         )  # the settings keep `home` once asked
         with lease(settings.warehouse_path, "build --dry-run", wait_seconds):
+            wait_until_writable(settings.warehouse_path, time.monotonic() + wait_seconds)
             report("copying the warehouse")
             _copy(settings, copy)
         report("building the snapshots on the copy")
+        before = _versions(copy.warehouse_path)
         done = apart(copy, "--quiet", "build", *SELECTION)
         if done.returncode != 0:
             raise DbtError(
                 f"the snapshots do not build: {reason_in(done.stdout + done.stderr)}",
                 "mend the model it names",
             )
+        after = _versions(copy.warehouse_path)
         nodes = json.loads(manifest_path(copy).read_text())["nodes"].values()
         found = [(node["schema"], node["name"]) for node in nodes if node["resource_type"] == "snapshot"]
-        return [_compared(settings, copy, *each) for each in sorted(found)]
+        return [_compared(each[1], before.get(each, NONE), after[each]) for each in sorted(found)]
 
 
 def _copy(settings: Settings, copy: Settings) -> None:
@@ -87,8 +92,17 @@ def _copy(settings: Settings, copy: Settings) -> None:
         raise EltError(f"the warehouse can't be copied: {error.strerror}", "free some disk space") from None
 
 
-def _compared(settings: Settings, copy: Settings, schema: str, name: str) -> Versions:
-    before, after = _versions(settings, schema, name), _versions(copy, schema, name)
+@dataclass(frozen=True)
+class _Found:
+    columns: frozenset[str]
+    open: frozenset[str]
+    ended: frozenset[str]
+
+
+NONE = _Found(frozenset(), frozenset(), frozenset())  # the first build makes the table
+
+
+def _compared(name: str, before: _Found, after: _Found) -> Versions:
     return Versions(
         name,
         open_before=len(before.open),
@@ -98,25 +112,22 @@ def _compared(settings: Settings, copy: Settings, schema: str, name: str) -> Ver
     )
 
 
-@dataclass(frozen=True)
-class _Found:
-    columns: set[str]
-    open: set[str]
-    ended: set[str]
-
-
-def _versions(settings: Settings, schema: str, name: str) -> _Found:
-    with duckdb.connect(settings.warehouse_path, read_only=True) as connection:
-        columns = connection.execute(
-            "select column_name from duckdb_columns() where schema_name = ? and table_name = ?",
-            [schema, name],
+def _versions(warehouse: Path) -> dict[tuple[str, str], _Found]:
+    """What every table of dbt's snapshots has, by schema and name."""
+    found = {}
+    with duckdb.connect(warehouse, read_only=True) as connection:
+        tables = connection.execute(
+            "select schema_name, table_name, list(column_name) from duckdb_columns()"
+            " group by all having bool_or(column_name = 'dbt_scd_id')"
         ).fetchall()
-        if not columns:  # the first build makes it
-            return _Found(set(), set(), set())
-        query = f"select dbt_scd_id, dbt_valid_to is null from {quoted(schema)}.{quoted(name)}"  # noqa: S608
-        versions = connection.execute(query).fetchall()
-    return _Found(
-        {column for (column,) in columns},
-        {version for version, is_open in versions if is_open},
-        {version for version, is_open in versions if not is_open},
-    )
+        for schema, name, columns in tables:
+            query = (
+                f"select dbt_scd_id, dbt_valid_to is null from {quoted(schema)}.{quoted(name)}"  # noqa: S608
+            )
+            versions = connection.execute(query).fetchall()
+            found[schema, name] = _Found(
+                frozenset(columns),
+                frozenset(version for version, is_open in versions if is_open),
+                frozenset(version for version, is_open in versions if not is_open),
+            )
+    return found
