@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.fernet import Fernet
 
 from airbyte_local.enums import ActorKind, JobStatus, JobType
 from airbyte_local.jobs import processes
 from airbyte_local.jobs.runner import JobRunner
 from airbyte_local.store import Store
-from airbyte_local.vault import Vault
 
 DISABLES = """
 import sys
@@ -32,13 +30,6 @@ BODY = {
     "prefix": "",
     "nonBreakingSchemaUpdatesBehavior": "ignore",
 }
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(tmp_path / "airbyte.sqlite", Vault(Fernet.generate_key().decode()))
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

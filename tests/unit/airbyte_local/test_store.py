@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,6 @@ from airbyte_local.enums import ActorKind, JobStatus, JobType
 from airbyte_local.store import ActiveJobError, Store, TakenError
 from airbyte_local.vault import Vault
 from foundation.errors import EltError
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(tmp_path / "airbyte.sqlite", Vault(Fernet.generate_key().decode()))
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
