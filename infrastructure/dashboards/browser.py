@@ -35,16 +35,15 @@ FLAGS = [
 COLOURS = re.compile(r"/api/v1/dashboard/\d+/colors\?")
 UNTAKEN = ("Response", "[object Response]")  # a failed promise that holds nothing but an answer
 TELEMETRY = "apachesuperset.gateway.scarf.sh"  # an image that each page of Superset asks for
-# every chart has drawn, or says why not, and none is at work
-READY = """
-charts => {
-    const holders = document.querySelectorAll('[class*="dashboard-chart-id-"]');
-    if (holders.length < charts) return false;
-    return [...holders].every(holder =>
-        holder.querySelector('.slice_container, .ant-alert, [data-test="asset-error-alert"], .ant-empty, .missing-chart-container')
-        && !holder.querySelector('[data-test="loading-indicator"], .loading'));
-}
+# the charts that have neither drawn nor said why not, or are at work
+AT_WORK = """
+() => [...document.querySelectorAll('[class*="dashboard-chart-id-"]')].filter(holder =>
+    !holder.querySelector('.slice_container, .ant-alert, [data-test="asset-error-alert"], .ant-empty, .missing-chart-container')
+    || holder.querySelector('[data-test="loading-indicator"], .loading'))
 """
+READY = f"""charts =>
+    document.querySelectorAll('[class*="dashboard-chart-id-"]').length >= charts && !({AT_WORK})().length"""
+WAITED_FOR = f"() => ({AT_WORK})().map(holder => holder.innerText.split('\\n')[0] || holder.className)"
 
 
 def find_browser() -> str | None:
@@ -69,10 +68,23 @@ class Dashboard:
     requests: list[str] = field(default_factory=list)
 
     def wait(self, seconds: float = 60) -> None:
-        """Wait until every chart is drawn and stays so for a moment. Raises TimeoutError of the browser after `seconds`."""
+        """Wait until every chart is drawn and stays so for a moment. Raises EltError after `seconds`: what it waited for."""
         for _ in range(2):
-            self.page.wait_for_function(READY, arg=self.charts, timeout=seconds * 1000)
+            self.drawn(seconds)
             self.page.wait_for_timeout(250)
+
+    def drawn(self, seconds: float) -> None:
+        """Wait until every chart is drawn. Raises EltError after `seconds`: what it waited for."""
+        from playwright.sync_api import TimeoutError as TooLate
+
+        try:
+            self.page.wait_for_function(READY, arg=self.charts, timeout=seconds * 1000)
+        except TooLate:
+            unanswered = [one.url for one in self.page.requests() if one.existing_response is None]
+            raise EltError(
+                f"{self.page.url}: not every one of its {self.charts} charts is drawn after {seconds:g} s",
+                f"at work: {self.page.evaluate(WAITED_FOR)}; requests without an answer: {unanswered}",
+            ) from None
 
     def text(self, title: str) -> str:
         """What the chart with this title shows in words."""
@@ -210,7 +222,7 @@ def open_dashboard(page: Page, slug: str, charts: int) -> Dashboard:
     page.on("request", lambda request: opened.requests.append(request.url))
     started = time.monotonic()
     page.goto(f"/superset/dashboard/{slug}/", wait_until="commit")
-    page.wait_for_function(READY, arg=charts, timeout=90_000)
+    opened.drawn(90)
     opened.seconds = time.monotonic() - started
     opened.wait()
     return opened

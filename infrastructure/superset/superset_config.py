@@ -8,6 +8,7 @@ from pathlib import Path
 
 import login_brake
 import results_cache
+import sessions
 import statement_timeout
 from flask import redirect, request
 from flask_login import current_user
@@ -45,6 +46,7 @@ def FLASK_APP_MUTATOR(app):
     """
 
     login_brake.install(app)
+    app.session_interface = sessions.Sessions()
 
     @app.before_request
     def home():

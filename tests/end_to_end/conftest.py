@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import httpx
 import pytest
 
 from adventureworks.database import connect_owner
+from dashboards.browser import browser, find_browser, login, open_dashboard
+from dashboards.files import charts_of, load
 from foundation.settings import ROOT
 from tests.fixtures.stack import Stack
+from tests.fixtures.superset import login_of
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +41,42 @@ def superset(demonstrated) -> Stack:
     up = demonstrated.elt("up", "superset")
     assert up.returncode == 0, up.stderr
     return demonstrated
+
+
+@dataclass
+class ShopDays:
+    """`lines`, `revenue`: of the published file, and on the analyst's screen (None without a browser), before these days."""
+
+    lines: int
+    revenue: str | None
+    days: list[dict[str, Any]]
+    run: subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="session")
+def shop_days(superset, served) -> ShopDays:
+    """Three trading days and an odd discount, then a run whose notices nobody takes."""
+    revenue = None
+    if find_browser():
+        with browser(superset.settings.superset_url) as context:
+            page = login(context, *login_of(superset.settings, "analyst"))
+            board = open_dashboard(page, "sales-overview", charts_of(load("duckdb"), "sales_overview"))
+            revenue = board.text("Revenue")
+    lines = served(superset, "select count(*) from marts.fct_sales")[0][0]
+    days = []
+    for _ in range(3):
+        day = superset.elt("shop", "day", "--json")
+        assert day.returncode == 0, day.stderr
+        days.append(json.loads(day.stdout))
+    with connect_owner(superset.settings) as connection:
+        newest = "(select max(salesorderdetailid) from sales.salesorderdetail)"
+        connection.execute(
+            f"update sales.salesorderdetail set unitpricediscount = 1.5 where salesorderdetailid = {newest}"
+        )
+    assert superset.elt("down", "sink").returncode == 0
+    run = superset.elt("run")
+    assert superset.elt("up", "sink").returncode == 0
+    return ShopDays(lines, revenue, days, run)
 
 
 @pytest.fixture(scope="session")

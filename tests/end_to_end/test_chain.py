@@ -61,27 +61,17 @@ def test_monitoring_knows_both_runs_with_their_job_their_models_and_why_one_fail
 
 @pytest.mark.timeout(1800)
 def test_after_three_shop_days_raw_equals_source_and_marts_show_the_changes_even_with_the_sink_down(
-    chain, served
+    chain, shop_days, served
 ):
-    days = []
-    lines_before = served(chain, "select count(*) from marts.fct_sales")[0][0]
-    for _ in range(3):
-        day = chain.elt("shop", "day", "--json")
-        assert day.returncode == 0, day.stderr
-        days.append(json.loads(day.stdout))
-    assert (
-        chain.elt("down", "sink").returncode == 0
-    )  # nobody takes the run's notices: it succeeds all the same
-    run = chain.elt("run")
-    assert run.returncode == 0, run.stdout + run.stderr
-    assert chain.elt("up", "sink").returncode == 0
+    assert shop_days.run.returncode == 0, shop_days.run.stdout + shop_days.run.stderr
     verify = chain.elt("airbyte", "verify")
     assert verify.returncode == 0, verify.stdout + verify.stderr
 
+    days = shop_days.days
     for kind in ("new_orders", "new_lines", "status_changes", "price_changes", "late_corrections"):
         assert sum(day[kind] for day in days) > 0, kind
     new_lines = sum(day["new_lines"] - day["cleared_lines"] for day in days)
-    assert served(chain, "select count(*) from marts.fct_sales")[0][0] == lines_before + new_lines
+    assert served(chain, "select count(*) from marts.fct_sales")[0][0] == shop_days.lines + new_lines
     # new orders and status changes: every order, with its status and date
     orders = "select salesorderid::int, status::int, orderdate::date from sales.salesorderheader order by 1"
     assert (

@@ -15,7 +15,7 @@ import yaml
 from dashboards import FOLDER
 from dashboards.bundle import unzipped, zipped
 from dashboards.compare import normal
-from tests.fixtures.superset import access_token, session
+from tests.fixtures.superset import FORM_TOKEN, access_token, login_of, session
 
 PATIENCE = 60.0  # seconds: the machine may be busy with other tests
 
@@ -173,6 +173,24 @@ def test_an_anonymous_visitor_gets_the_login_page_and_no_data(superset):
     for endpoint in ("dashboard/", "chart/", "dataset/", "database/", "assets/export/", "security/users/"):
         answer = httpx.get(f"{url}/api/v1/{endpoint}", timeout=PATIENCE)
         assert answer.status_code in (401, 403) or answer.json().get("count") == 0, endpoint
+
+
+def test_a_late_answer_to_the_login_page_ends_no_login(superset):
+    """The page reports its loading while its user logs in; that answer comes after the login's."""
+    config = superset.settings
+    with httpx.Client(base_url=config.superset_url, timeout=PATIENCE) as visitor:
+        token = FORM_TOKEN.search(visitor.get("/login/").text)[1]
+        before = dict(visitor.cookies)
+        user, password = login_of(config, "analyst")
+        form = {"username": user, "password": password, "csrf_token": token}
+        assert visitor.post("/login/", data=form).status_code == 302
+        for method, path in (("POST", "/superset/log/"), ("GET", "/api/v1/me/"), ("GET", "/dashboard/list/")):
+            late = httpx.request(method, config.superset_url + path, cookies=before, timeout=PATIENCE)
+            assert late.status_code in (302, 401)
+            visitor.cookies.update(late.cookies)  # as a browser does
+            assert visitor.get("/api/v1/me/").status_code == 200, path
+        visitor.get("/logout/")
+        assert visitor.get("/api/v1/me/").status_code == 401
 
 
 @pytest.mark.threat("a user who does more than the role says")
