@@ -8,7 +8,6 @@ from pathlib import Path
 
 import login_brake
 import results_cache
-import sessions
 import statement_timeout
 from flask import redirect, request
 from flask_login import current_user
@@ -46,7 +45,13 @@ def FLASK_APP_MUTATOR(app):
     """
 
     login_brake.install(app)
-    app.session_interface = sessions.Sessions()
+
+    @app.before_request
+    def report():
+        """What a page reports of its loading is not kept. Superset answers the login page's report with a redirect to that page and
+        a new session; where this came after the login's answer, whoever had logged in was a visitor again.
+        """
+        return ("", 200) if request.path == "/superset/log/" else None
 
     @app.before_request
     def home():
