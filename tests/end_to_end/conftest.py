@@ -1,4 +1,7 @@
-"""One stack for the end-to-end tests of a run: generated data first, then the original's in its place."""
+"""One stack for the end-to-end tests of a run: generated data first, then the original's in its place.
+
+The demo's own tests keep the home that it leaves (`keep`); the others of the same code and day go on from there.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from adventureworks.database import connect_owner
 from dashboards.browser import browser, find_browser, login, open_dashboard
 from dashboards.files import charts_of, load
 from foundation.settings import ROOT
+from tests.fixtures.kept import kept, place
 from tests.fixtures.stack import Stack
 from tests.fixtures.superset import login_of
 
@@ -24,14 +28,50 @@ from tests.fixtures.superset import login_of
 @pytest.fixture(scope="session")
 def whole_stack(make_stack) -> Stack:
     """The stack, not started; taken down at the end of the run."""
-    return make_stack("end-to-end", ELT_SCHEDULE="manual", AW_SCALE="0.05")
+    return make_stack("end-to-end", ELT_SCHEDULE="manual", AW_SCALE=SCALE)
+
+
+SCALE = "0.05"
+MADE_BY = [
+    ROOT / name
+    for name in ("data-integration", "data-orchestration", "data-transformation", "infrastructure", "uv.lock")
+]
+
+
+def keep(stack: Stack) -> None:
+    """Keep the home of a stack that is down after its demo."""
+
+    def copy(draft: Path) -> list[str]:
+        copied(stack.home, draft / "home")
+        return []
+
+    kept("demo", MADE_BY, copy, SCALE)
+
+
+def copied(home: Path, to: Path) -> None:
+    """A copy with owners and modes: PostgreSQL refuses a folder of anybody else."""
+    subprocess.run(["cp", "-a", home, to], check=True)
 
 
 @pytest.fixture(scope="session")
-def demonstrated(whole_stack) -> Stack:
+def demo(whole_stack) -> Stack:
     """The stack, on which `elt demo` ran once, without its trading day; `demo` is what it said."""
     whole_stack.demo = whole_stack.elt("demo", SHOP="off")
     assert whole_stack.demo.returncode == 0, whole_stack.demo.stdout[-3000:] + whole_stack.demo.stderr[-3000:]
+    return whole_stack
+
+
+@pytest.fixture(scope="session")
+def demonstrated(whole_stack, request) -> Stack:
+    """A stack as a demo leaves it: up, on a copy of a kept home in a place and on ports of its own; else by a demo."""
+    home = place("demo", MADE_BY, SCALE) / "home"
+    if not home.is_dir():
+        return request.getfixturevalue("demo")
+    whole_stack.home.rmdir()
+    copied(home, whole_stack.home)
+    for words in ("up",), ("airbyte", "apply"):
+        done = whole_stack.elt(*words)
+        assert done.returncode == 0, done.stdout + done.stderr
     return whole_stack
 
 

@@ -13,14 +13,14 @@ import pytest
 
 from foundation.settings import ROOT
 from orchestration import airflow_api
-from tests.end_to_end.conftest import in_source, messages
+from tests.end_to_end.conftest import in_source, keep, messages
 from tests.fixtures.superset import session
 
 
 @pytest.fixture(scope="module")
-def chain(demonstrated):
+def chain(demo):
     """The stack that the demo left."""
-    return demonstrated
+    return demo
 
 
 def test_the_demo_shows_its_steps_and_reports_what_it_did(chain, served):
@@ -30,6 +30,9 @@ def test_the_demo_shows_its_steps_and_reports_what_it_did(chain, served):
     assert served(chain, "select count(*) from marts.fct_sales") == [(rows,)]
     assert "revenue by category:" in output and "Bikes" in output
     assert f"http://127.0.0.1:{chain.settings.airflow_port}" in output
+    assert "▶ Dashboards: Superset" in output and "not started" not in output
+    assert f"http://127.0.0.1:{chain.settings.superset_port}/superset/dashboard/sales-overview/" in output
+    assert "user analyst" in output
     for secret in (chain.home / "secrets.env").read_text().splitlines():
         assert secret.partition("=")[2] not in output + chain.demo.stderr
 
@@ -89,3 +92,4 @@ def test_down_leaves_no_process(chain):
     down = chain.elt("down")
     assert down.returncode == 0, down.stderr
     assert chain.processes() == []
+    keep(chain)
