@@ -42,9 +42,8 @@ PLAIN = {
     Kind.TIME: (CLOCK, "time"),
     Kind.DOUBLE: (r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?", "double"),
 }
-# which plain records are searched for fields that the schema does not declare: all would cost a quarter of the typing
-FIRST, EACH = 1000, 100
-NAMES = 5  # of such fields, in the log
+NAMES = 5  # of fields that the schema does not declare, in one line of the log
+MOST_NAMES = 100  # of them that are looked for
 NAME_LENGTH = 60
 DOUBLE_DIGITS = 15  # that any number of them survives
 # DuckDB reads a JSON number with a fraction or an exponent as a double, and its text is another then, where one looks like this:
@@ -53,16 +52,14 @@ LONG_NUMBER = r"[:,\[][ \t]*-?([0-9.]{17,}|[0-9.]+[eE]-[0-9]{3})"
 WITH_FRACTION = r"-?[0-9]+(\.[0-9]+([eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)"
 FRACTION = r"(^|[:,\[])(-?[0-9]+[.eE]|-?Infinity|NaN)"
 
-UNDECLARED, UNCLEAR = "undeclared fields", "unclear changes"  # what is only said once
-FIELDS = (
-    f"select distinct unnest(json_keys(line, '/record/data')) from {LINES}"
-    f" where {quoted(SEQUENCE)} < {FIRST} or {quoted(SEQUENCE)} % {EACH} = 0"
-)
+FIELDS = f"select distinct unnest(json_keys(line, '/record/data')) from {LINES}"
 
 
 def parser() -> duckdb.DuckDBPyConnection:
-    """What reads JSON, for all streams of a job."""
-    connection = duckdb.connect(config={"memory_limit": "256MB", "autoload_known_extensions": "false"})
+    """What reads JSON, for all streams of a job. One thread: more would take a third more of the processors for a block."""
+    connection = duckdb.connect(
+        config={"memory_limit": "256MB", "autoload_known_extensions": "false", "threads": 1}
+    )
     connection.execute("set TimeZone = 'UTC'")
     return connection
 
@@ -75,8 +72,13 @@ class Typed:
         self._next = 0
         # DuckDB reads fields that differ by case as one; a mapper may have told them apart
         self._plain_names = len({column.name.casefold() for column in plan.columns}) == len(plan.columns)
-        self._query, self._declared = query(plan), {*plan.offered, *(column.name for column in plan.columns)}
-        self._warned: set[str] = set()
+        self._query = query(plan)
+        self._known = {
+            *plan.offered,
+            *(column.name for column in plan.columns),
+        }  # fields that need no more word
+        self._odd_fields = 0
+        self._unclear_is_said = False
         empty = self._plain(b"")
         if empty is None:
             raise RuntimeError(f"stream {plan.label}: the statement that reads its records is wrong")
@@ -101,7 +103,7 @@ class Typed:
             numbers = pa.array(np.arange(self._next, self._next + len(texts)))
             self._connection.register(LINES, pa.table({"line": texts, SEQUENCE: numbers}))
             found = self._connection.execute(self._query).to_arrow_table()
-            if UNDECLARED not in self._warned:
+            if self._odd_fields < MOST_NAMES:
                 self._look_for_undeclared(name for (name,) in self._connection.execute(FIELDS).fetchall())
             return found
         except (duckdb.Error, pa.ArrowInvalid):
@@ -130,12 +132,14 @@ class Typed:
                 data, changes = by_name(record["data"]), told(record.get("meta"))
             except (KeyError, ValueError) as error:
                 raise self._broken(line, error) from None
-            if UNDECLARED not in self._warned:
+            if self._odd_fields < MOST_NAMES:
                 self._look_for_undeclared(data)
             if changes is None:
-                self._warn(
-                    UNCLEAR, "a record has a meta.changes that is no list of the protocol's; it is left out"
-                )
+                if not self._unclear_is_said:
+                    self._warn(
+                        "a record has a meta.changes that is no list of the protocol's; it is left out"
+                    )
+                self._unclear_is_said = True
                 changes = []
             for column, rules, values in columns:
                 value = data.get(column.name)
@@ -155,19 +159,19 @@ class Typed:
 
     def _look_for_undeclared(self, names: Iterable[str]) -> None:
         """Says which fields have no column, as the schema does not have them; Airbyte's destinations leave them out, too."""
-        if new := sorted(set(names) - self._declared):
+        if new := sorted(set(names) - self._known):
+            self._known.update(new)
+            self._odd_fields += len(new)
             shown = ", ".join(shortened(visible(name), NAME_LENGTH) for name in new[:NAMES])
             more = f" and {len(new) - NAMES} more" if len(new) > NAMES else ""
             self._warn(
-                UNDECLARED,
-                f"records have fields that its schema does not declare: {shown}{more}; they are left out",
+                f"records have fields that its schema does not declare: {shown}{more}; they are left out"
             )
+            if self._odd_fields >= MOST_NAMES:
+                self._warn(f"{self._odd_fields} such fields so far; the log does not name further ones")
 
-    def _warn(self, kind: str, text: str) -> None:
-        """Once for the stream."""
-        if kind not in self._warned:
-            self._warned.add(kind)
-            log.warning("%s, stream %s: %s", self._connector, self._plan.label, text)
+    def _warn(self, text: str) -> None:
+        log.warning("%s, stream %s: %s", self._connector, self._plan.label, text)
 
     def _check(self, column: Column, value: object, typed: object) -> None:
         """Raises EltError for a key that lost something: rows of different keys would become one; and for a cursor that is not
