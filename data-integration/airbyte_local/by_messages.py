@@ -92,6 +92,7 @@ class Stream:
     prepared: bool = False
     complete: bool = False
     incomplete: bool = False  # the connector says that it could not complete it
+    loaded: bool = False  # complete, and committed
     rows: int = 0
     since: int = 0  # rows that came after its last state
     bytes: int = 0
@@ -180,7 +181,7 @@ class Loading:
             with suppress(EltError):  # the first error is the one to tell
                 self.commit()
         for stream in self._streams.values():
-            if not stream.complete:
+            if not stream.loaded:
                 self._report.failed(stream.plan, stream.rows, stream.bytes, stream.written, str(error))
 
     def close(self) -> None:
@@ -284,4 +285,5 @@ class Loading:
         stream.blob = stream.latest
         stream.complete = True
         self.commit()
+        stream.loaded = True
         self._report.loaded(stream.plan, stream.rows, stream.bytes, stream.written)

@@ -187,7 +187,7 @@ class JobRunner:
             self._store.set_running(job_id)
             for line in said:
                 result = self._heard(job_id, json.loads(line)) or result
-        except (OSError, ValueError, sqlite3.Error, EltError):
+        except Exception:  # whatever it is, the job must not stay `running`
             log.exception("job %s: lost its process's words", job_id)
         said.close()
         end_group(process)

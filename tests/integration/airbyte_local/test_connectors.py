@@ -596,6 +596,7 @@ def test_a_fault_fails_the_job_by_name_and_keeps_what_was_vouched_for(
     assert job["status"] == "failed"
     assert "connector scripted 0.1.0" in job["failureReason"]
     assert reason in job["failureReason"]
+    assert "running" not in {one["status"] for one in job["streams"]}
     assert (made.ids("a"), made.saved("a")) == ([1], {"n": 1})
 
 

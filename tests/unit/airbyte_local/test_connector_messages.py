@@ -148,12 +148,38 @@ def test_what_was_whole_before_a_broken_line_is_handed_out_first() -> None:
         '{"type":"RECORD","record":{"stream":"a"}}',
         '{"type":"STATE"}',
         '{"type":"LOG","log":"text"}',
+        '{"type":"STATE","state":{"data":{},"sourceStats":{"recordCount":"many"}}}',
+        '{"type":"STATE","state":{"type":"STREAM","stream":{"stream_descriptor":{"name":5}}}}',
+        '{"type":"TRACE","trace":{"type":"STREAM_STATUS","stream_status":{"stream_descriptor":{"name":5},"status":""}}}',
+        '{"type":"CONTROL","control":{"connectorConfig":{"config":[]}}}',
         pytest.param(f'{{"type":"STATE","state":{"[" * 2000 + "]" * 2000}}}', id="nested deeply"),
     ],
 )
 def test_a_line_that_was_meant_to_be_a_message_is_an_error(line: str) -> None:
     with pytest.raises(EltError, match="is no whole Airbyte message"):
         heard(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"type":"STATE","state":{"data":%s}}',
+        '{"type":"STATE","state":{"type":"GLOBAL","global":{"shared_state":%s,"stream_states":[]}}}',
+        '{"type":"CONTROL","control":{"connectorConfig":{"config":{"x":%s}}}}',
+        '{"type":"CATALOG","catalog":{"streams":[%s]}}',
+    ],
+)
+def test_what_is_kept_is_not_nested_without_end(line: str) -> None:
+    assert len(heard(line % ('{"a":[' * 90 + "]}" * 90))) == 1
+    with pytest.raises(
+        EltError, match=r"line 1 of its output is a [A-Z]+ message that is nested more than 200"
+    ):
+        heard(line % ('{"a":[' * 200 + "]}" * 200))
+
+
+def test_an_error_without_a_message_is_still_an_error() -> None:
+    with pytest.raises(EltError, match="read: an error without a message"):
+        heard({"type": "TRACE", "trace": {"type": "ERROR", "error": {"message": ""}}})
 
 
 def test_a_record_that_breaks_off_is_an_error_although_it_begins_like_the_last() -> None:

@@ -160,6 +160,11 @@ def test_changes_that_are_no_list_are_said_once(
     ]
 
 
+def test_changes_may_hold_what_json_has_not(typed: Typed) -> None:
+    (row,) = typed.table(lines({"id": 1}, meta={"changes": [float("nan"), {"field": "id"}]})).to_pylist()
+    assert json.loads(row[CHANGES]) == [None, {"field": "id"}]
+
+
 def test_names_of_fields_may_be_anything() -> None:
     names = ['say "hi"', "it's", "a.b", "select", "$x", "ä", "record"]
     row = dict(enumerate(names))

@@ -42,19 +42,32 @@ def connection(store: Store) -> dict[str, Any]:
 
 @pytest.fixture
 def runner(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[JobRunner]:
+    play(monkeypatch, DISABLES)
+    made = JobRunner(store, tmp_path)
+    yield made
+    made.stop()
+
+
+def play(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+    """Have jobs be this program."""
     monkeypatch.setattr(
         processes,
         "spawn",
         lambda: subprocess.Popen(
-            [sys.executable, "-c", DISABLES],
+            [sys.executable, "-c", program],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
         ),
     )
-    made = JobRunner(store, tmp_path)
-    yield made
-    made.stop()
+
+
+def ended(runner: JobRunner, store: Store, key: int) -> JobStatus:
+    """The job's status once nobody watches it any more."""
+    watcher = runner._watchers.get(key)
+    if watcher is not None:
+        watcher.join(30)
+    return store.job(key)["status"]
 
 
 def test_a_job_of_a_deleted_source_fails_at_once(
@@ -73,7 +86,11 @@ def test_a_job_ends_though_its_connection_is_deleted(
 ) -> None:
     store.delete_connection(connection["id"])
     key = runner.launch(connection, JobType.SYNC)
-    watcher = runner._watchers.get(key)
-    if watcher is not None:
-        watcher.join(30)
-    assert store.job(key)["status"] == JobStatus.SUCCEEDED
+    assert ended(runner, store, key) == JobStatus.SUCCEEDED
+
+
+def test_a_job_ends_whatever_it_has_said(
+    store: Store, connection: dict[str, Any], runner: JobRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play(monkeypatch, DISABLES.replace('"disable"', '"configuration", "configuration": 5'))
+    assert ended(runner, store, runner.launch(connection, JobType.SYNC)) == JobStatus.FAILED

@@ -89,6 +89,8 @@ _RECORD = object()
 NEVER = b"\n"  # no line begins so
 TYPES = ("RECORD", "STATE", "LOG", "TRACE", "CONTROL", "SPEC", "CATALOG", "CONNECTION_STATUS")
 STATE = b'"STATE"'
+DEEPEST = 200  # levels of what is kept and written down again
+KEPT = frozenset({"STATE", "CONTROL", "SPEC", "CATALOG"})
 BEGINNING = re.compile(rf'\s*\{{\s*"type"\s*:\s*"({"|".join(TYPES)})"'.encode())
 GLUED = re.compile(rb'\{\s*"type"\s*:\s*"(RECORD|STATE)".*\}\s*$')
 
@@ -221,11 +223,16 @@ class Messages:
         return None
 
     def _broken(self, line: bytes) -> EltError:
+        return self._wrong(
+            f"is no whole Airbyte message: {shortened(self._process.clean(line.decode(errors='replace')), EXCERPT)}"
+        )
+
+    def _wrong(self, reason: str) -> EltError:
+        """What is wrong with the line that was read last."""
         at = self._key or self.at
         where = f", stream {label(*at)}" if at else ""
         return EltError(
-            f"{self._label}{where}: line {self._number} of its output is no whole Airbyte message:"
-            f" {shortened(self._process.clean(line.decode(errors='replace')), EXCERPT)}",
+            f"{self._label}{where}: line {self._number} of its output {reason}",
             "report it to the connector's maintainer; what was committed before stays",
         )
 
@@ -243,6 +250,9 @@ class Messages:
         return None
 
     def _meaning(self, kind: str, message: dict[str, Any]) -> Any:
+        """The item that a message is, None for one that needs no more. Raises EltError, or TypeError and the like: it has another form."""
+        if kind in KEPT and is_deeper(message, DEEPEST):
+            raise self._wrong(f"is a {kind} message that is nested more than {DEEPEST} levels deep")
         if kind == "STATE":
             return self._state(message["state"])
         if kind == "LOG":
@@ -255,7 +265,9 @@ class Messages:
         elif kind == "TRACE":
             return self._trace(message["trace"])
         elif kind == "CONTROL":
-            return Control(message["control"]["connectorConfig"]["config"])
+            configuration = message["control"]["connectorConfig"]["config"]
+            configuration.keys()
+            return Control(configuration)
         elif kind in ("SPEC", "CATALOG"):
             return Answer(kind, message[kind.lower()])
         elif kind == "CONNECTION_STATUS":
@@ -265,6 +277,8 @@ class Messages:
     def _state(self, state: dict[str, Any]) -> State:
         kind = state.get("type") or "LEGACY"
         records = (state.get("sourceStats") or {}).get("recordCount")
+        if type(records) is str:
+            raise TypeError("a number of records that is text")
         records = None if records is None else float(records)
         if kind != "STREAM" and self._unwanted:  # they are among the number
             records = None
@@ -296,7 +310,7 @@ class Messages:
             error = trace["error"]
             descriptor = error.get("stream_descriptor")
             of = self._described(descriptor) if descriptor else None
-            text = self._process.clean(error["message"])
+            text = self._process.clean(error["message"] or "an error without a message")
             log.error("%s: %s (%s)", self._label, text, error.get("failure_type"))
             for more in ("internal_message", "stack_trace"):
                 if error.get(more):
@@ -307,6 +321,8 @@ class Messages:
 
     def _described(self, descriptor: dict[str, Any]) -> Key:
         name, namespace = descriptor["name"], descriptor.get("namespace") or ""
+        if not isinstance(name, str) or not isinstance(namespace, str):
+            raise TypeError("a stream's name that is no text")
         candidates = self._by_name.get(name, ())
         return candidates[0] if not namespace and len(candidates) == 1 else (namespace, name)
 
@@ -323,6 +339,19 @@ def blob_of(stream: dict[str, Any]) -> Any:
     """A stream's state; one that is null is still a state."""
     blob = stream.get("stream_state")
     return {} if blob is None else blob
+
+
+def is_deeper(value: Any, most: int) -> bool:
+    """Whether JSON is nested in more than so many levels: Python's own functions for it end at some hundreds."""
+    level = [value]
+    for _ in range(most):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+    return any(isinstance(one, dict | list) for one in level)
 
 
 def is_glued(line: bytes) -> bool:

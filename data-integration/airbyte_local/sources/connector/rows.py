@@ -220,7 +220,7 @@ def told(meta: object) -> list[object] | None:
     changes = by_name(meta).get("changes") if type(meta) is Pairs else meta
     if changes is None:
         return []
-    return [json.loads(read("any", one)[0]) for one in changes] if type(changes) is list else None
+    return [json.loads(read("any", one)[0] or "null") for one in changes] if type(changes) is list else None
 
 
 def shape_of(text: str) -> str:
