@@ -15,7 +15,7 @@ from airbyte_local.schema import label as label_of
 from airbyte_local.sources.base import OWN_NAMES, Reading, Source
 from airbyte_local.task import Task
 from foundation.errors import EltError
-from foundation.quoting import visible
+from foundation.quoting import is_name, visible
 
 
 def plans(
@@ -86,6 +86,13 @@ def _plan(
     reading: Reading,
 ) -> StreamPlan:
     label = label_of(stream.namespace, stream.name)
+    table = target_schema(task, stream.namespace, default_schema), target_table(task, stream.name)
+    for name in table:
+        if not is_name(name):
+            raise EltError(
+                f"stream {label}: no schema or table can be called {visible(name)}",
+                "leave the stream out, and report it to the connector's maintainer",
+            )
     captures, emitted = reading == Reading.CAPTURE, reading == Reading.MESSAGES
     mode = SyncMode(configured["syncMode"])
     deduped = mode == SyncMode.INCREMENTAL_DEDUPED_HISTORY or (captures and mode in INCREMENTAL_MODES)
@@ -135,8 +142,8 @@ def _plan(
         primary_key=tuple(key) if deduped else (),
         key_is_unique=not emitted and bool(stream.primary_key) and set(stream.primary_key) <= set(key),
         cursor=cursor,
-        target_schema=target_schema(task, stream.namespace, default_schema),
-        target_table=target_table(task, stream.name),
+        target_schema=table[0],
+        target_table=table[1],
         references=stream.references,
         selects=bool(selected),
         captured=captures and deduped,
@@ -164,14 +171,14 @@ def _check_called(label: str, columns: Iterable[Column], remedy: str = "") -> No
         others = ", ".join(visible(name) for name, is_fine in fine.items() if is_fine)
         raise EltError(
             f"stream {label}: it has a field {called}, and no column can be called so",
-            remedy or f"choose the others with selectedFields: {others}",
+            remedy
+            or (f"choose the others with selectedFields: {others}" if others else "leave the stream out"),
         )
 
 
 def _can_be_called(name: str) -> bool:
-    """Whether it is text that SQL takes (without NUL and halves of surrogate pairs), and not one of our own."""
-    encoded = name.encode(errors="replace").decode()
-    return bool(name) and encoded == name and "\0" not in name and name.casefold() not in OWN_NAMES
+    """Whether a column can have the name, and it is not one of our own."""
+    return is_name(name) and name.casefold() not in OWN_NAMES
 
 
 def _check_order(

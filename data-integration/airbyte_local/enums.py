@@ -64,12 +64,16 @@ OFFERED = "offeredStreams"
 
 
 class SchemaRule(StrEnum):
-    """What a column or stream that is new in the source leads to (`nonBreakingSchemaUpdatesBehavior` of a connection)."""
+    """What a column or stream that is new in the source, or gone, leads to (`nonBreakingSchemaUpdatesBehavior` of a connection)."""
 
     IGNORE = "ignore"
     DISABLE = "disable_connection"
     PROPAGATE_COLUMNS = "propagate_columns"
     PROPAGATE_FULLY = "propagate_fully"
+
+
+# rules that ask which streams are new, and which are gone
+RULES_OF_STREAMS = frozenset({SchemaRule.DISABLE, SchemaRule.PROPAGATE_FULLY})
 
 
 class NamespaceDefinition(StrEnum):

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from airbyte_local.enums import SyncMode
-from foundation.quoting import visible
+from foundation.quoting import encodable, visible
 
 if TYPE_CHECKING:
     from airbyte_local.mappers.mapping import Mapping
@@ -92,6 +92,11 @@ class SourceStream:
     @property
     def key(self) -> tuple[str, str]:
         return self.namespace, self.name
+
+    @property
+    def noted(self) -> list[str]:
+        """Its namespace and name as a connection remembers them."""
+        return [encodable(self.namespace), encodable(self.name)]
 
     @property
     def cursor_candidates(self) -> tuple[str, ...]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
-from airbyte_local.configure import target_schema, target_table
+from airbyte_local.configure import plans, target_schema, target_table
 from airbyte_local.destinations.base import Destination
-from airbyte_local.enums import SchemaRule, SyncMode
+from airbyte_local.enums import RULES_OF_STREAMS, JobType, SchemaRule, SyncMode
+from airbyte_local.failures import Failures
 from airbyte_local.jobs.report import Report
 from airbyte_local.schema import WITHOUT_ORDER, SourceStream, StreamPlan, StreamState, label
-from airbyte_local.sources.base import Capture
+from airbyte_local.sources.base import Capture, GoneError, Reading, Source
 from airbyte_local.task import Task
 from airbyte_local.work import Work
 from foundation.errors import EltError
@@ -20,41 +22,131 @@ from foundation.quoting import visible
 log = logging.getLogger(__name__)
 
 
-def with_new_streams(
-    task: Task,
-    offered: Sequence[SourceStream],
-    destination: Destination,
-    capture: Capture | None,
-    report: Report,
+def with_streams_of_now(
+    task: Task, source: Source, offered: Sequence[SourceStream], destination: Destination, report: Report
 ) -> Task:
-    """The task with the streams that the source did not offer before, where the rule takes them; the server keeps them.
+    """The task as its rule follows the streams that the source offers now; the server keeps what that is.
 
-    What was offered before and not chosen stays out; so does a stream whose table another one has. Of a connection whose server has
-    not looked yet nothing is new.
+    Raises EltError when the rule is to stop, and has the connection disabled. A refresh takes all as it is; a job of chosen streams
+    changes nothing. Of a connection whose server has not looked yet nothing is new or gone.
     """
-    if task.schema_rule != SchemaRule.PROPAGATE_FULLY or task.chosen:
+    if task.schema_rule not in RULES_OF_STREAMS:
         return task
-    before, now = task.offered, [[stream.namespace, stream.name] for stream in offered]
-    chosen = {(one.get("namespace") or "", one["name"]) for one in task.streams}
-    is_chosen = {stream.key: bool({stream.key, ("", stream.name)} & chosen) for stream in offered}
+    gone = gone_streams(task, source, offered)
+    if task.schema_rule == SchemaRule.PROPAGATE_FULLY:
+        task = without_streams(task, gone)
+    if task.chosen:
+        return task
+    before = task.offered
+    new = [stream for stream in offered if before is not None and stream.noted not in before]
+    taken: list[dict[str, Any]] = []
+    left_out: list[SourceStream] = []
+    if task.schema_rule == SchemaRule.PROPAGATE_FULLY:
+        taken, left_out = new_streams(task, source, offered, new, destination)
+    elif task.type != JobType.REFRESH:
+        changes = [f"the stream {label(*stream.key)} is new" for stream in new]
+        changes += [f"the stream {label(*name_of(one))} is gone" for one in gone]
+        stop(changes, report)
+    # one that is gone may come back, and is not new then; one that was left out is tried again
+    now = [stream.noted for stream in offered if stream not in left_out]
+    now += [name for name in before or () if any(is_of(one, *name) for one in gone)]
+    if now != before:
+        report.offered(now, taken)
+    return replace(task, streams=[*task.streams, *taken])
+
+
+def gone_streams(task: Task, source: Source, offered: Sequence[SourceStream]) -> list[dict[str, Any]]:
+    """The connection's streams that the source offered once and has no more; one that its user may not read any more is none."""
+
+    def is_gone(one: dict[str, Any]) -> bool:
+        known = any(is_of(one, *name) for name in task.offered or ())
+        there = any(is_of(one, *stream.key) for stream in offered)
+        return known and not there and isinstance(source.why_missing(*name_of(one)), GoneError)
+
+    return [one for one in task.streams if is_gone(one)]
+
+
+def without_streams(task: Task, gone: Sequence[dict[str, Any]]) -> Task:
+    """The task without these streams, unless it is for one of them, or they are all that there is: then they fail by name."""
+    chosen = task.chosen or ()
+    left = [one for one in task.streams if one not in gone or any(is_of(it, *name_of(one)) for it in chosen)]
+    if not left:
+        return task
+    for one in task.streams:
+        if one not in left:
+            log.warning(
+                "%s: the source no longer has it; it is not synced, and its table stays as it is",
+                label(*name_of(one)),
+            )
+    return replace(task, streams=left)
+
+
+def new_streams(
+    task: Task,
+    source: Source,
+    offered: Sequence[SourceStream],
+    new: Sequence[SourceStream],
+    destination: Destination,
+) -> tuple[list[dict[str, Any]], list[SourceStream]]:
+    """Of the streams that are new in the source: those to take, configured, and those that cannot be loaded.
+
+    The table of a stream may be another one's, which stays its own.
+    """
+    capture = source.capture if source.reading == Reading.CAPTURE else None
+    is_chosen = {stream.key: any(is_of(one, *stream.key) for one in task.streams) for stream in offered}
     tables = {stream.key: _table(task, stream, destination) for stream in offered}
     owners = {_folded(tables[stream.key], destination): stream for stream in offered if is_chosen[stream.key]}
-    new = []
-    for stream in offered:
-        if before is None or [stream.namespace, stream.name] in before or is_chosen[stream.key]:
-            continue
-        owner = owners.setdefault(_folded(tables[stream.key], destination), stream)
-        if owner is not stream:
-            names = [label(*name) for name in (stream.key, tables[stream.key], owner.key)]
-            log.warning("%s: new in the source, not taken: its table %s would be that of %s", *names)
+    taken: list[dict[str, Any]] = []
+    left_out: list[SourceStream] = []
+    for stream in new:
+        if is_chosen[stream.key]:
             continue
         mode = first_mode(stream, capture)
-        log.info("%s: new in the source, taken with %s", label(*stream.key), mode)
         namespace = {"namespace": stream.namespace} if stream.namespace else {}
-        new.append({"name": stream.name, **namespace, "syncMode": mode})
-    if now != before:
-        report.offered(now, new)
-    return replace(task, streams=[*task.streams, *new])
+        configured = {"name": stream.name, **namespace, "syncMode": mode}
+        reason: str | None
+        if owner := owners.get(_folded(tables[stream.key], destination)):
+            reason = f"its table {label(*tables[stream.key])} would be that of {label(*owner.key)}"
+        else:
+            reason = refusal(replace(task, streams=[configured]), source, offered, destination)
+        if reason:
+            log.warning("%s: new in the source, not taken: %s", label(*stream.key), reason)
+            left_out.append(stream)
+            continue
+        log.info("%s: new in the source, taken with %s", label(*stream.key), mode)
+        owners[_folded(tables[stream.key], destination)] = stream
+        taken.append(configured)
+    return taken, left_out
+
+
+def refusal(
+    task: Task, source: Source, offered: Sequence[SourceStream], destination: Destination
+) -> str | None:
+    """Why the task's stream cannot be loaded, as far as that is known before."""
+    failures = Failures()
+    with failures.of(("", "")):
+        plans(task, source, offered, destination, failures)
+    return next((str(error) for error in failures.roots.values()), None)
+
+
+def name_of(configured: dict[str, Any]) -> tuple[str, str]:
+    """Namespace and name of a configured stream."""
+    return configured.get("namespace") or "", configured["name"]
+
+
+def is_of(configured: dict[str, Any], namespace: str, name: str) -> bool:
+    """Whether a stream is configured so, with its namespace or without."""
+    return name_of(configured) in ((namespace, name), ("", name))
+
+
+def stop(changes: Sequence[str], report: Report) -> None:
+    """Raises EltError when there are changes, and has the connection disabled."""
+    if changes:
+        report.disable()
+        raise EltError(
+            f"the source has changed: {'; '.join(changes)}; the connection is disabled (nonBreakingSchemaUpdatesBehavior)",
+            "make it active again, then refresh it (take a stream that is gone out of it); or give it another rule",
+        )
 
 
 def _table(task: Task, stream: SourceStream, destination: Destination) -> tuple[str, str]:
@@ -90,15 +182,15 @@ def can_compare(stream: SourceStream) -> bool:
     return has_order and all(stream.column(name) is not None for name in stream.primary_key)
 
 
-def ruled(rule: SchemaRule, plans: Sequence[StreamPlan], work: Work, report: Report) -> list[StreamPlan]:
+def ruled(rule: SchemaRule, planned: Sequence[StreamPlan], work: Work, report: Report) -> list[StreamPlan]:
     """The plans with the columns that the rule lets through. A stream that is new here, or refreshed, has all.
 
     Raises EltError when the rule is to stop, and has the connection disabled.
     """
     if rule in (SchemaRule.PROPAGATE_COLUMNS, SchemaRule.PROPAGATE_FULLY):
-        return list(plans)
+        return list(planned)
     found, changes = [], []
-    for plan in plans:
+    for plan in planned:
         saved = work.saved.streams.get(plan.key)
         if saved is None or saved.columns is None or work.refreshes(plan):
             found.append(plan)
@@ -109,12 +201,8 @@ def ruled(rule: SchemaRule, plans: Sequence[StreamPlan], work: Work, report: Rep
         changes += [f"{plan.label} has the new column {visible(name)}" for name in new]
         changes += [f"{plan.label} has no column {visible(name)} any more" for name in gone]
         found.append(without(plan, new))
-    if rule == SchemaRule.DISABLE and changes:
-        report.disable()
-        raise EltError(
-            f"the source has changed: {'; '.join(changes)}; the connection is disabled (nonBreakingSchemaUpdatesBehavior)",
-            "make it active again, then refresh it; or give it another rule",
-        )
+    if rule == SchemaRule.DISABLE:
+        stop(changes, report)
     return found
 
 

@@ -15,7 +15,7 @@ from airbyte_local.enums import JobType
 from airbyte_local.failures import Failures, Key, StreamError
 from airbyte_local.jobs.report import Report
 from airbyte_local.schema import ConnectionState, label
-from airbyte_local.schema_rule import ruled, with_new_streams
+from airbyte_local.schema_rule import ruled, with_streams_of_now
 from airbyte_local.sources import BUILT_IN, open_source
 from airbyte_local.sources.base import Reading, ReadRequest, StreamBatch
 from airbyte_local.states import emptied, left_slot
@@ -65,7 +65,7 @@ def attempt(task: Task, report: Report, refresh: bool, failures: Failures) -> in
     with open_source(task.source) as source:
         offered = list(source.discover())
         capture = source.capture if source.reading == Reading.CAPTURE else None
-        task = with_new_streams(task, offered, destination, capture, report)
+        task = with_streams_of_now(task, source, offered, destination, report)
         configured = len(task.streams)
         chosen, task = choice(task, source.reading)
         planned = plans(task, source, offered, destination, failures)

@@ -19,6 +19,11 @@ def encodable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
+def is_name(text: str) -> bool:
+    """Whether SQL can have it as a name: it is not empty, and holds neither NUL nor half a surrogate pair."""
+    return bool(text) and "\0" not in text and encodable(text) == text
+
+
 def literal(text: str) -> str:
     """A text as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"

@@ -26,15 +26,17 @@ from airbyte_local.api.tags import shown as shown_tag
 from airbyte_local.enums import (
     INCREMENTAL_MODES,
     OFFERED,
+    RULES_OF_STREAMS,
     ActorKind,
     ConnectionStatus,
     NamespaceDefinition,
-    SchemaRule,
     SyncMode,
 )
 from airbyte_local.jobs.scheduler import next_run
 from airbyte_local.mappers.keys import KeyRefusedError, masked_keys, sealed
+from airbyte_local.schema import label
 from airbyte_local.store import Store
+from foundation.quoting import is_name
 
 router = APIRouter(prefix="/connections", tags=["connections"])
 
@@ -84,7 +86,7 @@ def create_connection(body: ConnectionCreate, store: StoreOf, scheduler: Schedul
     given["configurations"]["streams"] = _sealed(given["configurations"]["streams"], [], store)
     complete = {"name": f"{source['name']} → {destination['name']}", **DEFAULTS, **given}
     _check(complete, source)
-    if complete["nonBreakingSchemaUpdatesBehavior"] == SchemaRule.PROPAGATE_FULLY:
+    if complete["nonBreakingSchemaUpdatesBehavior"] in RULES_OF_STREAMS:
         complete[OFFERED] = _offered(source)
     due = _due(complete)
     ends = source["workspace_id"], source["id"], destination["id"]
@@ -126,7 +128,7 @@ def patch_connection(
     _check(complete, source)
     rule = complete["nonBreakingSchemaUpdatesBehavior"]
     chosen = "configurations" in given or rule != row["body"]["nonBreakingSchemaUpdatesBehavior"]
-    if rule == SchemaRule.PROPAGATE_FULLY and chosen:
+    if rule in RULES_OF_STREAMS and chosen:
         complete[OFFERED] = _offered(source)
     same = all(complete[field] == row["body"][field] for field in ("schedule", "status"))
     due = row["next_run"] if same else _due(complete)
@@ -173,18 +175,23 @@ def _tag_ids(store: Store, workspace_id: str, body: ConnectionPatch) -> list[str
 
 
 def _every_stream(source: dict[str, Any]) -> list[dict[str, Any]]:
-    """Airbyte's default for a connection without a list: every stream, refreshed in full."""
+    """Airbyte's default for a connection without a list: every stream, refreshed in full. Raises a 422 for one without a possible name."""
+    streams = discovered(source)
+    for stream in streams:
+        if not all(map(is_name, (stream.name, *filter(None, [stream.namespace])))):
+            refused = f"no table can be called as the stream {label(*stream.key)}: list the others"
+            raise invalid("configurations.streams", refused)
     return [
         StreamConfiguration(
             name=stream.name, namespace=stream.namespace or None, sync_mode=SyncMode.FULL_REFRESH_OVERWRITE
         ).model_dump(mode="json", by_alias=True, exclude_none=True)
-        for stream in discovered(source)
+        for stream in streams
     ]
 
 
 def _offered(source: dict[str, Any]) -> list[list[str]]:
-    """What a connection that takes new streams could have chosen: all else is new. Raises a 400 when the source cannot be read."""
-    return [[stream.namespace, stream.name] for stream in discovered(source)]
+    """What a connection could have chosen: all else is new. Raises a 400 when the source cannot be read."""
+    return [stream.noted for stream in discovered(source)]
 
 
 def _check(body: dict[str, Any], source: dict[str, Any]) -> None:

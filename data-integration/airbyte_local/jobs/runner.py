@@ -27,7 +27,6 @@ from airbyte_local.places import outside
 from airbyte_local.sources import secret_fields
 from airbyte_local.sources.connector.process import sweep
 from airbyte_local.store import Store
-from foundation.errors import EltError
 
 log = logging.getLogger(__name__)
 

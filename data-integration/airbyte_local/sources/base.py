@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from airbyte_local.sources.connector.process import Process
 
 
+class GoneError(EltError):
+    """The source has no such stream, and not only for this user."""
+
+
 @dataclass(frozen=True)
 class ReadRequest:
     """Read this stream, from this cursor value on (None: all of it)."""

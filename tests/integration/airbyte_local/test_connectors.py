@@ -479,6 +479,10 @@ def test_names_that_cannot_be_written_down_are_listed_by_their_escape(
     assert one["streamName"] == r"a\ud800"
     assert one["propertyFields"] == [["é"], [r"x\udfff"]]
     assert one["sourceDefinedPrimaryKey"] == [[r"x\udfff"]]
+    ends = {"sourceId": made.connection.source_id, "destinationId": made.connection.destination_id}
+    answer = server.http.post("/connections", json=ends)  # with every stream
+    assert answer.status_code == 422
+    assert r"no table can be called as the stream a\ud800" in answer.json()["detail"]
     made.script([{"name": "a\ud800"}], [])
     answer = server.http.get("/streams", params={"sourceId": made.connection.source_id})
     assert answer.status_code == 400
@@ -871,13 +875,13 @@ def test_a_new_field_disables_the_connection_where_its_rule_says_so(
     server: AirbyteServer, tmp_path: Path
 ) -> None:
     source = scripted(server, tmp_path, {"users": INCREMENTAL})
+    source.script([stream("users")], [record("users", {"id": 1}), state("users", {"n": 1})])
     rule = models.NonBreakingSchemaUpdatesBehaviorEnumNoDefault.DISABLE_CONNECTION
     request = api.PatchConnectionRequest(
         connection_id=source.connection.id,
         connection_patch_request=models.ConnectionPatchRequest(non_breaking_schema_updates_behavior=rule),
     )
     server.sdk.connections.patch_connection(request=request)
-    source.script([stream("users")], [record("users", {"id": 1}), state("users", {"n": 1})])
     assert source.run()["status"] == "succeeded"
     fields = {"id": {"type": "integer"}, "name": {"type": "string"}}
     source.script(
@@ -892,6 +896,9 @@ def test_a_new_field_disables_the_connection_where_its_rule_says_so(
     assert shown.status == models.ConnectionStatusEnum.INACTIVE
     answer = server.http.post("/jobs", json={"connectionId": source.connection.id, "jobType": "sync"})
     assert (answer.status_code, "inactive" in answer.text) == (409, True)
+    source.script([stream("users"), stream("orders")], [])
+    server.http.patch(f"/connections/{source.connection.id}", json={"status": "active"}).raise_for_status()
+    assert "the stream orders is new; the connection is disabled" in source.run()["failureReason"]
 
 
 def test_a_stream_without_fields_has_rows_all_the_same(server: AirbyteServer, tmp_path: Path) -> None:

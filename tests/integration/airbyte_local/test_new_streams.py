@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from foundation.errors import EltError
 from tests.fixtures.airbyte import AirbyteServer
 from tests.fixtures.source import SourceDatabase
 from tests.integration.airbyte_local.conftest import Connection, Engine, connect, source_configuration, stream
@@ -108,3 +109,34 @@ def test_by_capture_a_table_that_appears_is_captured_if_it_is_published(
     live = "where _ab_cdc_deleted_at is null" if published else ""
     assert engine.raw(f"select id from raw_shop.notes {live}") == [(2,)]
     assert tables(engine) == {"orders", "notes", "keyless"}
+
+
+def test_a_table_that_is_dropped_is_left_out_where_the_rule_takes_all(engine: Engine) -> None:
+    line = "insert into shop.lines values (1, 1, 1, '2024-01-01')"
+    engine.write(ORDER, line)
+    assert engine.sync(**FULLY, **BEFORE).keys() == {"orders", "lines"}
+    engine.write("drop table shop.lines")
+    assert engine.sync(**FULLY, **BEFORE).keys() == {"orders"}
+    assert engine.raw("select order_id from raw_shop.lines") == [(1,)]
+    engine.write(
+        "create table shop.lines (order_id integer)", "revoke select on shop.lines from airbyte_reader"
+    )
+    with pytest.raises(EltError, match=r"shop\.lines: .* may not read it"):
+        engine.sync(**FULLY, **BEFORE)
+
+
+def test_by_capture_a_table_that_was_left_out_is_read_as_a_whole_when_it_is_back(
+    capturing: CapturingEngine,
+) -> None:
+    engine = capturing
+    engine.write(ORDER)
+    streams = [stream("shop.orders"), stream("shop.lines")]
+    engine.sync(*streams, **FULLY, **BEFORE)
+    engine.write("alter table shop.lines rename to away", "insert into shop.orders (id) values (2)")
+    assert engine.sync(*streams, **FULLY, **BEFORE)["orders"] == (1, 1)
+    engine.write("insert into shop.away values (1, 1, 1, '2024-01-01')")
+    engine.sync(*streams, **FULLY, **BEFORE)
+    engine.write("alter table shop.away rename to lines")
+    engine.sync(*streams, **FULLY, **BEFORE)
+    live = "where _ab_cdc_deleted_at is null"
+    assert engine.raw(f"select order_id, line from raw_shop.lines {live}") == [(1, 1)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,8 +14,10 @@ from airbyte_local.destinations.snowflake import SnowflakeDestination
 from airbyte_local.enums import JobStatus
 from airbyte_local.jobs.report import Report
 from airbyte_local.schema import Column, DataType, Kind, SourceStream
-from airbyte_local.schema_rule import first_mode, with_new_streams
+from airbyte_local.schema_rule import first_mode, with_streams_of_now
+from airbyte_local.sources.base import GoneError, Reading
 from airbyte_local.task import Task
+from foundation.errors import EltError
 
 WHOLE, APPEND, DEDUPED = "full_refresh_overwrite", "incremental_append", "incremental_deduped_history"
 
@@ -66,13 +69,33 @@ SENT = {
 }
 
 
-def told(task: dict[str, Any], streams: list[SourceStream]) -> tuple[list[Any], list[dict[str, Any]]]:
-    """The names of the task's streams then, and what the server hears."""
+class Offering:
+    """A source as far as planning asks it; `hidden`: what its user may not read any more."""
+
+    reading = Reading.MESSAGES
+
+    def __init__(self, *hidden: str) -> None:
+        self._hidden = hidden
+
+    def why_missing(self, namespace: str, name: str) -> EltError:
+        return EltError("no right") if name in self._hidden else GoneError(f"no {name}")
+
+
+def told(
+    task: dict[str, Any], streams: list[SourceStream], *hidden: str
+) -> tuple[list[Any], list[dict[str, Any]]]:
+    """The names of the task's streams then (or the reason to stop), and what the server hears."""
     reader, writer = os.pipe()
     with os.fdopen(reader) as events:
-        then = with_new_streams(Task.of(SENT | task), streams, WAREHOUSE, None, Report(writer))
+        try:
+            then = with_streams_of_now(
+                Task.of(SENT | task), Offering(*hidden), streams, WAREHOUSE, Report(writer)
+            )
+            found: list[Any] = [one["name"] for one in then.streams]
+        except EltError as error:
+            found = [str(error)]
         os.close(writer)
-        return [one["name"] for one in then.streams], [json.loads(line) for line in events]
+        return found, [json.loads(line) for line in events]
 
 
 def test_what_cannot_be_written_down_does_not_keep_the_server_from_hearing() -> None:
@@ -118,3 +141,55 @@ def test_a_stream_whose_table_another_has_is_not_taken(caplog: pytest.LogCapture
 @pytest.mark.parametrize("warehouse", [DuckdbDestination, SnowflakeDestination])
 def test_names_that_differ_by_case_are_one_in_a_warehouse(warehouse: type) -> None:
     assert warehouse.fold("Straße B") == warehouse.fold("straße b")
+
+
+def test_a_new_stream_that_cannot_be_loaded_is_left_out_and_tried_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    task = {
+        "nonBreakingSchemaUpdatesBehavior": "propagate_fully",
+        "offeredStreams": [["", "a"]],
+        "streams": [{"name": "a"}],
+    }
+    twice = replace(offered("twice"), columns=(COLUMNS[0], replace(COLUMNS[0], name="ID")))
+    nameless = replace(offered("nameless"), columns=(replace(COLUMNS[0], name=""),), primary_key=())
+    now = [offered("a"), twice, nameless, offered("half \ud800"), offered("")]
+    assert told(task, now) == (["a"], [])  # nothing new is kept: the next sync looks again
+    said = [message for message in caplog.messages if "not taken" in message]
+    assert len(said) == 4
+    assert "twice: new in the source, not taken: stream twice: the column name id is used twice" in said[0]
+    assert "nameless: new in the source, not taken: stream nameless: it has a field without a name" in said[1]
+    assert r"no schema or table can be called half \ud800" in said[2]
+    assert 'no schema or table can be called ""' in said[3]
+
+
+def test_a_stream_that_is_gone_is_left_out_until_it_comes_back(caplog: pytest.LogCaptureFixture) -> None:
+    everything = [["", "a"], ["x", "b"]]
+    task = {"nonBreakingSchemaUpdatesBehavior": "propagate_fully", "offeredStreams": everything}
+    task["streams"] = [{"name": "a"}, {"name": "b", "namespace": "x"}]
+    assert told(task, [offered("a")]) == (["a"], [])  # it is still known, and no new one when it comes back
+    assert caplog.messages == [
+        "x.b: the source no longer has it; it is not synced, and its table stays as it is"
+    ]
+    assert told(task | {"chosen": [{"name": "a"}]}, [offered("a")])[0] == ["a"]
+    # it fails by name: what a job is for, what was never there, all that there is, what may not be read
+    assert told(task | {"chosen": [{"name": "b", "namespace": "x"}]}, [offered("a")])[0] == ["a", "b"]
+    assert told(task | {"offeredStreams": everything[:1]}, [offered("a")])[0] == ["a", "b"]
+    assert told(task, [])[0] == ["a", "b"]
+    assert told(task, [offered("a")], "b")[0] == ["a", "b"]
+    assert told(task | {"nonBreakingSchemaUpdatesBehavior": "propagate_columns"}, [])[0] == ["a", "b"]
+
+
+def test_new_and_gone_streams_disable_a_connection_whose_rule_says_so() -> None:
+    rule = {"nonBreakingSchemaUpdatesBehavior": "disable_connection", "streams": [{"name": "a"}]}
+    now = [offered("b", "x")]
+    everything = {"event": "offered", "offered": [["", "a"]], "streams": []}
+    assert told(rule, [offered("a")]) == (["a"], [everything])  # the first look
+    (reason,), heard = told(rule | {"offeredStreams": [["", "a"]]}, now)
+    assert "the source has changed: the stream x.b is new; the stream a is gone; the connection is" in reason
+    assert heard == [{"event": "disable"}]
+    assert told(rule | {"offeredStreams": [["", "a"]]}, [offered("a")]) == (["a"], [])
+    # what a refresh finds is known from then on; a job of some streams asks for no others
+    accepted = {"event": "offered", "offered": [["x", "b"], ["", "a"]], "streams": []}
+    assert told(rule | {"offeredStreams": [["", "a"]], "jobType": "refresh"}, now) == (["a"], [accepted])
+    assert told(rule | {"offeredStreams": [["", "a"]], "chosen": [{"name": "a"}]}, now) == (["a"], [])

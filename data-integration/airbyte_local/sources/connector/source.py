@@ -10,7 +10,7 @@ from typing import Any, Literal
 from airbyte_local.enums import INCREMENTAL_MODES, SyncMode
 from airbyte_local.masking import SECRET_FIELDS, redacted, secret_values
 from airbyte_local.schema import Column, ConnectionState, SourceStream, StreamPlan, StreamState, label
-from airbyte_local.sources.base import Reading
+from airbyte_local.sources.base import GoneError, Reading
 from airbyte_local.sources.connector.environment import ensure
 from airbyte_local.sources.connector.messages import Answer, Messages
 from airbyte_local.sources.connector.process import Process
@@ -75,7 +75,7 @@ class ConnectorSource:
     def why_missing(self, namespace: str, name: str) -> EltError:
         """Why a stream is not among the discovered ones."""
         there = ", ".join(label(*key) for key in sorted(self._streams))
-        return EltError(
+        return GoneError(
             f"stream {label(namespace, name)}: {self.connector.label} has no such stream",
             f"take it out of the connection; there are: {there}",
         )

@@ -10,6 +10,7 @@ from operator import itemgetter
 import psycopg
 
 from airbyte_local.schema import Column, SourceStream
+from airbyte_local.sources.base import GoneError
 from airbyte_local.sources.postgres.connect import Address
 from airbyte_local.sources.postgres.types import travel_type
 from foundation.errors import EltError
@@ -149,7 +150,7 @@ def why_missing(
             f"stream {label}: {address} may not read it",
             f"run as its owner: grant usage on schema and select on {label} to {address.username}",
         )
-    return EltError(
+    return GoneError(
         f"stream {label}: there is no such table ({address})",
         "create it, or take the stream out of the connection",
     )
