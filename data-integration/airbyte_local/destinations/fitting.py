@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from airbyte_local.destinations.base import METADATA_COLUMNS, RAW_ID, Target, Write
+from airbyte_local.destinations.base import INTERNAL_SCHEMA, METADATA_COLUMNS, RAW_ID, Target, Write
 from airbyte_local.enums import SyncMode
 from airbyte_local.schema import Column, DataType, StreamPlan, StreamState
 from airbyte_local.states import REFRESH
@@ -141,9 +141,16 @@ def _types(dialect: Dialect, plan: StreamPlan, present: dict[str, str], state: S
 
 
 def check_names(dialect: Dialect, plans: Iterable[StreamPlan]) -> None:
-    """Raises EltError when two streams or columns would be one in the destination, where upper and lower case are the same."""
+    """Raises EltError when two streams or columns would be one in the destination, where upper and lower case are the same, or a
+    stream's table would be among our own.
+    """
     targets: dict[tuple[str, str], StreamPlan] = {}
     for plan in plans:
+        if dialect.fold(plan.target_schema) == dialect.fold(INTERNAL_SCHEMA):
+            raise EltError(
+                f"stream {plan.label}: the schema {plan.target_schema} holds the states of all connections",
+                "give the connection another namespaceFormat",
+            )
         other = targets.setdefault(key_of(dialect, plan), plan)
         if other is not plan:
             raise EltError(

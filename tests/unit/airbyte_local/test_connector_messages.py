@@ -132,6 +132,12 @@ def test_states_statuses_and_controls_mean_something() -> None:
     ]
 
 
+def test_a_broken_line_shows_the_form_of_its_data_alone() -> None:
+    with pytest.raises(EltError) as failure:
+        heard('{"type":"RECORD","record":{"stream":"a","data":{"id":7,"name":"Jo-1')
+    assert failure.value.message.endswith('{"stream":"a","data":{"aa":9,"aaaa":"aa-9')
+
+
 def test_what_was_whole_before_a_broken_line_is_handed_out_first() -> None:
     said = Said([f"{record('a', {'id': 1})}\n".encode() + b'{"type":"RECORD","record":{"stream":"a"\n'])
     blocks = Messages(said, [A]).blocks()

@@ -353,6 +353,14 @@ def test_a_cursor_that_does_not_fit_fails_a_deduplicated_stream() -> None:
     assert typed.table(line("1", '"2024-02-29T12:00Z"')).num_rows == 1
 
 
+def test_a_cursor_that_is_cut_off_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    typed = typed_of(plan_of(ID, key=("0",), cursor="1"))
+    typed.table(line("1", '"2024-02-29T12:00:00.1234567Z"') + line("1", '"2024-02-29T12:00:00.1234568Z"'))
+    assert [message.partition("stream a: ")[2] for message in caplog.messages] == [
+        "its cursor 1 holds more than a timestamptz; of records that differ only in that, the one that is sent later counts"
+    ]
+
+
 def test_records_without_any_key_fail_the_stream() -> None:
     with pytest.raises(
         EltError, match="stream a: 2 records have no value for the key 0; they would become one row"

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from airbyte_local.configure import plans
 from airbyte_local.destinations.duckdb import DuckdbDestination
 from airbyte_local.destinations.snowflake import SnowflakeDestination
 from airbyte_local.enums import JobStatus
+from airbyte_local.failures import Failures
 from airbyte_local.jobs.report import Report
 from airbyte_local.schema import Column, DataType, Kind, SourceStream
 from airbyte_local.schema_rule import first_mode, with_streams_of_now
@@ -193,3 +195,19 @@ def test_new_and_gone_streams_disable_a_connection_whose_rule_says_so() -> None:
     accepted = {"event": "offered", "offered": [["x", "b"], ["", "a"]], "streams": []}
     assert told(rule | {"offeredStreams": [["", "a"]], "jobType": "refresh"}, now) == (["a"], [accepted])
     assert told(rule | {"offeredStreams": [["", "a"]], "chosen": [{"name": "a"}]}, now) == (["a"], [])
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        ("W", "in w.x.duckdb DuckDB takes the schema W for a database"),
+        ("temp", "DuckDB takes the schema temp for a database"),
+        ("Airbyte_Internal", "the schema Airbyte_Internal holds the states of all connections"),
+    ],
+)
+def test_a_schema_that_cannot_be_a_streams_is_refused(schema: str, said: str) -> None:
+    task = Task.of(SENT | {"streams": [{"name": "a", "syncMode": WHOLE}]})
+    failures = Failures()
+    warehouse = DuckdbDestination({"destination_path": "w.x.duckdb"})
+    plans(task, Offering(), [offered("a", schema)], warehouse, failures)
+    assert said in failures.reasons()[schema, "a"]

@@ -23,13 +23,15 @@ from airbyte_local.destinations.duckdb.waiting import Waiting
 from airbyte_local.destinations.fitting import check_names, fitting, key_of
 from airbyte_local.schema import ConnectionState, StreamPlan, StreamState
 from airbyte_local.sources.base import ChangeBatch, Truncated
+from foundation.errors import EltError
 from foundation.lease import holder, lease
-from foundation.quoting import quoted
+from foundation.quoting import quoted, visible
 from foundation.rows import one_row
 from foundation.warehouse import NEW_FILE
 
 log = logging.getLogger(__name__)
 
+DATABASES = frozenset({"system", "temp", "information_schema", "pg_catalog"})  # DuckDB's own, and views of it
 LEASE_WAIT_VARIABLE = "AIRBYTE_LEASE_WAIT_SECONDS"
 LEASE_WAIT_SECONDS = 300.0
 
@@ -53,7 +55,15 @@ class DuckdbDestination:
         return DIALECT.fold(name)
 
     def check_names(self, plans: Iterable[StreamPlan]) -> None:
-        """Raises EltError when names would be one in DuckDB."""
+        """Raises EltError when names would be one in DuckDB, or a schema cannot be told from a database."""
+        plans = list(plans)
+        taken = DATABASES | {self.fold(self.path.name.partition(".")[0])}
+        for plan in plans:
+            if self.fold(plan.target_schema) in taken:
+                raise EltError(
+                    f"stream {plan.label}: in {self.path.name} DuckDB takes the schema {visible(plan.target_schema)} for a database",
+                    "give the connection another namespaceFormat, or the destination's file another name",
+                )
         check_names(DIALECT, plans)
 
     @contextmanager

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from airbyte_local.exact import Digits
 from airbyte_local.schema import Column, Kind, StreamPlan
 from airbyte_local.sources.base import CHANGES, ODD, SEQUENCE
-from airbyte_local.sources.connector.messages import shortened
+from airbyte_local.sources.connector.messages import excerpt, form_of, shortened
 from airbyte_local.sources.connector.values import FORMS, TABLE, Pairs, Rule, by_name, parsed, read
 from foundation.errors import EltError
 from foundation.quoting import literal, quoted, visible
@@ -79,6 +79,7 @@ class Typed:
         }  # fields that need no more word
         self._odd_fields = 0
         self._unclear_is_said = False
+        self._has_short_cursor = False
         empty = self._plain(b"")
         if empty is None:
             raise RuntimeError(f"stream {plan.label}: the statement that reads its records is wrong")
@@ -175,9 +176,17 @@ class Typed:
 
     def _check(self, column: Column, value: object, typed: object) -> None:
         """Raises EltError for a key that lost something: rows of different keys would become one; and for a cursor that is not
-        there any more: the newer row would count as the oldest."""
+        there any more: the newer row would count as the oldest. A cursor that lost a part is said once."""
         is_key = column.name in self._plan.primary_key
-        if not (is_key or (self._plan.primary_key and column is self._plan.cursor and typed is None)):
+        if not is_key and not (self._plan.primary_key and column is self._plan.cursor):
+            return
+        if not is_key and typed is not None:
+            if not self._has_short_cursor:
+                self._has_short_cursor = True
+                self._warn(
+                    f"its cursor {visible(column.name)} holds more than a {column.source_type}; of records that differ only in that,"
+                    " the one that is sent later counts"
+                )
             return
         shape = ""
         if isinstance(value, str) and type(value) in (str, Digits):
@@ -210,7 +219,7 @@ class Typed:
         reason = f"it has no {error.args[0]}" if isinstance(error, KeyError) else str(error)
         return EltError(
             f"{self._connector}, stream {self._plan.label}: a record is not valid JSON ({reason}):"
-            f" {line[:100].decode(errors='replace')} …",
+            f" {excerpt(line.decode(errors='replace'))}",
             "report it to the connector's maintainer; what was committed before stays",
         )
 
@@ -224,9 +233,8 @@ def told(meta: object) -> list[object] | None:
 
 
 def shape_of(text: str) -> str:
-    """A value without what it says: letters are a, digits are 9."""
-    shown = "".join("9" if char.isdigit() else "a" if char.isalpha() else char for char in text[:30])
-    return f'"{shown}"' + ("…" if len(text) > 30 else "")
+    """The form of a value, shortened."""
+    return f'"{form_of(text[:30])}"' + ("…" if len(text) > 30 else "")
 
 
 def arrow(values: list[object], type_: pa.DataType) -> pa.Array:
