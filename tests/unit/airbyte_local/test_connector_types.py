@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from airbyte_local.schema import Kind
+from airbyte_local.sources.connector.source import read_catalogue
 from airbyte_local.sources.connector.types import travel_type
+from foundation.errors import EltError
 
 
 @pytest.mark.parametrize(
@@ -46,3 +50,22 @@ from airbyte_local.sources.connector.types import travel_type
 def test_a_field_has_the_type_of_airbytes_type_system(schema: object, kind: Kind, word: str) -> None:
     found, said = travel_type(schema)
     assert (found.kind, said) == (kind, word)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"name": 5}, "stream 5 has a value of another type"),
+        ({"namespace": 5}, "stream a has a value of another type"),
+        ({"source_defined_primary_key": "id"}, "stream a has a value of another type"),
+        ({"source_defined_primary_key": ["id"]}, "stream a has a value of another type"),
+        ({"default_cursor_field": "id"}, "stream a has a value of another type"),
+        ({"json_schema": {"properties": {"id": {"type": "string"}}}}, "has two streams a that differ"),
+    ],
+)
+def test_a_catalogue_that_could_be_misread_is_refused_by_name(change: dict[str, Any], told: str) -> None:
+    stream = {"name": "a", "json_schema": {"properties": {"id": {"type": "integer"}}}}
+    described, streams = read_catalogue("connector demo 1", {"streams": [stream, stream]})
+    assert described.keys() == streams.keys() == {("", "a")}
+    with pytest.raises(EltError, match=f"connector demo 1: its catalogue .*{told}"):
+        read_catalogue("connector demo 1", {"streams": [stream, stream | change]})

@@ -53,24 +53,8 @@ class ConnectorSource:
         with ThreadPoolExecutor(2) as pool:  # each takes as long as the connector needs to start
             checked, catalog = pool.submit(self._check), pool.submit(self._answer, "discover", "CATALOG")
             checked.result()
-            self._take(catalog.result())
+            self._catalog, self._streams = read_catalogue(self.label, catalog.result())
         return self._streams.values()
-
-    def _take(self, catalog: dict[str, Any]) -> None:
-        """Keep the streams of its catalogue. Raises EltError for one that is not as the protocol has it."""
-        self._catalog, self._streams = {}, {}
-        name = "a stream"
-        try:
-            for one in catalog["streams"]:
-                name = f"stream {one['name']}"
-                key = one.get("namespace") or "", one["name"]
-                self._catalog[key], self._streams[key] = one, stream_of(key, one)
-        except (KeyError, TypeError, AttributeError) as error:
-            reason = f"no {error.args[0]}" if isinstance(error, KeyError) else "a value of another type"
-            raise EltError(
-                f"{self.label}: its catalogue is not as the protocol has it: {name} has {reason}",
-                "report it to the connector's maintainer",
-            ) from None
 
     def why_missing(self, namespace: str, name: str) -> EltError:
         """Why a stream is not among the discovered ones."""
@@ -149,14 +133,41 @@ def ask(
     return found
 
 
+def read_catalogue(
+    connector: str, catalog: dict[str, Any]
+) -> tuple[dict[Key, dict[str, Any]], dict[Key, SourceStream]]:
+    """A connector's streams, as it describes them and as the sync sees them. Raises EltError for one that is not as the protocol has it."""
+    described: dict[Key, dict[str, Any]] = {}
+    streams: dict[Key, SourceStream] = {}
+    name = "a stream"
+    remedy = "report it to the connector's maintainer"
+    try:
+        for one in catalog["streams"]:
+            name = f"stream {one['name']}"
+            key = one.get("namespace") or "", one["name"]
+            texts(list(key))
+            streams[key] = stream_of(key, one)
+            if described.get(key, one) != one:
+                raise EltError(
+                    f"{connector}: its catalogue has two streams {label(*key)} that differ", remedy
+                )
+            described[key] = one
+    except (KeyError, TypeError, AttributeError) as error:
+        reason = f"no {error.args[0]}" if isinstance(error, KeyError) else "a value of another type"
+        raise EltError(
+            f"{connector}: its catalogue is not as the protocol has it: {name} has {reason}", remedy
+        ) from None
+    return described, streams
+
+
 def stream_of(key: Key, described: dict[str, Any]) -> SourceStream:
-    """A stream of the connector's catalogue."""
+    """A stream of the connector's catalogue. Raises KeyError, TypeError or AttributeError for one that is not as the protocol has it."""
     columns = []
     for name, schema in (described["json_schema"].get("properties") or {}).items():
         type_, word = travel_type(schema)
         columns.append(Column(name, word, type_, nullable=True, as_text=False))
-    cursor = tuple(described.get("default_cursor_field") or ())
-    key_paths = tuple(map(tuple, described.get("source_defined_primary_key") or ()))
+    cursor = texts(described.get("default_cursor_field") or [])
+    key_paths = tuple(map(texts, described.get("source_defined_primary_key") or []))
     modes = described.get("supported_sync_modes")
     return SourceStream(
         namespace=key[0],
@@ -170,6 +181,13 @@ def stream_of(key: Key, described: dict[str, Any]) -> SourceStream:
         incremental="incremental" in (modes or ()),
         full_refresh=modes is None or "full_refresh" in modes,
     )
+
+
+def texts(value: Any) -> tuple[str, ...]:
+    """A list of texts: a name, or the path to a field. Raises TypeError for anything else."""
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise TypeError("no list of texts")
+    return tuple(value)
 
 
 def as_given(saved: ConnectionState) -> Any:
