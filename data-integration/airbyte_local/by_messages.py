@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,10 @@ def check_choice(saved: ConnectionState) -> None:
             f"the connector keeps one state for all its streams ({kind}), so some of them cannot be chosen",
             "do it for the whole connection",
         )
+
+
+def is_global(position: dict[str, Any] | None) -> bool:
+    return (position or {}).get("type") == "GLOBAL"
 
 
 @dataclass
@@ -196,7 +200,14 @@ class Loading:
             stream.complete for stream in self._streams.values() if stream.whole and stream.is_incremental
         )
         position = self._position if refreshed else self._work.saved.position
-        return ConnectionState(self._work.saved.streams | begun, position)
+        saved = self._work.saved.streams
+        if is_global(position) and position != self._work.saved.position:
+            # the shared state has passed by the streams that were not read: they have missed changes, and begin again
+            saved = {
+                key: state if key in self._streams else replace(state, blob=None)
+                for key, state in saved.items()
+            }
+        return ConnectionState(saved | begun, position)
 
     def commit(self) -> None:
         """Bring what is covered into the tables, with the states."""

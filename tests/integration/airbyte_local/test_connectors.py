@@ -239,6 +239,29 @@ def test_global_states_cover_all_streams_and_come_back_as_one(server: AirbyteSer
     assert made.given()["state"] == [whole]
 
 
+def test_a_stream_that_a_shared_state_has_passed_by_begins_again(
+    server: AirbyteServer, tmp_path: Path
+) -> None:
+    made = scripted(server, tmp_path, {"a": DEDUPED, "b": DEDUPED})
+
+    def whole(number: int, *names: str) -> dict[str, Any]:
+        blobs = [{"stream_descriptor": {"name": name}, "stream_state": {"n": number}} for name in names]
+        said = {"type": "GLOBAL", "global": {"shared_state": {"lsn": number}, "stream_states": blobs}}
+        return {"line": {"type": "STATE", "state": said}}
+
+    offered = [stream("a"), stream("b")]
+    made.script(offered, [record("a", {"id": 1}), record("b", {"id": 1}), whole(1, "a", "b")])
+    assert made.run()["status"] == "succeeded"
+    made.script(offered[:1], [record("a", {"id": 2}), whole(2, "a")])
+    assert "stream b: connector scripted 0.1.0 has no such stream" in made.run()["failureReason"]
+    assert made.ids("a") == [1, 2]
+    made.script(offered, [])
+    assert made.run()["status"] == "succeeded"
+    (given,) = made.given()["state"]
+    assert given["global"]["shared_state"] == {"lsn": 2}
+    assert [one["stream_descriptor"]["name"] for one in given["global"]["stream_states"]] == ["a"]
+
+
 def test_a_refresh_that_breaks_off_leaves_the_shared_state_as_it_was(
     server: AirbyteServer, tmp_path: Path
 ) -> None:
@@ -611,6 +634,12 @@ def test_text_that_is_no_message_is_logged_and_does_no_harm(server: AirbyteServe
     assert job["status"] == "succeeded"
     assert "Downloading the model …" in server.log(job["jobId"])
     assert made.ids("a") == [1]
+
+
+def test_a_check_without_a_status_has_failed(server: AirbyteServer, tmp_path: Path) -> None:
+    made = scripted(server, tmp_path, {"a": OVERWRITE})
+    made.script([stream("a")], [], check={})
+    assert "its check failed: without a reason" in made.run()["failureReason"]
 
 
 def test_a_failed_check_and_a_missing_stream_say_so(server: AirbyteServer, tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ class ConnectorSource:
 
     def _check(self) -> None:
         answer = self._answer("check", "CONNECTION_STATUS")
-        if answer["status"] != "SUCCEEDED":
+        if answer.get("status") != "SUCCEEDED":
             raise EltError(
                 f"{self.connector.label}: its check failed: {self._clean(answer.get('message')) or 'without a reason'}",
                 "correct the source's configuration",
