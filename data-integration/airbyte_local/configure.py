@@ -10,7 +10,7 @@ from airbyte_local.enums import INCREMENTAL_MODES, NamespaceDefinition, SyncMode
 from airbyte_local.failures import Failures
 from airbyte_local.history import appended
 from airbyte_local.mappers.mapping import mapped
-from airbyte_local.schema import WITHOUT_ORDER, Column, SourceStream, StreamPlan
+from airbyte_local.schema import Column, SourceStream, StreamPlan
 from airbyte_local.schema import label as label_of
 from airbyte_local.sources.base import OWN_NAMES, Reading, Source
 from airbyte_local.task import Task
@@ -193,7 +193,7 @@ def _check_order(
             " the first level",
             remedy,
         )
-    if cursor is not None and cursor.type.kind in WITHOUT_ORDER:
+    if cursor is not None and not cursor.has_order:
         raise EltError(
             f"stream {label}: its cursor {visible(cursor.name)} is declared as {cursor.source_type}; its values have no order",
             remedy if stream.own_cursor else f"give it another cursorField, or {remedy}",

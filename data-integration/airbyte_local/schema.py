@@ -62,6 +62,11 @@ class Column:
     identity: str = ""
     own_cast: bool = False
 
+    @property
+    def has_order(self) -> bool:
+        """Whether a greater value is a later one. A time with its zone travels as text, whose order is another one."""
+        return self.type.kind not in WITHOUT_ORDER and self.source_type != "time_with_timezone"
+
 
 @dataclass(frozen=True)
 class SourceStream:

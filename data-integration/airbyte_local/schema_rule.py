@@ -12,7 +12,7 @@ from airbyte_local.destinations.base import Destination
 from airbyte_local.enums import RULES_OF_STREAMS, JobType, SchemaRule, SyncMode
 from airbyte_local.failures import Failures
 from airbyte_local.jobs.report import Report
-from airbyte_local.schema import WITHOUT_ORDER, SourceStream, StreamPlan, StreamState, label
+from airbyte_local.schema import SourceStream, StreamPlan, StreamState, label
 from airbyte_local.sources.base import Capture, GoneError, Reading, Source
 from airbyte_local.task import Task
 from airbyte_local.work import Work
@@ -178,8 +178,9 @@ def can_compare(stream: SourceStream) -> bool:
     if len(stream.cursor_path) > 1 or any(len(path) != 1 for path in stream.key_paths):
         return False
     cursor = stream.column(stream.cursor_path[0]) if stream.cursor_path else None
-    has_order = cursor is None or cursor.type.kind not in WITHOUT_ORDER
-    return has_order and all(stream.column(name) is not None for name in stream.primary_key)
+    return (cursor is None or cursor.has_order) and all(
+        stream.column(name) is not None for name in stream.primary_key
+    )
 
 
 def ruled(rule: SchemaRule, planned: Sequence[StreamPlan], work: Work, report: Report) -> list[StreamPlan]:

@@ -420,8 +420,10 @@ def test_what_has_no_order_or_no_name_is_refused_by_name_before_anything_is_read
     server: AirbyteServer, tmp_path: Path
 ) -> None:
     fields = {"id": {"type": "integer"}, "v": {"type": ["string", "integer"]}, "data": {"type": "object"}}
+    zoned = {"type": "string", "format": "time", "airbyte_type": "time_with_timezone"}
     offered = [
         stream("union", fields, default_cursor_field=["v"]),
+        stream("zoned", fields | {"at": zoned}, default_cursor_field=["at"]),
         stream("key", fields, source_defined_primary_key=[["data", "id"]]),
         stream("cursor", fields, default_cursor_field=["data", "at"]),
         stream(
@@ -438,6 +440,7 @@ def test_what_has_no_order_or_no_name_is_refused_by_name_before_anything_is_read
     job = made.run()
     for said in (
         "stream union: its cursor v is declared as union; its values have no order",
+        "stream zoned: its cursor at is declared as time_with_timezone; its values have no order",
         "stream key: its key or cursor data.id is within an object",
         "stream cursor: its key or cursor data.at is within an object",
         'stream nameless: it has a field without a name (""), and no column can be called so',

@@ -78,6 +78,13 @@ def test_the_namespace_counts_where_two_streams_have_one_name() -> None:
     assert [(item.key, item.count) for item in items] == [(("one", "a"), 1), (("two", "a"), 2)]
 
 
+def test_a_record_that_may_be_of_two_streams_ends_the_sync() -> None:
+    streams = [("one", "a"), ("two", "a")]
+    with pytest.raises(EltError, match="a record of a without a namespace, and 2 streams"):
+        heard(record("a", {}, namespace="one"), record("a", {}), streams=streams)
+    assert len(heard(record("a", {}, namespace="one"), record("b", {}), streams=streams)) == 1
+
+
 def test_the_namespace_counts_wherever_it_is_written() -> None:
     streams = (("one", "a"),)
     lines = [record("a", {"id": 1}, namespace="one"), record("a", {"id": 2}, namespace="two")]

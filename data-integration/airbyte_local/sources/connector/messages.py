@@ -19,6 +19,7 @@ from airbyte_local.failures import Key
 from airbyte_local.schema import label
 from airbyte_local.sources.connector.process import Process, how_it_ended
 from foundation.errors import EltError
+from foundation.quoting import visible
 
 log = logging.getLogger(__name__)
 
@@ -237,13 +238,19 @@ class Messages:
         )
 
     def _key_of(self, record: dict[str, Any]) -> Key | None:
-        """The stream of a record, if it is wanted."""
+        """The stream of a record, if it is wanted. Raises EltError: it may be of any of several streams."""
         name, namespace = record["stream"], record.get("namespace") or ""
         candidates = self._by_name.get(name, ())
         if (namespace, name) in candidates:
             return namespace, name
         if not namespace and len(candidates) == 1:
             return candidates[0]
+        if not namespace and candidates:
+            raise EltError(
+                f"{self._label}: it sent a record of {visible(name)} without a namespace, and {len(candidates)} streams of"
+                " that name were asked for",
+                "report it to the connector's maintainer; until then, sync one of them alone",
+            )
         if name not in self._unwanted:
             self._unwanted.add(name)
             log.warning("%s sends records of %s, which nobody asked for", self._label, label(namespace, name))

@@ -20,6 +20,7 @@ REFERENCES: dict[str, dict[str, Any]] = {
     "Number": {"type": "number"},
 }
 
+ZONED_TIME = "time_with_timezone"
 # (format, airbyte_type) of strings; where only the format is given the zone is assumed, as Airbyte does
 STRINGS = {
     ("date", None): Kind.DATE,
@@ -71,7 +72,9 @@ def _single(type_: str, schema: dict[str, Any]) -> tuple[Kind, str]:
     special = schema.get("airbyte_type")
     if type_ == "string":
         kind = STRINGS.get((schema.get("format"), special), Kind.TEXT)
-        return kind, "string" if kind == Kind.TEXT else str(kind)
+        if kind != Kind.TEXT:
+            return kind, str(kind)
+        return kind, ZONED_TIME if special == ZONED_TIME or schema.get("format") == "time" else "string"
     if type_ == "number" and special == "integer":
         type_ = "integer"
     kinds = {"integer": Kind.BIGINT, "number": Kind.DOUBLE, "boolean": Kind.BOOLEAN}

@@ -198,9 +198,18 @@ def _only(**rules: Rule) -> dict[type, Rule]:
     return {form: rules.get(name, refused) for form, name in FORMS.items()}
 
 
+_TEXT: dict[type, Rule] = {
+    str: kept,
+    Digits: digits,
+    Constant: digits,
+    bool: word,
+    Pairs: compact,
+    list: compact,
+}
 _ANY: dict[type, Rule] = dict.fromkeys(FORMS, compact) | {Constant: refused}
 TABLE: dict[str, dict[type, Rule]] = {
-    "string": {str: kept, Digits: digits, Constant: digits, bool: word, Pairs: compact, list: compact},
+    "string": _TEXT,
+    "time_with_timezone": _TEXT,
     "integer": _only(string=integer, number=integer),
     "number": _only(string=number, number=number),
     "boolean": _only(boolean=truth),
