@@ -87,6 +87,7 @@ def test_a_run_is_triggered_with_parameters_watched_and_its_log_read(site, page)
     shoot(page, "airflow-log")
 
 
+@pytest.mark.slow
 def test_the_documentation_of_the_marts_is_shown(site, page):
     dag = "adventureworks_docs"
     with site.api as api:

@@ -210,7 +210,9 @@ def test_a_killed_job_fails_says_so_and_the_next_sync_is_right(
     assert made.raw("select distinct customer from raw_shop.orders") == [("new",)]
 
 
-@pytest.mark.parametrize("with_signal", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "with_signal", [pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL]
+)
 def test_a_restarted_server_keeps_everything_and_runs_no_job(
     own_airbyte: AirbyteServer, shop: SourceDatabase, tmp_path: Path, with_signal: int
 ) -> None:

@@ -303,7 +303,7 @@ def second(versions: Versions) -> SnowflakeEngine:
     return other
 
 
-@pytest.mark.parametrize("pattern", ["copy into", "begin name"])
+@pytest.mark.parametrize("pattern", ["copy into", pytest.param("begin name", marks=pytest.mark.slow)])
 def test_of_two_jobs_of_one_connection_the_later_one_commits_and_nothing_is_doubled(
     versions: Versions, second: SnowflakeEngine, pattern: str
 ) -> None:
@@ -345,6 +345,7 @@ def test_a_job_that_begins_while_another_commits_goes_on_from_there(
     versions.check_all()
 
 
+@pytest.mark.slow
 def test_two_jobs_that_put_the_same_table_in_its_place_at_once_do_so_once(
     versions: Versions, second: SnowflakeEngine
 ) -> None:

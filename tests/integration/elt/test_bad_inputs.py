@@ -27,7 +27,12 @@ def server(generated_source, tmp_path_factory):
     server.stop()
 
 
-@pytest.mark.parametrize("area", AREAS)
+SLOW = {"CSV rows"}  # each of them loads the source
+
+
+@pytest.mark.parametrize(
+    "area", [pytest.param(area, marks=[pytest.mark.slow] if area in SLOW else []) for area in AREAS]
+)
 @pytest.mark.threat("an input that can't be")
 def test_what_a_server_refuses_is_one_line_with_a_remedy_and_changes_nothing(
     area, server, generated_source, tmp_path

@@ -87,6 +87,7 @@ def test_a_run_builds_on_a_clone_of_what_is_shown_and_swaps_it_in(config):
     assert shown(config) == [(2, 2, 6)]
 
 
+@pytest.mark.slow
 def test_the_last_three_versions_stay_the_old_ones_under_the_name_of_their_run(config):
     for number in range(1, 6):
         run(config, number)
@@ -108,6 +109,7 @@ def test_a_run_that_built_nothing_leaves_what_is_shown_and_the_lease(config):
         leave(config, "elt run 2")  # the lease is another run's
 
 
+@pytest.mark.slow
 def test_what_the_marts_were_built_from_travels_with_them_but_is_not_counted(config):
     def noted(number):
         config.ask(

@@ -79,6 +79,7 @@ def test_it_is_prepared_once_and_again_when_the_password_has_changed(environ, mo
     assert airflow.prepare(changed) is False
 
 
+@pytest.mark.slow
 def test_a_migration_that_fails_names_its_log(environ, monkeypatch):
     config = load_settings(environ | {"AIRFLOW_ADMIN_USER": "somebody else"})
     (config.home / "airflow" / "prepared").unlink(missing_ok=True)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from foundation.settings import load_settings
 from tests.unit.transformation.test_run import PRODUCTION, example
 from transformation.project import read_manifest
 from transformation.run import write_manifest
 
 
+@pytest.mark.slow
 def test_the_manifest_of_staging_names_stagings_databases(tmp_path: Path, monkeypatch) -> None:
     for name, value in example().items():
         monkeypatch.setenv(name, value)
