@@ -26,9 +26,10 @@ FIRST_INDIVIDUAL, FIRST_BUYER = 11_000, 29_484  # numbers as in the original; st
 CARDED_BUYERS = 634
 
 
-def first_buyer(individuals: int) -> int:
-    """The first number of those who buy for stores: the original's, or after so many individuals."""
-    return max(FIRST_BUYER, FIRST_INDIVIDUAL + individuals)
+def first_numbers(who: People) -> tuple[int, int]:
+    """The first customer of the individuals, and of those who buy for stores: the original's, or after so many others."""
+    individual = max(FIRST_INDIVIDUAL, len(who.store) + 1)
+    return individual, max(FIRST_BUYER, individual + len(who.individual))
 
 
 def customers(plan: Plan, book: Book, who: People) -> list[Frame]:
@@ -39,6 +40,7 @@ def customers(plan: Plan, book: Book, who: People) -> list[Frame]:
 def _customers(plan: Plan, book: Book, who: People) -> Frame:
     """Stores (which never order themselves), persons, and persons who buy for a store: all imported at one instant."""
     stores, individuals, buyers = len(who.store), len(who.individual), book.buyers
+    individual, buyer = first_numbers(who)
     nobody, nowhere = np.zeros(stores, np.int64), np.zeros(individuals, np.int64)
     person = np.concatenate([nobody, who.individual, who.contact[:buyers]])
     store = np.concatenate([who.store, nowhere, who.store[:buyers]])
@@ -50,8 +52,8 @@ def _customers(plan: Plan, book: Book, who: People) -> Frame:
             "customerid": np.concatenate(
                 [
                     np.arange(1, stores + 1),
-                    FIRST_INDIVIDUAL + np.arange(individuals),
-                    first_buyer(individuals) + np.arange(buyers),
+                    individual + np.arange(individuals),
+                    buyer + np.arange(buyers),
                 ]
             ),
             "personid": nullable(person, person == 0),

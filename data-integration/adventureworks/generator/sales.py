@@ -24,7 +24,7 @@ from adventureworks.generator.columns import (
     without,
 )
 from adventureworks.generator.currencies import rate_of_orders
-from adventureworks.generator.customers import FIRST_INDIVIDUAL, carded_buyers, first_buyer
+from adventureworks.generator.customers import carded_buyers, first_numbers
 from adventureworks.generator.lines import Lines
 from adventureworks.generator.orders import Book
 from adventureworks.generator.people import People
@@ -55,7 +55,8 @@ def _headers(plan: Plan, book: Book, who: People, sold: Sales) -> Frame:
     count, web = book.orders, book.online
     shipped, shipping = _shipping(plan, book)
     individual, buyer = np.where(web, book.customer, 0), np.where(web, 0, book.customer)
-    customer = np.where(web, FIRST_INDIVIDUAL + individual, first_buyer(len(who.individual)) + buyer)
+    first_individual, first_buyer = first_numbers(who)
+    customer = np.where(web, first_individual + individual, first_buyer + buyer)
     bill = np.where(web, who.individual_address[individual], who.store_address[buyer])
     seconds = np.r_[
         who.store_second_address, np.zeros(len(who.store) - len(who.store_second_address), np.int64)

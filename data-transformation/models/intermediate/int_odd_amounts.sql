@@ -21,11 +21,13 @@
 {%- set types = {'unitpricediscount': (4, 9), 'averagerate': (10, 28), 'endofdayrate': (10, 28)} %}
 with
 
-amounts as (
+odd as (
     {% for (schema, table), (keys, day, columns) in amounts.items() %}
     {%- set raw = source('adventureworks_' ~ schema, table) %}
     {%- for column in columns %}
-    -- a float that stands for a decimal is off by less than a millionth; lost digits are more
+    {%- set exact = amount(column, *types.get(column, (4, 18))) %}
+    {#- a float that stands for a decimal is off by less than a millionth; lost digits are more -#}
+    {%- set tolerance = '0.000001' if is_float(raw, column) else '0' %}
     select
         '{{ schema }}.{{ table }}' as stream_name,
         '{{ column }}' as amount_column,
@@ -34,29 +36,16 @@ amounts as (
         {% endfor %} as row_id,
         {{ calendar_day(day) if day else 'cast(null as date)' }} as amount_day,
         cast({{ column }} as varchar) as raw_amount,
-        {{ amount(column, *types.get(column, (4, 18))) }} as amount,
-        {{ amount(column, 16, 38) }} as amount_before_rounding,
-        {{ '0.000001' if is_float(raw, column) else '0' }} as tolerance
+        {{ exact }} as amount
     from {{ raw }}
-    where {{ column }} is not null and {{ not_deleted(raw) }}
+    -- here and not after the union: above it DuckDB makes every column of every row before it filters
+    where
+        {{ column }} is not null and {{ not_deleted(raw) }}
+        and ({{ exact }} is null or abs({{ amount(column, 16, 38) }} - {{ exact }}) > {{ tolerance }})
     {% if not loop.last %}union all{% endif %}
     {%- endfor %}
     {% if not loop.last %}union all{% endif %}
     {% endfor %}
-),
-
-odd as (
-
-    select
-        stream_name,
-        amount_column,
-        row_id,
-        amount_day,
-        raw_amount,
-        amount
-    from amounts
-    where amount is null or abs(amount_before_rounding - amount) > tolerance
-
 )
 
 select * from odd
