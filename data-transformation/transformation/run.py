@@ -47,6 +47,7 @@ def variables(settings: Settings, target: str | None = None) -> dict[str, str]:
         "ELT_CONNECTIONS": settings.elt_connections,
         "ELT_LEASE_WAIT_SECONDS": f"{settings.elt_lease_wait_seconds:g}",
         "DBT_DEVELOPER": settings.dbt_developer,
+        "DBT_MEMORY_MB": str(settings.dbt_memory_mb),
     }
     if target in ("snowflake", "ci"):
         found |= settings.snowflake_variables

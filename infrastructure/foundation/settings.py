@@ -315,6 +315,9 @@ class Settings(BaseSettings):
     )
 
     dbt_target: Literal["duckdb", "dev", "snowflake", "ci"] = "duckdb"
+    dbt_memory_mb: Annotated[int, Field(ge=256, le=1 << 24)] = (
+        4096  # for DuckDB in a build; beyond that it writes temporary files beside the warehouse
+    )
     dbt_developer: SchemaPrefix = ""  # before the schemas of the target dev; empty: USER
     snowflake_emulator_host: Host = "127.0.0.1"  # of the target ci
     snowflake_emulator_port: Port = 8084

@@ -97,6 +97,7 @@ BAD: dict[str, list[tuple[str, str]]] = {
         ("two\nlines", "one line"),
     ],
     "dbt_target": [("prod", "it should be 'duckdb'"), ("DUCKDB", "it should be 'duckdb'")],
+    "dbt_memory_mb": [*NUMBER, ("64", "greater than or equal to 256")],
     "dbt_developer": [("ana.b", "schemas' names"), ("1st", "schemas' names"), ("a b", "schemas' names")],
     "airflow_executor": [
         ("Local", "it should be LocalExecutor"),
