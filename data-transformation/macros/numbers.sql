@@ -3,15 +3,21 @@
 {#-
     The one division of the project: numerator / denominator, rounded half away from zero to `decimals`, as
     decimal(38, decimals), which holds any ratio of two amounts. Null when the denominator is 0 or either is null.
-    It divides whole numbers, because `/` gives a float on DuckDB and six more digits on Snowflake.
+    It divides whole numbers, because `/` gives a float on DuckDB and six more digits on Snowflake; first those of the amounts,
+    then what is left over, so that no product is larger than the denominator with its decimals.
 -#}
 {% macro divide(numerator, denominator, decimals=4) -%}
-    {%- set dividend = 'abs(' ~ as_whole_number(numerator, 8) ~ ') * ' ~ 10 ** decimals -%}
+    {%- set dividend = 'abs(' ~ as_whole_number(numerator, 8) ~ ')' -%}
     {%- set divisor = 'abs(' ~ as_whole_number(denominator, 8) ~ ')' -%}
+    {%- set rest = 'mod(' ~ dividend ~ ', nullif(' ~ divisor ~ ', 0))' -%}
+    {%- set twice_rest = '2 * ' ~ 10 ** decimals ~ ' * ' ~ rest -%}
     cast(
         case when ({{ numerator }} < 0) <> ({{ denominator }} < 0) then -1 else 1 end
-        * {{ whole_quotient('2 * ' ~ dividend ~ ' + ' ~ divisor, '2 * ' ~ divisor) }}
-        * {{ '%.*f' % (decimals, 10 ** -decimals) }} as decimal(38, {{ decimals }})
+        * (
+            cast({{ whole_quotient(dividend, divisor) }} as decimal(38, {{ decimals }}))
+            + cast({{ whole_quotient(twice_rest ~ ' + ' ~ divisor, '2 * ' ~ divisor) }}
+            * {{ '%.*f' % (decimals, 10 ** -decimals) }} as decimal(38, {{ decimals }}))
+        ) as decimal(38, {{ decimals }})
     )
 {%- endmacro %}
 
@@ -51,9 +57,18 @@
     cast({{ factors[0] }} as decimal(38, 4)) * {{ factors[1:] | join(' * ') }}
 {%- endmacro %}
 
-{#- A number in units of its last decimal. (The emulator of Snowflake takes decimal(38, 0) for an integer of 64 bits.) -#}
+{#- A number in units of its last decimal: before the point and after it apart, since both in one have too many digits. -#}
 {% macro as_whole_number(number, decimals) -%}
-    cast(cast({{ number }} as decimal(38, {{ decimals }})) * {{ 10 ** decimals }} as decimal(37, 0))
+    {{ return(adapter.dispatch('as_whole_number')('cast(' ~ number ~ ' as decimal(38, ' ~ decimals ~ '))', 10 ** decimals)) }}
+{%- endmacro %}
+
+{#- (The emulator of Snowflake takes decimal(38, 0) for an integer of 64 bits.) -#}
+{% macro default__as_whole_number(number, units) -%}
+    (cast(floor({{ number }}) as decimal(37, 0)) * {{ units }} + cast(({{ number }} - floor({{ number }})) * {{ units }} as decimal(37, 0)))
+{%- endmacro %}
+
+{% macro duckdb__as_whole_number(number, units) -%}
+    (cast(floor({{ number }}) as hugeint) * {{ units }} + cast(({{ number }} - floor({{ number }})) * {{ units }} as hugeint))
 {%- endmacro %}
 
 {#- How many times a whole number goes into another, both not negative. Null for 0. -#}

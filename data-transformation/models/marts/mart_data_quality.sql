@@ -147,6 +147,19 @@ odd_rows as (
 
 ),
 
+-- the calendar reaches as far as facts do; a price may begin before
+dated as (
+
+    select
+        odd_rows.kind,
+        odd_rows.stream_name,
+        odd_rows.row_id,
+        coalesce(dates.date_key, -1) as date_key
+    from odd_rows
+    left join {{ ref('dim_date') }} as dates on odd_rows.date_key = dates.date_key
+
+),
+
 counted as (
 
     select
@@ -156,7 +169,7 @@ counted as (
         count(*) as row_count,
         min(row_id) as first_row_id,
         max(row_id) as last_row_id
-    from odd_rows
+    from dated
     group by kind, stream_name, date_key
 
 ),

@@ -58,6 +58,7 @@ ODD = {
         )
     ],
     "production.productcosthistory": [
+        cost(723, "1901-05-01", "1901-04-01", "0"),  # in the calendar, and before any fact
         cost(723, "2024-01-01", "9999-12-31", "1"),
         cost(723, "2024-06-01", "2024-05-01", "2"),
         cost(723, "2025-01-01", "infinity", "3"),
