@@ -13,7 +13,6 @@ import argparse
 import json
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -28,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from adventureworks.generator import frames
 from adventureworks.generator.columns import Plan
 from adventureworks.schema import tables
-from tests.benchmarks.engine import resident_peak
+from tests.benchmarks.engine import looking, resident_peak
 from tests.integration.transformation.raw_layer import Warehouse, raw_name, raw_type, streams
 
 EXTRACTED, LATER = "timestamptz '2025-01-01 00:00:00+00'", "timestamptz '2025-01-02 00:00:00+00'"
@@ -121,21 +120,14 @@ def load(warehouse: Warehouse, scale: float) -> int:
 def watched() -> Iterator[dict[int, int]]:
     """The greatest resident size in bytes of each process below this one, by its number; dbt's is the largest."""
     peaks: dict[int, int] = {}
-    ended = threading.Event()
 
-    def watch() -> None:
-        while not ended.wait(0.5):
-            for process in psutil.Process().children(recursive=True):
-                with suppress(psutil.Error):
-                    peaks[process.pid] = max(peaks.get(process.pid, 0), resident_peak(process))
+    def look() -> None:
+        for process in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error):
+                peaks[process.pid] = max(peaks.get(process.pid, 0), resident_peak(process))
 
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
+    with looking(look, 0.5):
         yield peaks
-    finally:
-        ended.set()
-        thread.join()
 
 
 def timed(warehouse: Warehouse, *arguments: str) -> dict[str, object]:

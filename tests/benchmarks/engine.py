@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,18 +165,26 @@ def resident_peak(process: psutil.Process) -> int:
 
 
 @contextmanager
-def memory_of_job(server_pid: int) -> Iterator[Peak]:
-    """Watch the memory of the server's job from another thread."""
-    peak, ended = Peak(server_pid), threading.Event()
+def looking(look: Callable[[], None], seconds: float) -> Iterator[None]:
+    """Look from another thread, every so many seconds."""
+    ended = threading.Event()
 
     def watch() -> None:
-        while not ended.wait(SAMPLE_SECONDS):
-            peak.look()
+        while not ended.wait(seconds):
+            look()
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
     try:
-        yield peak
+        yield
     finally:
         ended.set()
         thread.join()
+
+
+@contextmanager
+def memory_of_job(server_pid: int) -> Iterator[Peak]:
+    """Watch the memory of the server's job from another thread."""
+    peak = Peak(server_pid)
+    with looking(peak.look, SAMPLE_SECONDS):
+        yield peak

@@ -20,7 +20,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -34,7 +33,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks.engine import is_job, resident_peak
+from tests.benchmarks.engine import is_job, looking, resident_peak
 from tests.fixtures.airbyte import AirbyteServer
 from tests.fixtures.source import free_port
 
@@ -107,19 +106,9 @@ class Watched:
 
 @contextmanager
 def watching(server_pid: int) -> Iterator[Watched]:
-    watched, ended = Watched(server_pid), threading.Event()
-
-    def watch() -> None:
-        while not ended.wait(0.2):
-            watched.look()
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
+    watched = Watched(server_pid)
+    with looking(watched.look, 0.2):
         yield watched
-    finally:
-        ended.set()
-        thread.join()
 
 
 def synced(options: argparse.Namespace, home: Path) -> dict[str, Any]:
