@@ -106,9 +106,9 @@ class Engine:
 
 @contextmanager
 def engine(home: Path) -> Iterator[Engine]:
-    """A server with its state under `home`, stopped at the end."""
+    """A server with its state under `home`, stopped at the end; warehouses may be next to it."""
     home.mkdir(parents=True, exist_ok=True)
-    server = AirbyteServer(home, free_port())
+    server = AirbyteServer(home, free_port(), extra={"AIRBYTE_FOLDERS": str(home.parent)})
     try:
         server.start()
         yield Engine(server)

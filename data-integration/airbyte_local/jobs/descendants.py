@@ -14,7 +14,7 @@ import sys
 import psutil
 
 PR_SET_CHILD_SUBREAPER = 36
-JOB = "airbyte_local.job"  # in the command line of every job, and of the process that waits for one
+JOB = "airbyte_local.job"  # in the command line of every job
 
 
 def adopt_orphans() -> None:

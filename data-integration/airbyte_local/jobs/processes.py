@@ -1,19 +1,25 @@
-"""The processes that jobs run in, and the one that waits for the next job with everything imported.
+"""The processes that jobs run in.
 
-Importing the engine's libraries costs more than a sync that has nothing to do. So one spare process is kept, waiting for
-a task on standard input. It ends with the server, because its standard input does; one that has died, or whose code was
-changed on disk meanwhile, is replaced.
+Importing the engine's libraries costs more than a sync that has nothing to do. So one process, the template, imports them
+once and forks for each job. One that has died, or whose code was changed on disk meanwhile, is replaced. Where there is no
+template, a job's process is started and imports them itself.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import select
+import socket
 import subprocess
 import sys
 import threading
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+import psutil
 
 import airbyte_local
 import foundation
@@ -23,80 +29,138 @@ log = logging.getLogger(__name__)
 
 # glibc keeps freed blocks for later, the larger the blocks the more of them: batches of columns are to go back at once
 ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "131072"}
+# threads that libraries would start when they are imported
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
 
 CODE = [Path(folder) for package in (airbyte_local, foundation) for folder in package.__path__]
+FORKS = sys.platform == "linux"  # there alone the server adopts what the template has forked
+ASK = b"?"  # the template for a process
+START_SECONDS = 60.0  # for a template that is still at its imports
 
 
-class Processes:
-    """Hands out processes that wait for a task. One at a time is kept ready."""
+@dataclass(frozen=True)
+class JobProcess:
+    """A process that waits for its task: its standard input and standard output are `given` and `said`."""
+
+    process: psutil.Process
+    given: IO[bytes]
+    said: IO[bytes]
+
+
+class Template:
+    """A process that forks for each job, of the code as it is on disk."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._spare: subprocess.Popen[bytes] | None = None
-        self._code: int | None = None  # what the spare has imported
-        self._closed = False
+        """Start it; it imports while others go on. Raises OSError."""
+        self._code = fingerprint()
+        self._socket, theirs = socket.socketpair()
+        with theirs:
+            try:
+                self._process = _python("airbyte_local.jobs.template", stdin=theirs.fileno())
+            except OSError:
+                self._socket.close()
+                raise
 
-    def take(self) -> subprocess.Popen[bytes]:
-        """The spare, however far it has come with its imports, or a new process. Raises OSError."""
-        with self._lock:
-            spare, self._spare = self._spare, None
-            if spare is not None and self._usable(spare):
-                return spare
-            if spare is not None:
-                dismiss(spare)
-            return spawn()
-
-    def _usable(self, spare: subprocess.Popen[bytes]) -> bool:
+    def usable(self) -> bool:
+        """Whether it lives and has imported today's code."""
         try:
-            return spare.poll() is None and self._code == fingerprint()
+            return self._process.poll() is None and self._code == fingerprint()
         except OSError:
             return False
 
-    def keep_spare(self) -> None:
-        """Start a spare if there is none that lives. A failure is only logged: jobs can do without."""
-        with self._lock:
-            if self._closed or (self._spare is not None and self._spare.poll() is None):
-                return
-            if self._spare is not None:
-                dismiss(self._spare)
-            self._spare = None
+    def fork(self) -> JobProcess:
+        """A new process with everything imported. Raises OSError when the template does not answer."""
+        task, given = os.pipe()
+        said, word = os.pipe()
+        job = os.fdopen(given, "wb"), os.fdopen(said, "rb")
+        try:
             try:
-                self._code = fingerprint()
-                self._spare = spawn()
+                socket.send_fds(self._socket, [ASK], [task, word])
+            finally:
+                os.close(task)
+                os.close(word)
+            ready, _, _ = select.select([said], [], [], START_SECONDS)
+            number = job[1].readline() if ready else b""
+            if not number:
+                raise OSError("the template of the jobs' processes does not answer")
+            return JobProcess(psutil.Process(int(number)), *job)
+        except (OSError, psutil.Error) as error:
+            for pipe in job:
+                pipe.close()
+            raise OSError(str(error)) from error
+
+    def end(self) -> None:
+        """End it; the jobs that it has forked go on."""
+        with suppress(psutil.NoSuchProcess):
+            self._process.kill()
+        self._process.wait()
+        self._socket.close()
+
+
+class Processes:
+    """Hands out processes that wait for a task."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._template: Template | None = None
+        self._closed = False
+
+    def take(self) -> JobProcess:
+        """A process for a job: a fork of the template if there is one, else started. Raises OSError."""
+        with self._lock:
+            if self._template and self._template.usable():
+                try:
+                    return self._template.fork()
+                except OSError:
+                    log.exception("the next job's process is started, not forked")
+            self._forget()
+            return spawn()
+
+    def prepare(self) -> None:
+        """Start a template if there is none of today's code. A failure is only logged: jobs can do without."""
+        with self._lock:
+            if self._closed or not FORKS or (self._template and self._template.usable()):
+                return
+            self._forget()
+            try:
+                self._template = Template()
             except OSError:
-                log.exception("no spare process could be started")
+                log.exception("no template of the jobs' processes could be started")
 
     def close(self) -> None:
-        """End the spare; none is started any more."""
+        """End the template; none is started any more."""
         with self._lock:
             self._closed = True
-            if self._spare is not None:
-                dismiss(self._spare)
-                self._spare = None
+            self._forget()
+
+    def _forget(self) -> None:
+        template, self._template = self._template, None
+        if template:
+            template.end()
 
 
-def spawn() -> subprocess.Popen[bytes]:
-    """A new process that waits for its task. Until it has one, what it says goes to the server's log."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "airbyte_local.job"],
+def spawn() -> JobProcess:
+    """A new process, which imports the engine itself. Raises OSError."""
+    process = _python(
+        "airbyte_local.job",
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env=ALLOCATION | os.environ,
         start_new_session=True,  # a terminal's Ctrl-C reaches the server, which ends its jobs in order
     )
+    return JobProcess(process, pipe_of(process.stdin), pipe_of(process.stdout))
 
 
-def dismiss(process: subprocess.Popen[bytes]) -> None:
-    """End a process that has had no task."""
-    process.kill()
-    for pipe in pipes(process):
-        pipe.close()
-    process.wait()
-
-
-def pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
-    """Standard input and standard output of a process that was started with pipes for both."""
-    return pipe_of(process.stdin), pipe_of(process.stdout)
+def _python(
+    module: str, stdin: int, stdout: int | None = None, start_new_session: bool = False
+) -> psutil.Popen:
+    """A module as a process. What it says before it has a task goes to the server's log."""
+    return psutil.Popen(
+        [sys.executable, "-m", module],
+        stdin=stdin,
+        stdout=stdout,
+        start_new_session=start_new_session,
+        env=ALLOCATION | ONE_THREAD | os.environ,
+    )
 
 
 def fingerprint() -> int:

@@ -13,15 +13,16 @@ import logging
 import os
 import signal
 import sqlite3
-import subprocess
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from airbyte_local.enums import OFFERED, ActorKind, ConnectionStatus, JobStatus, JobType
 from airbyte_local.jobs.descendants import end_orphans
-from airbyte_local.jobs.processes import Processes, pipes
+from airbyte_local.jobs.processes import JobProcess, Processes
 from airbyte_local.mappers.keys import opened
 from airbyte_local.places import outside
 from airbyte_local.sources import secret_fields
@@ -32,7 +33,7 @@ log = logging.getLogger(__name__)
 
 TERM_SECONDS = 5.0
 LOGS, LOGS_BYTES, TRIM_EVERY = 2_000, 512 << 20, 20  # of ended jobs
-SPARE_SECONDS = 0.5  # after the last job has ended: its client's next questions come first
+PAUSE_SECONDS = 0.5  # after the last job has ended: its client's next questions come first
 ENDS_DELETED = "the connection's source or destination was deleted before the job began"
 SERVER_STOPPED = (
     "the server was stopped while the job ran; no change is half written, and the next sync continues"
@@ -47,7 +48,7 @@ class JobRunner:
         self._logs = home / "jobs"
         self._logs.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
-        self._processes: dict[int, subprocess.Popen[bytes]] = {}
+        self._processes: dict[int, JobProcess] = {}
         self._watchers: dict[int, threading.Thread] = {}
         self._ends: dict[int, tuple[JobStatus, str | None]] = {}  # what a cancel or stop has decided
         self._stopping = False
@@ -66,16 +67,16 @@ class JobRunner:
         return key
 
     def prepare(self) -> None:
-        """Have a process ready for the next job, unless one runs now: it is not to be slowed down."""
-        timer = threading.Timer(SPARE_SECONDS, self._keep_spare)
+        """Have the engine imported for the next job, unless one runs now: it is not to be slowed down."""
+        timer = threading.Timer(PAUSE_SECONDS, self._prepare)
         timer.daemon = True
         timer.start()
 
-    def _keep_spare(self) -> None:
+    def _prepare(self) -> None:
         with self._lock:
             idle = not self._processes
         if idle:
-            self._ready.keep_spare()
+            self._ready.prepare()
 
     def _start(
         self, job: dict[str, Any], connection: dict[str, Any], chosen: list[dict[str, Any]] | None
@@ -130,14 +131,16 @@ class JobRunner:
 
     def _end(self, job_id: int, status: JobStatus, reason: str | None) -> None:
         with self._lock:
-            process, watcher = self._processes.get(job_id), self._watchers.get(job_id)
-            if process is None or watcher is None:
+            job, watcher = self._processes.get(job_id), self._watchers.get(job_id)
+            if job is None or watcher is None:
                 return
             self._ends.setdefault(job_id, (status, reason))
-            process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(psutil.NoSuchProcess):
+                job.process.terminate()
         watcher.join(TERM_SECONDS)
         if watcher.is_alive():
-            process.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                job.process.kill()
             watcher.join()
 
     def _log_path(self, job_id: int) -> Path:
@@ -176,24 +179,24 @@ class JobRunner:
             "chosen": chosen,
         }
 
-    def _watch(self, job_id: int, process: subprocess.Popen[bytes], task: bytes) -> None:
+    def _watch(self, job_id: int, job: JobProcess, task: bytes) -> None:
         """Follow one process from its task to its end."""
-        given, said = pipes(process)
         result: tuple[JobStatus, str | None] | None = None
         try:
-            given.write(task)
-            given.flush()
+            job.given.write(task)
+            job.given.flush()
             self._store.set_running(job_id)
-            for line in said:
+            for line in job.said:
                 result = self._heard(job_id, json.loads(line)) or result
         except Exception:  # whatever it is, the job must not stay `running`
             log.exception("job %s: lost its process's words", job_id)
-        said.close()
-        end_group(process)
+        job.said.close()
+        end_group(job.process.pid)
         while end_orphans():  # what they have left in turn is adopted, too
             log.warning("job %s had left processes behind: they were ended", job_id)
-        code = process.wait()
-        given.close()
+        code = int(job.process.wait() or 0)
+        with contextlib.suppress(OSError):  # a task that it did not take
+            job.given.close()
         sweep()
         with self._lock:
             decided = self._ends.pop(job_id, None)
@@ -283,14 +286,14 @@ def trim(folder: Path) -> None:
                 path.unlink()
 
 
-def end_group(process: subprocess.Popen[bytes]) -> None:
+def end_group(job: int) -> None:
     """Wait for the end of a job, then end what it has started and left: a connector, when the job was killed.
 
     The job is not reaped before that, so that its id, which is its group's, is not another's yet.
     """
-    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    os.waitid(os.P_PID, job, os.WEXITED | os.WNOWAIT)
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+        os.killpg(job, signal.SIGKILL)
 
 
 def death(code: int) -> str:

@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 from airbyte_api import api, models
 
+from airbyte_local.jobs.template import TITLE
 from foundation.lease import lease
 from tests.fixtures.airbyte import AirbyteServer
 from tests.fixtures.source import SourceDatabase
@@ -233,28 +235,38 @@ def test_a_restarted_server_keeps_everything_and_runs_no_job(
     assert made.sync()["status"] == "succeeded"
 
 
-def test_a_process_waits_for_the_next_job_and_goes_with_the_server(
+def title(process: psutil.Process) -> str:
+    return " ".join(process.cmdline()).strip()
+
+
+def template(server: AirbyteServer) -> psutil.Process | None:
+    """The process that forks the server's jobs, once it has imported the engine."""
+    children = psutil.Process(server.process.pid).children()
+    return next((child for child in children if title(child) == TITLE), None)
+
+
+def test_each_job_is_forked_from_a_template_that_goes_with_the_server(
     own_airbyte: AirbyteServer, shop: SourceDatabase, tmp_path: Path
 ) -> None:
     made = connect(own_airbyte, source_configuration(shop), tmp_path / "warehouse.duckdb", STREAMS)
-    wait_until(lambda: len(job_processes(own_airbyte)) == 1)
-    spare = job_processes(own_airbyte)
+    wait_until(lambda: template(own_airbyte))
+    first = template(own_airbyte)
+    assert made.sync()["status"] == "succeeded"
     with held_at_lines(shop):
         job_id = made.start()
         wait_until(lambda: waits_for_lines(shop))
-        assert job_processes(own_airbyte) == spare  # it works now, and none is started beside it
-        title = subprocess.run(["ps", "-o", "args=", "-p", str(*spare)], capture_output=True, text=True)
-        assert title.stdout.strip() == f"airbyte_local.job {job_id}: sync of shop"
+        (job,) = (psutil.Process(pid) for pid in job_processes(own_airbyte))
+        assert title(job) == f"airbyte_local.job {job_id}: sync of shop"
+        assert os.getsid(job.pid) == job.pid  # what it starts can be ended with it
+        assert template(own_airbyte) == first and first.num_threads() == 1
     assert own_airbyte.wait(job_id)["status"] == "succeeded"
-    wait_until(lambda: job_processes(own_airbyte) not in ([], spare))
-    (spare_pid,) = job_processes(own_airbyte)
-    os.kill(spare_pid, signal.SIGKILL)
-    wait_until(lambda: not runs(spare_pid))
+    first.kill()
+    wait_until(lambda: not runs(first.pid))
     assert made.sync()["status"] == "succeeded"
-    wait_until(lambda: job_processes(own_airbyte) not in ([], [spare_pid]))
-    (spare_pid,) = job_processes(own_airbyte)
+    wait_until(lambda: template(own_airbyte))
+    second = template(own_airbyte)
     own_airbyte.stop(signal.SIGKILL)
-    wait_until(lambda: not runs(spare_pid))
+    wait_until(lambda: not runs(second.pid))
 
 
 def test_a_stopped_server_ends_with_code_zero(own_airbyte: AirbyteServer) -> None:

@@ -1,4 +1,4 @@
-"""The spare process: ready for the next job, replaced when it died or is out of date, never left behind."""
+"""The template of the jobs' processes: replaced when it died or is out of date, done without when it is silent, never left behind."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from airbyte_local.jobs import processes
-from airbyte_local.jobs.processes import Processes, dismiss
+from airbyte_local.jobs.processes import JobProcess, Processes
 
-WAITS = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+WAITS = [
+    sys.executable,
+    "-c",
+    "import os; os.read(0, 1)",
+]  # ends with what it reads from, or when it is asked
 
 
 @pytest.fixture
@@ -22,11 +27,8 @@ def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file = tmp_path / "module.py"
     file.write_text("")
     monkeypatch.setattr(processes, "CODE", [tmp_path])
-    monkeypatch.setattr(
-        processes,
-        "spawn",
-        lambda: subprocess.Popen(WAITS, stdin=subprocess.PIPE, stdout=subprocess.PIPE),
-    )
+    monkeypatch.setattr(processes, "FORKS", True)
+    monkeypatch.setattr(processes, "_python", lambda module, **streams: psutil.Popen(WAITS, **streams))
     return file
 
 
@@ -37,45 +39,42 @@ def kept(code: Path) -> Iterator[Processes]:
     ready.close()
 
 
-def spare_of(ready: Processes) -> subprocess.Popen[bytes]:
-    ready.keep_spare()
-    return ready._spare
+def template_of(ready: Processes) -> subprocess.Popen[bytes] | None:
+    ready.prepare()
+    return ready._template and ready._template._process
 
 
-def test_the_spare_is_handed_out_once(kept: Processes) -> None:
-    spare = spare_of(kept)
-    assert spare_of(kept) is spare
-    first, second = kept.take(), kept.take()
-    assert (first is spare, second is spare) == (True, False)
-    dismiss(first)
-    dismiss(second)
+def dismiss(job: JobProcess) -> None:
+    for pipe in (job.given, job.said):
+        pipe.close()
+    job.process.wait()
 
 
-def test_a_spare_that_died_is_replaced(kept: Processes) -> None:
-    dead = spare_of(kept)
+def test_a_template_that_died_is_replaced(kept: Processes) -> None:
+    dead = template_of(kept)
+    assert template_of(kept) is dead
     dead.kill()
     dead.wait()
-    taken = kept.take()
-    assert taken.pid != dead.pid
-    assert taken.poll() is None
-    dismiss(taken)
-    dead = spare_of(kept)
-    dead.kill()
-    dead.wait()
-    assert spare_of(kept).poll() is None
+    assert template_of(kept).poll() is None
 
 
-def test_a_spare_with_old_code_is_replaced(kept: Processes, code: Path) -> None:
-    old = spare_of(kept)
+def test_a_template_with_old_code_is_replaced(kept: Processes, code: Path) -> None:
+    old = template_of(kept)
     os.utime(code, (1, 1))
-    taken = kept.take()
-    assert taken is not old
+    assert template_of(kept) is not old
     assert old.poll() is not None
-    dismiss(taken)
 
 
-def test_after_the_end_there_is_no_spare(kept: Processes) -> None:
-    spare = spare_of(kept)
+def test_without_an_answer_of_the_template_a_process_is_started(kept: Processes) -> None:
+    silent = template_of(kept)
+    job = kept.take()
+    assert job.process.is_running() and silent.poll() is not None
+    dismiss(job)
+    dismiss(kept.take())  # and without a template
+
+
+def test_after_the_end_there_is_no_template(kept: Processes) -> None:
+    template = template_of(kept)
     kept.close()
-    assert spare.poll() is not None
-    assert spare_of(kept) is None
+    assert template.poll() is not None
+    assert template_of(kept) is None
