@@ -45,7 +45,7 @@ def serve(host: str, port: int, home: Path) -> None:
     os.environ["AIRBYTE_JOB_MEMORY_MB"] = str(values.airbyte_job_memory_mb)
     key = values.airbyte_encryption_key.get_secret_value()
     store = Store(home / "airbyte.sqlite", Vault(key))
-    store.end_orphans(SERVER_STOPPED)
+    store.jobs.end_orphans(SERVER_STOPPED)
     tokens = Tokens(values.airbyte_client_id, values.airbyte_client_secret.get_secret_value(), key)
     app = create_app(store, JobRunner(store, home), tokens)
     # uvicorn stops in order on these, then raises them again: that is not a failure

@@ -152,7 +152,7 @@ BREAKAGES = (
     Breakage(
         "second-job-of-a-connection",
         "a second sync of a running connection is a 409, not a second job",
-        f"{LOCAL}/store.py",
+        f"{LOCAL}/store/database.py",
         "create unique index one_active_job",
         "create index one_active_job",
         ("tests/unit/airbyte_local/test_store.py::test_a_connection_has_one_active_job",),
@@ -207,8 +207,8 @@ BREAKAGES = (
         "secret-in-an-answer",
         "no secret stands in an answer of the API",
         f"{LOCAL}/api/actors.py",
-        """masked(row["configuration"], definition.secret_fields)""",
-        """row["configuration"]""",
+        "masked(row.configuration, definition.secret_fields)",
+        "row.configuration",
         ("tests/integration/airbyte_local/test_api.py::test_sources_live_through_the_sdk",),
     ),
     Breakage(

@@ -30,6 +30,7 @@ from airbyte_local.masking import SECRET_FIELDS
 from airbyte_local.places import outside
 from airbyte_local.sources.connector.registry import Connector, connectors
 from airbyte_local.sources.connector.specification import wrong_fields
+from airbyte_local.store import Actor
 
 
 class Configuration(BaseModel):
@@ -248,11 +249,10 @@ def definitions(kind: ActorKind) -> Iterator[Definition]:
             yield Definition(kind, one.definition_id, one.type, one.name, connector=one)
 
 
-def cursor_needed(source: dict[str, Any]) -> bool:
+def cursor_needed(source: Actor) -> bool:
     """Whether an incremental stream of this source needs a cursorField; a connector says that itself, when it is asked."""
-    return definition_of(ActorKind.SOURCE, source["type"]).model is not None and not captures(
-        source["configuration"]
-    )
+    built_in = definition_of(ActorKind.SOURCE, source.type).model is not None
+    return built_in and not captures(source.configuration)
 
 
 def captures(configuration: dict[str, Any]) -> bool:

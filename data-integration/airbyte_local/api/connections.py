@@ -35,7 +35,7 @@ from airbyte_local.enums import (
 from airbyte_local.jobs.scheduler import next_run
 from airbyte_local.mappers.keys import KeyRefusedError, masked_keys, sealed
 from airbyte_local.schema import label
-from airbyte_local.store import Store
+from airbyte_local.store import Actor, Connection, Store
 from foundation.quoting import is_name
 
 router = APIRouter(prefix="/connections", tags=["connections"])
@@ -50,47 +50,47 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
-def get_connection(store: Store, key: str) -> dict[str, Any]:
+def get_connection(store: Store, key: str) -> Connection:
     """The row. Raises 404."""
-    row = store.connection(key)
+    row = store.connections.get(key)
     if row is None:
         raise not_found("connection", key)
     return row
 
 
-def shown(row: dict[str, Any]) -> dict[str, Any]:
+def shown(row: Connection) -> dict[str, Any]:
     answer = {
-        "connectionId": row["id"],
-        "workspaceId": row["workspace_id"],
-        "sourceId": row["source_id"],
-        "destinationId": row["destination_id"],
-        "createdAt": row["created_at"],
-        **{field: value for field, value in row["body"].items() if field != OFFERED},
-        "configurations": {"streams": masked_keys(row["body"]["configurations"]["streams"])},
-        "tags": [shown_tag(tag) for tag in row["tags"]],
+        "connectionId": row.id,
+        "workspaceId": row.workspace_id,
+        "sourceId": row.source_id,
+        "destinationId": row.destination_id,
+        "createdAt": row.created_at,
+        **{field: value for field, value in row.body.items() if field != OFFERED},
+        "configurations": {"streams": masked_keys(row.streams)},
+        "tags": [shown_tag(tag) for tag in row.tags],
     }
-    return answer | ({"status": ConnectionStatus.DEPRECATED} if row["deleted"] else {})
+    return answer | ({"status": ConnectionStatus.DEPRECATED} if row.deleted else {})
 
 
 @router.post("")
 def create_connection(body: ConnectionCreate, store: StoreOf, scheduler: SchedulerOf) -> dict[str, Any]:
     for kind, key in ((ActorKind.SOURCE, body.source_id), (ActorKind.DESTINATION, body.destination_id)):
-        if store.actor(kind, key) is None:
+        if store.actors.get(kind, key) is None:
             raise invalid(f"{kind}Id", f"there is no {kind} {key}")
     source = get_actor(store, ActorKind.SOURCE, body.source_id)
     destination = get_actor(store, ActorKind.DESTINATION, body.destination_id)
     given = _given(body)
-    tag_ids = _tag_ids(store, source["workspace_id"], body) or []
+    tag_ids = _tag_ids(store, source.workspace_id, body) or []
     if not given.get("configurations", {}).get("streams"):
         given["configurations"] = {"streams": _every_stream(source)}
     given["configurations"]["streams"] = _sealed(given["configurations"]["streams"], [], store)
-    complete = {"name": f"{source['name']} → {destination['name']}", **DEFAULTS, **given}
+    complete = {"name": f"{source.name} → {destination.name}", **DEFAULTS, **given}
     _check(complete, source)
     if complete["nonBreakingSchemaUpdatesBehavior"] in RULES_OF_STREAMS:
         complete[OFFERED] = _offered(source)
     due = _due(complete)
-    ends = source["workspace_id"], source["id"], destination["id"]
-    row = store.add_connection(*ends, complete, tag_ids, due)
+    ends = source.workspace_id, source.id, destination.id
+    row = store.connections.add(*ends, complete, tag_ids, due)
     scheduler.changed()
     return shown(row)
 
@@ -105,7 +105,7 @@ def list_connections(
     limit: Limit = 20,
     offset: Offset = 0,
 ) -> dict[str, Any]:
-    found = store.connections(workspace_ids, tag_ids, include_deleted, limit + 1, offset)
+    found = store.connections.page(workspace_ids, tag_ids, include_deleted, limit + 1, offset)
     return page(request, [shown(row) for row in found], limit, offset)
 
 
@@ -121,18 +121,17 @@ def patch_connection(
     row = get_connection(store, connection_id)
     given = _given(body)
     if "streams" in given.get("configurations", {}):
-        before = row["body"]["configurations"]["streams"]
-        given["configurations"]["streams"] = _sealed(given["configurations"]["streams"], before, store)
-    complete = row["body"] | given
-    source = get_actor(store, ActorKind.SOURCE, row["source_id"])
+        given["configurations"]["streams"] = _sealed(given["configurations"]["streams"], row.streams, store)
+    complete = row.body | given
+    source = get_actor(store, ActorKind.SOURCE, row.source_id)
     _check(complete, source)
     rule = complete["nonBreakingSchemaUpdatesBehavior"]
-    chosen = "configurations" in given or rule != row["body"]["nonBreakingSchemaUpdatesBehavior"]
+    chosen = "configurations" in given or rule != row.body["nonBreakingSchemaUpdatesBehavior"]
     if rule in RULES_OF_STREAMS and chosen:
         complete[OFFERED] = _offered(source)
-    same = all(complete[field] == row["body"][field] for field in ("schedule", "status"))
-    due = row["next_run"] if same else _due(complete)
-    row = store.update_connection(connection_id, complete, _tag_ids(store, row["workspace_id"], body), due)
+    same = all(complete[field] == row.body[field] for field in ("schedule", "status"))
+    due = row.next_run if same else _due(complete)
+    row = store.connections.update(connection_id, complete, _tag_ids(store, row.workspace_id, body), due)
     scheduler.changed()
     return shown(row)
 
@@ -140,9 +139,9 @@ def patch_connection(
 @router.delete("/{connection_id}", status_code=204)
 def delete_connection(connection_id: str, store: StoreOf) -> Response:
     get_connection(store, connection_id)
-    if job_id := store.active_job(connection_id):
+    if job_id := store.jobs.active(connection_id):
         raise Problem(409, f"job {job_id} of this connection runs: cancel it first", jobId=job_id)
-    store.delete_connection(connection_id)
+    store.connections.delete(connection_id)
     return Response(status_code=204)
 
 
@@ -167,14 +166,14 @@ def _tag_ids(store: Store, workspace_id: str, body: ConnectionPatch) -> list[str
     """The tags that the request sets, if it sets any. Raises a 422 for one that the workspace does not have."""
     if body.tags is None:
         return None
-    known = {tag["id"] for tag in store.tags([workspace_id])}
+    known = {tag.id for tag in store.tags.of([workspace_id])}
     for index, tag in enumerate(body.tags):
         if tag.tag_id not in known:
             raise invalid(f"tags[{index}].tagId", f"the workspace has no tag {tag.tag_id}")
     return [tag.tag_id for tag in body.tags]
 
 
-def _every_stream(source: dict[str, Any]) -> list[dict[str, Any]]:
+def _every_stream(source: Actor) -> list[dict[str, Any]]:
     """Airbyte's default for a connection without a list: every stream, refreshed in full. Raises a 422 for one without a possible name."""
     streams = discovered(source)
     for stream in streams:
@@ -189,12 +188,12 @@ def _every_stream(source: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _offered(source: dict[str, Any]) -> list[list[str]]:
+def _offered(source: Actor) -> list[list[str]]:
     """What a connection could have chosen: all else is new. Raises a 400 when the source cannot be read."""
     return [stream.noted for stream in discovered(source)]
 
 
-def _check(body: dict[str, Any], source: dict[str, Any]) -> None:
+def _check(body: dict[str, Any], source: Actor) -> None:
     """What one field says about another. Raises a 422 that names the field."""
     cursor = cursor_needed(source)
     seen = set()

@@ -20,8 +20,7 @@ FIXED = (
 
 def existing_workspace(workspace_id: str, store: StoreOf) -> str:
     """Raises 404."""
-    key: str = get_workspace(store, workspace_id)["id"]
-    return key
+    return get_workspace(store, workspace_id).id
 
 
 WorkspaceOf = Annotated[str, Depends(existing_workspace)]

@@ -13,37 +13,37 @@ from airbyte_local.api.connections import get_connection
 from airbyte_local.api.problems import Problem, invalid, not_found
 from airbyte_local.api.schemas import JobCreate, JobOfStreams, StreamName
 from airbyte_local.enums import ACTIVE_STATUSES, ConnectionStatus, JobStatus, JobType
-from airbyte_local.store import ActiveJobError, Store
+from airbyte_local.store import ActiveJobError, Connection, Job, Store
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
 ORDER_COLUMNS = {"createdAt": "created_at", "updatedAt": "updated_at"}
 
 
-def get_job(store: Store, key: int) -> dict[str, Any]:
+def get_job(store: Store, key: int) -> Job:
     """The row. Raises 404."""
-    row = store.job(key)
+    row = store.jobs.get(key)
     if row is None:
         raise not_found("job", key)
     return row
 
 
-def shown(row: dict[str, Any]) -> dict[str, Any]:
+def shown(row: Job) -> dict[str, Any]:
     """Airbyte's fields, and two of ours: `failureReason` and `streams` (clients that do not know them pass over them)."""
-    seconds = (row["ended_at"] or row["updated_at"]) - row["created_at"]
+    seconds = (row.ended_at or row.updated_at) - row.created_at
     answer = {
-        "jobId": row["id"],
-        "connectionId": row["connection_id"],
-        "jobType": row["type"],
-        "status": row["status"],
-        "startTime": _moment(row["created_at"]),
-        "lastUpdatedAt": _moment(row["updated_at"]),
+        "jobId": row.id,
+        "connectionId": row.connection_id,
+        "jobType": row.type,
+        "status": row.status,
+        "startTime": _moment(row.created_at),
+        "lastUpdatedAt": _moment(row.updated_at),
         "duration": iso_duration(seconds),
-        "bytesSynced": row["bytes"],
-        "rowsSynced": row["rows"],
-        "streams": row["streams"],
+        "bytesSynced": row.bytes,
+        "rowsSynced": row.rows,
+        "streams": row.streams,
     }
-    return answer | ({"failureReason": row["failure_reason"]} if row["failure_reason"] else {})
+    return answer | ({"failureReason": row.failure_reason} if row.failure_reason else {})
 
 
 def iso_duration(seconds: float) -> str:
@@ -70,12 +70,12 @@ def create_job_of_streams(body: JobOfStreams, store: StoreOf, runner: RunnerOf) 
 
 def _launched(body: JobCreate, store: StoreOf, runner: RunnerOf, streams: list[StreamName]) -> dict[str, Any]:
     """A job; without `streams` of all. Raises 404, 409, 422."""
-    if store.connection(body.connection_id) is None:
+    if store.connections.get(body.connection_id) is None:
         raise not_found("connection", body.connection_id)
     connection = get_connection(store, body.connection_id)
-    status = connection["body"]["status"]
+    status = connection.body["status"]
     if status != ConnectionStatus.ACTIVE:
-        raise Problem(409, f"the connection is {status}, not active", connectionId=connection["id"])
+        raise Problem(409, f"the connection is {status}, not active", connectionId=connection.id)
     chosen = _chosen(streams, connection)
     try:
         job_id = runner.launch(connection, body.job_type, chosen)
@@ -86,20 +86,19 @@ def _launched(body: JobCreate, store: StoreOf, runner: RunnerOf, streams: list[S
     return shown(get_job(store, job_id))
 
 
-def _chosen(streams: list[StreamName], connection: dict[str, Any]) -> list[dict[str, Any]] | None:
+def _chosen(streams: list[StreamName], connection: Connection) -> list[dict[str, Any]] | None:
     """The configured streams that the job is for; None: all. Raises a 422 for one that the connection does not have."""
     if not streams:
         return None
-    configured = connection["body"]["configurations"]["streams"]
     found = []
     for index, stream in enumerate(streams):
-        for one in configured:
+        for one in connection.streams:
             if (one.get("namespace"), one["name"]) == (stream.namespace, stream.name):
                 found.append({"namespace": stream.namespace, "name": stream.name})
                 break
         else:
             there = ", ".join(
-                ".".join(filter(None, (one.get("namespace"), one["name"]))) for one in configured
+                ".".join(filter(None, (one.get("namespace"), one["name"]))) for one in connection.streams
             )
             raise invalid(f"streams[{index}]", f"the connection has no such stream; there are: {there}")
     return found
@@ -130,13 +129,13 @@ def list_jobs(
         "type": [job_type] if job_type else [],
     }
     if workspace_ids and not connection_id:
-        filters["connection_id"] = store.connection_ids(workspace_ids) or [""]
+        filters["connection_id"] = store.connections.ids_of_workspaces(workspace_ids) or [""]
     spans = {
         "created_at": (_seconds(created_at_start), _seconds(created_at_end)),
         "updated_at": (_seconds(updated_at_start), _seconds(updated_at_end)),
     }
     order = (ORDER_COLUMNS[field], direction != "ASC")
-    found = store.jobs(filters, spans, order, limit + 1, offset)
+    found = store.jobs.page(filters, spans, order, limit + 1, offset)
     return page(request, [shown(row) for row in found], limit, offset)
 
 
@@ -149,7 +148,7 @@ def read_job(job_id: JobId, store: StoreOf) -> dict[str, Any]:
 def read_logs(job_id: JobId, store: StoreOf, runner: RunnerOf, offset: Offset = 0) -> PlainTextResponse:
     """From byte `offset` on: who follows a log asks for what is new. A job that runs shows whole lines only."""
     job = get_job(store, job_id)
-    return PlainTextResponse(runner.log(job_id, offset, whole_lines=job["status"] in ACTIVE_STATUSES))
+    return PlainTextResponse(runner.log(job_id, offset, whole_lines=job.status in ACTIVE_STATUSES))
 
 
 @router.delete("/{job_id}")

@@ -13,19 +13,21 @@ from airbyte_local.api.problems import Problem
 from airbyte_local.enums import ActorKind, SyncMode
 from airbyte_local.schema import SourceStream
 from airbyte_local.sources import open_source
+from airbyte_local.store import Actor
 from foundation.errors import EltError
 from foundation.quoting import encodable
 
 router = APIRouter(prefix="/streams", tags=["streams"])
 
 
-def discovered(source: dict[str, Any]) -> list[SourceStream]:
-    """The streams of a source row. Raises a 400 with the exact reason when the source cannot be read."""
+def discovered(source: Actor) -> list[SourceStream]:
+    """The streams of a source. Raises a 400 with the exact reason when the source cannot be read."""
+    end = {"type": source.type, "configuration": source.configuration}
     try:
-        with open_source(source, own_group=True) as opened:  # drivers are loaded when they are needed
+        with open_source(end, own_group=True) as opened:  # drivers are loaded when they are needed
             return list(opened.discover())
     except EltError as error:
-        raise Problem(400, str(error), sourceId=source["id"]) from None
+        raise Problem(400, str(error), sourceId=source.id) from None
 
 
 @router.get("")
@@ -39,7 +41,7 @@ def list_streams(
     source = get_actor(store, ActorKind.SOURCE, source_id)
     if destination_id is not None:
         get_actor(store, ActorKind.DESTINATION, destination_id)
-    captured = captures(source["configuration"])
+    captured = captures(source.configuration)
     return [shown(stream, captured) for stream in discovered(source)]
 
 

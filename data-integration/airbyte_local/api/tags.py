@@ -9,26 +9,21 @@ from fastapi import APIRouter, Response
 from airbyte_local.api.common import StoreOf, WorkspaceIds
 from airbyte_local.api.problems import Problem, invalid, not_found
 from airbyte_local.api.schemas import TagCreate, TagPatch
-from airbyte_local.store import Store, TakenError
+from airbyte_local.store import Store, Tag, TakenError
 
 router = APIRouter(prefix="/tags", tags=["tags"])
 
 
-def get_tag(store: Store, key: str) -> dict[str, Any]:
+def get_tag(store: Store, key: str) -> Tag:
     """The row. Raises 404."""
-    row = store.tag(key)
+    row = store.tags.get(key)
     if row is None:
         raise not_found("tag", key)
     return row
 
 
-def shown(row: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "tagId": row["id"],
-        "workspaceId": row["workspace_id"],
-        "name": row["name"],
-        "color": row["color"],
-    }
+def shown(row: Tag) -> dict[str, Any]:
+    return {"tagId": row.id, "workspaceId": row.workspace_id, "name": row.name, "color": row.color}
 
 
 def taken(name: str) -> Problem:
@@ -37,17 +32,17 @@ def taken(name: str) -> Problem:
 
 @router.post("")
 def create_tag(body: TagCreate, store: StoreOf) -> dict[str, Any]:
-    if store.workspace(body.workspace_id) is None:
+    if store.workspaces.get(body.workspace_id) is None:
         raise invalid("workspaceId", f"there is no workspace {body.workspace_id}")
     try:
-        return shown(store.add_tag(body.workspace_id, body.name, body.color))
+        return shown(store.tags.add(body.workspace_id, body.name, body.color))
     except TakenError:
         raise taken(body.name) from None
 
 
 @router.get("")
 def list_tags(store: StoreOf, workspace_ids: WorkspaceIds = []) -> dict[str, Any]:  # noqa: B006
-    return {"data": [shown(row) for row in store.tags(workspace_ids)]}
+    return {"data": [shown(row) for row in store.tags.of(workspace_ids)]}
 
 
 @router.get("/{tag_id}")
@@ -59,7 +54,7 @@ def read_tag(tag_id: str, store: StoreOf) -> dict[str, Any]:
 def update_tag(tag_id: str, body: TagPatch, store: StoreOf) -> dict[str, Any]:
     get_tag(store, tag_id)
     try:
-        return shown(store.update_tag(tag_id, body.name, body.color))
+        return shown(store.tags.update(tag_id, body.name, body.color))
     except TakenError:
         raise taken(body.name) from None
 
@@ -68,5 +63,5 @@ def update_tag(tag_id: str, body: TagPatch, store: StoreOf) -> dict[str, Any]:
 def delete_tag(tag_id: str, store: StoreOf) -> Response:
     """Its connections lose it."""
     get_tag(store, tag_id)
-    store.delete_tag(tag_id)
+    store.tags.delete(tag_id)
     return Response(status_code=204)

@@ -10,31 +10,31 @@ from airbyte_local.api.common import IncludeDeleted, Limit, Offset, StoreOf, Wor
 from airbyte_local.api.problems import Problem, not_found
 from airbyte_local.api.schemas import WorkspaceCreate, WorkspaceUpdate
 from airbyte_local.enums import ActorKind
-from airbyte_local.store import Store
+from airbyte_local.store import Store, Workspace
 
 router = APIRouter(prefix="/workspaces", tags=["workspaces"])
 
 
-def get_workspace(store: Store, key: str) -> dict[str, Any]:
+def get_workspace(store: Store, key: str) -> Workspace:
     """The row. Raises 404."""
-    row = store.workspace(key)
+    row = store.workspaces.get(key)
     if row is None:
         raise not_found("workspace", key)
     return row
 
 
-def shown(row: dict[str, Any]) -> dict[str, Any]:
+def shown(row: Workspace) -> dict[str, Any]:
     return {
-        "workspaceId": row["id"],
-        "name": row["name"],
+        "workspaceId": row.id,
+        "name": row.name,
         "dataResidency": "auto",
-        "notifications": row["notifications"],
+        "notifications": row.notifications,
     }
 
 
 @router.post("")
 def create_workspace(body: WorkspaceCreate, store: StoreOf) -> dict[str, Any]:
-    return shown(store.add_workspace(body.name, body.notifications))
+    return shown(store.workspaces.add(body.name, body.notifications))
 
 
 @router.get("")
@@ -46,7 +46,7 @@ def list_workspaces(
     limit: Limit = 20,
     offset: Offset = 0,
 ) -> dict[str, Any]:
-    found = store.workspaces(workspace_ids, include_deleted, limit + 1, offset)
+    found = store.workspaces.page(workspace_ids, include_deleted, limit + 1, offset)
     return page(request, [shown(row) for row in found], limit, offset)
 
 
@@ -58,14 +58,14 @@ def read_workspace(workspace_id: str, store: StoreOf) -> dict[str, Any]:
 @router.patch("/{workspace_id}")
 def update_workspace(workspace_id: str, body: WorkspaceUpdate, store: StoreOf) -> dict[str, Any]:
     row = get_workspace(store, workspace_id)
-    notifications = row["notifications"] if body.notifications is None else body.notifications
-    return shown(store.update_workspace(workspace_id, body.name or row["name"], notifications))
+    notifications = row.notifications if body.notifications is None else body.notifications
+    return shown(store.workspaces.update(workspace_id, body.name or row.name, notifications))
 
 
 @router.delete("/{workspace_id}", status_code=204)
 def delete_workspace(workspace_id: str, store: StoreOf) -> Response:
     get_workspace(store, workspace_id)
-    if any(store.actors(kind, [workspace_id], False, 1, 0) for kind in ActorKind):
+    if any(store.actors.page(kind, [workspace_id], False, 1, 0) for kind in ActorKind):
         raise Problem(409, "the workspace still has sources or destinations: delete them first")
-    store.delete_workspace(workspace_id)
+    store.workspaces.delete(workspace_id)
     return Response(status_code=204)

@@ -27,7 +27,7 @@ from airbyte_local.mappers.keys import opened
 from airbyte_local.places import outside
 from airbyte_local.sources import secret_fields
 from airbyte_local.sources.connector.process import sweep
-from airbyte_local.store import Store
+from airbyte_local.store import Connection, Job, Store
 
 log = logging.getLogger(__name__)
 
@@ -55,16 +55,15 @@ class JobRunner:
         self._ready = Processes()
 
     def launch(
-        self, connection: dict[str, Any], type_: JobType, chosen: list[dict[str, Any]] | None = None
+        self, connection: Connection, type_: JobType, chosen: list[dict[str, Any]] | None = None
     ) -> int:
         """Run a job of a connection in a process of its own, for its `chosen` streams or all of them; returns its id at once.
 
         Raises ActiveJobError.
         """
-        job = self._store.add_job(connection["id"], type_)
+        job = self._store.jobs.add(connection.id, type_)
         self._start(job, connection, chosen)
-        key: int = job["id"]
-        return key
+        return job.id
 
     def prepare(self) -> None:
         """Have the engine imported for the next job, unless one runs now: it is not to be slowed down."""
@@ -78,24 +77,22 @@ class JobRunner:
         if idle:
             self._ready.prepare()
 
-    def _start(
-        self, job: dict[str, Any], connection: dict[str, Any], chosen: list[dict[str, Any]] | None
-    ) -> None:
-        job_id = job["id"]
+    def _start(self, job: Job, connection: Connection, chosen: list[dict[str, Any]] | None) -> None:
+        job_id = job.id
         with self._lock:
             if self._stopping:
-                self._store.end_job(job_id, JobStatus.FAILED, SERVER_STOPPED)
+                self._store.jobs.end(job_id, JobStatus.FAILED, SERVER_STOPPED)
                 return
             task = self._task(job, connection, chosen)
             reason = self._misplaced(task) if task else ENDS_DELETED
             if reason:
-                self._store.end_job(job_id, JobStatus.FAILED, reason)
+                self._store.jobs.end(job_id, JobStatus.FAILED, reason)
                 return
             try:
                 self._log_path(job_id).touch(mode=0o600)
                 process = self._ready.take()
             except OSError as error:
-                self._store.end_job(job_id, JobStatus.FAILED, f"its process could not be started: {error}")
+                self._store.jobs.end(job_id, JobStatus.FAILED, f"its process could not be started: {error}")
                 return
             self._processes[job_id] = process
             watcher = threading.Thread(
@@ -153,24 +150,24 @@ class JobRunner:
         return reason and f"destination_path {path} {reason}"
 
     def _task(
-        self, job: dict[str, Any], connection: dict[str, Any], chosen: list[dict[str, Any]] | None
+        self, job: Job, connection: Connection, chosen: list[dict[str, Any]] | None
     ) -> dict[str, Any] | None:
         """What the job's process needs to know; None when the source or the destination has been deleted."""
-        body = connection["body"]
-        source = self._store.actor(ActorKind.SOURCE, connection["source_id"])
-        destination = self._store.actor(ActorKind.DESTINATION, connection["destination_id"])
+        body = connection.body
+        source = self._store.actors.get(ActorKind.SOURCE, connection.source_id)
+        destination = self._store.actors.get(ActorKind.DESTINATION, connection.destination_id)
         if source is None or destination is None:
             return None
         return {
-            "jobId": job["id"],
-            "jobType": job["type"],
-            "logPath": str(self._log_path(job["id"])),
-            "connectionId": connection["id"],
+            "jobId": job.id,
+            "jobType": job.type,
+            "logPath": str(self._log_path(job.id)),
+            "connectionId": connection.id,
             "connectionName": body["name"],
-            "source": {"type": source["type"], "configuration": source["configuration"]},
-            "destination": {"type": destination["type"], "configuration": destination["configuration"]},
-            "secretFields": sorted(secret_fields(source["type"])),
-            "streams": opened(body["configurations"]["streams"], self._store.unseal),
+            "source": {"type": source.type, "configuration": source.configuration},
+            "destination": {"type": destination.type, "configuration": destination.configuration},
+            "secretFields": sorted(secret_fields(source.type)),
+            "streams": opened(connection.streams, self._store.unseal),
             "namespaceDefinition": body["namespaceDefinition"],
             "namespaceFormat": body["namespaceFormat"],
             "prefix": body["prefix"],
@@ -185,7 +182,7 @@ class JobRunner:
         try:
             job.given.write(task)
             job.given.flush()
-            self._store.set_running(job_id)
+            self._store.jobs.set_running(job_id)
             for line in job.said:
                 result = self._heard(job_id, json.loads(line)) or result
         except Exception:  # whatever it is, the job must not stay `running`
@@ -220,15 +217,15 @@ class JobRunner:
             self._change(job_id, event)
             return None
         try:
-            self._store.progress(job_id, event["rows"], event["bytes"], event["streams"])
+            self._store.jobs.progress(job_id, event["rows"], event["bytes"], event["streams"])
         except sqlite3.Error:  # a full disk, say: the sync itself may still succeed
             log.exception("job %s: its progress cannot be stored", job_id)
         return None
 
     def _change(self, job_id: int, event: dict[str, Any]) -> None:
         """What a job changes of its connection, unless somebody has deleted that meanwhile."""
-        job = self._store.job(job_id)
-        connection = self._store.connection(job["connection_id"]) if job else None
+        job = self._store.jobs.get(job_id)
+        connection = self._store.connections.get(job.connection_id) if job else None
         if connection is None:
             log.warning("job %s: its connection was deleted while it ran", job_id)
         elif event["event"] == "configuration":
@@ -238,32 +235,31 @@ class JobRunner:
         else:
             self._take(connection, event["offered"], event["streams"])
 
-    def _keep(self, connection: dict[str, Any], configuration: dict[str, Any]) -> None:
+    def _keep(self, connection: Connection, configuration: dict[str, Any]) -> None:
         """A connector's new configuration into the store: the next job starts with it."""
-        source = self._store.actor(ActorKind.SOURCE, connection["source_id"])
+        source = self._store.actors.get(ActorKind.SOURCE, connection.source_id)
         if source is None:
             return
-        complete = {"sourceType": source["type"]} | configuration
-        self._store.update_actor(ActorKind.SOURCE, source["id"], source["name"], complete)
+        complete = {"sourceType": source.type} | configuration
+        self._store.actors.update(ActorKind.SOURCE, source.id, source.name, complete)
 
-    def _disable(self, connection: dict[str, Any]) -> None:
+    def _disable(self, connection: Connection) -> None:
         """The connection runs no more jobs until somebody makes it active again."""
-        body = connection["body"] | {"status": ConnectionStatus.INACTIVE}
-        self._store.update_connection(connection["id"], body, None, None)
+        body = connection.body | {"status": ConnectionStatus.INACTIVE}
+        self._store.connections.update(connection.id, body, None, None)
 
-    def _take(self, connection: dict[str, Any], offered: list[list[str]], new: list[dict[str, Any]]) -> None:
+    def _take(self, connection: Connection, offered: list[list[str]], new: list[dict[str, Any]]) -> None:
         """New streams become the connection's; a job that began again tells them again."""
-        streams = connection["body"]["configurations"]["streams"]
-        there = {(one.get("namespace"), one["name"]) for one in streams}
+        there = {(one.get("namespace"), one["name"]) for one in connection.streams}
         more = [one for one in new if (one.get("namespace"), one["name"]) not in there]
-        body = connection["body"] | {OFFERED: offered, "configurations": {"streams": streams + more}}
-        self._store.update_connection(connection["id"], body, None, connection["next_run"])
+        body = connection.body | {OFFERED: offered, "configurations": {"streams": connection.streams + more}}
+        self._store.connections.update(connection.id, body, None, connection.next_run)
 
     def _last_word(self, job_id: int, status: JobStatus, reason: str | None) -> None:
         """Store the end of a job; with the disk full, try until there is room (a job must not stay `running`)."""
         while True:
             try:
-                self._store.end_job(job_id, status, reason)
+                self._store.jobs.end(job_id, status, reason)
             except sqlite3.OperationalError:
                 log.exception("job %s ended as %s, which cannot be stored yet", job_id, status)
                 if self._stopping:

@@ -16,25 +16,25 @@ from typing import Any
 
 from airbyte_local.cron import parse
 from airbyte_local.enums import ConnectionStatus, JobType
-from airbyte_local.store import ActiveJobError, Store
+from airbyte_local.store import ActiveJobError, Connection, Store
 
 log = logging.getLogger(__name__)
 
 LONGEST_SECONDS = 30.0  # between two looks at the clock, which may be set meanwhile
 
 
-def next_run(connection: dict[str, Any]) -> float | None:
+def next_run(body: dict[str, Any]) -> float | None:
     """When a connection (its body) runs next by its schedule, from now, in seconds since 1970; None: never."""
-    if connection["status"] != ConnectionStatus.ACTIVE or connection["schedule"]["scheduleType"] != "cron":
+    if body["status"] != ConnectionStatus.ACTIVE or body["schedule"]["scheduleType"] != "cron":
         return None
-    moment = parse(connection["schedule"]["cronExpression"]).after(datetime.now(UTC))
+    moment = parse(body["schedule"]["cronExpression"]).after(datetime.now(UTC))
     return moment.timestamp() if moment else None
 
 
 class Scheduler:
     """A thread that sleeps until the next moment, or until it is told that one has changed."""
 
-    def __init__(self, store: Store, launch: Callable[[dict[str, Any], JobType], int]) -> None:
+    def __init__(self, store: Store, launch: Callable[[Connection, JobType], int]) -> None:
         self._store, self._launch = store, launch
         self._wake = threading.Event()
         self._stopping = False
@@ -65,16 +65,16 @@ class Scheduler:
             self._wake.clear()
 
     def _pause(self) -> float:
-        at = self._store.next_run()
+        at = self._store.connections.next_run()
         return LONGEST_SECONDS if at is None else min(max(at - time.time(), 0.0), LONGEST_SECONDS)
 
     def _start_due(self) -> None:
-        for connection in self._store.due(time.time()):
+        for connection in self._store.connections.due(time.time()):
             # first, so that whatever happens then, this moment is not tried again and again
-            self._store.set_next_run(connection["id"], next_run(connection["body"]))
-            if connection["body"]["status"] != ConnectionStatus.ACTIVE:
+            self._store.connections.set_next_run(connection.id, next_run(connection.body))
+            if connection.body["status"] != ConnectionStatus.ACTIVE:
                 continue
             try:
                 self._launch(connection, JobType.SYNC)
             except ActiveJobError as error:
-                log.info("%s is due, but %s", connection["body"]["name"], error)
+                log.info("%s is due, but %s", connection.body["name"], error)

@@ -207,7 +207,7 @@ def test_a_masked_secret_in_a_patch_keeps_the_stored_one(airbyte: AirbyteServer,
     def stored() -> str:
         store = Store(airbyte.home / "airbyte" / "airbyte.sqlite", Vault(airbyte.encryption_key))
         try:
-            return store.actor(ActorKind.SOURCE, made.source_id)["configuration"]["password"]
+            return store.actors.get(ActorKind.SOURCE, made.source_id).configuration["password"]
         finally:
             store.close()
 

@@ -6,14 +6,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from airbyte_local.enums import ActorKind, JobStatus, JobType
 from airbyte_local.jobs import processes
 from airbyte_local.jobs.runner import JobRunner
-from airbyte_local.store import Store
+from airbyte_local.store import Connection, Store
 
 DISABLES = """
 import sys
@@ -33,11 +32,11 @@ BODY = {
 
 
 @pytest.fixture
-def connection(store: Store) -> dict[str, Any]:
-    workspace = store.workspaces([], False, 10, 0)[0]["id"]
-    source = store.add_actor(ActorKind.SOURCE, workspace, "s", "postgres", {})
-    destination = store.add_actor(ActorKind.DESTINATION, workspace, "d", "duckdb", {})
-    return store.add_connection(workspace, source["id"], destination["id"], BODY)
+def connection(store: Store) -> Connection:
+    workspace = store.workspaces.page([], False, 10, 0)[0].id
+    source = store.actors.add(ActorKind.SOURCE, workspace, "s", "postgres", {})
+    destination = store.actors.add(ActorKind.DESTINATION, workspace, "d", "duckdb", {})
+    return store.connections.add(workspace, source.id, destination.id, BODY)
 
 
 @pytest.fixture
@@ -67,30 +66,30 @@ def ended(runner: JobRunner, store: Store, key: int) -> JobStatus:
     watcher = runner._watchers.get(key)
     if watcher is not None:
         watcher.join(30)
-    return store.job(key)["status"]
+    return store.jobs.get(key).status
 
 
 def test_a_job_of_a_deleted_source_fails_at_once(
-    store: Store, connection: dict[str, Any], runner: JobRunner
+    store: Store, connection: Connection, runner: JobRunner
 ) -> None:
-    store.delete_actor(connection["source_id"])
-    job = store.job(runner.launch(connection, JobType.SYNC))
-    assert (job["status"], job["failure_reason"]) == (
+    store.actors.delete(connection.source_id)
+    job = store.jobs.get(runner.launch(connection, JobType.SYNC))
+    assert (job.status, job.failure_reason) == (
         JobStatus.FAILED,
         "the connection's source or destination was deleted before the job began",
     )
 
 
 def test_a_job_ends_though_its_connection_is_deleted(
-    store: Store, connection: dict[str, Any], runner: JobRunner
+    store: Store, connection: Connection, runner: JobRunner
 ) -> None:
-    store.delete_connection(connection["id"])
+    store.connections.delete(connection.id)
     key = runner.launch(connection, JobType.SYNC)
     assert ended(runner, store, key) == JobStatus.SUCCEEDED
 
 
 def test_a_job_ends_whatever_it_has_said(
-    store: Store, connection: dict[str, Any], runner: JobRunner, monkeypatch: pytest.MonkeyPatch
+    store: Store, connection: Connection, runner: JobRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     play(monkeypatch, DISABLES.replace('"disable"', '"configuration", "configuration": 5'))
     assert ended(runner, store, runner.launch(connection, JobType.SYNC)) == JobStatus.FAILED

@@ -264,13 +264,13 @@ def test_who_guesses_the_secret_has_to_wait(app, operations):
 @pytest.mark.threat("a full disk")
 def test_a_full_disk_is_named(app, client, login):
     store = app.state.store
-    store._db.execute("vacuum")  # no page is free that an earlier test left
-    pages = store._db.execute("pragma page_count").fetchone()[0]
-    store._db.execute(f"pragma max_page_count = {pages}")
+    store._db.write("vacuum")  # no page is free that an earlier test left
+    pages = store._db.write("pragma page_count").fetchone()[0]
+    store._db.write(f"pragma max_page_count = {pages}")
     try:
         answer = client.post(f"{BASE}/workspaces", json={"name": "x" * 60_000}, headers=login)
     finally:
-        store._db.execute("pragma max_page_count = 4294967294")
+        store._db.write("pragma max_page_count = 4294967294")
     assert answer.status_code == 507
     assert answer.json()["detail"] == f"the disk is full at {store.path.parent}: free some space there"
 
@@ -305,7 +305,9 @@ def test_a_destination_outside_of_the_home_is_refused_links_followed(app, client
     job = client.post(
         f"{BASE}/jobs", json={"connectionId": connected["connectionId"], "jobType": "sync"}, headers=login
     ).json()
-    assert job["status"] == "failed" and "is not below" in app.state.store.job(job["jobId"])["failure_reason"]
+    assert (
+        job["status"] == "failed" and "is not below" in app.state.store.jobs.get(job["jobId"]).failure_reason
+    )
 
 
 @pytest.mark.parametrize(
@@ -336,8 +338,8 @@ def test_a_replication_method_that_is_no_name_is_refused(client, login, ids, bod
 
 
 def test_a_source_whose_connector_is_gone_cannot_be_changed(app, client, login, ids):
-    made = app.state.store.add_actor(ActorKind.SOURCE, ids["workspaceId"], "old", "gone", {"a": 1})
-    url = f"{BASE}/sources/{made['id']}"
+    made = app.state.store.actors.add(ActorKind.SOURCE, ids["workspaceId"], "old", "gone", {"a": 1})
+    url = f"{BASE}/sources/{made.id}"
     answer = client.patch(url, json={"name": "new"}, headers=login)
     assert answer.status_code == 422
     assert answer.json()["detail"] == "configuration.sourceType: this server has no gone any more"

@@ -6,58 +6,57 @@ import json
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
 
 from airbyte_local.enums import ActorKind, JobStatus, JobType
-from airbyte_local.store import ActiveJobError, Store, TakenError
+from airbyte_local.store import ActiveJobError, Connection, Store, TakenError
 from airbyte_local.vault import Vault
 from foundation.errors import EltError
 
 
 @pytest.fixture
-def connection(store: Store) -> dict[str, Any]:
-    workspace = store.workspaces([], False, 10, 0)[0]["id"]
-    source = store.add_actor(ActorKind.SOURCE, workspace, "s", "postgres", {"password": "hush hush"})
-    destination = store.add_actor(ActorKind.DESTINATION, workspace, "d", "duckdb", {})
-    return store.add_connection(workspace, source["id"], destination["id"], {"name": "c"})
+def connection(store: Store) -> Connection:
+    workspace = store.workspaces.page([], False, 10, 0)[0].id
+    source = store.actors.add(ActorKind.SOURCE, workspace, "s", "postgres", {"password": "hush hush"})
+    destination = store.actors.add(ActorKind.DESTINATION, workspace, "d", "duckdb", {})
+    return store.connections.add(workspace, source.id, destination.id, {"name": "c"})
 
 
 def test_a_new_store_has_a_workspace(store: Store) -> None:
-    assert [row["name"] for row in store.workspaces([], False, 10, 0)] == ["Default Workspace"]
+    assert [row.name for row in store.workspaces.page([], False, 10, 0)] == ["Default Workspace"]
 
 
-def test_a_connection_has_one_active_job(store: Store, connection: dict[str, Any]) -> None:
-    job = store.add_job(connection["id"], JobType.SYNC)
+def test_a_connection_has_one_active_job(store: Store, connection: Connection) -> None:
+    job = store.jobs.add(connection.id, JobType.SYNC)
     with pytest.raises(ActiveJobError) as error:
-        store.add_job(connection["id"], JobType.SYNC)
-    assert error.value.job_id == job["id"]
-    store.set_running(job["id"])
-    store.end_job(job["id"], JobStatus.SUCCEEDED)
-    assert store.add_job(connection["id"], JobType.SYNC)["id"] == job["id"] + 1
+        store.jobs.add(connection.id, JobType.SYNC)
+    assert error.value.job_id == job.id
+    store.jobs.set_running(job.id)
+    store.jobs.end(job.id, JobStatus.SUCCEEDED)
+    assert store.jobs.add(connection.id, JobType.SYNC).id == job.id + 1
 
 
-def test_a_job_ends_once(store: Store, connection: dict[str, Any]) -> None:
-    job = store.add_job(connection["id"], JobType.SYNC)
-    store.end_job(job["id"], JobStatus.CANCELLED)
-    store.end_job(job["id"], JobStatus.FAILED, "too late")
-    store.set_running(job["id"])
-    assert store.job(job["id"])["status"] == JobStatus.CANCELLED
+def test_a_job_ends_once(store: Store, connection: Connection) -> None:
+    job = store.jobs.add(connection.id, JobType.SYNC)
+    store.jobs.end(job.id, JobStatus.CANCELLED)
+    store.jobs.end(job.id, JobStatus.FAILED, "too late")
+    store.jobs.set_running(job.id)
+    assert store.jobs.get(job.id).status == JobStatus.CANCELLED
     with pytest.raises(ValueError, match="does not end a job"):
-        store.end_job(job["id"], JobStatus.RUNNING)
+        store.jobs.end(job.id, JobStatus.RUNNING)
 
 
-def test_orphans_of_a_stopped_server_are_failed(store: Store, connection: dict[str, Any]) -> None:
-    job = store.add_job(connection["id"], JobType.SYNC)
-    assert store.end_orphans("the server was stopped") == 1
-    assert store.end_orphans("again") == 0
-    assert store.job(job["id"])["failure_reason"] == "the server was stopped"
+def test_orphans_of_a_stopped_server_are_failed(store: Store, connection: Connection) -> None:
+    job = store.jobs.add(connection.id, JobType.SYNC)
+    assert store.jobs.end_orphans("the server was stopped") == 1
+    assert store.jobs.end_orphans("again") == 0
+    assert store.jobs.get(job.id).failure_reason == "the server was stopped"
 
 
 def test_the_file_holds_no_secret_and_only_its_owner_may_read_it(
-    store: Store, connection: dict[str, Any], tmp_path: Path
+    store: Store, connection: Connection, tmp_path: Path
 ) -> None:
     store.close()
     files = list(tmp_path.iterdir())
@@ -112,14 +111,14 @@ def test_a_store_of_the_first_layout_is_upgraded(tmp_path: Path) -> None:
     old.close()
     for _ in range(2):  # the second time there is nothing to upgrade
         store = Store(tmp_path / "airbyte.sqlite", vault)
-        connection = store.connection("c")
-        assert connection["body"] == {"name": "c", "schedule": {"scheduleType": "manual"}}
-        assert (connection["tags"], connection["next_run"]) == ([], None)
-        assert store.actor(ActorKind.SOURCE, "s")["configuration"] == {"password": "s"}
-        assert store.job(7)["rows"] == 10
-        assert store.add_job("c", JobType.REFRESH)["id"] > 7
-        store.end_job(store.active_job("c"), JobStatus.FAILED)
-        store.add_tag("w", f"tag of {store.job(8)['id'] + len(store.tags([]))}", "ff0000")
+        connection = store.connections.get("c")
+        assert connection.body == {"name": "c", "schedule": {"scheduleType": "manual"}}
+        assert (connection.tags, connection.next_run) == ((), None)
+        assert store.actors.get(ActorKind.SOURCE, "s").configuration == {"password": "s"}
+        assert store.jobs.get(7).rows == 10
+        assert store.jobs.add("c", JobType.REFRESH).id > 7
+        store.jobs.end(store.jobs.active("c"), JobStatus.FAILED)
+        store.tags.add("w", f"tag of {store.jobs.get(8).id + len(store.tags.of([]))}", "ff0000")
         store.close()
     fresh = Store(tmp_path / "fresh.sqlite", vault)
     fresh.close()
@@ -141,28 +140,28 @@ def layout(path: Path) -> set[str]:
     return columns | set(names)
 
 
-def test_tags_hang_on_connections_until_they_are_deleted(store: Store, connection: dict[str, Any]) -> None:
-    workspace = connection["workspace_id"]
-    tags = [store.add_tag(workspace, name, "ff0000")["id"] for name in ("b", "a")]
+def test_tags_hang_on_connections_until_they_are_deleted(store: Store, connection: Connection) -> None:
+    workspace = connection.workspace_id
+    tags = [store.tags.add(workspace, name, "ff0000").id for name in ("b", "a")]
     with pytest.raises(TakenError):
-        store.add_tag(workspace, "a", "00ff00")
+        store.tags.add(workspace, "a", "00ff00")
     with pytest.raises(TakenError):
-        store.update_tag(tags[0], "a", "00ff00")
-    store.update_connection(connection["id"], connection["body"], tags, None)
-    assert [tag["name"] for tag in store.connection(connection["id"])["tags"]] == ["a", "b"]
-    store.update_connection(connection["id"], connection["body"], None, None)
-    assert len(store.connection(connection["id"])["tags"]) == 2
-    assert [row["id"] for row in store.connections([], tags, False, 10, 0)] == [connection["id"]]
-    store.delete_tag(tags[0])
-    assert [tag["name"] for tag in store.connections([], [], False, 10, 0)[0]["tags"]] == ["a"]
-    assert store.connections([], [tags[0]], False, 10, 0) == []
+        store.tags.update(tags[0], "a", "00ff00")
+    store.connections.update(connection.id, connection.body, tags, None)
+    assert [tag.name for tag in store.connections.get(connection.id).tags] == ["a", "b"]
+    store.connections.update(connection.id, connection.body, None, None)
+    assert len(store.connections.get(connection.id).tags) == 2
+    assert [row.id for row in store.connections.page([], tags, False, 10, 0)] == [connection.id]
+    store.tags.delete(tags[0])
+    assert [tag.name for tag in store.connections.page([], [], False, 10, 0)[0].tags] == ["a"]
+    assert store.connections.page([], [tags[0]], False, 10, 0) == []
 
 
-def test_a_transaction_that_fails_leaves_nothing(store: Store, connection: dict[str, Any]) -> None:
+def test_a_transaction_that_fails_leaves_nothing(store: Store, connection: Connection) -> None:
     with pytest.raises(sqlite3.IntegrityError):
-        store.update_connection(connection["id"], {"name": "new"}, ["no such tag"], None)
-    assert store.connection(connection["id"])["body"] == {"name": "c"}
-    assert store.add_job(connection["id"], JobType.SYNC)["id"] == 1  # and the store works on
+        store.connections.update(connection.id, {"name": "new"}, ["no such tag"], None)
+    assert store.connections.get(connection.id).body == {"name": "c"}
+    assert store.jobs.add(connection.id, JobType.SYNC).id == 1  # and the store works on
 
 
 def damaged(path: Path) -> None:
