@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from airbyte_config import client
-from airbyte_config.compare import held_stream
+from airbyte_config.config_diff import held_stream
 from airbyte_config.definitions import label_of, sdk_model
 from airbyte_config.documents import shown
 from airbyte_config.references import SECRET_FIELD

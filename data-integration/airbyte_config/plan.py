@@ -12,7 +12,7 @@ from airbyte_api import models
 from airbyte_config import client
 from airbyte_config.checks import check_connector, check_streams
 from airbyte_config.client import AirbyteError
-from airbyte_config.compare import (
+from airbyte_config.config_diff import (
     SECRET,
     Difference,
     Sign,

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from airbyte_config.comparison import StreamResult
 from airbyte_config.documents import DIRECTORY
+from airbyte_config.row_comparison import StreamResult
 from airbyte_config.verify import verify
 from foundation.errors import EltError
 from foundation.settings import Settings

@@ -12,11 +12,11 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from airbyte_config.comparison import Comparison, StreamResult, count
 from airbyte_config.definitions import Actor, Connection, Definitions, FieldPath, Stream, load, path_of
 from airbyte_config.documents import DIRECTORY
 from airbyte_config.mapped import Mapped, mapped
 from airbyte_config.raw_types import holds
+from airbyte_config.row_comparison import Comparison, StreamResult, count
 from airbyte_config.source import Source, Table, open_source
 from airbyte_local.enums import SyncMode
 from foundation.errors import EltError

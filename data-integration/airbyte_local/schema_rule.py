@@ -14,8 +14,8 @@ from airbyte_local.failures import Failures
 from airbyte_local.jobs.report import Report
 from airbyte_local.schema import SourceStream, StreamPlan, StreamState, label
 from airbyte_local.sources.base import Capture, GoneError, Reading, Source
+from airbyte_local.sync_context import SyncContext
 from airbyte_local.task import Task
-from airbyte_local.work import Work
 from foundation.errors import EltError
 from foundation.quoting import visible
 
@@ -183,7 +183,9 @@ def can_compare(stream: SourceStream) -> bool:
     )
 
 
-def ruled(rule: SchemaRule, planned: Sequence[StreamPlan], work: Work, report: Report) -> list[StreamPlan]:
+def ruled(
+    rule: SchemaRule, planned: Sequence[StreamPlan], context: SyncContext, report: Report
+) -> list[StreamPlan]:
     """The plans with the columns that the rule lets through. A stream that is new here, or refreshed, has all.
 
     Raises EltError when the rule is to stop, and has the connection disabled.
@@ -192,8 +194,8 @@ def ruled(rule: SchemaRule, planned: Sequence[StreamPlan], work: Work, report: R
         return list(planned)
     found, changes = [], []
     for plan in planned:
-        saved = work.saved.streams.get(plan.key)
-        if saved is None or saved.columns is None or work.refreshes(plan):
+        saved = context.saved.streams.get(plan.key)
+        if saved is None or saved.columns is None or context.refreshes(plan):
             found.append(plan)
             continue
         new, gone = new_columns(plan, saved), gone_columns(plan, saved)

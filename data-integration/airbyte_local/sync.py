@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from airbyte_local import by_capture, by_cursor, by_messages
+from airbyte_local import load_by_capture, load_by_cursor, load_by_messages
 from airbyte_local.configure import plans, targets
 from airbyte_local.destinations import open_destination
 from airbyte_local.destinations.base import SyncRecord
@@ -19,9 +19,9 @@ from airbyte_local.schema_rule import ruled, with_streams_of_now
 from airbyte_local.sources import BUILT_IN, open_source
 from airbyte_local.sources.base import Reading, ReadRequest, StreamBatch
 from airbyte_local.states import emptied, left_slot
+from airbyte_local.sync_context import SyncContext
 from airbyte_local.task import Task
 from airbyte_local.unfit import first_unfit
-from airbyte_local.work import Work
 from foundation.errors import EltError
 
 log = logging.getLogger(__name__)
@@ -74,22 +74,22 @@ def attempt(task: Task, report: Report, refresh: bool, failures: Failures) -> in
         with destination.open(task.connection_id, task.job_id) as warehouse:
             saved = warehouse.state()
             keys = None if chosen is None else frozenset(plan.key for plan in planned if chosen(plan.key))
-            work = Work(source, warehouse, report, refresh, task.job_id, saved, keys)
+            context = SyncContext(source, warehouse, report, refresh, task.job_id, saved, keys)
             if not refresh or chosen is not None:
-                source.check_position(work.saved.position)
+                source.check_position(context.saved.position)
             if source.reading != Reading.MESSAGES:
-                work.shapes = source.shapes([plan.read for plan in failures.remaining(planned)])
+                context.shapes = source.shapes([plan.read for plan in failures.remaining(planned)])
             if not refresh or chosen is not None:
-                planned = ruled(task.schema_rule, planned, work, report)
+                planned = ruled(task.schema_rule, planned, context, report)
             for plan in failures.remaining(planned):
                 with failures.of(plan.key):
-                    work.fit(plan)
-            work.plans = failures.remaining(planned)
-            report.begin(work.plans, failures.reasons())
-            if not work.plans:
+                    context.fit(plan)
+            context.plans = failures.remaining(planned)
+            report.begin(context.plans, failures.reasons())
+            if not context.plans:
                 failures.end(0)
             with report.telling():
-                reached, watermark = load(work)
+                reached, watermark = load(context)
                 for key, rows in warehouse.settle().items():
                     report.written(key, rows)
             record = SyncRecord(  # of a sync that left no stream out: the connection is as fresh as this
@@ -100,23 +100,23 @@ def attempt(task: Task, report: Report, refresh: bool, failures: Failures) -> in
                 watermark=watermark,
                 streams=report.streams(),
             )
-            warehouse.commit(reached, record if len(work.plans) == configured else None)
+            warehouse.commit(reached, record if len(context.plans) == configured else None)
         report.committed()
         if capture is not None and reached.position is not None:
             capture.advance(reached.position["captured"])
             if before := left_slot(saved.position, reached.position):
                 capture.leave(before)
-    return len(work.plans)
+    return len(context.plans)
 
 
-def load(work: Work) -> tuple[ConnectionState, datetime]:
+def load(context: SyncContext) -> tuple[ConnectionState, datetime]:
     """Load the streams in the way that the source is read; returns what is reached, and up to when it was read for certain."""
-    source = work.source
+    source = context.source
     if source.reading == Reading.CURSOR:
-        return by_cursor.load(work, source)
+        return load_by_cursor.load(context, source)
     if source.reading == Reading.CAPTURE:
-        return by_capture.load(work, source)
-    return by_messages.load(work, source)
+        return load_by_capture.load(context, source)
+    return load_by_messages.load(context, source)
 
 
 def choice(task: Task, reading: Reading) -> tuple[Callable[[Key], bool] | None, Task]:
@@ -167,7 +167,7 @@ def clear(task: Task, report: Report) -> None:
         saved = warehouse.state()
         chosen, task = choice(task, Reading.CURSOR)
         if chosen is not None and task.source["type"] not in BUILT_IN:
-            by_messages.check_choice(saved)
+            load_by_messages.check_choice(saved)
         for key, table in targets(task, saved.streams, destination).items():
             log.info("%s: %s rows cleared", label(*key), f"{warehouse.clear(*table):,}")
             saved.streams[key] = emptied(saved.streams.get(key))

@@ -14,7 +14,7 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowFailException
 
 from foundation.settings import Settings
-from transformation import changes
+from transformation import changed_inputs
 from transformation.project import read_manifest
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ def check(settings: Settings) -> dict[str, str]:
     """Status of each source that has a limit ("pass", "warn"). Raises AirflowFailException when one is too old."""
     found: dict[str, str] = {}
     stale = []
-    with changes.asking(settings, "freshness") as ask:
+    with changed_inputs.asking(settings, "freshness") as ask:
         for source in _limited(read_manifest(settings)):
             only = source["freshness"].get("filter")
             where = f" where {only}" if only else ""

@@ -21,7 +21,7 @@ from orchestration import (
 from orchestration import backup as backups
 from orchestration import publish as publishing
 from orchestration.names import HELD, MODELS, UNCHANGED
-from transformation import changes, results
+from transformation import changed_inputs, results
 from transformation.request import VARIABLE, BuildRequest
 
 if TYPE_CHECKING:
@@ -57,8 +57,8 @@ def prepare(context: Context, select: tuple[str, ...] = ()) -> str:
     log.info("%s", done)
     asked = BuildRequest(select=select) if select else BuildRequest.of_form(context["params"])
     marts = publishing.build_environment(settings()).get("DBT_MARTS_SCHEMA", "marts")
-    with changes.asking(settings(), f"prepare ({lease_name(context)})") as ask:
-        found = changes.look(settings(), ask, marts=marts)
+    with changed_inputs.asking(settings(), f"prepare ({lease_name(context)})") as ask:
+        found = changed_inputs.look(settings(), ask, marts=marts)
     changed = not asked.beyond_changes and found.selectors is not None
     if found.reason:
         log.info("everything is built: %s", found.reason)

@@ -85,7 +85,7 @@
     {{ return('true' if 'true' in open else (open or ['false']) | join('\n or ')) }}
 {%- endmacro %}
 
-{#- What transformation.changes.difference says, to a model of a build of what has changed; else nothing. -#}
+{#- What transformation.changed_inputs.difference says, to a model of a build of what has changed; else nothing. -#}
 {% macro changes() -%}
     {{ return(
         build_request().changes or {} if execute and model.resource_type in ('model', 'snapshot') else {}

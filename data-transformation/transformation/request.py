@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from foundation.errors import EltError
 
 if TYPE_CHECKING:
-    from transformation.changes import Changes
+    from transformation.changed_inputs import Changes
 
 VARIABLE = "ELT_BUILD"
 NOTHING = "resource_type:seed"  # a selection that is nearly nothing, for a dbt that has to run
@@ -26,10 +26,10 @@ class BuildRequest:
     `select` are dbt's selectors; empty: all nodes. `full_refresh` names incremental models that are built from all rows.
     The facts of the days `rebuild_from` to `rebuild_to` (the first alone, when that is None) are built again.
 
-    The others come from `transformation.changes`, through `knowing`: `project` is the digest of the files that are built,
+    The others come from `transformation.changed_inputs`, through `knowing`: `project` is the digest of the files that are built,
     `building_from` the versions of the raw streams, which are noted when all has ended well (empty: they are not, as the build
     leaves out what may have changed), `built_from` what a build of what has changed counts upon, and `changes` what the models
-    of such a build are told (`changes.difference`).
+    of such a build are told (`changed_inputs.difference`).
     """
 
     select: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ from foundation.errors import EltError
 from foundation.lease import holder
 from foundation.settings import Settings, settings
 from foundation.warehouse import open_read_only
-from transformation.changes import asking, look
+from transformation.changed_inputs import asking, look
 from transformation.project import incremental_models, read_manifest
 from transformation.request import BuildRequest
 from transformation.run import invoke, parse

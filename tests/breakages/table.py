@@ -37,7 +37,7 @@ BREAKAGES = (
     Breakage(
         "lost-delete",
         "a row deleted in the source stays in raw with _ab_cdc_deleted_at set",
-        f"{LOCAL}/destinations/duckdb/changes.py",
+        f"{LOCAL}/destinations/duckdb/captured_changes.py",
         """CDC_DELETED_AT: f"case when s.{op} = 1 then s.{at} end",""",
         """CDC_DELETED_AT: "null",""",
         (f"{CAPTURE}::test_a_deleted_row_stays_with_its_key_and_the_time",),
@@ -45,7 +45,7 @@ BREAKAGES = (
     Breakage(
         "older-change-wins",
         "of several changes of a key the last one stands",
-        f"{LOCAL}/destinations/duckdb/changes.py",
+        f"{LOCAL}/destinations/duckdb/captured_changes.py",
         "order by seq desc) = 1",
         "order by seq) = 1",
         (f"{CAPTURE}::test_many_changes_of_one_key_come_down_to_the_last",),
@@ -124,11 +124,11 @@ BREAKAGES = (
         "slot-moves-before-the-commit",
         "the replication slot moves on only when the data is committed",
         f"{LOCAL}/sync.py",
-        "            warehouse.commit(reached, record if len(work.plans) == configured else None)\n"
+        "            warehouse.commit(reached, record if len(context.plans) == configured else None)\n"
         "        report.committed()",
         """            if capture is not None:
                 capture.advance(reached.position["captured"])
-            warehouse.commit(reached, record if len(work.plans) == configured else None)
+            warehouse.commit(reached, record if len(context.plans) == configured else None)
         report.committed()""",
         (f"{CAPTURE}::test_the_slot_moves_on_only_after_the_commit",),
     ),
@@ -186,7 +186,7 @@ BREAKAGES = (
     Breakage(
         "difference-not-seen",
         "raw that differs from the source is told, by key",
-        "data-integration/airbyte_config/comparison.py",
+        "data-integration/airbyte_config/row_comparison.py",
         """return not self.reason and (self.source_rows, self.source_checksum) == (
             self.raw_rows,
             self.raw_checksum,
@@ -323,10 +323,10 @@ BREAKAGES = (
     Breakage(
         "stream-forgotten-by-changed",
         "--changed builds what descends from every stream that differs",
-        "data-transformation/transformation/changes.py",
+        "data-transformation/transformation/changed_inputs.py",
         "    for unique_id, _, before, after in _differing(manifest, built, now):\n        descendants",
         "    for unique_id, _, before, after in _differing(manifest, built, now)[:1]:\n        descendants",
-        ("tests/unit/transformation/test_changes.py",),
+        ("tests/unit/transformation/test_changed_inputs.py",),
     ),
     Breakage(
         "pay-for-everybody",

@@ -27,8 +27,8 @@ import duckdb
 import psycopg
 from adbc_driver_postgresql import dbapi
 
-from airbyte_config.comparison import StreamResult
 from airbyte_config.mapped import mapped
+from airbyte_config.row_comparison import StreamResult
 from airbyte_config.source import SESSION, Source
 from airbyte_config.verify import compare
 from airbyte_local.sources.postgres.cdc import slot

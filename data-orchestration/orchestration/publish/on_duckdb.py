@@ -42,7 +42,7 @@ from orchestration.publish.version import (
     superseded,
     unless_held,
 )
-from transformation.changes import TABLE as BUILT_FROM
+from transformation.changed_inputs import TABLE as BUILT_FROM
 
 SCHEMA = "marts"
 BUILT = ("intermediate", SCHEMA, "marts_restricted")  # schemas of what a build makes from raw and snapshots

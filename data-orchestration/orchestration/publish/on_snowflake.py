@@ -21,7 +21,7 @@ from foundation.lease import RESERVED_SECONDS, WarehouseInUseError
 from foundation.quoting import quoted
 from foundation.settings import Settings
 from orchestration.publish.version import Hold, Version, not_kept, now, rolled_back, superseded
-from transformation.changes import TABLE as BUILT_FROM
+from transformation.changed_inputs import TABLE as BUILT_FROM
 from transformation.snowflake_session import ask as _ask
 from transformation.snowflake_session import dbt_session
 

@@ -16,7 +16,7 @@ import duckdb
 
 from adventureworks.erasure import NAME, Action, Subject, actions, among
 from foundation.quoting import literal, quoted
-from transformation.changes import forget
+from transformation.changed_inputs import forget
 
 MEMORY = "1GB"
 DELETED_AT = "_ab_cdc_deleted_at"  # a row kept as deleted has nothing but its key

@@ -19,10 +19,10 @@ from psycopg import sql
 
 from airbyte_config import client
 from airbyte_config.apply import Action, apply
-from airbyte_config.comparison import StreamResult
 from airbyte_config.definitions import Stream, load
 from airbyte_config.documents import DIRECTORY
 from airbyte_config.jobs import Job, recent
+from airbyte_config.row_comparison import StreamResult
 from airbyte_config.verify import verify
 from foundation.quoting import literal, quoted
 from foundation.settings import Settings, load_settings

@@ -18,7 +18,7 @@ from foundation.errors import EltError
 from foundation.settings import load_settings
 from orchestration import parameters, steps
 from stack.airflow_environment import ORCHESTRATION, environment
-from transformation import changes
+from transformation import changed_inputs
 from transformation.project import PROJECT, manifest_path
 from transformation.run import write_manifest
 
@@ -374,15 +374,15 @@ def prepared(config, form, monkeypatch):
     """A call that runs `prepare` with values of the form; the shop has got an order since the last complete build."""
     monkeypatch.setattr(steps, "settings", lambda: config)
     monkeypatch.setattr(steps.publishing, "prepare", lambda settings, run: "the marts are as published")
-    monkeypatch.setattr(steps.changes, "asking", lambda settings, reader: nullcontext())
+    monkeypatch.setattr(steps.changed_inputs, "asking", lambda settings, reader: nullcontext())
     digest = transformation.project.project_digest(config)
     built = {ORDERS: "1 rows", "project": digest, "day": "2025-06-01"}
 
     def run(now=None, reason="", **values):
         now = built | {ORDERS: "2 rows"} if now is None else now
         selectors = None if reason else [SELECT_ORDERS] * (now[ORDERS] != "1 rows")
-        found = changes.Changes(now, built, selectors, reason, {"since": {}})
-        monkeypatch.setattr(steps.changes, "look", lambda settings, ask, marts: found)
+        found = changed_inputs.Changes(now, built, selectors, reason, {"since": {}})
+        monkeypatch.setattr(steps.changed_inputs, "look", lambda settings, ask, marts: found)
         run = Run(form(**values))
         steps.prepare(run.context)
         flags = [flag for flag in run.rendered(*parameters.FLAGS) if flag]

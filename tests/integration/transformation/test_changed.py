@@ -17,7 +17,7 @@ import pytest
 from tests.integration.transformation import small_shop
 from tests.integration.transformation.conftest import MODELS_ONLY, Built, marts, second_sync
 from tests.integration.transformation.raw_layer import Warehouse
-from transformation.changes import difference, selectors
+from transformation.changed_inputs import difference, selectors
 from transformation.request import BuildRequest
 
 NO_UNIT_TESTS = ("--exclude", "resource_type:unit_test")

@@ -16,7 +16,7 @@ from tests.integration.transformation import small_shop
 from tests.integration.transformation.conftest import MODELS_ONLY, Built
 from tests.integration.transformation.raw_layer import Warehouse, streams
 from tests.integration.transformation.small_shop import line, order
-from transformation.changes import Versions, asking, built, difference, relations, versions
+from transformation.changed_inputs import Versions, asking, built, difference, relations, versions
 from transformation.request import BuildRequest
 
 THIRD_SYNC = "2025-07-02 00:00:00+00"

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from airbyte_local.enums import SyncMode
-from airbyte_local.held import Held
 from airbyte_local.schema import Column, StreamPlan
 from airbyte_local.sources.base import CHANGES, SEQUENCE
 from airbyte_local.sources.connector.rows import Typed, parser
 from airbyte_local.sources.connector.types import travel_type
+from airbyte_local.uncommitted_rows import UncommittedRows
 from foundation.errors import EltError
 
 
@@ -211,7 +211,7 @@ def test_a_record_that_cannot_be_read_is_named(typed: Typed) -> None:
 
 
 def test_rows_keep_their_order_in_memory_and_on_disk(typed: Typed, tmp_path: Path) -> None:
-    first, second = Held(typed, tmp_path), Held(typed, tmp_path)
+    first, second = UncommittedRows(typed, tmp_path), UncommittedRows(typed, tmp_path)
     first.add(lines({"id": 1}), 1)
     first.to_disk()
     first.add(lines({"id": 2}), 1)
@@ -226,7 +226,7 @@ def test_rows_keep_their_order_in_memory_and_on_disk(typed: Typed, tmp_path: Pat
 
 
 def test_only_text_counts_as_memory(typed: Typed, tmp_path: Path) -> None:
-    held = Held(typed, tmp_path)
+    held = UncommittedRows(typed, tmp_path)
     held.add(lines({"id": 1}), 1)
     assert held.size > 0
     held.to_disk()

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from airbyte_config.comparison import StreamResult
 from airbyte_config.reconcile import NotReconciledError
+from airbyte_config.row_comparison import StreamResult
 from airbyte_config.verify import NotComparableError
 from orchestration import sync
 

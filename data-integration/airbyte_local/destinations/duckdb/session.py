@@ -15,7 +15,7 @@ import duckdb
 
 from airbyte_local.batches import Batches
 from airbyte_local.destinations.base import Moment, SyncRecord, Target, Write
-from airbyte_local.destinations.duckdb import changes, ddl, memory, merge, state
+from airbyte_local.destinations.duckdb import captured_changes, ddl, memory, merge, state
 from airbyte_local.destinations.duckdb.ddl import DIALECT
 from airbyte_local.destinations.duckdb.drafts import Drafts
 from airbyte_local.destinations.duckdb.errors import explained, is_locked
@@ -273,7 +273,7 @@ class DuckdbSession:
         stage = self._stage_name(plan)
         for batch in self._waiting.take(plan.key):
             # not registered under a name: that would keep each batch in memory until the transaction ends
-            self._connection.execute(changes.create_stage(stage, batch.schema))
+            self._connection.execute(captured_changes.create_stage(stage, batch.schema))
             self._connection.from_arrow(batch).insert_into(stage)
         return stage
 
@@ -293,12 +293,14 @@ class DuckdbSession:
             if unchanged is not None:
                 stage = self._to_table(plan)
                 with self._writing(plan) as (old, table):
-                    self._connection.execute(changes.resolve(plan, target, old, stage, sorted(unchanged)))
+                    self._connection.execute(
+                        captured_changes.resolve(plan, target, old, stage, sorted(unchanged))
+                    )
                     self._connection.execute(f"drop table temp.{stage}")
-                    self._connection.execute(changes.drop_unknown(plan, old))
-                    self._make_way(plan, old, table, changes.RESOLVED)
-                    written += self._count(changes.write(plan, table), values)
-                    self._connection.execute(f"drop table {changes.RESOLVED}")
+                    self._connection.execute(captured_changes.drop_unknown(plan, old))
+                    self._make_way(plan, old, table, captured_changes.RESOLVED)
+                    written += self._count(captured_changes.write(plan, table), values)
+                    self._connection.execute(f"drop table {captured_changes.RESOLVED}")
         return written
 
     def settle(self) -> dict[tuple[str, str], int]:

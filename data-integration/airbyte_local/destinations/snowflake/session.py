@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from airbyte_local.batches import Batches
 from airbyte_local.destinations.base import Moment, SyncRecord, Target, Write
 from airbyte_local.destinations.fitting import check_names, fitting, key_of
-from airbyte_local.destinations.snowflake import changes, ddl, merge, state
+from airbyte_local.destinations.snowflake import captured_changes, ddl, merge, state
 from airbyte_local.destinations.snowflake.account import Account, Link
 from airbyte_local.destinations.snowflake.ddl import DIALECT
 from airbyte_local.destinations.snowflake.errors import LostError, unreachable
@@ -98,7 +98,7 @@ class SnowflakeSession:
         self._successors: list[tuple[str, str, str]] = []
         self._unplaced: list[tuple[str, str, str]] = []  # committed, and not yet in the place of their tables
         self._uploads: dict[Key, Upload] = {}
-        self._pending: dict[Key, changes.Pending] = {}
+        self._pending: dict[Key, captured_changes.Pending] = {}
         self._steps: list[Step] = []
         self._staging = False
         self._moment: datetime | None = (
@@ -261,7 +261,7 @@ class SnowflakeSession:
     def stage(self, change: ChangeBatch | Truncated) -> None:
         """Stage changes of a stream; `apply` says up to where they are to be brought into its table."""
         plan = change.plan
-        pending = self._pending.setdefault(plan.key, changes.Pending())
+        pending = self._pending.setdefault(plan.key, captured_changes.Pending())
         with self._link.at(f"stream {plan.label}"):
             if isinstance(change, Truncated):
                 pending.truncate(change)
@@ -269,13 +269,15 @@ class SnowflakeSession:
             target = self._targets[plan.key]
             upload = self._uploads.get(plan.key)
             if upload is None:
-                upload = self._uploads[plan.key] = self._upload(plan, changes.stage_types(plan, target))
-            upload.add(changes.filed_changes(change.batch, plan, target))
+                upload = self._uploads[plan.key] = self._upload(
+                    plan, captured_changes.stage_types(plan, target)
+                )
+            upload.add(captured_changes.filed_changes(change.batch, plan, target))
             pending.add(change.batch)
 
     def apply(self, plan: StreamPlan, target: Target, saved: StreamState) -> int:
         """The changes of a stream that wait are to be in its table before later ones; `settle` does and tells it."""
-        pending = copy(self._pending.get(plan.key, changes.Pending()))
+        pending = copy(self._pending.get(plan.key, captured_changes.Pending()))
         table, generation = self._tables[plan.key], saved.generation_id
         if (truncated := pending.truncated) is not None:
             moment = Moment(truncated.lsn, truncated.at)
@@ -289,10 +291,10 @@ class SnowflakeSession:
 
             def apply_changes(at: datetime) -> str:
                 stamp = Stamp(at, self._job_id, generation)
-                return changes.merge(plan, target, table, stage, pending, stamp)
+                return captured_changes.merge(plan, target, table, stage, pending, stamp)
 
             self._steps.append(Step(plan.key, apply_changes))
-        self._pending[plan.key] = changes.Pending(pending.until, pending.until)
+        self._pending[plan.key] = captured_changes.Pending(pending.until, pending.until)
         return 0
 
     def _upload(self, plan: StreamPlan, types: dict[str, str]) -> Upload:

@@ -17,7 +17,7 @@ from airbyte_local.sources.postgres.cdc.check import check_server, check_tables
 from airbyte_local.sources.postgres.connect import Address
 
 if TYPE_CHECKING:
-    from airbyte_local.sources.postgres.cdc.changes import Changes
+    from airbyte_local.sources.postgres.cdc.slot_reader import SlotReader
 
 log = logging.getLogger(__name__)
 
@@ -79,11 +79,11 @@ class Capture:
         with slots.positioned_snapshot(self._address) as (snapshot, position):
             yield Snapshot(snapshot, self._address), position, datetime.now(UTC)
 
-    def changes(self, plans: Iterable[StreamPlan], since: int, until: int) -> Changes:
+    def changes(self, plans: Iterable[StreamPlan], since: int, until: int) -> SlotReader:
         """What happened to these streams from one position to the other."""
-        from airbyte_local.sources.postgres.cdc.changes import Changes
+        from airbyte_local.sources.postgres.cdc.slot_reader import SlotReader
 
-        return Changes(self._address, self.slot, self.publication, plans, since, until)
+        return SlotReader(self._address, self.slot, self.publication, plans, since, until)
 
     def leave(self, slot: str) -> None:
         """Drop the slot that this connection was captured through before a refresh under another name."""

@@ -20,12 +20,12 @@ from airbyte_local.batches import Batches, ReadAhead
 from airbyte_local.destinations.base import Target
 from airbyte_local.enums import INCREMENTAL_MODES
 from airbyte_local.failures import Key
-from airbyte_local.held import Held
 from airbyte_local.schema import ConnectionState, StreamPlan, StreamState
 from airbyte_local.sources.base import MessageSource, StreamBatch, StreamStart
 from airbyte_local.sources.connector.messages import Control, Item, Rows, State, Status
 from airbyte_local.sources.connector.rows import Typed, parser
-from airbyte_local.work import Work
+from airbyte_local.sync_context import SyncContext
+from airbyte_local.uncommitted_rows import UncommittedRows
 from foundation.errors import EltError
 
 log = logging.getLogger(__name__)
@@ -34,24 +34,26 @@ COMMIT_SHARE = 0.1  # of the time, at most, goes into commits while the connecto
 HELD_BYTES = 48 << 20  # of records as text, in all streams together
 
 
-def load(work: Work, source: MessageSource) -> tuple[ConnectionState, datetime]:
+def load(context: SyncContext, source: MessageSource) -> tuple[ConnectionState, datetime]:
     """Load the streams; returns what is reached, and when reading began. Raises EltError when the connector fails; what it
     had vouched for is committed then.
     """
     began = datetime.now(UTC)
-    if work.chosen is not None:
-        check_choice(work.saved)
-    states = {plan.key: work.begin(plan) for plan in work.plans}
-    for plan in work.plans:
-        if work.tables[plan.key].from_start:
+    if context.chosen is not None:
+        check_choice(context.saved)
+    states = {plan.key: context.begin(plan) for plan in context.plans}
+    for plan in context.plans:
+        if context.tables[plan.key].from_start:
             states[plan.key].blob = None
-    position = None if work.refresh else work.saved.position
+    position = None if context.refresh else context.saved.position
     with (
-        source.messages([plan.read for plan in work.plans], states, position, work.job_id, work.refresh) as (
+        source.messages(
+            [plan.read for plan in context.plans], states, position, context.job_id, context.refresh
+        ) as (
             process,
             messages,
         ),
-        closing(Loading(work, source.label, process.scratch, position)) as loading,
+        closing(Loading(context, source.label, process.scratch, position)) as loading,
     ):
         with ReadAhead(messages.blocks(), process.end) as blocks:
             try:
@@ -89,8 +91,8 @@ class Stream:
     target: Target
     whole: bool
     typed: Typed
-    fresh: Held
-    held: Held
+    fresh: UncommittedRows
+    held: UncommittedRows
     blob: Any = None  # its last state that covers what is held
     latest: Any = None  # its last state
     prepared: bool = False
@@ -124,24 +126,26 @@ class Stream:
 class Loading:
     """From messages to commits."""
 
-    def __init__(self, work: Work, label: str, scratch: Path, position: dict[str, Any] | None) -> None:
+    def __init__(
+        self, context: SyncContext, label: str, scratch: Path, position: dict[str, Any] | None
+    ) -> None:
         self._label = label  # of the connector, for people
-        self._work, self._warehouse, self._report = work, work.warehouse, work.report
+        self._context, self._warehouse, self._report = context, context.warehouse, context.report
         self._position = position
         self._parser = parser()
         self._streams: dict[Key, Stream] = {}
-        for plan in work.plans:
+        for plan in context.plans:
             typed = Typed(plan.read, label, self._parser)
             self._streams[plan.key] = Stream(
                 plan,
-                work.states[plan.key],
-                work.tables[plan.key],
-                whole=work.refresh or plan.mode not in INCREMENTAL_MODES,
+                context.states[plan.key],
+                context.tables[plan.key],
+                whole=context.refresh or plan.mode not in INCREMENTAL_MODES,
                 typed=typed,
-                fresh=Held(typed, scratch),
-                held=Held(typed, scratch),
-                blob=work.states[plan.key].blob,
-                latest=work.states[plan.key].blob,
+                fresh=UncommittedRows(typed, scratch),
+                held=UncommittedRows(typed, scratch),
+                blob=context.states[plan.key].blob,
+                latest=context.states[plan.key].blob,
             )
         self._due = 0.0  # when the next commit may be
         self._covered = False  # there is something to commit
@@ -199,9 +203,9 @@ class Loading:
         refreshed = all(
             stream.complete for stream in self._streams.values() if stream.whole and stream.is_incremental
         )
-        position = self._position if refreshed else self._work.saved.position
-        saved = self._work.saved.streams
-        if is_global(position) and position != self._work.saved.position:
+        position = self._position if refreshed else self._context.saved.position
+        saved = self._context.saved.streams
+        if is_global(position) and position != self._context.saved.position:
             # the shared state has passed by the streams that were not read: they have missed changes, and begin again
             saved = {
                 key: state if key in self._streams else replace(state, blob=None)
@@ -215,7 +219,7 @@ class Loading:
         ready = [stream for stream in self._streams.values() if stream.has_news]
         for stream in ready:  # before anything is loaded into any
             if not stream.prepared:
-                self._work.prepare(stream.plan)
+                self._context.prepare(stream.plan)
                 stream.prepared = True
         for stream in ready:
             if stream.held.rows:

@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from transformation.changes import (
+from transformation.changed_inputs import (
     KEPT,
     Changes,
     built,

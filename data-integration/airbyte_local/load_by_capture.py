@@ -27,45 +27,45 @@ from airbyte_local.sources.base import (
     StreamStart,
 )
 from airbyte_local.states import position_of
-from airbyte_local.work import Work
+from airbyte_local.sync_context import SyncContext
 from foundation.errors import EltError
 
 
-def load(work: Work, source: CaptureSource) -> tuple[ConnectionState, datetime]:
+def load(context: SyncContext, source: CaptureSource) -> tuple[ConnectionState, datetime]:
     """Load the streams; returns what is reached, and when that was."""
     capture = source.capture
-    since = position_of(work.saved.position, capture.slot) if go_on(work) else None
-    refuse_shared_slot(work, source)
+    since = position_of(context.saved.position, capture.slot) if go_on(context) else None
+    refuse_shared_slot(context, source)
     capture.ready(since)
-    for plan in work.plans:
-        work.prepare(plan)
+    for plan in context.plans:
+        context.prepare(plan)
     whole = [
-        plan for plan in work.plans if since is None or has_to_be_whole(work, plan)
+        plan for plan in context.plans if since is None or has_to_be_whole(context, plan)
     ]  # a refresh of all has no `since`
-    others = [plan for plan in work.plans if plan not in whole]
+    others = [plan for plan in context.plans if plan not in whole]
     if whole:
         with capture.snapshot() as (snapshot, end, at):
-            work.report.captured(end, at)
-            load_whole(work, snapshot, whole, Moment(end, at.isoformat().replace("+00:00", "Z")))
+            context.report.captured(end, at)
+            load_whole(context, snapshot, whole, Moment(end, at.isoformat().replace("+00:00", "Z")))
     else:
         end, at = capture.end()
-        work.report.captured(end, at)
+        context.report.captured(end, at)
     if others and since is not None:
-        load_changes(work, capture, others, since, end)
+        load_changes(context, capture, others, since, end)
     # a stream that was not loaded now has missed changes: it is read as a whole when it is loaded again
-    missed = {key: replace(state, captured=False) for key, state in work.saved.streams.items()}
-    loaded = {plan.key: work.states[plan.key] for plan in work.plans}
+    missed = {key: replace(state, captured=False) for key, state in context.saved.streams.items()}
+    loaded = {plan.key: context.states[plan.key] for plan in context.plans}
     return (
         ConnectionState(missed | loaded, source.position | {"slot": capture.slot, "captured": end}),
         at,
     )
 
 
-def go_on(work: Work) -> bool:
+def go_on(context: SyncContext) -> bool:
     """Whether the saved position counts. Raises EltError for a sync of some streams: the log passes by all of them at once."""
-    if work.chosen is None:
-        return not work.refresh
-    if not work.refresh:
+    if context.chosen is None:
+        return not context.refresh
+    if not context.refresh:
         raise EltError(
             "a source that is read by change data capture syncs all its streams together",
             "sync without a choice; a refresh can be one of some streams",
@@ -73,22 +73,22 @@ def go_on(work: Work) -> bool:
     return True
 
 
-def has_to_be_whole(work: Work, plan: StreamPlan) -> bool:
+def has_to_be_whole(context: SyncContext, plan: StreamPlan) -> bool:
     """Whether changes alone would not do: the stream is new here, its table lacks something, or its mode wants all of it."""
-    saved = work.saved.streams.get(plan.key)
+    saved = context.saved.streams.get(plan.key)
     return (
-        work.refreshes(plan)
+        context.refreshes(plan)
         or saved is None
         or not saved.captured
-        or work.tables[plan.key].from_start
+        or context.tables[plan.key].from_start
         or plan.mode in FULL_REFRESH_MODES
     )
 
 
-def refuse_shared_slot(work: Work, source: CaptureSource) -> None:
+def refuse_shared_slot(context: SyncContext, source: CaptureSource) -> None:
     """Raises EltError when another connection captures through the same slot: each would miss what the other takes."""
     slot = source.capture.slot
-    other = work.warehouse.other_with_slot(source.position["system"], slot)
+    other = context.warehouse.other_with_slot(source.position["system"], slot)
     if other is not None:
         raise EltError(
             f"the replication slot {slot} belongs to the connection {other}",
@@ -96,25 +96,27 @@ def refuse_shared_slot(work: Work, source: CaptureSource) -> None:
         )
 
 
-def load_whole(work: Work, snapshot: Snapshot, plans: Sequence[StreamPlan], moment: Moment) -> None:
+def load_whole(context: SyncContext, snapshot: Snapshot, plans: Sequence[StreamPlan], moment: Moment) -> None:
     """Streams as they are in the snapshot; rows that are in the table and not there are deleted ones."""
-    requests = [ReadRequest(plan.read, None) for plan in work.warehouse.order(plans)]
+    requests = [ReadRequest(plan.read, None) for plan in context.warehouse.order(plans)]
     with ReadAhead(snapshot.read(requests), snapshot.cancel) as items:
-        for batches in by_stream(iter(items), work.report.passed, plans, moment):
+        for batches in by_stream(iter(items), context.report.passed, plans, moment):
             plan = batches.plan
-            state = work.begin(plan)
-            written = work.warehouse.load(plan, work.tables[plan.key], batches, state, moment)
-            work.report.loaded(plan, batches.rows, batches.bytes, written)
+            state = context.begin(plan)
+            written = context.warehouse.load(plan, context.tables[plan.key], batches, state, moment)
+            context.report.loaded(plan, batches.rows, batches.bytes, written)
 
 
-def load_changes(work: Work, capture: Capture, plans: Sequence[StreamPlan], since: int, until: int) -> None:
+def load_changes(
+    context: SyncContext, capture: Capture, plans: Sequence[StreamPlan], since: int, until: int
+) -> None:
     """The changes of streams, staged as they come, then applied table by table; or kept, then appended."""
     rows = {plan.key: 0 for plan in plans}
     bytes_, written = dict(rows), dict(rows)
-    states = {plan.key: work.begin(plan) for plan in plans}
+    states = {plan.key: context.begin(plan) for plan in plans}
 
     def apply(plan: StreamPlan) -> None:
-        written[plan.key] += work.warehouse.apply(plan, work.tables[plan.key], states[plan.key])
+        written[plan.key] += context.warehouse.apply(plan, context.tables[plan.key], states[plan.key])
 
     messages = capture.changes([plan.read for plan in plans], since, until)
     with scratch() as folder:
@@ -125,20 +127,20 @@ def load_changes(work: Work, capture: Capture, plans: Sequence[StreamPlan], sinc
                 if isinstance(item, ChangeBatch):
                     rows[key] += item.batch.num_rows
                     bytes_[key] += item.batch.nbytes
-                    work.report.passed(item.plan, rows[key], bytes_[key])
+                    context.report.passed(item.plan, rows[key], bytes_[key])
                 if key in histories:
                     histories[key].take(item)
                 elif isinstance(item, Apply):
                     apply(item.plan)
                 else:
-                    work.warehouse.stage(item)
-        for plan in work.warehouse.order(plans):
+                    context.warehouse.stage(item)
+        for plan in context.warehouse.order(plans):
             if plan.key not in histories:
                 apply(plan)
             elif rows[plan.key]:
                 history = histories[plan.key]
                 start = StreamStart(history.plan, history.schema)
                 batches = Batches(start, history.batches(), lambda *_: None, history.plan)
-                target = work.tables[plan.key]
-                written[plan.key] = work.warehouse.load(history.plan, target, batches, states[plan.key])
-            work.report.loaded(plan, rows[plan.key], bytes_[plan.key], written[plan.key])
+                target = context.tables[plan.key]
+                written[plan.key] = context.warehouse.load(history.plan, target, batches, states[plan.key])
+            context.report.loaded(plan, rows[plan.key], bytes_[plan.key], written[plan.key])

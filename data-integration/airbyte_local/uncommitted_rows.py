@@ -12,7 +12,7 @@ from airbyte_local.sources.connector.rows import Typed
 PARSE_BYTES = 4 << 20  # of text, made typed at once
 
 
-class Held:
+class UncommittedRows:
     """Rows in their order. `add` takes lines of JSON; `to_disk` makes them typed rows there; `take` hands all of another over."""
 
     def __init__(self, typed: Typed, folder: Path) -> None:
@@ -27,7 +27,7 @@ class Held:
         self.size += len(lines)
         self.rows += rows
 
-    def take(self, other: Held) -> None:
+    def take(self, other: UncommittedRows) -> None:
         """The other one's rows come after these, and are gone there."""
         if self._lines and other._files:
             self.to_disk()

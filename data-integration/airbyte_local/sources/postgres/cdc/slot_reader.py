@@ -26,7 +26,7 @@ from pg_logical_slot_peek_binary_changes(
 """
 
 
-class Changes(Reading):
+class SlotReader(Reading):
     """The changes of some streams from position `since` to `until`. `read` may be called in another thread, once."""
 
     def __init__(

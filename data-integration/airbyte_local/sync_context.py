@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass
-class Work:
+class SyncContext:
     """Source and warehouse, both open; the state before; and by stream its plan, its shape, its state and its table."""
 
     source: Source

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airbyte_config import compare
+from airbyte_config import config_diff
 from airbyte_config.definitions import Actor, ConnectionFile, Definitions, load
 from airbyte_config.fingerprints import Fingerprints
 from foundation.settings import load_settings
@@ -19,11 +19,11 @@ def definitions(tmp_path: Path) -> Definitions:
 
 
 def connection_differences(file: ConnectionFile, present: dict[str, Any]) -> list[str]:
-    return [one.short for one in compare.connection_differences(file, present)]
+    return [one.short for one in config_diff.connection_differences(file, present)]
 
 
 def actor_differences(actor: Actor, present: dict[str, Any]) -> list[str]:
-    return [one.short for one in compare.actor_differences(actor, present)]
+    return [one.short for one in config_diff.actor_differences(actor, present)]
 
 
 def held(definitions: Definitions) -> dict[str, Any]:
