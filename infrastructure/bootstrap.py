@@ -95,7 +95,7 @@ def main(command: list[str]) -> None:
         if not Path(uv).exists():
             fetch_uv(Path(uv))
     chatter = [] if sys.stderr.isatty() else ["--no-progress"]
-    # bytecode now, once: where PYTHONDONTWRITEBYTECODE is set, Airflow would else compile itself anew for 7 s a process
+    # bytecode now, once: where PYTHONDONTWRITEBYTECODE is set, each process of Airflow would else compile it for 7 s
     sync = [uv, "sync", "--locked", "--quiet", "--compile-bytecode", *chatter]
     # with this Python and no other; Superset's environment, which needs an older one, may fetch it (stack/superset.py)
     sync += ["--no-python-downloads", "--python", sys.executable]

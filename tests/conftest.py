@@ -1,6 +1,6 @@
 """Fixtures are in rooms of their own: each starts its server once per process, on a free port, away from any demo.
 
-What a test needs is told by the fixtures that it asks for, and so is its tier: `server`, `stack` (tests/README.md).
+The fixtures that a test asks for say what it needs, and so its tier: `server`, `stack` (tests/README.md).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which tests stand against which threat: each says so by `@pytest.mark.threat("…")`.
+"""Which tests defend against which threat: each says so by `@pytest.mark.threat("…")`.
 
 `python -m tests.threats` writes the table into docs/security.md; a test holds the two equal.
 """
@@ -31,7 +31,7 @@ def marked() -> dict[str, list[str]]:
 
 def table() -> str:
     """The table of the page."""
-    lines = ["| threat | tests that stand against it |", "|---|---|"]
+    lines = ["| threat | tests of the defence |", "|---|---|"]
     for threat, tests in sorted(marked().items()):
         lines.append(f"| {threat} | {'<br>'.join(f'`{test}`' for test in tests)} |")
     return "\n".join(lines) + "\n"

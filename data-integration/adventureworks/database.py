@@ -253,7 +253,7 @@ def replace_all(
 
 
 def origin(conn: psycopg.Connection) -> str:
-    """Where the content came from, as the last `replace_all` was told; "" for a database that was never filled."""
+    """The origin of the content that the last `replace_all` noted; "" for a database that was never filled."""
     with readable_errors():
         row = conn.execute(
             "select obj_description(oid, 'pg_namespace') from pg_namespace where nspname = %s", [SCHEMAS[0]]

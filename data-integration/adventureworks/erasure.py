@@ -1,8 +1,8 @@
 """Forgetting a customer's person: which rows are about them, and what happens to each.
 
-What nothing else refers to is deleted: e-mail addresses, phone numbers, the password, contacts, the links to addresses and
-cards, and addresses and cards that no order used. What the shop's books refer to stays without what tells who it was: the
-person's row, the addresses and cards of their orders. Customer number, orders, amounts and the city that goods went to are kept.
+Rows that nothing else refers to are deleted: e-mail addresses, phone numbers, the password, contacts, the links to addresses and
+cards, and addresses and cards that no order used. Rows that the shop's books refer to stay, without
+the personal data: the person's row, the addresses and cards of their orders. Customer number, orders, amounts and the city that goods went to are kept.
 
 The same statements run in the source and, on the tables that are there, in the raw layer.
 """

@@ -156,7 +156,7 @@ def _indexes(table: Table) -> Iterator[tuple[sql.Identifier, tuple[str, ...]]]:
 
 
 def create_indexes(table: Table) -> Iterator[sql.Composed]:
-    """The indexes beside the primary key's."""
+    """The indexes other than the primary key's."""
     for index, columns in _indexes(table):
         yield sql.SQL("create index {} on {} ({})").format(index, table.identifier, names(columns))
 

@@ -1,6 +1,6 @@
 """The shop trades: a simulated day, set-based and in one transaction, or live, event by event.
 
-What happens in each event is SQL, one file each in `trading/`. Chance is a hash of the seed, the day and the row, so a
+Each event is a file of SQL in `trading/`. Chance is a hash of the seed, the day and the row, so a
 day is the same again for the same database content and seed; only `modifieddate` is the real clock (a trigger's). Rows
 are locked with `skip locked`, header before lines, and new keys come from sequences: any number of shops may trade on
 one database at the same time. Deleted are: lines of cancelled orders, addresses that nothing was sent to, and what was known
@@ -139,7 +139,7 @@ def live(
 
 
 def _serve(trade: Trade, seed: str, done: dict[str, int]) -> None:
-    """One order by somebody, and what happens beside it."""
+    """One order by somebody, and what happens with it."""
     (dice,) = one_row(trade.conn.execute("select pg_temp.dice(%s)", [seed]))
     newcomers: list[int] = []
     online, resellers = int(dice >= 0.2), int(dice < 0.1)

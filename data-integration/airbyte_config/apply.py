@@ -143,7 +143,7 @@ def _created(change: Change, resource_id: str, ours: bool) -> Change:
 
 
 def place_of(detail: str) -> At:
-    """Where in a file the field stands that a refusal begins with: `configurations.streams[3].syncMode: …`; () for none."""
+    """The place in a file of the field that a refusal begins with: `configurations.streams[3].syncMode: …`; () for none."""
     match = re.match(r"(?:configurations\.)?(\w+(?:\.\w+|\[\d+\])*): ", detail)
     parts = re.findall(r"\w+", match.group(1)) if match else []
     return tuple(int(part) if part.isdigit() else part for part in parts)

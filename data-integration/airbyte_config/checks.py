@@ -61,7 +61,7 @@ def _check_values(actor: Actor, specification: dict[str, Any], given: dict[str, 
 
 
 def _check_fields(actor: Actor, schema: dict[str, Any], given: Any, at: At) -> None:
-    """Refuse what no form of the schema names: most specifications allow anything beside their own fields."""
+    """Refuse what no form of the schema names: most specifications allow any other field."""
     if not isinstance(given, dict):
         return
     forms = [schema, *schema.get("oneOf", []), *schema.get("anyOf", [])]

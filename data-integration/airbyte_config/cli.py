@@ -45,7 +45,7 @@ timeout_option = click.option("--timeout", type=PATIENCE, help="Seconds; then th
 
 @click.group(cls=Group)
 def airbyte() -> None:
-    """Connections as code, and their jobs. What Airbyte should hold stands in data-integration/connections."""
+    """Connections as code, and their jobs. data-integration/connections says what Airbyte should hold."""
 
 
 prune_option = click.option("--prune", is_flag=True, help="Delete what Airbyte holds and no file defines.")
@@ -70,7 +70,7 @@ def plan_command(prune: bool, resend_secrets: bool, as_json: bool, directory: Pa
     from airbyte_config.server import Server
     from foundation.settings import settings
 
-    definitions = load(directory)  # wrong files are told of first
+    definitions = load(directory)  # wrong files are reported first
     plan = make_plan(definitions, Server(settings()), settings(), prune=prune, resend_secrets=resend_secrets)
     if as_json:
         click.echo(json.dumps(plan.as_dict(), indent=2, ensure_ascii=False))
@@ -282,7 +282,7 @@ def cancel_command(job: int) -> None:
 @stream_option
 @timeout_option
 def refresh_command(connection: str, streams: tuple[str, ...], timeout: float | None) -> None:
-    """Read every stream of CONNECTION anew, from its beginning, and wait for the end; Ctrl-C cancels it."""
+    """Read every stream of CONNECTION from its beginning, and wait for the end; Ctrl-C cancels it."""
     run_job(connection, "refresh", timeout, streams)
 
 

@@ -259,7 +259,7 @@ def refresh_reasons(file: ConnectionFile, present: dict[str, Any]) -> list[str]:
 def _stream_reasons(label: str, meant: dict[str, Any], held: dict[str, Any]) -> list[str]:
     mode, before = meant["syncMode"], held["syncMode"]
     if mode == "full_refresh_overwrite":
-        return []  # each sync reads it anew
+        return []  # each sync reads all of it
     reasons = []
     if mode != before and mode in DEDUPLICATED and before in APPENDING:
         reasons.append(f"{label}.syncMode: its table may hold a key more than once")

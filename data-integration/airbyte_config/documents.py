@@ -21,7 +21,7 @@ At = tuple[str | int, ...]  # the way to a value: ("streams", 3, "primaryKey")
 
 @dataclass(frozen=True)
 class Document:
-    """One file: its values, and the line on which each of them stands."""
+    """One file: its values, and the line of each."""
 
     path: Path
     data: dict[str, Any]
@@ -107,7 +107,7 @@ def _pairs(node: yaml.Node, known: dict[int, int]) -> int:
 
 
 def _merge(loader: yaml.SafeLoader, node: yaml.MappingNode) -> None:
-    """Resolve `<<`: the node's own keys go over those that it takes over, and only a key of its own can stand twice."""
+    """Resolve `<<`: the node's own keys go over those that it takes over, and only a key of its own can be there twice."""
     own = list(node.value)
     loader.flatten_mapping(node)
     if len(own) == len(node.value) and all(a is b for a, b in zip(own, node.value, strict=True)):
@@ -134,7 +134,7 @@ def _walk(loader: yaml.SafeLoader, node: yaml.Node, at: At, lines: dict[At, int]
             key = str(_value(loader, key_node, path))
             line = key_node.start_mark.line + 1
             if key in values:
-                raise EltError(f"{shown(path)}, line {line}: {key} stands here twice", "remove one")
+                raise EltError(f"{shown(path)}, line {line}: {key} is here twice", "remove one")
             lines[(*at, key)] = line
             values[key] = _walk(loader, value_node, (*at, key), lines, path)
         return values

@@ -161,7 +161,7 @@ def _connection(item: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
 
 
 def _says(key: str, schedule_type: str) -> bool:
-    """Airbyte may answer a cron expression beside a schedule that has none."""
+    """Airbyte may answer a cron expression with a schedule that has none."""
     return key == "scheduleType" or key == {"cron": "cronExpression", "basic": "basicTiming"}.get(
         schedule_type
     )

@@ -38,7 +38,7 @@ class JobFailedError(EltError):
 
 @dataclass(frozen=True)
 class Stream:
-    """How far a job has come with a stream; `status` is pending, running, complete or failed, or "" when not told."""
+    """How far a job has come with a stream; `status` is pending, running, complete or failed, or "" when not known."""
 
     name: str
     status: str

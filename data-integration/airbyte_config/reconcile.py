@@ -1,7 +1,7 @@
-"""After a sync, beside a source that goes on changing: does raw hold what the source had committed when the sync began?
+"""After a sync, while the source goes on changing: does raw hold what the source had committed when the sync began?
 
-`verify` with the keys left out that have changed since. What still differs may have been deleted meanwhile, or committed late
-in a sync that was adopted: those keys are looked at once more, after one more sync. A difference that outlives it is real.
+`verify` without the keys that have changed since. A row that still differs may have been deleted meanwhile, or committed late
+in a sync that was adopted: those keys are checked once more, after one more sync. A difference that outlives it is real.
 """
 
 from __future__ import annotations

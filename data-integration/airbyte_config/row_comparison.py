@@ -1,7 +1,7 @@
 """The rows of one stream, in the source and in raw: equal, or which keys are not.
 
 Sums of row hashes don't depend on the order of rows, so one pass over each side tells whether all is equal. Only a stream
-that differs is read again (from the same snapshot), kept beside DuckDB's memory if need be, and matched by key.
+that differs is read again (from the same snapshot), kept on disk if need be, and matched by key.
 """
 
 # ruff: noqa: S608 - identifiers go through `quoted`, text through `literal`; SQL for DuckDB can't bind either

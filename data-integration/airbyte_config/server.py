@@ -145,9 +145,9 @@ class Server:
     def _create_once(self, kind: str, name: str, create: Callable[[], Any]) -> tuple[dict[str, Any], bool]:
         """Create it, unless somebody on another machine does so at this very moment.
 
-        Airbyte takes any number of one name, and has no lock. So whoever has created looks again. If there is another
-        one, the greater id is taken away by its maker; the maker of the smaller waits for that. Who waits in vain gives
-        way: the other one had looked before his was there, and has gone on.
+        Airbyte takes any number of one name, and has no lock. So each maker looks again. If there is another
+        one, the maker of the greater id deletes it; the maker of the smaller waits for that. One that waits in vain gives
+        way: the other had looked before, and has gone on.
         """
         while True:
             mine = _quietly(create)

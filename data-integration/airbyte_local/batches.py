@@ -161,7 +161,7 @@ def by_stream(
     plans: Iterable[StreamPlan],
     moment: Moment | None = None,
 ) -> Iterator[Batches]:
-    """Group a source's starts and batches of these streams; `passed(plan, rows, bytes)` is told of every batch. `moment`: of
+    """Group a source's starts and batches of these streams; `passed(plan, rows, bytes)` is called for every batch. `moment`: of
     captured streams, which are read as a whole."""
     landed = {plan.key: plan for plan in plans}
     start = next(items, None)

@@ -13,7 +13,7 @@ from foundation.errors import EltError
 
 @click.group(cls=Group)
 def connectors() -> None:
-    """Airbyte connectors that this server runs besides its built-in ones; see data-integration/connectors."""
+    """Airbyte connectors that this server runs in addition to its built-in ones; see data-integration/connectors."""
 
 
 @connectors.command("list")
@@ -41,7 +41,7 @@ def install(types: tuple[str, ...]) -> None:
 @connectors.command()
 @click.argument("type_", metavar="TYPE")
 def lock(type_: str) -> None:
-    """Pin a connector's packages anew (uv.lock) and record its specification (spec.json)."""
+    """Update a connector's pins (uv.lock) and record its specification (spec.json)."""
     from airbyte_local.sources.connector.source import ask
 
     one = known(type_)

@@ -43,7 +43,7 @@ ENGINE = (
 
 
 def import_engine() -> None:
-    """Take the time for imports before there is a task. A broken installation is told by the job, with its reason."""
+    """Take the time for imports before there is a task. Of a broken installation the job gives the reason."""
     with contextlib.suppress(Exception):
         for name in ENGINE:
             importlib.import_module(name)

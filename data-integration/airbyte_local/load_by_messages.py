@@ -198,7 +198,7 @@ class Loading:
         self._parser.close()
 
     def reached(self) -> ConnectionState:
-        """Where the connection stands after the last commit."""
+        """The state of the connection after the last commit."""
         begun = {key: stream.state for key, stream in self._streams.items() if stream.prepared}
         refreshed = all(
             stream.complete for stream in self._streams.values() if stream.whole and stream.is_incremental

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Kind(StrEnum):
-    """The kinds of value that travel. What has no kind of its own travels as text."""
+    """The kinds of value that travel. A type without a kind of its own travels as text."""
 
     SMALLINT = "smallint"
     INTEGER = "integer"
@@ -138,7 +138,7 @@ class StreamPlan:
     emitted: bool = (
         False  # its rows come one by one from a connector, in an order, and may have been changed on the way
     )
-    cursor_path: tuple[str, ...] = ()  # what a connector is told of its cursor
+    cursor_path: tuple[str, ...] = ()  # the cursor field as a connector gets it
     offered: tuple[str, ...] = ()  # every column of the stream, also those that are not selected
     source: StreamPlan | None = None  # of a stream with mappers: the plan by which its source reads it
     mapping: Mapping | None = None  # and what happens to its rows between the two
@@ -173,7 +173,7 @@ def label(namespace: str, name: str) -> str:
 
 @dataclass
 class StreamState:
-    """Where a stream stands: the cursor's text form (of a connector: its `blob`), and what position and table depend on.
+    """How far a stream was read: the cursor's text form (of a connector: its `blob`), and what position and table depend on.
 
     `columns`, `identities`: the columns of the last sync with their types in the source, and which columns they were;
     None in a state that an older version left.
@@ -196,7 +196,7 @@ class StreamState:
 
 @dataclass
 class ConnectionState:
-    """What a connection has behind it: each stream's state by (namespace, name), and where the source stood as a whole.
+    """The saved state of a connection: each stream's by (namespace, name), and the source's position as a whole.
 
     `position` is the source's own: Airbyte's shared state. None before the first sync.
     """

@@ -86,7 +86,7 @@ def usable(plan: StreamPlan, saved: StreamState | None) -> StreamState:
 
 
 def position_of(saved: dict[str, Any] | None, slot: str) -> int | None:
-    """Where the capture through `slot` stands, from the connection's saved position; None when there was none yet.
+    """The position of the capture through `slot`, from the connection's saved one; None when there was none yet.
 
     Raises EltError when it went through another slot.
     """

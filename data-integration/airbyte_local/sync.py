@@ -40,7 +40,7 @@ def run(task: Task, report: Report) -> None:
 
 
 def sync(task: Task, report: Report, refresh: bool) -> None:
-    """Read every stream from where it stands, or with `refresh` as a whole.
+    """Read every stream from its saved state on, or with `refresh` as a whole.
 
     A stream that turns out to be not loadable while its rows come is left out, and the sync begins again: what was written
     for it is one transaction with the others.
@@ -161,7 +161,7 @@ def located(task: Task, error: StreamError) -> StreamError:
 
 
 def clear(task: Task, report: Report) -> None:
-    """Take the rows out of every stream's table and forget where the streams stood. The source is not asked."""
+    """Take the rows out of every stream's table and forget the streams' states. The source is not asked."""
     destination = open_destination(task.destination)
     with destination.open(task.connection_id, task.job_id) as warehouse:
         saved = warehouse.state()

@@ -1,4 +1,4 @@
-"""What a sync has in hand once its streams are planned: the common ground of both ways to read."""
+"""What a sync has in hand once its streams are planned, however it reads them."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ class SyncContext:
     tables: dict[Key, Target] = field(default_factory=dict)
 
     def refreshes(self, plan: StreamPlan) -> bool:
-        """Whether the stream is read anew, into a table that is made anew."""
+        """Whether the stream is read as a whole, into a new table."""
         return self.refresh and (self.chosen is None or plan.key in self.chosen)
 
     def fit(self, plan: StreamPlan) -> None:
         """Find out how far the stream's state holds, and how its table has to change. Raises EltError when it cannot."""
         saved = self.saved.streams.get(plan.key)
-        anew = self.refreshes(plan)
-        self.states[plan.key] = fresh(plan, saved) if anew else usable(plan, saved)
-        self.tables[plan.key] = self.warehouse.fitting(plan, self.states[plan.key], anew=anew)
+        refresh = self.refreshes(plan)
+        self.states[plan.key] = fresh(plan, saved) if refresh else usable(plan, saved)
+        self.tables[plan.key] = self.warehouse.fitting(plan, self.states[plan.key], refresh=refresh)
         if self.tables[plan.key].from_start or saved is None or plan.key not in self.shapes:
             return
         if self.source.reading == Reading.MESSAGES:  # what its streams are made of, only the connector knows

@@ -5,7 +5,7 @@
 
 Events of [since, until) by their own time, in the order in which they arrived: late ones come late, some come twice. The token
 stands for the place after a page, and goes with the same `since` and `until`; the last page has none. Every call needs the
-token WEB_API_TOKEN as a bearer. Who calls more often than the limit gets 429 with `Retry-After`; with faults on, one call in
+token WEB_API_TOKEN as a bearer. A client that calls more often than the limit gets 429 with `Retry-After`; with faults on, one call in
 forty fails with 500.
 """
 

@@ -23,7 +23,7 @@ visits as (
         end::integer as pages,
         -- a buyer's customer is known, and that of one visit in three
         case when orders_something or (dice >> 16) % 10 < 3 then customer_id end as user_id,
-        -- who buys sits at a desk more often
+        -- buyers sit at a desk more often
         case
             when (dice >> 24) % 100 < if(orders_something, 62, 41) then 'desktop'
             when (dice >> 24) % 100 < if(orders_something, 90, 91) then 'mobile'

@@ -2,7 +2,7 @@
 
 It lives in a DuckDB file of its own. Events come from orders by `events.sql`, in one statement for all orders that are new;
 what an order was worth when it was placed stays in the log when the shop corrects it later. The site's clock is the shop's: its
-day is over when the next one begins, so all of the newest order day has happened. A shop that was filled anew gets a new log.
+day is over when the next one begins, so all of the newest order day has happened. A shop that was filled again gets a new log.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Airflow reads this file when it starts. Here: what the scheduler and the DAG processor load before they fork.
 
 LocalExecutor runs a task in a fork of the scheduler, and a DAG file is read in a fork of the DAG processor. What is imported
-here, once, each of those processes has at once; else each imports Cosmos and the operators anew, one to two seconds of
-processor apiece. The DAG processor reads the file for every few tasks that the triggerer ends, too: it is asked for their callbacks.
+here, once, each of those processes has at once; else each imports Cosmos and the operators itself, one to two seconds of
+processor apiece. The DAG processor also reads the file for every few tasks that the triggerer ends, to run their callbacks.
 """
 
 # ruff: noqa: F401

@@ -13,7 +13,7 @@ task, the reason and the log. The next run starts from the published version and
 - `plan`: a parameter of the trigger form is wrong; the message says which.
 - `sync`: Airbyte's reason is in the message. Is the source up, do its credentials work? A new run is safe at any time.
 - `reconcile`: raw is not what the shop holds; the message names the first keys. Who wrote into the raw tables? `elt airbyte
-  verify` shows all; `elt airbyte refresh adventureworks` reads everything anew.
+  verify` shows all; `elt airbyte refresh adventureworks` reads everything again.
 - `freshness`: no sync has succeeded for hours. See the failures before this one.
 - `prepare`: another writer keeps the warehouse; `elt status` names it.
 - `dbt.dbt_producer_watcher` (one `dbt build`; the other tasks of the group show how their part of it went): a model or a

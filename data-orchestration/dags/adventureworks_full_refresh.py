@@ -1,5 +1,5 @@
 """
-### AdventureWorks: everything anew
+### AdventureWorks: everything again
 
 **Purpose.** Read every row of the shop again into the raw layer (Airbyte's refresh, through its SDK: the operator only syncs), then
 have `adventureworks_elt` build every incremental model from all rows, test and publish. Only by hand: after a repair of the
@@ -26,16 +26,16 @@ from transformation.project import incremental_models, read_manifest
 
 with DAG(
     dag_id="adventureworks_full_refresh",
-    description="Read and build everything anew",
+    description="Read and build everything again",
     doc_md=__doc__,
     schedule=None,
     dagrun_timeout=timedelta(hours=8),
-    is_paused_upon_creation=False,  # nothing starts it but a person, who should not have to look for the switch
+    is_paused_upon_creation=False,  # only a person starts it, and should not have to look for the switch
     **DAG_ARGUMENTS,
 ):
     build_and_publish = TriggerDagRunOperator(
         task_id="build_and_publish",
-        doc_md="Run `adventureworks_elt` with all incremental models built anew, and wait for its end.",
+        doc_md="Run `adventureworks_elt` with a full refresh of all incremental models, and wait for its end.",
         trigger_dag_id="adventureworks_elt",
         conf={"full_refresh": incremental_models(read_manifest(settings()))},
         wait_for_completion=True,

@@ -69,7 +69,7 @@ def backup_lacks(config: Settings) -> str:
 def backup(
     config: Settings, report: Callable[[str], None] = lambda line: None, wait_seconds: float = 600
 ) -> Path:
-    """Make a backup, beside whatever runs; the last seven stay. Raises EltError; nothing of a failed one remains."""
+    """Make a backup, whatever else runs; the last seven stay. Raises EltError; nothing of a failed one remains."""
     root = config.home / "backups"
     try:
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -311,7 +311,7 @@ def _airbyte(config: Settings, folder: Path, wait_seconds: float) -> str:
             source.backup(copy)
         except sqlite3.DatabaseError as error:
             raise EltError(
-                f"{store} can't be read: {error}", "restore it, or begin anew with `elt clean`"
+                f"{store} can't be read: {error}", "restore it, or start over with `elt clean`"
             ) from None
     return "configuration and jobs"
 

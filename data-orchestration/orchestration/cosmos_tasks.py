@@ -53,7 +53,7 @@ log = logging.getLogger(__name__)
 
 
 class Results:
-    """What dbt says while it builds, told to the watching tasks: which models have ended with their tests, in one XCom.
+    """Passes dbt's progress to the watching tasks: which models have ended with their tests, in one XCom.
 
     Cosmos' own reporter sends some five for every model and test; a run spent more time on those than on the build.
     """
@@ -97,7 +97,7 @@ class Results:
 class DbtNodesSensor(DbtBuildLocalOperator):
     """Ends when dbt has built the nodes and run their tests; fails with the problems of the first that has any.
 
-    It costs no process: the scheduler starts its trigger. What it executes is for a task that somebody clears after the run.
+    It costs no process: the scheduler starts its trigger. `execute` is for a task that somebody clears after the run.
     """
 
     template_fields = ()
@@ -129,7 +129,7 @@ def begin_build(context: Context) -> None:
     if context["ti"].try_number > 1:
         raise AirflowFailException(
             "the build was cut off in the middle (stopped, or killed) and nothing of it is published"
-            " — the next run builds anew, upon what is published"
+            " — the next run builds again, upon the published version"
         )
     keep_reserved(context)
 

@@ -12,7 +12,7 @@ from typing import Any
 from foundation.settings import Settings
 from orchestration import monitoring, publish
 from orchestration.channels import send
-from orchestration.figures import revenue_told
+from orchestration.figures import revenue_line
 from orchestration.messages import Message, counted, duration
 
 SLOWEST = 3  # models that are named
@@ -79,7 +79,7 @@ def compose(settings: Settings, day: date) -> Message:
     told = f"{failed:,} failed: {where}" if failed else "none failed"
     facts = [("Runs", f"{runs:,}, {told}"), ("Rows", f"{rows:,} in {counted(syncs, 'sync')}")]
     [(version, before)] = ask(SHOWN)
-    if version is not None and (revenue := revenue_told(settings, version, before)):
+    if version is not None and (revenue := revenue_line(settings, version, before)):
         facts.append(("Revenue", revenue))
     facts.append(("Tests", f"{passed:,} passed, {fell:,} failed, {warned:,} warned"))
     facts += _freshness(settings, ask(GREATEST_AGE)[0][0])

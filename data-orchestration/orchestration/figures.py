@@ -42,15 +42,15 @@ def of_run(
     elif version is not None:
         facts.append(("Published", f"version {version}"))
         before = max((each.number for each in versions(settings) if each.number < version), default=None)
-        if told := revenue_told(settings, version, before):
-            facts.append(("Revenue", told))
+        if line := revenue_line(settings, version, before):
+            facts.append(("Revenue", line))
         if odd := _asked(settings, version, ODD_ROWS):
             board = f"{settings.superset_url}/superset/dashboard/data-quality/"
             facts.append(("Odd, but published", f"{counted(int(odd), 'row')}, see {board}"))
     return facts
 
 
-def revenue_told(settings: Settings, version: int, before: int | None) -> str:
+def revenue_line(settings: Settings, version: int, before: int | None) -> str:
     """The revenue of a version and the difference to the version `before`; empty where that can't be asked."""
     now = revenue(settings, version)
     old = None if before is None else revenue(settings, before)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 LONGEST_REASON = 600  # characters: what a telephone shows
 LONGEST_SECTION = 3_000  # characters of a Slack block of type section
-NAMED = 10  # failing tests that are told by name
+NAMED = 10  # failing tests that a message names
 
 
 @dataclass(frozen=True)

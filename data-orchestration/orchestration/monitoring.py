@@ -1,7 +1,7 @@
 """What the pipeline did, in `monitoring.duckdb`: Airflow's runs and tasks, Airbyte's jobs, dbt's results, published versions.
 
 Written after every run, failed ones too, and outside publishing. Each pass takes what is new at its origins and what was
-not over at the last pass, so a pass that was lost is made good by the next. The file is replaced as a whole: who reads it
+not over at the last pass, so the next pass makes good a lost one. The file is replaced as a whole: a reader
 (a dashboard, `elt runs`) is never locked out and never sees half a pass. Tables and marts: `monitoring.sql`.
 """
 
@@ -39,7 +39,7 @@ PAGE = 100  # Airflow's and Airbyte's largest
 KEPT_DAYS = 90
 ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 
-# children first; the last one's count is told
+# children first; the last one's count is reported
 FORGET = (
     "delete from pipeline_tasks where (dag_id, run_id) in"
     " (select dag_id, run_id from pipeline_runs where run_after < $before)",
@@ -290,8 +290,8 @@ def _airflow(settings: Settings, api: httpx.Client, duck: duckdb.DuckDBPyConnect
                 "ended_at": ended_at,
                 "seconds": seconds,
                 "conf": run["conf"],
-                "sync_job_id": _told(api, place, instances, "sync", SYNC_JOB),
-                "unchanged_version": _told(api, place, instances, "publish", UNCHANGED),
+                "sync_job_id": _xcom(api, place, instances, "sync", SYNC_JOB),
+                "unchanged_version": _xcom(api, place, instances, "publish", UNCHANGED),
                 "recorded_at": now,
             }
         )
@@ -326,8 +326,8 @@ def _task(instance: Row, *, is_last_try: bool) -> Row:
     }
 
 
-def _told(api: httpx.Client, place: str, instances: list[Row], task_id: str, key: str) -> int | None:
-    """A number that a task of the run has told, whether it succeeded or not; None when it has told none."""
+def _xcom(api: httpx.Client, place: str, instances: list[Row], task_id: str, key: str) -> int | None:
+    """A number that a task of the run left under a key, whether it succeeded or not; None when it left none."""
     if not any(task["task_id"] == task_id and task["start_date"] for task in instances):
         return None
     answer = api.get(f"{place}/{task_id}/xcomEntries/{key}")

@@ -15,4 +15,4 @@ HELD, UNCHANGED = (
     "unchanged",
 )  # XComs of `publish`: the version that a rollback holds, that is right still
 MODELS = "models"  # XCom of `plan`: the models that the run will build, if their inputs have changed
-REASON = "failure_reason"  # XCom of a task that has told of a failure
+REASON = "failure_reason"  # XCom of a task that has reported a failure

@@ -1,6 +1,6 @@
-"""What is told about a run: it started, succeeded, recovered, a task failed, it is late, the data grows old.
+"""Messages about a run: it started, succeeded, recovered, a task failed, it is late, the data grows old.
 
-A failure is told once, by the task that failed: with its reason, and with the failing dbt tests by name.
+The task that failed reports its failure, once: with its reason, and with the failing dbt tests by name.
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ def succeeded(context: Context) -> bool:
 
 
 def _listened_to(context: Context) -> bool:
-    """Whether the start and the success of this run are told, besides a recovery.
+    """Whether the start and the success of this run send a message; a recovery always does.
 
     They are when somebody has triggered it and waits, when the DAG has never succeeded before, and of each run with
-    ALERT_LEVEL=all: one every few minutes is read by nobody.
+    ALERT_LEVEL=all: nobody reads one every few minutes.
     """
     if settings().alert_level == "all" or context["dag_run"].run_type == "manual":
         return True
@@ -119,7 +119,7 @@ def killed(context: Context) -> list[str]:
         lost = [task for task in lost if task["operator"] != WATCHER]
     names, why = [task["task_id"] for task in lost], None
     if failed and not names and not any(ti.xcom_pull(task_ids=t["task_id"], key=REASON) for t in failed):
-        names, why = [failed[0]["task_id"]], "no task of the run has told why: see their logs"
+        names, why = [failed[0]["task_id"]], "no task of the run gave a reason: see their logs"
     if names:
         log_url = ti.log_url.partition("?")[0].removesuffix(ti.task_id) + names[0]
         others = [("Also ended", ", ".join(f"`{name}`" for name in names[1:]))] if names[1:] else []
@@ -131,7 +131,7 @@ def killed(context: Context) -> list[str]:
 def late(context: dict[str, Any]) -> bool:
     """Tell that a run takes longer than it should: the callback of a DAG's deadline, with Airflow's REST form of the run.
 
-    Airflow drops the deadline of a run that succeeded in time, not of one that failed: that has been told.
+    Airflow drops the deadline of a run that succeeded in time, not of one that failed: of that a task has sent a message.
     """
     run, deadline = context["dag_run"], context["deadline"]["deadline_time"]
     if run["state"] not in UNDER_WAY:
@@ -158,7 +158,7 @@ def timed_out(context: Context) -> bool:
 def growing_old(dag_id: str, age: timedelta, target: timedelta, before: timedelta = timedelta()) -> bool:
     """Warn before the published data is older than it may be, tell when it is, and again at each multiple of the target.
 
-    `before`: how old it was when the last run ended, which has told what there was to tell then. Returns whether there is now.
+    `before`: how old it was when the last run ended, which has warned if need be. Returns whether it warns now.
     """
     if _steps_of_age(age, target) <= _steps_of_age(before, target):
         return False
@@ -206,7 +206,7 @@ def _run(context: Context) -> tuple[str, str]:
 
 
 def _runbook(dag_id: str) -> tuple[str, str]:
-    """What to do stands in the DAG's documentation, on its page in Airflow; or where RUNBOOK_URL says."""
+    """The DAG's documentation says what to do, on its page in Airflow; or the page that RUNBOOK_URL names."""
     base = settings().runbook_url
     return ("Runbook", f"{base}#{dag_id}" if base else f"{settings().airflow_public}/dags/{dag_id}")
 

@@ -1,4 +1,4 @@
-"""What somebody who triggers a run can ask for: the form, its checks, and how dbt is told."""
+"""The parameters of a run that somebody triggers: the form, its checks, and how dbt gets them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 SELECTION = r"^(?!-)[\w.:+*@,/ -]+$"  # dbt's selector syntax; never an option
 
-# How the task that runs dbt is told what `prepare` found is to be done; Jinja, rendered for each run.
+# How the task that runs dbt gets the request that `prepare` made; Jinja, rendered for each run.
 SELECT, REQUEST = "select", "request"  # XComs of `prepare`
 _SELECTED = f"ti.xcom_pull(task_ids='prepare', key='{SELECT}')"
 FLAGS = [f"{{{{ '--select' if {_SELECTED} else '' }}}}", f"{{{{ {_SELECTED} or '' }}}}"]
@@ -52,7 +52,7 @@ def form(settings: Settings) -> dict[str, Param]:
             items={"type": "string", "enum": incremental},
             uniqueItems=True,
             examples=incremental,
-            title="Build anew",
+            title="Full refresh",
             description="Incremental models that are built from all rows instead of the changed ones.",
         ),
         "rebuild_from": Param(
@@ -91,7 +91,7 @@ def plan(settings: Settings, params: dict[str, Any]) -> list[str]:
         log.info("of these, what has changed since the last complete build; `prepare` will say:")
     log.info("%s models: %s", len(models), ", ".join(models))
     if request.full_refresh:
-        log.info("built anew: %s", ", ".join(request.full_refresh))
+        log.info("full refresh: %s", ", ".join(request.full_refresh))
     if request.rebuild_from:
         last = request.rebuild_to or request.rebuild_from
         log.info("facts of %s to %s are built again", request.rebuild_from, last)

@@ -1,4 +1,4 @@
-"""Rows that are kept for some days and no longer: `retention.yml`, beside the DAGs, has the rules.
+"""Rows that are kept for some days and no longer: `retention.yml`, next to the DAGs, has the rules.
 
 Only tables that grow by appending have one. A table that mirrors a stream of PostgreSQL has the source's rows, and what is
 built from raw follows raw.

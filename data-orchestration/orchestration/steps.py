@@ -93,9 +93,9 @@ def _built_nothing(run: str) -> bool:
 
 
 def record(context: Context) -> dict[str, int]:
-    """What ends a run, whatever became of it; rows of the monitoring tables by table.
+    """End a run, successful or not; returns the rows of the monitoring tables by table.
 
-    Tells of the tasks that were killed, once; gives the warehouse back; notes the run; warns when the published data grows old.
+    Reports the tasks that were killed, once; gives the warehouse back; notes the run; warns when the published data grows old.
     """
     if context["ti"].try_number == 1:
         notices.killed(context)

@@ -104,8 +104,8 @@ class AirbyteSyncOperator(AirbyteTriggerSyncOperator):
                 )
             time.sleep(self.wait_seconds)
         if job.status is not JobStatusEnum.SUCCEEDED:
-            told = job.reason or "see the job's log in Airbyte"
-            raise AirflowException(f"Airbyte job {self.job_id} {job.status.value}: {told}")
+            reason = job.reason or "see the job's log in Airbyte"
+            raise AirflowException(f"Airbyte job {self.job_id} {job.status.value}: {reason}")
         return job
 
     def _look(self, hook: AirbyteHook) -> Job:
@@ -118,7 +118,7 @@ class AirbyteSyncOperator(AirbyteTriggerSyncOperator):
             except AirbyteError as error:
                 if error.status != UNAUTHORIZED:
                     raise
-                return look(hook.airbyte_api, job_id, doing, settings())  # the SDK logs in anew
+                return look(hook.airbyte_api, job_id, doing, settings())  # the SDK logs in again
         except EltError as error:
             failure = AirflowFailException if error.kind is Kind.MEND else AirflowException
             raise failure(str(error)) from None

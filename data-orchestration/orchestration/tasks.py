@@ -126,7 +126,7 @@ def record_task(dbt: TaskGroup | None = None) -> Any:
 
     @task(execution_timeout=timedelta(minutes=5), **RETRIED)
     def record() -> dict[str, int]:
-        """Whatever became of the run: tell of tasks that were killed, give the warehouse back, note the run in the monitoring tables."""
+        """After every run: report tasks that were killed, give the warehouse back, note the run in the monitoring tables."""
         return steps.record(get_current_context())
 
     last = record().as_teardown()

@@ -1,6 +1,6 @@
 """How a task watches dbt without a process: the scheduler starts its trigger, the triggerer ends the task with what dbt said.
 
-All triggers of a run share one look at what the producer has told, once a second. The triggerer keeps what is imported
+All triggers of a run share one look at the producer's XCom, once a second. The triggerer keeps what is imported
 here in memory: it imports little.
 """
 
@@ -31,7 +31,7 @@ Ended = dict[str, list[str]]  # of each model whose tests have ended, too: its p
 
 
 class Progress:
-    """What dbt has told of a run so far, as its triggers see it."""
+    """dbt's progress in a run so far, as its triggers see it."""
 
     def __init__(self, dag_id: str, run_id: str, producer: str) -> None:
         self._producer = {"dag_id": dag_id, "run_id": run_id, "task_id": producer}

@@ -1,8 +1,8 @@
 {#-
     What the marts were built from: the table `built_from`, a row for each raw stream (its version), the `project` and the
-    `day`. It is written when a build of everything that differs has ended well; who reads it is transformation.changed_inputs.
+    `day`. A build of everything that differs writes it when it has ended well; transformation.changed_inputs reads it.
 
-    It stands twice. The one of the marts is published, put back and rolled back with them. The one beside the seeds stays,
+    There are two. The one of the marts is published, put back and rolled back with them. The one next to the seeds stays,
     as views, seeds and snapshots do, and says by which project those were built.
 -#}
 {% macro built_from(schema) -%}

@@ -16,7 +16,7 @@
 
 {#-
     --full-refresh is for all models, the request's `full_refresh` for those that it names. A table that has other columns than
-    its model is built anew without being asked.
+    its model is fully refreshed in any case.
 -#}
 {% macro should_full_refresh() -%}
     {%- set configured = config.get('full_refresh') -%}

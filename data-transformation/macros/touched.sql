@@ -65,7 +65,7 @@
     {{ return('false' if is_newer(source_name, table) == 'false' else 'true') }}
 {%- endmacro %}
 
-{#- Does such a row stand anywhere above a model? Seeds and macros have not changed: a build of everything would be due. -#}
+{#- Is there such a row anywhere above a model? Seeds and macros have not changed: a build of everything would be due. -#}
 {% macro has_newer_inputs(model_name) -%}
     {{ return(model_name in (changes().below or [])) }}
 {%- endmacro %}
@@ -85,7 +85,7 @@
     {{ return('true' if 'true' in open else (open or ['false']) | join('\n or ')) }}
 {%- endmacro %}
 
-{#- What transformation.changed_inputs.difference says, to a model of a build of what has changed; else nothing. -#}
+{#- The result of transformation.changed_inputs.difference in a build of what has changed; else nothing. -#}
 {% macro changes() -%}
     {{ return(
         build_request().changes or {} if execute and model.resource_type in ('model', 'snapshot') else {}

@@ -1,7 +1,7 @@
-"""What has changed since the marts were last built: raw streams, the project, the day. So that a build can leave the rest.
+"""Changes since the marts were last built: raw streams, the project, the day. So a build can leave the rest.
 
-Every complete build notes what it was built from (data-transformation/macros/built_from.sql). Whatever is not known for
-certain makes everything be built.
+Every complete build notes what it was built from (data-transformation/macros/built_from.sql). If anything is not known
+for certain, everything is built.
 """
 
 # ruff: noqa: S608 - names are the manifest's, texts are literals
@@ -30,7 +30,7 @@ BUILD_DAY = "macro.adventureworks.build_day"
 PROJECT, DAY = "project", "day"  # rows that are no streams
 EXTRACTED_AT = "_airbyte_extracted_at"
 STREAM = ("rows", "newest", "generation", "columns")  # what a version says of a stream
-# what holds rows; views need be made anew only if the columns beneath them are others
+# what holds rows; a view is made again only if the columns beneath it are others
 KEPT = (
     "config.materialized:table",
     "config.materialized:incremental",
@@ -110,7 +110,7 @@ def selectors(manifest: Manifest, built: Versions, now: Versions) -> list[str] |
 
 
 def difference(manifest: Manifest, built: Versions, now: Versions) -> dict[str, Any]:
-    """What the models are told of the streams that differ (macros/touched.sql).
+    """What the models get to know of the streams that differ (macros/touched.sql).
 
     `since`: per stream, the newest _airbyte_extracted_at that the marts know, which the others' rows exceed; None if rows may
     have gone without a trace, or if any may have changed. `below`: the names of the models that descend from them.
@@ -244,7 +244,7 @@ def _built(manifest: Manifest) -> list[dict[str, Any]]:
 
 
 def forget(duck: duckdb.DuckDBPyConnection) -> None:
-    """Let the next build be one of everything: who changes rows that dbt has read or written calls this."""
+    """Make the next build one of everything: to be called after a change of rows that dbt has read or written."""
     duck.execute(f"drop table if exists marts.{TABLE}")
 
 

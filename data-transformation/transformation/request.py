@@ -1,4 +1,4 @@
-"""What is asked of one dbt build. `elt build` and the DAG's task `prepare` make a request, and judge it here; dbt gets it whole, as
+"""The request for one dbt build. `elt build` and the DAG's task `prepare` make it, and judge it here; dbt gets it whole, as
 the variable ELT_BUILD, which one macro reads (macros/request.sql).
 """
 
@@ -29,7 +29,7 @@ class BuildRequest:
     The others come from `transformation.changed_inputs`, through `knowing`: `project` is the digest of the files that are built,
     `building_from` the versions of the raw streams, which are noted when all has ended well (empty: they are not, as the build
     leaves out what may have changed), `built_from` what a build of what has changed counts upon, and `changes` what the models
-    of such a build are told (`changed_inputs.difference`).
+    of such a build get to know (`changed_inputs.difference`).
     """
 
     select: tuple[str, ...] = ()

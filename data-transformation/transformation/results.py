@@ -1,4 +1,4 @@
-"""What dbt's builds have left: the results of the last one of the DAG, and of each until the monitoring tables have them."""
+"""Results of dbt's builds: those of the last one of the DAG, and of each until the monitoring tables have them."""
 
 from __future__ import annotations
 

@@ -35,9 +35,9 @@ class DbtError(EltError):
 
 
 def variables(settings: Settings, target: str | None = None) -> dict[str, str]:
-    """What `profiles.yml` and the project look for in the environment, each with the value that the settings have.
+    """The variables that `profiles.yml` and the project read, each with the value that the settings have.
 
-    Whatever the process's own environment holds of these names, empty ones among them, is to be replaced by them. For the
+    They replace those of the same name in the process's environment, empty ones among them. For the
     target `snowflake` they hold the secret key: never print them. Raises EltError when that target lacks its login.
     """
     target = target or settings.dbt_target
@@ -91,7 +91,7 @@ def environment(
     """What any dbt process of this stack finds in its environment: project, profile, target, no telemetry.
 
     Artifacts and logs go under `ELT_HOME`, so that two stacks of one clone do not share them. The warehouse is found
-    by `transformation.dbt_lease`: a path of its own in the profile would make dbt parse the project anew for each `ELT_HOME`.
+    by `transformation.dbt_lease`: a path of its own in the profile would make dbt parse the project for each `ELT_HOME`.
     Raises as `variables` does.
     """
     target = target or settings.dbt_target

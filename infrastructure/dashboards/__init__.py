@@ -4,6 +4,6 @@ from foundation.settings import ROOT
 
 FOLDER = ROOT / "infrastructure" / "preset"
 OWNER = (
-    "AdventureWorks analytics"  # who certifies what these files define: so it is told from what others made
+    "AdventureWorks analytics"  # certifies what these files define: that sets it apart from what others made
 )
 DETAILS = "Defined in infrastructure/preset"

@@ -1,4 +1,4 @@
-"""Dashboards as a person sees them: a headless Chromium that logs in, opens one, and waits until every chart stands.
+"""Dashboards as a person sees them: a headless Chromium that logs in, opens one, and waits until every chart is drawn.
 
 For tests, screenshots and measurements. Playwright drives; the browser is the system's (`find_browser`).
 """
@@ -178,7 +178,7 @@ def browser(url: str, width: int = 1440, height: int = 900) -> Iterator[BrowserC
 def complaints(context: BrowserContext) -> list[str]:
     """From now on, all that goes wrong on any page: answers of 400 and more, errors on the console and in scripts.
 
-    The list grows as they come; a reader clears it. One thing is not told: Superset 6.1 has every reader's page save the colours
+    The list grows as they come; a reader clears it. One thing is left out: Superset 6.1 has every reader's page save the colours
     of a board, and the refusal of one who may not write is an answer 403, and a promise whose failure nobody takes up.
     """
     found: list[str] = []
@@ -217,7 +217,7 @@ def login(context: BrowserContext, user: str, password: str) -> Page:
 
 
 def open_dashboard(page: Page, slug: str, charts: int) -> Dashboard:
-    """Open a dashboard that has so many charts, and wait until they stand; `seconds` tells how long that took."""
+    """Open a dashboard that has so many charts, and wait until they are drawn; `seconds` says how long that took."""
     opened = Dashboard(page, charts)
     page.on("request", lambda request: opened.requests.append(request.url))
     started = time.monotonic()

@@ -32,7 +32,7 @@ def _both(folder: Path):
     from dashboards.workspace import Workspace
 
     config = settings()
-    wanted = rendered(config, load(config.dashboards_warehouse, folder))  # wrong files are told of first
+    wanted = rendered(config, load(config.dashboards_warehouse, folder))  # wrong files are reported first
     with Workspace(config) as workspace:
         held = workspace.export()
     return wanted, held, compare(wanted, held)

@@ -130,7 +130,7 @@ def _by_name(entries: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _positions(tree: dict[str, Any]) -> dict[str, Any]:
-    """A chart is told by its uuid, not by the number it has in one workspace."""
+    """The uuid of a chart identifies it, not its number in one workspace."""
     form = {}
     for key, node in tree.items():
         if isinstance(node, dict):

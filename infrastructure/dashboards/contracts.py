@@ -37,7 +37,7 @@ def empty_warehouse() -> duckdb.DuckDBPyConnection:
 
 
 def source_of(document: Document) -> str:
-    """What stands behind `from` for a dataset: its table, or its query."""
+    """A dataset in a `from` clause: its table, or its query."""
     data = document.data
     if "sql" in data:
         return f"(\n{data['sql'].strip()}\n) as virtual_table"

@@ -55,7 +55,7 @@ def pull(settings: Settings, export: dict[str, dict[str, Any]], assets: Assets |
 
 
 def _write(document: Document) -> None:
-    """The file anew, under the comment that it began with."""
+    """The file with new content, under the comment that it began with."""
     head = []
     for line in document.path.read_text().splitlines():
         if not line.startswith("#"):

@@ -1,8 +1,8 @@
 """From the files to Superset's own form: what its import API takes, one mapping per database, dataset, chart and
 dashboard, each with a uuid that follows from its name.
 
-The files say what a person decides. What Superset wants besides (positions in a tree, flags of columns, the SQL of a
-metric, the parameters that all charts of a type share) is added here, and taken away again by `dashboards.pull`.
+The files say what a person decides. This module adds the rest that Superset wants (positions in a tree, flags of columns,
+the SQL of a metric, the parameters that all charts of a type share); `dashboards.pull` takes it away again.
 """
 
 from __future__ import annotations

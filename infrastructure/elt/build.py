@@ -224,4 +224,4 @@ def hold_local_warehouse(configuration: Settings, wait_seconds: float) -> None:
         click.echo(f"waiting for the warehouse: in use by {present}", err=True)
     hold(warehouse, "dbt build", wait_seconds)
     with open_read_only(warehouse, "dbt build", leased=False, wait_seconds=wait_seconds):
-        pass  # a damaged file is told of before dbt reads the project
+        pass  # a damaged file is reported before dbt reads the project

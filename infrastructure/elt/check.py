@@ -39,7 +39,7 @@ def _tracked(*patterns: str) -> list[str]:
 def lint_commands() -> Commands:
     """Checks that change nothing."""
     return [
-        # the long ones beside each other
+        # the long ones at the same time
         Command("black", ["black", "--check", "--quiet", *PYTHON], background=True),
         Command("types", ["mypy"], background=True),  # which packages, and how strictly, is in pyproject.toml
         Command("sqlfluff", ["sqlfluff", "lint", "--disable-progress-bar", "data-transformation"]),
@@ -147,14 +147,14 @@ STEPS = {
 
 
 class Run:
-    """One command, at work. What a background one prints is kept until it has ended."""
+    """One command, at work. The output of a background one is kept until it has ended."""
 
     def __init__(self, command: Command) -> None:
         self.title, self.passes = command.title, command.passes
         self.started = time.monotonic()
         self.output = TemporaryFile("w+", errors="replace") if command.background else None  # noqa: SIM115
-        beside = ", in the background" if command.background else ""
-        click.echo(f"── {self.title}{beside}: {' '.join(command.words)[:150]}")
+        place = ", in the background" if command.background else ""
+        click.echo(f"── {self.title}{place}: {' '.join(command.words)[:150]}")
         environ = os.environ | {"PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"}
         self.process = subprocess.Popen(
             command.words, cwd=ROOT, env=environ, stdout=self.output, stderr=self.output and subprocess.STDOUT

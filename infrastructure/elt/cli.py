@@ -1,4 +1,4 @@
-"""`elt`: every verb of the stack. The groups live beside the code that they drive and are imported on first use."""
+"""`elt`: every verb of the stack. The groups live next to the code that they drive and are imported on first use."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COMMANDS = {
     "source": ("adventureworks.cli:source", "Fill the source database: load, generate."),
     "shop": ("adventureworks.cli:shop", "Let the shop trade: a day, or live."),
     "airbyte": ("airbyte_config.cli:airbyte", "Connections as code, and their jobs."),
-    "connectors": ("airbyte_local.connectors:connectors", "Airbyte connectors beside the built-in ones."),
+    "connectors": ("airbyte_local.connectors:connectors", "Airbyte connectors other than the built-in ones."),
     "sync": ("airbyte_config.cli:sync", "Run one sync job and wait for it."),
     "snowflake": ("elt.snowflake.cli:snowflake", "A Snowflake account: set it up, look it over."),
     "run": ("elt.dagrun:run", "Trigger the DAG and watch its run."),

@@ -121,8 +121,8 @@ def _to_the_end(api: httpx.Client, run: str, console: Console) -> tuple[str, lis
                     colour = COLOURS.get(task["state"], "red")
                     duration = f"{task['duration']:6.1f} s" if task["duration"] else " " * 8
                     say(f"  [{colour}]{task['state']:<16}[/{colour}] {duration}  {task['task_id']}")
-                    if task["state"] == "failed" and (told := _told(api, run, task["task_id"], REASON)):
-                        say(f"  [red]{escape(str(told))}[/red]")
+                    if task["state"] == "failed" and (reason := _xcom(api, run, task["task_id"], REASON)):
+                        say(f"  [red]{escape(str(reason))}[/red]")
             running = [task["task_id"] for task in tasks if task["state"] == "running"]
             line.update(f"{len(ended)}/{len(tasks)} tasks, running: {', '.join(running[:3]) or '-'}")
             if state in ("success", "failed"):
@@ -153,15 +153,15 @@ def watch(api: httpx.Client, run: str, console: Console) -> list[dict]:
 
 
 def _reason(api: httpx.Client, run: str, failed: list[dict]) -> str:
-    """What the first task that failed has told; what `record` has told of tasks that were killed; or that nobody has."""
+    """The reason of the first task that failed; `record` has that of tasks that were killed; or that there is none."""
     for task_id in (*(task["task_id"] for task in failed), RECORD):
-        if told := _told(api, run, task_id, REASON):
-            return " ".join(str(told).split())
+        if reason := _xcom(api, run, task_id, REASON):
+            return " ".join(str(reason).split())
     return "it gave no reason (ended by Airflow, or by hand)"
 
 
-def _told(api: httpx.Client, run: str, task_id: str, key: str) -> Any:
-    """What a task has told under a key; None when it has told nothing."""
+def _xcom(api: httpx.Client, run: str, task_id: str, key: str) -> Any:
+    """The XCom of a task under a key; None when there is none."""
     answer = api.get(f"/dags/{DAG}/dagRuns/{run}/taskInstances/{task_id}/xcomEntries/{key}")
     return None if answer.status_code == httpx.codes.NOT_FOUND else _checked(answer)["value"]
 
@@ -198,5 +198,5 @@ def run(full_refresh: tuple[str, ...], **asked: Any) -> None:
         number = begin(api, console, conf)
         watch(api, number, console)
         if asked["dry_run"]:
-            models = _told(api, number, "plan", MODELS) or []
+            models = _xcom(api, number, "plan", MODELS) or []
             click.echo(f"{counted(len(models), 'model')} would be looked at: {', '.join(models)}")

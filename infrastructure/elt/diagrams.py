@@ -62,7 +62,7 @@ class _Box:
 
 
 def _arrow(start: _Box, end: _Box, says: str) -> str:
-    """A straight line from edge to edge, its word beside the middle."""
+    """A straight line from edge to edge, its word next to the middle."""
     if start.y == end.y:
         right = end.x > start.x
         x1, x2 = (start.x + WIDTH, end.x) if right else (start.x, end.x + WIDTH)

@@ -1,1 +1,1 @@
-"""What every package stands on: errors, settings, quoting, the lease, the warehouse file."""
+"""What every package builds on: errors, settings, quoting, the lease, the warehouse file."""

@@ -17,7 +17,7 @@ class Kind(Enum):
 
 
 def in_one_line(text: str) -> str:
-    """A message without its line breaks: what stands in several lines of a library's becomes one sentence after another."""
+    """A message without its line breaks: the lines of a library's become one sentence after another."""
     return " ".join(line.strip() for line in text.splitlines() if line.strip())
 
 

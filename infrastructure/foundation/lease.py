@@ -1,6 +1,6 @@
 """The lease on the warehouse: one writer at a time, and everybody can see who it is.
 
-DuckDB lets one process write. The lease is a kernel file lock beside the warehouse (gone with its process, however
+DuckDB lets one process write. The lease is a kernel file lock next to the warehouse (gone with its process, however
 that ends) plus a readable note of its owner; the note alone means nothing, so that a crash leaves nothing to clean up.
 
 A run of the DAG is many processes, one after the other. Between them it keeps the lease by a reservation: a note that names the

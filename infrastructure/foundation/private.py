@@ -16,7 +16,7 @@ def private() -> None:
 
 
 def home_mode() -> int:
-    """The mode of ELT_HOME. Root's PostgreSQL runs as another user, who passes through to its own folder and sees nothing."""
+    """The mode of ELT_HOME. Root's PostgreSQL runs as another user: it passes through to its own folder and sees nothing."""
     return 0o711 if os.geteuid() == 0 else 0o700
 
 

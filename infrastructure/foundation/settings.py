@@ -1,7 +1,7 @@
 """The one settings object: the environment, `.env` and the generated secrets, read once.
 
 Order of precedence: process environment, `.env` in the repository's root, `secrets.env` under `ELT_HOME`, the defaults
-below. Every default stands in `.env.example`; a test keeps the two equal.
+below. Every default is in `.env.example`; a test keeps the two equal.
 """
 
 from __future__ import annotations
@@ -316,7 +316,7 @@ class Settings(BaseSettings):
 
     dbt_target: Literal["duckdb", "dev", "snowflake", "ci"] = "duckdb"
     dbt_memory_mb: Annotated[int, Field(ge=256, le=1 << 24)] = (
-        4096  # for DuckDB in a build; beyond that it writes temporary files beside the warehouse
+        4096  # for DuckDB in a build; beyond that it writes temporary files next to the warehouse
     )
     dbt_developer: SchemaPrefix = ""  # before the schemas of the target dev; empty: USER
     snowflake_emulator_host: Host = "127.0.0.1"  # of the target ci
@@ -531,7 +531,7 @@ def _kept_secrets(path: Path) -> dict[str, str]:
         raise EltError(
             f"{path} {found}{with_it}",
             (
-                "put it back, from `backups` for one; or begin anew with `elt clean`"
+                "put it back, from `backups` for one; or start over with `elt clean`"
                 if sealed
                 else "remove it: a new one is made"
             ),
@@ -545,13 +545,13 @@ def _shown(name: str, value: str) -> str:
     return "***" if field.annotation is SecretStr else repr(value)
 
 
-def _told(message: str) -> str:
+def _our_words(message: str) -> str:
     """Pydantic's message as a part of our line."""
     return message.removeprefix("Value error, ").replace("Input should be", "it should be")
 
 
 def load_settings(environ: dict[str, str] | None = None) -> Settings:
-    """Read the settings anew; then see that the secrets are there. Raises EltError that names the variable when a value has the
+    """Read the settings; then see that the secrets are there. Raises EltError that names the variable when a value has the
     wrong form, and then nothing has been made."""
     environ = dict(os.environ if environ is None else environ)
     given = read_env_file(ENV_FILE) | {k: v for k, v in environ.items() if v}
@@ -575,7 +575,7 @@ def _validated(values: dict[str, str], given: dict[str, str], home: Path) -> Set
         name = str(first["loc"][0]).upper()
         where = ".env or the environment" if name in given else str(home / SECRETS)
         raise EltError(
-            f"{name}: {_shown(name, values.get(name, ''))}: {_told(first['msg'])}",
+            f"{name}: {_shown(name, values.get(name, ''))}: {_our_words(first['msg'])}",
             f"set {name} in {where} to another value",
         ) from None
 

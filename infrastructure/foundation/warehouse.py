@@ -1,4 +1,4 @@
-"""Read the DuckDB warehouse beside its writers: wait a little, else say who is in the way."""
+"""Read the DuckDB warehouse between its writers: wait a little, else say who is in the way."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _in_use(path: Path, busy: re.Match[str]) -> WarehouseInUseError:
 def wait_until_writable(path: Path, deadline: float) -> None:
     """Wait for programs that have the file open without the lease, until `deadline` (of the monotonic clock).
 
-    For who has the lease and lets another library open the file. What else is wrong with the file, that one tells. Raises
+    For a holder of the lease that lets another library open the file; the library reports other faults of the file. Raises
     WarehouseInUseError, with DuckDB's words about the process.
     """
     while True:

@@ -1,4 +1,4 @@
--- What one may do is a role's; who one is, is a user's (50_users.sql). SYSADMIN is above all four, so that no object is out
+-- Roles hold the privileges; users are in 50_users.sql. SYSADMIN is above all four, so that no object is out
 -- of the administrators' reach.
 use role USERADMIN;
 

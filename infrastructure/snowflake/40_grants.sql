@@ -1,4 +1,4 @@
--- Who may do what: nothing that is not said here. What a role makes, it owns: LOADER its schemas in RAW, TRANSFORMER those in
+-- The privileges of each role: no others exist. A role owns what it makes: LOADER its schemas in RAW, TRANSFORMER those in
 -- ANALYTICS; databases, warehouses, roles and users belong to the administrators.
 use role SECURITYADMIN;
 
@@ -26,7 +26,7 @@ grant ownership on schema ANALYTICS${SUFFIX}.SNAPSHOTS to role TRANSFORMER${SUFF
 grant ownership on schema ANALYTICS${SUFFIX}.MONITORING to role TRANSFORMER${SUFFIX} copy current grants;
 
 -- REPORTER: the published marts. A swap takes a schema's grants and future grants along with it: so publishing gives these two
--- again on MARTS_NEXT, and there is no future grant, which after a swap would stand on the version before
+-- again on MARTS_NEXT, and there is no future grant, which after a swap would be on the version before
 grant usage on warehouse REPORTING${SUFFIX} to role REPORTER${SUFFIX};
 grant usage on database ANALYTICS${SUFFIX} to role REPORTER${SUFFIX};
 grant usage on schema ANALYTICS${SUFFIX}.MARTS to role REPORTER${SUFFIX};

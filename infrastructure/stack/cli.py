@@ -82,8 +82,8 @@ def status(as_json: bool) -> None:
             f"the source: {found} — {remedy}" for found, remedy in capture_health(settings()) if remedy
         ]
     if as_json:
-        told = {"programs": [asdict(line) for line in lines], "writer": owner, "warnings": warnings}
-        click.echo(json.dumps(told, indent=2))
+        answer = {"programs": [asdict(line) for line in lines], "writer": owner, "warnings": warnings}
+        click.echo(json.dumps(answer, indent=2))
     else:
         console = Console(highlight=False)
         console.width = max(console.width, 120)  # a line a program, also where the output is no terminal

@@ -1,6 +1,4 @@
-"""`python -m stack.health PROGRAM`: exit code 0 when that program of the stack is well. What a container's health check runs,
-beside the program itself.
-"""
+"""`python -m stack.health PROGRAM`: exit code 0 when that program of the stack is well. A container's health check runs it."""
 
 from __future__ import annotations
 

@@ -205,7 +205,7 @@ class Cluster:
             )
 
     def _create(self) -> None:
-        """initdb beside the final place, then one rename: an interrupted attempt leaves nothing that counts."""
+        """initdb next to the final place, then one rename: an interrupted attempt leaves nothing that counts."""
         prefix = self.data_dir.name + ".initialising-"
         for leftover in self.data_dir.parent.glob(prefix + "*"):
             shutil.rmtree(leftover, ignore_errors=True)

@@ -60,7 +60,7 @@ class Messages:
         path.touch(mode=0o600)
         self.path = path
         if (content := path.read_bytes()) and not content.endswith(b"\n"):
-            with path.open("ab") as file:  # a crash tore the last line; the next one starts anew
+            with path.open("ab") as file:  # a crash tore the last line; the next event begins a new one
                 file.write(b"\n")
 
     def add(self, channel: str, **fields: Any) -> None:
@@ -133,7 +133,7 @@ class Sink:
         )
 
     def limited(self, instance: str) -> Limited:
-        """The application within the limits of a request; who knows the webhook may send what Slack would take."""
+        """The application within the limits of a request; a client that knows the webhook may send as much as to Slack."""
 
         def admitted(scope: Scope) -> bool:
             return self._knows(scope["path"].removeprefix("/services/"))
@@ -274,7 +274,7 @@ async def serve(config: Settings) -> None:
 def main() -> None:
     """Run the sink in the foreground; a port that is taken is one line and exit code 2."""
     private()
-    # uvicorn ends what is under way and then raises the signal anew: let that be an ordinary end
+    # uvicorn ends the open requests and then raises the signal again: let that be an ordinary end
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.signal(signal.SIGINT, lambda *_: None)
     logging.getLogger("mail.log").setLevel(logging.ERROR)

@@ -1,6 +1,6 @@
 """The page of the sink: its messages as people see them in Slack and in their mail, newest first, with filters.
 
-What a message says is never trusted: text is escaped, of an e-mail's HTML only plain formatting is kept, and links go to http
+No message is trusted: text is escaped, of an e-mail's HTML only plain formatting is kept, and links go to http
 and https alone. No script runs on the page.
 """
 

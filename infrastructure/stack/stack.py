@@ -1,7 +1,7 @@
 """The one-machine stack: its parts, their order, and their health. The processes are supervisord's.
 
-A part is one or more foreground programs; supervisord starts, watches and restarts them. What supervisord does not know,
-the order of the parts and when one is really ready, is here.
+A part is one or more foreground programs; supervisord starts, watches and restarts them. This module knows the rest: the
+order of the parts, and when one is really ready.
 """
 
 from __future__ import annotations

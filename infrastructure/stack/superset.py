@@ -1,8 +1,8 @@
 """Superset on one machine: its environment, its database, users and dashboards, and its server.
 
 Superset needs other versions than everything else here, so it lives in `.venv-superset`, made by uv from
-`infrastructure/superset/uv.lock` when it is first needed. What is done inside it (migrating, importing) is in
-`infrastructure/superset/prepare.py`; this module starts that, and the server, with their environment.
+`infrastructure/superset/uv.lock` when it is first needed. `infrastructure/superset/prepare.py` works
+inside it (migrates, imports); this module starts that, and the server, with their environment.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def socket_path(home: Path) -> Path:
     folder of the system's temporary one (a unix socket's path holds at most 104 bytes on macOS, 108 on Linux).
     """
     near = home / "run" / "supervisor.sock"
-    if len(os.fsencode(near)) < 90:  # supervisord binds a longer temporary name beside it first
+    if len(os.fsencode(near)) < 90:  # supervisord binds a longer temporary name next to it first
         return near
     folder = Path(tempfile.gettempdir()) / f"elt-{os.getuid()}-{sha256(os.fsencode(home)).hexdigest()[:12]}"
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -45,7 +45,7 @@ def _quoted(value: str) -> str:
 
 
 def _configuration(home: Path, every: Iterable[Part]) -> str:
-    """Supervisord's configuration. No secret stands in it: the programs read their settings themselves."""
+    """Supervisord's configuration. It has no secret: the programs read their settings themselves."""
     lines = [
         "[supervisord]",
         f"logfile={home}/logs/supervisord.log".replace("%", "%%"),

@@ -1,6 +1,6 @@
-"""Who guesses a password of Superset has to wait, at the login page and at the API alike.
+"""A client that guesses passwords of Superset has to wait, at the login page and at the API alike.
 
-It runs in Superset's own environment; of ours it needs what stands on the standard library alone.
+It runs in Superset's own environment; of ours it imports only modules that need nothing but the standard library.
 """
 
 import math

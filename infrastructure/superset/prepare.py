@@ -1,7 +1,7 @@
 """Bring Superset's database to this version: tables, roles, users, and the assets of a bundle.
 
 `python prepare.py BUNDLE.zip`, in Superset's own environment (`stack.superset` starts it). One process for what would be
-four of Superset's commands, each with its seconds of start-up; and no password stands on a command line. Safe to repeat.
+four of Superset's commands, each with its seconds of start-up; and no password is on a command line. Safe to repeat.
 """
 
 import os
@@ -13,7 +13,7 @@ from superset.app import create_app
 
 ANALYST = "Analyst"
 
-# What someone who reads dashboards needs, and no more: nothing here writes, lists databases or users, or takes SQL.
+# The rights of a reader of dashboards, and no more: nothing here writes, lists databases or users, or takes SQL.
 MAY = {
     ("can_read", "Dashboard"),
     ("can_read", "Chart"),

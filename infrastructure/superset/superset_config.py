@@ -1,4 +1,4 @@
-"""Superset's configuration on one machine. What differs from stack to stack comes through the environment
+"""Superset's configuration on one machine. Values that differ from stack to stack come through the environment
 (`stack.superset.environment`); it runs in Superset's own environment, so nothing of ours is imported here.
 """
 
@@ -24,7 +24,7 @@ STATS_LOGGER = DummyStatsLogger()
 
 
 class NoEventLogger(AbstractEventLogger):
-    """Who looked at what is not kept: it would be five rows in the metadata database for each chart."""
+    """Keeps no record of views: it would be five rows in the metadata database for each chart."""
 
     def log(self, *args, **kwargs):
         """Nothing."""
@@ -40,16 +40,16 @@ HOME = "/superset/dashboard/sales-overview/"
 
 
 def FLASK_APP_MUTATOR(app):
-    """Every answer names the instance, so that a health check knows its own; and who is logged in finds the sales overview in
-    the place of Superset's own home (a user's `welcome_dashboard_id` would change no more than that page's title).
+    """Every answer names the instance, so that a health check knows its own; and a user who is logged in finds the sales overview
+    in the place of Superset's own home (a user's `welcome_dashboard_id` would change no more than that page's title).
     """
 
     login_brake.install(app)
 
     @app.before_request
     def report():
-        """What a page reports of its loading is not kept. Superset answers the login page's report with a redirect to that page and
-        a new session; where this came after the login's answer, whoever had logged in was a visitor again.
+        """Drops a page's report of its loading. Superset answers the login page's report with a redirect to that page and
+        a new session; where this came after the login's answer, the login was lost.
         """
         return ("", 200) if request.path == "/superset/log/" else None
 
@@ -117,7 +117,7 @@ FEATURE_FLAGS = {
     "DRILL_BY": True,
     "DRILL_TO_DETAIL": True,
     "ENABLE_TEMPLATE_PROCESSING": False,
-    "ALERT_REPORTS": False,  # they need Celery and a browser beside Superset: see infrastructure/preset/README.md
+    "ALERT_REPORTS": False,  # they need Celery and a browser as well: see infrastructure/preset/README.md
 }
 SQL_MAX_ROW = 100_000
 statement_timeout.install()
@@ -142,7 +142,7 @@ def DB_CONNECTION_MUTATOR(uri, params, username, security_manager, source):
         if uri.database not in _held:
             engine = create_engine(uri, connect_args=params.get("connect_args", {}), poolclass=StaticPool)
             opened = engine.connect()
-            for outdated in list(_held):  # who still reads it has a connection of their own
+            for outdated in list(_held):  # a query that still reads it has a connection of its own
                 _held.pop(outdated).close()
             _held[uri.database] = opened
     return uri, params

@@ -71,7 +71,7 @@ IN_CONNECTIONS: list[tuple[str, str, str, str, str]] = [
     ("a text", C, CONNECTION, "orders\n", "orders.yaml, line 1: not a mapping"),
     ("nothing", C, CONNECTION, "", "orders.yaml, line 1: not a mapping"),
     ("two documents", C, "source: shop", "---\nsource: shop", "orders.yaml, line 2"),
-    ("a key twice", C, "status: active", "source: shop", "line 4: source stands here twice"),
+    ("a key twice", C, "status: active", "source: shop", "line 4: source is here twice"),
     ("an alias of nothing", C, "source: shop", "source: *shop", "line 2: found undefined alias"),
     ("aliases without end", C, 'prefix: ""', ALIASES, "take the aliases out"),
     ("a mapping in itself", C, 'prefix: ""', "prefix: &a\n  b: *a", "orders.yaml, line "),

@@ -1,4 +1,4 @@
-"""What only a server can refuse: rows of the source's files, names and passwords, what Airbyte or the source does not have."""
+"""Inputs that only a server can refuse: rows of the source's files, names and passwords, what Airbyte or the source does not have."""
 
 from __future__ import annotations
 

@@ -172,7 +172,7 @@ def main() -> None:
     parser.add_argument(
         "--threads",
         default="1",
-        help="dbt's; with 1, the default, a model's seconds are its own, without those of others beside it",
+        help="dbt's; with 1, the default, a model's seconds are its own, without those of others at the same time",
     )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()

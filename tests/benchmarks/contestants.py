@@ -1,4 +1,4 @@
-"""Who takes part: what each measures, one run at a time. Rows and seconds are told, and whether the copy is exact."""
+"""The programs that take part, one run at a time: each reports rows and seconds, and whether the copy is exact."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""How long a dashboard takes until its last chart stands, in a headless Chromium, on the stack that runs.
+"""How long a dashboard takes until its last chart is drawn, in a headless Chromium, on the stack that runs.
 
 python tests/benchmarks/dashboard_loading.py [NAME…] [--times 3] [--json]
 
 Cold: a browser that was never here. Warm: the same browser again. The server keeps a chart's result until
-the next version is published, so only a new version's first visit asks the served file. Processor seconds of the server are told too, for they don't depend on what else the machine does.
+the next version is published, so only a new version's first visit asks the served file. The report
+also has the server's processor seconds, which don't depend on what else the machine does.
 """
 
 from __future__ import annotations

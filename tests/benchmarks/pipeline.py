@@ -3,7 +3,7 @@
     python tests/benchmarks/pipeline.py [--scale 1] [--minutes 10] [--json] [--home DIR]
 
 A stack of its own (temporary folder, free ports) is filled, runs once, trades a day, and runs again: the seconds from the trigger to the
-published version, and where they went. Then the DAG runs every minute beside the live shop: from each new order in the source to
+published version, and where they went. Then the DAG runs every minute while the live shop trades: from each new order in the source to
 the version that shows it (`--minutes 0` leaves this out).
 """
 
@@ -70,7 +70,7 @@ def incremental(stack: Stack) -> dict[str, float]:
 
 
 def freshness(stack: Stack, minutes: float) -> dict[str, float]:
-    """The DAG every minute beside the live shop: seconds from each order in the source to the version that shows it."""
+    """The DAG every minute while the live shop trades: seconds from each order in the source to the version that shows it."""
     elt(stack, "down")
     stack.environ["ELT_SCHEDULE"] = "* * * * *"
     elt(stack, "up", "airflow")

@@ -1,4 +1,4 @@
-"""How fast `airbyte_local` syncs, beside what people use instead; with its own PostgreSQL, on free ports.
+"""How fast `airbyte_local` syncs, compared with what people use instead; with its own PostgreSQL, on free ports.
 
     python tests/benchmarks/sync.py [--rows 4000000] [--only NAME,…] [--json]
     python tests/benchmarks/sync.py --unchanged | --increment | --linear 1,4,10,20 | --large-value 100

@@ -92,7 +92,7 @@ def test_an_unknown_contestant_is_refused_before_anything_starts(tmp_path: Path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_slow_peer_gets_what_fits_beside_its_start() -> None:
+def test_a_slow_peer_gets_what_fits_with_its_start() -> None:
     # ten seconds to start, a thousand rows a second from then on
     assert within(60, Load(2_000, 12), Load(20_000, 30)) == 50_000
     assert within(60, Load(2_000, 70), Load(20_000, 88)) == 20_000

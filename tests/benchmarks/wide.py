@@ -33,7 +33,7 @@ class Shape:
 
     @property
     def values(self) -> list[tuple[str, str]]:
-        """Name and type of each column beside the key."""
+        """Name and type of each column but the key."""
         return [(f"c{n}", self.types[n % len(self.types)]) for n in range(1, self.columns)]
 
 

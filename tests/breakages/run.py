@@ -82,9 +82,9 @@ class Verdict:
 
     def line(self) -> str:
         more = f" and {len(self.failed) - 1} more" if self.failed[1:] else ""
-        told = f"  by {self.failed[0]}{more}" if self.failed else ""
+        caught = f"  by {self.failed[0]}{more}" if self.failed else ""
         reason = f"\n{'':20}{self.reason}" if self.reason else ""
-        return f"{self.verdict:<9} {self.name:<34}{self.seconds:6.1f} s ({self.seconds_of_tests:.1f} s in tests){told}{reason}"
+        return f"{self.verdict:<9} {self.name:<34}{self.seconds:6.1f} s ({self.seconds_of_tests:.1f} s in tests){caught}{reason}"
 
 
 class Scratch:
@@ -136,7 +136,7 @@ class Scratch:
             subprocess.run([*git, *words], cwd=self.root, check=True, capture_output=True)
 
     def _copy_environment(self) -> None:
-        """The environment's files are linked, not copied; those that name the tree are written anew."""
+        """The environment's files are linked, not copied; those that name the tree are rewritten."""
         source, target = ROOT / ".venv", self.root / ".venv"
         if not source.exists():
             raise UnclearError(f"there is no environment at {source} — run `make setup`")
@@ -214,7 +214,7 @@ class Scratch:
             cases = suite.findall("testcase")
             counts = {name: float(suite.get(name, 0)) for name in counts}
             counts["time"] = sum(float(case.get("time", 0)) for case in cases)
-        failed, reason = told(done.stdout)
+        failed, reason = failures(done.stdout)
         return Outcome(
             done.returncode,
             failed,
@@ -230,7 +230,7 @@ class Scratch:
         """`make test` of the copy."""
         started = time.monotonic()
         done = self._run(["make", "test"])
-        failed, reason = told(done.stdout)
+        failed, reason = failures(done.stdout)
         code = FAILED if done.returncode and failed else done.returncode
         seconds = time.monotonic() - started
         return Outcome(code, failed, reason, 0, 0, seconds, seconds, done.stdout)
@@ -246,7 +246,7 @@ class Scratch:
         )
 
 
-def told(output: str) -> tuple[list[str], str]:
+def failures(output: str) -> tuple[list[str], str]:
     """The ids of the tests that failed, by pytest's short summary, and the reason of the first: what dbt says, where it ran."""
     found = re.findall(r"^(?:FAILED|ERROR) (tests/[^\s\[]+(?:\[.*?\])?)(?: - (.*))?$", output, re.M)
     by_dbt = dict.fromkeys(re.findall(r"(?:Failure|Error) in (\w+ \w+)", output))
@@ -262,9 +262,9 @@ def stale(root: Path, breakages: Iterable[Breakage]) -> list[str]:
         if not path.exists():
             problems.append(f"breakage {breakage.name} no longer applies: {breakage.file} is not there")
         elif (count := path.read_text().count(breakage.old)) != 1:
-            stands = "does not stand" if count == 0 else f"stands {count} times"
+            found = "is not" if count == 0 else f"is {count} times"
             problems.append(
-                f"breakage {breakage.name} no longer applies: its old text {stands} in {breakage.file}"
+                f"breakage {breakage.name} no longer applies: its old text {found} in {breakage.file}"
             )
         elif breakage.old == breakage.new:
             problems.append(f"breakage {breakage.name} changes nothing")

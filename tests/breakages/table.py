@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Breakage:
-    """One edit. `old` stands exactly once in `file`; `tests` are the cheapest that are to catch it."""
+    """One edit. `old` is exactly once in `file`; `tests` are the cheapest that are to catch it."""
 
     name: str
     promise: str
@@ -44,7 +44,7 @@ BREAKAGES = (
     ),
     Breakage(
         "older-change-wins",
-        "of several changes of a key the last one stands",
+        "of several changes of a key the last one counts",
         f"{LOCAL}/destinations/duckdb/captured_changes.py",
         "order by seq desc) = 1",
         "order by seq) = 1",
@@ -185,7 +185,7 @@ BREAKAGES = (
     ),
     Breakage(
         "difference-not-seen",
-        "raw that differs from the source is told, by key",
+        "raw that differs from the source is reported, by key",
         "data-integration/airbyte_config/row_comparison.py",
         """return not self.reason and (self.source_rows, self.source_checksum) == (
             self.raw_rows,
@@ -197,7 +197,7 @@ BREAKAGES = (
     # --------------------------------------------------------------------------------------------------------- secrets
     Breakage(
         "secret-in-a-log",
-        "no secret stands in a job's log",
+        "no secret is in a job's log",
         f"{LOCAL}/jobs/report.py",
         "return redacted(super().format(record), self._secrets)",
         "return super().format(record)",
@@ -205,7 +205,7 @@ BREAKAGES = (
     ),
     Breakage(
         "secret-in-an-answer",
-        "no secret stands in an answer of the API",
+        "no secret is in an answer of the API",
         f"{LOCAL}/api/actors.py",
         "masked(row.configuration, definition.secret_fields)",
         "row.configuration",
@@ -213,7 +213,7 @@ BREAKAGES = (
     ),
     Breakage(
         "secret-in-a-notice",
-        "no secret stands in a message to Slack",
+        "no secret is in a message to Slack",
         f"{DAGS}/messages.py",
         '    text = re.sub(r"(\\w+://)[^/\\s@:]+:[^/\\s@]+@", r"\\1***@", text)\n',
         "",

@@ -18,7 +18,7 @@ def chain(demonstrated):
     return demonstrated
 
 
-def test_a_forced_failure_is_told_with_task_reason_and_link_and_the_old_version_stays(chain):
+def test_a_forced_failure_is_reported_with_task_reason_and_link_and_the_old_version_stays(chain):
     published = chain.settings.serving_path.resolve()
     with connect_owner(chain.settings) as connection:
         connection.execute("alter table sales.salesorderdetail rename to moved_away")

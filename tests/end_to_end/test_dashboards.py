@@ -109,7 +109,7 @@ def test_a_wrong_column_ends_plan_with_file_and_field(superset, folder):
 
 
 def test_a_preset_workspace_is_entered_with_an_api_token(superset):
-    """Preset's own login stands in front of the same API: a token and its secret are exchanged for the workspace's."""
+    """Preset's own login is in front of the same API: a token and its secret are exchanged for the workspace's."""
     seen = []
 
     class Preset(BaseHTTPRequestHandler):
@@ -145,7 +145,7 @@ def test_a_preset_workspace_is_entered_with_an_api_token(superset):
         server.shutdown()
 
 
-def test_a_workspace_that_is_not_there_or_refuses_is_told_in_one_line(superset):
+def test_a_workspace_that_is_not_there_or_refuses_is_reported_in_one_line(superset):
     for place, words in (
         ({"DASHBOARDS_URL": "http://127.0.0.1:9"}, "http://127.0.0.1:9 does not answer"),
         ({"SUPERSET_ADMIN_PASSWORD": "nonsense"}, "refused the login of admin"),
@@ -286,7 +286,7 @@ def test_a_result_is_kept_until_the_next_version_is_published(superset, admin, a
     assert kept and all(file.stat().st_mode & 0o077 == 0 for file in kept)
 
 
-# ------------------------------------------------------------------------------------------------ what pages do beside
+# ------------------------------------------------------------------------------------------------ what pages do besides
 
 
 @pytest.fixture(params=["analyst", "admin"])

@@ -148,7 +148,7 @@ def page(analysts_browser) -> Iterator:
 
 
 @pytest.mark.parametrize("who", ["analyst", pytest.param("admin", marks=pytest.mark.slow)])
-def test_after_the_login_stands_the_sales_overview_and_no_board_has_an_error(superset, who):
+def test_after_the_login_comes_the_sales_overview_and_no_board_has_an_error(superset, who):
     with browser(superset.settings.superset_url) as context:
         found = complaints(context)
         shown = login(context, *login_of(superset.settings, who))

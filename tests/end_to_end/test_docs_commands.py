@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.S | re.M)
 SYNOPSIS = re.compile(
     r" \| |…|\b[A-Z]{2,}\b(?!=)"
-)  # says what may stand there: test_docs.py looks whether there is such a verb
+)  # a placeholder of a verb: test_docs.py looks whether there is such a verb
 # how a command begins that is not run here, and why
 LEFT_OUT = {
     r"make test|elt check ": "it is what runs tests",
@@ -63,7 +63,7 @@ def test_every_command_of_the_pages_works_from_first_to_last(make_stack, tmp_pat
     stack: Stack = make_stack("documentation", ELT_SCHEDULE="manual", AW_SCALE="0.02")
     environ = stack.environ | {"PATH": f"{BIN}{os.pathsep}{stack.environ['PATH']}"}
     run = [(page, command) for page, command in shown() if not is_left_out(command)]
-    run.sort(key=lambda each: each[1] == "make down")  # the last word, wherever it stands
+    run.sort(key=lambda each: each[1] == "make down")  # the last word, wherever it is
     first, *rest = run
     assert first == ("docs/quick-start.md", "make demo") and rest[-1][1] == "make down"
     for page, command in (first, *(each for each in rest if each[1] != first[1])):  # pages begin alike

@@ -16,7 +16,7 @@ from orchestration.publish import versions
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
-# a demo of this size lasts about two minutes here: one moment in each of its phases, drawn anew in each run
+# a demo of this size lasts about two minutes here: one moment in each of its phases, drawn in each run
 PHASES = ((0.2, 2), (2, 8), (8, 16), (16, 30), (30, 50), (50, 80))
 
 
@@ -61,7 +61,7 @@ def test_ctrl_c_at_any_second_of_the_demo_leaves_a_machine_on_which_the_demo_wor
     assert verify.returncode == 0, verify.stdout
 
 
-def test_a_failed_data_test_is_told_by_name_and_analysts_keep_the_last_good_version(shop):
+def test_a_failed_data_test_is_reported_by_name_and_analysts_keep_the_last_good_version(shop):
     if shop.elt("status").returncode:
         assert shop.elt("demo", SHOP="off").returncode == 0
     before = [version.number for version in versions(shop.settings)]

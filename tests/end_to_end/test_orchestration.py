@@ -1,4 +1,4 @@
-"""Failures, kills and company on the real scheduler: each is told, nothing half is shown, the next run is right. Slow."""
+"""Failures, kills and company on the real scheduler: each is reported, nothing half is shown, the next run is right. Slow."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ def test_a_row_changed_in_raw_by_hand_fails_reconcile_with_its_key_and_the_next_
     site.all_is_right()
 
 
-def test_a_data_test_that_fails_is_told_by_name_and_rows_and_the_next_run_builds_on_what_is_published(site):
+def test_a_data_test_that_fails_is_reported_by_name_and_rows_and_the_next_run_builds_on_what_is_published(
+    site,
+):
     shown, failing = site.shown(), "unique_fct_orders_order_key"
     site.raw("insert into marts.fct_orders from marts.fct_orders limit 1")
     with site.told() as told:
@@ -131,7 +133,7 @@ def test_a_scheduler_that_is_killed_in_mid_run_comes_back_and_the_run_ends_clean
     site.all_is_right()
 
 
-def test_a_worker_that_is_killed_in_mid_model_is_told_within_a_minute_and_the_next_run_is_right(site):
+def test_a_worker_that_is_killed_in_mid_model_is_reported_within_a_minute_and_the_next_run_is_right(site):
     shown = site.shown()
     assert site.stack.elt("shop", "day").returncode == 0
     with site.told() as told:
@@ -245,7 +247,7 @@ def test_a_dry_run_does_nothing_and_wrong_parameters_are_refused_by_name(site):
     assert "failed in `plan`" in failure_of(told) and "is before rebuild_from" in failure_of(told)
 
 
-def test_chosen_models_are_built_anew_and_days_again_and_the_figures_stay(site):
+def test_chosen_models_are_fully_refreshed_and_days_built_again_and_the_figures_stay(site):
     before = site.lines()
     assert site.run(select="fct_sales", full_refresh=["fct_sales"]) == "success"
     [(day,)] = site.source("select max(orderdate)::date from sales.salesorderheader")
@@ -254,7 +256,7 @@ def test_chosen_models_are_built_anew_and_days_again_and_the_figures_stay(site):
     site.all_is_right()
 
 
-def test_a_full_refresh_reads_and_builds_everything_anew(site):
+def test_a_full_refresh_reads_and_builds_everything_again(site):
     shown = site.shown()
     dag = "adventureworks_full_refresh"
     assert site.end(site.trigger(dag), 900, dag) == "success"
@@ -313,7 +315,7 @@ def test_the_api_asks_for_a_token_and_each_user_may_what_the_role_says(site):
             assert cleared == {"viewer": 403, "operator": 200}[user]
 
 
-def test_a_run_that_is_late_is_told_of_while_it_runs_and_ended_at_last(site):
+def test_a_run_that_is_late_is_reported_while_it_runs_and_ended_at_last(site):
     elt, shown = site.stack.elt, site.shown()
     assert elt("down").returncode == 0
     # so a run should end within half a minute, and has to within two

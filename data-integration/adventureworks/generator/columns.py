@@ -64,7 +64,7 @@ class Plan:
         return self.last_day - 2 * self.SPAN
 
     def rows(self, original: int) -> int:
-        """How many rows stand here for that many of the original's."""
+        """How many rows this scale has for that many of the original's."""
         return max(1, round(original * self.scale))
 
     def chance(self, name: str) -> Chance:

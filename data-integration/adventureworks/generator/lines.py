@@ -168,7 +168,7 @@ def _offers(
     web: np.ndarray,
     chance: Chance,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Quantity, special offer and discount of each line; who may not have a volume offer orders less."""
+    """Quantity, special offer and discount of each line; orders without a volume offer are smaller."""
     offers, pairs = facts("sales.specialoffer"), facts("sales.specialofferproduct")
     rebate = np.r_[0, offers.numbers("discountpct", 2)]
     start, end, least = (np.r_[0, offers.numbers(name)] for name in ("startday", "endday", "minqty"))

@@ -65,7 +65,7 @@ def salespeople(plan: Plan, book: Book, sold: Sales) -> list[Frame]:
 
 
 def _sellers(plan: Plan, book: Book, territory: np.ndarray) -> np.ndarray:
-    """The salesperson of each reseller order: whoever is posted there, now and then a manager or the one before."""
+    """The salesperson of each reseller order: the one posted there, now and then a manager or the one before."""
     chance = plan.chance("sales.salesorderheader.seller")
     groups = facts("sales.salesterritory").strings("group")
     elapsed = book.day - plan.opening

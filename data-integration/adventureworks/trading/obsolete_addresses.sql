@@ -1,4 +1,4 @@
--- %(count)s private customers give an address beside their own, for a parcel that may come; as many of those that nothing
+-- %(count)s private customers give a second address for a parcel; as many of those that nothing
 -- was ever sent to go again, with their links. Returns the addresses that went.
 with
 size as (select max(place) as homes from pg_temp.shop_home),

@@ -1,5 +1,5 @@
 -- What events are drawn from, each row with its place in a queue: customers by channel, a shelf on which a product
--- stands as often as it was sold of late (and once anyhow), names, homes of private customers by sales territory; and
+-- is as often as it was sold of late (and once anyhow), names, homes of private customers by sales territory; and
 -- currency rates. Temporary, of this session.
 create or replace function pg_temp.dice(what text) returns double precision language sql immutable as
 $$ select (hashtextextended(what, 0) & 1073741823)::double precision / 1073741824 $$;

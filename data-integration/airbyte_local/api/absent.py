@@ -1,4 +1,4 @@
-"""What Airbyte's API has and this server does not: users and OAuth. A client is told so, with 403."""
+"""Parts of Airbyte's API that this server lacks: users and OAuth. It answers a client with 403."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def create_app(store: Store, runner: JobRunner, tokens: Tokens) -> FastAPI:
 
 
 def limited(app: FastAPI, instance: str = "") -> Limited:
-    """The application within the limits of a request; who has a token may send a large body."""
+    """The application within the limits of a request; a client with a token may send a large body."""
     tokens: Tokens = app.state.tokens
 
     def admitted(scope: Scope) -> bool:

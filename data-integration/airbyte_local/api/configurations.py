@@ -240,8 +240,8 @@ DEFINITIONS = (
 
 
 def definitions(kind: ActorKind) -> Iterator[Definition]:
-    """What is built in, then every connector that is there now, if it comes to that: a faulty folder of one is no matter to
-    the others. Raises EltError that names its file.
+    """The built-in types, then every connector that is there now. A caller that finds its type first does not meet the faulty
+    folder of another. Raises EltError that names its file.
     """
     yield from (one for one in DEFINITIONS if one.kind == kind)
     if kind == ActorKind.SOURCE:

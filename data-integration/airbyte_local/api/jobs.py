@@ -146,7 +146,7 @@ def read_job(job_id: JobId, store: StoreOf) -> dict[str, Any]:
 
 @router.get("/{job_id}/logs", response_class=PlainTextResponse, summary="The job's log (local extension)")
 def read_logs(job_id: JobId, store: StoreOf, runner: RunnerOf, offset: Offset = 0) -> PlainTextResponse:
-    """From byte `offset` on: who follows a log asks for what is new. A job that runs shows whole lines only."""
+    """From byte `offset` on, so that a client can follow a log. A job that runs shows whole lines only."""
     job = get_job(store, job_id)
     return PlainTextResponse(runner.log(job_id, offset, whole_lines=job.status in ACTIVE_STATUSES))
 

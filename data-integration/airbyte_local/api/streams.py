@@ -37,7 +37,7 @@ def list_streams(
     destination_id: str | None = Query(None, alias="destinationId"),
     ignore_cache: bool = Query(False, alias="ignoreCache"),
 ) -> list[dict[str, Any]]:
-    """Always read anew: there is no cache that could be stale."""
+    """Always read from the source: there is no cache that could be stale."""
     source = get_actor(store, ActorKind.SOURCE, source_id)
     if destination_id is not None:
         get_actor(store, ActorKind.DESTINATION, destination_id)

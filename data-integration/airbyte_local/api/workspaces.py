@@ -1,4 +1,4 @@
-"""Workspaces: the shelf that sources, destinations and connections stand on."""
+"""Workspaces: each holds sources, destinations and connections."""
 
 from __future__ import annotations
 

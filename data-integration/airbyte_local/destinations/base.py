@@ -29,8 +29,8 @@ CDC_COLUMNS = (CDC_LSN, CDC_UPDATED_AT, CDC_DELETED_AT)  # of a captured stream,
 INTERNAL_SCHEMA = "airbyte_internal"
 
 
-def beside(plan: StreamPlan, name: str) -> str:
-    """A name for a column beside the source's, which may be called anything: this one, or a longer one."""
+def free_name(plan: StreamPlan, name: str) -> str:
+    """A name for a column of ours that none of the source's has: this one, or a longer one."""
     taken = {column.name.casefold() for column in plan.columns}
     while name.casefold() in taken:
         name += "#"
@@ -51,7 +51,7 @@ class Write(StrEnum):
 class Target:
     """The table of a stream, and what is to be done to it.
 
-    `create`: made anew. `add`, `retype`: columns to add, and those that become wider, with their new types. `types`: the
+    `create`: a new one is made. `add`, `retype`: columns to add, and those that become wider, with their new types. `types`: the
     table's type of each of the plan's columns, afterwards. `gone`: columns of the table that the plan does not have;
     rows written now have null there. `from_start`: the saved position does not count, because the table was not there,
     or has rows that lack a column's values. `rewrite`: equal rows are written again, too.
@@ -101,10 +101,10 @@ class Session(Protocol):
     """
 
     def state(self) -> ConnectionState:
-        """Where the connection and its streams stand; to be called first."""
+        """The saved state of the connection and its streams; to be called first."""
         ...
 
-    def fitting(self, plan: StreamPlan, state: StreamState, anew: bool) -> Target: ...
+    def fitting(self, plan: StreamPlan, state: StreamState, refresh: bool) -> Target: ...
 
     def order(self, plans: Iterable[StreamPlan]) -> list[StreamPlan]:
         """The fitted streams in the order in which it is best to load them."""
@@ -126,8 +126,8 @@ class Session(Protocol):
     def apply(self, plan: StreamPlan, target: Target, state: StreamState) -> int: ...
 
     def settle(self) -> dict[tuple[str, str], int]:
-        """Bring into the tables what `load` and `apply` have only staged; the rows that wrote, by stream, beyond what those
-        told. Once everything is loaded, before each `commit`."""
+        """Bring into the tables what `load` and `apply` have only staged; returns the rows written by stream, in addition
+        to those that the two returned. Once everything is loaded, before each `commit`."""
         ...
 
     def other_with_slot(self, system: str, slot: str) -> str | None: ...

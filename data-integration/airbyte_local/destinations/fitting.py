@@ -55,7 +55,7 @@ def fold_all(dialect: Dialect, types: dict[str, str]) -> dict[str, str]:
 
 
 def fitting(
-    dialect: Dialect, plan: StreamPlan, present: dict[str, str] | None, state: StreamState, anew: bool
+    dialect: Dialect, plan: StreamPlan, present: dict[str, str] | None, state: StreamState, refresh: bool
 ) -> Target:
     """What is to be done to the stream's table, whose columns are `present` (None: there is none, or it is empty).
 
@@ -76,7 +76,7 @@ def fitting(
     if (
         present is None
         or plan.mode == SyncMode.FULL_REFRESH_OVERWRITE
-        or (anew and not _keeps(dialect, plan, present, state))
+        or (refresh and not _keeps(dialect, plan, present, state))
     ):
         types = {column.name: dialect.column_type(column.type) for column in plan.columns}
         return Target(create=True, write=Write.INSERT, from_start=True, types=types)
@@ -95,12 +95,12 @@ def fitting(
     return Target(
         create=False,
         write=_write(plan),
-        from_start=anew or (stale and plan.mode == SyncMode.INCREMENTAL_DEDUPED_HISTORY),
+        from_start=refresh or (stale and plan.mode == SyncMode.INCREMENTAL_DEDUPED_HISTORY),
         types=types,
         add=add,
         retype=retype,
         gone=tuple(name for name in present if name not in wanted),
-        rewrite=anew,
+        rewrite=refresh,
     )
 
 

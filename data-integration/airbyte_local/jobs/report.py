@@ -20,7 +20,7 @@ from airbyte_local.sources.base import Watermark
 
 log = logging.getLogger(__name__)
 
-TELL_SECONDS = 0.1  # progress to the server; a job that waits has told where it stands
+TELL_SECONDS = 0.1  # progress to the server; a job that waits has sent its own before
 LOG_SECONDS = 5.0  # progress of one stream in the log
 LOG_BYTES = 16 << 20
 OWN_LOGGERS = frozenset(

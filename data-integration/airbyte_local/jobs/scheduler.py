@@ -1,8 +1,8 @@
 """Starts the jobs of cron schedules while the server runs.
 
-When a connection is due stands in the store, so that a moment that was missed, because the server was down or the machine
-asleep, is made up for once: the next moment is reckoned from now, not from the missed one. A moment at which a job of the
-connection still runs is passed over.
+The store has the moment at which each connection is due. So a moment that was missed, because the server was down or the
+machine asleep, is made up for once: the next moment is reckoned from now, not from the missed one. A moment at which a job
+of the connection still runs is passed over.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def next_run(body: dict[str, Any]) -> float | None:
 
 
 class Scheduler:
-    """A thread that sleeps until the next moment, or until it is told that one has changed."""
+    """A thread that sleeps until the next moment, or until one has changed."""
 
     def __init__(self, store: Store, launch: Callable[[Connection, JobType], int]) -> None:
         self._store, self._launch = store, launch

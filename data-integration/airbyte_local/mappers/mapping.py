@@ -183,9 +183,9 @@ class Mapping:
         """What was lost of fields, under the names that they have now."""
         if changes.null_count == len(changes):
             return changes
-        return pa.array([text and self._told(text) for text in changes.to_pylist()], pa.string())
+        return pa.array([text and self._renamed_list(text) for text in changes.to_pylist()], pa.string())
 
-    def _told(self, text: str) -> str | None:
+    def _renamed_list(self, text: str) -> str | None:
         found = [
             one | {"field": self._names.get(one.get("field"), one.get("field"))}
             for one in json.loads(text)

@@ -21,8 +21,8 @@ def secret_fields(type_: str) -> frozenset[str]:
 
 
 def open_source(actor: dict[str, Any], *, own_group: bool = False) -> AbstractContextManager[Source]:
-    """The source of a task: `{"type": …, "configuration": …}`. What is not built in is a connector; a caller that is no job
-    process has its processes end as a group of their own.
+    """The source of a task: `{"type": …, "configuration": …}`. Any type that is not built in is a connector; a caller that is
+    no job process has its processes end as a group of their own.
     """
     if actor["type"] in BUILT_IN:
         from airbyte_local.sources.postgres import opened

@@ -191,7 +191,7 @@ class CaptureSource(Database, Protocol):
 
 
 class MessageSource(AnySource, Protocol):
-    """A connector: it says itself what it has and where it stands."""
+    """A connector: it says itself what streams it has, and their states."""
 
     reading: Literal[Reading.MESSAGES]
     label: str
@@ -202,7 +202,7 @@ class MessageSource(AnySource, Protocol):
         states: dict[Key, StreamState],
         position: dict[str, Any] | None,
         job_id: int,
-        anew: bool = False,
+        refresh: bool = False,
     ) -> AbstractContextManager[tuple[Process, Messages]]: ...
 
 

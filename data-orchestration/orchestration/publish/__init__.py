@@ -1,7 +1,7 @@
 """Publishing: write, audit, publish. The marts that were built and tested become what analysts see, all at once.
 
 A run calls `prepare` before it builds (from then on the warehouse is its own, and its marts are as published), `publish`
-when all tests have passed, and `give_back` at its end, whatever that was. How it is done stands in one module per warehouse.
+when all tests have passed, and `give_back` at its end, whatever that was. Each warehouse has a module that does it.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ The tables of schema `marts` are copied into a version of their own, `serving/vN
 `serving/current` is switched to it in one step. A reader that has the old file open finishes on it. A process that is killed
 at any point leaves the old version or the new one, and a draft that the next publish clears away.
 
-Who copies or builds holds the warehouse's lease, for minutes; who switches the link holds the lock of the switch, for
+To copy or build takes the warehouse's lease, for minutes; to switch the link takes the lock of the switch, for
 milliseconds. A rollback only switches, so it waits for nobody.
 """
 
@@ -87,7 +87,7 @@ def prepare(settings: Settings, run: str, wait_seconds: float) -> str:
 
 @contextlib.contextmanager
 def _switch(serving: Path) -> Iterator[None]:
-    """The lock of the switch: whoever decides what is shown has it, and for no longer than that takes."""
+    """The lock of the switch: to decide which version is shown takes it, and for no longer than that."""
     serving.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(serving / ".switch.lock", timeout=10):
@@ -159,8 +159,8 @@ def versions(settings: Settings) -> list[Version]:
 
 def _version(record: dict[str, Any], number: int, current: bool) -> Version:
     """Raises ValueError or TypeError: a field too many, too few or of another type, or another version's record."""
-    told = json.dumps(asdict(Version(**record, current=current)))
-    version = TypeAdapter(Version).validate_json(told, strict=True)
+    text = json.dumps(asdict(Version(**record, current=current)))
+    version = TypeAdapter(Version).validate_json(text, strict=True)
     if version.number != number:
         raise ValueError(f"the record of version {version.number}")
     return version
@@ -258,7 +258,7 @@ def _superseded(settings: Settings) -> list[Path]:
 def held(settings: Settings) -> Hold | None:
     """See `orchestration.publish.held`."""
     try:
-        remedy = "`elt publish --rollback N` holds a version anew, `elt publish --resume` none"
+        remedy = "`elt publish --rollback N` holds a version, `elt publish --resume` none"
         return read_state(
             _serving(settings) / HELD, lambda hold: Hold(int(hold["number"]), str(hold["since"])), remedy
         )
@@ -267,7 +267,7 @@ def held(settings: Settings) -> Hold | None:
 
 
 def rollback(settings: Settings, number: int, wait_seconds: float) -> Version:
-    """Hold, then switch, whoever has the warehouse: a publish looks for the hold before it switches. See `orchestration.publish.rollback`."""
+    """Hold, then switch, even if another has the warehouse: a publish looks for the hold before it switches. See `orchestration.publish.rollback`."""
     serving = _serving(settings)
     with _switch(serving):
         kept = [each for each, _ in _numbered(serving)]
@@ -347,7 +347,7 @@ def _warehouse(settings: Settings) -> Path:
 
 
 def _serving(settings: Settings) -> Path:
-    """Who writes there makes it; who only looks finds nothing in a folder that is not there."""
+    """The folder of the versions; a writer makes it."""
     return settings.serving_path.parent.parent
 
 
@@ -420,7 +420,7 @@ def _show(serving: Path, name: str) -> None:
 
 
 def _sync(path: Path) -> None:
-    """What was written there is on the disk."""
+    """Make sure that the file is on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

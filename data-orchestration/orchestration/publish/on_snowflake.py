@@ -1,6 +1,6 @@
 """Publishing on Snowflake: schema MARTS is cloned to MARTS_NEXT, built and tested there, and swapped with it in one statement.
 
-What a version is (number, run, when) stands in a table of its own schema, `PUBLISHED_VERSION`, so that it travels with every
+The table `PUBLISHED_VERSION` of its own schema says which version it is (number, run, when); so it travels with every
 clone and swap. DDL commits in Snowflake, so no step here leans on a transaction: each leaves the old version or the new one,
 and what a killed process left out is made good by the next `prepare`. Grants go with a swapped schema: they are given on
 MARTS_NEXT before it. Schema PUBLISHING holds the lease and the hold.
@@ -91,7 +91,7 @@ def publish(settings: Settings, run: str, wait_seconds: float, prepared: str | N
 
 
 def leave(settings: Settings, prepared: str) -> Version | None:
-    """See `orchestration.publish.leave`. Here a rollback takes the lease: who has it still has built upon what is shown."""
+    """See `orchestration.publish.leave`. Here a rollback takes the lease: a run that still has it has built upon the shown version."""
     with _session(settings) as session:
         shown = _record(session, SHOWN, current=True)
         if shown:
@@ -245,7 +245,7 @@ def _tables(session: SnowflakeConnection, schema: str) -> dict[str, int]:
 
 
 def _grant(session: SnowflakeConnection, role: str) -> None:
-    """What is about to be shown may be read."""
+    """Grant the readers the version that is about to be shown."""
     _ask(session, f"grant usage on schema {NEXT} to role {quoted(role)}")
     _ask(session, f"grant select on all tables in schema {NEXT} to role {quoted(role)}")
 

@@ -47,18 +47,18 @@ def _python(files: list[str]) -> list[str]:
         return []
     unformatted = re.findall(r"^would reformat (.+)$", _run("black", "--check", *python), re.M)
     found = [f"{name.removeprefix(f'{ROOT}/')}: not formatted — `make format`" for name in unformatted]
-    told = _run("ruff", "check", "--quiet", "--output-format", "concise", *python).splitlines()
-    return found + [line for line in told if re.match(r".+:\d+:\d+: ", line)]
+    printed = _run("ruff", "check", "--quiet", "--output-format", "concise", *python).splitlines()
+    return found + [line for line in printed if re.match(r".+:\d+:\d+: ", line)]
 
 
 def _sql(files: list[str]) -> list[str]:
     sql = [name for name in files if name.endswith(".sql") and name.startswith(SQL)]
     if not sql:
         return []
-    told = _run("sqlfluff", "lint", "--disable-progress-bar", "--format", "json", *sql)
+    printed = _run("sqlfluff", "lint", "--disable-progress-bar", "--format", "json", *sql)
     return [
         f"{each['filepath']}, line {first['start_line_no']}: {first['description']} ({first['code']}) — `make format`"
-        for each in json.loads(told[told.index("[") : told.rindex("]") + 1])
+        for each in json.loads(printed[printed.index("[") : printed.rindex("]") + 1])
         for first in each["violations"][:1]
     ]
 

@@ -86,7 +86,7 @@ def licences(environment: Path) -> dict[str, str]:
 
 
 def licence_of(metadata: Message) -> str | None:
-    """An SPDX expression, or the classifiers' names, or the first line of what stands in the old field."""
+    """An SPDX expression, or the classifiers' names, or the first line of the old field."""
     if expression := metadata.get("License-Expression"):
         return expression
     classifiers = [

@@ -1,7 +1,7 @@
 """Erasing a customer's person: first the source, then the warehouse, every published version and every backup.
 
 Each step may be killed and done again. The source comes first: a sync that begins after it reads the erased rows, one that
-began before ends before the warehouse's lease is ours. The warehouse's file is written anew, because DuckDB leaves old values
+began before ends before the warehouse's lease is ours. The warehouse's file is rewritten, because DuckDB leaves old values
 in its free space.
 """
 
@@ -59,24 +59,24 @@ def would_erase(settings: Settings, customer: int, report: Callable[[str], None]
         subject = erasure.find(conn, customer)
         counts = erasure.erase(conn, subject)
         conn.rollback()
-    report(f"source: {told(counts)}")
+    report(f"source: {counted(counts)}")
     warehouse = settings.warehouse_path
     if warehouse.exists():
         with lease(warehouse, f"privacy erase {customer} --dry-run", LEASE_WAIT_SECONDS):
-            report(f"warehouse: {told(marks.count(warehouse, subject))}")
+            report(f"warehouse: {counted(marks.count(warehouse, subject))}")
     serving = settings.serving_path
     for file in sorted(serving.parent.parent.glob(f"v*/{serving.name}")):
-        report(f"published {file.parent.name}: {told(marks.count(file, subject))}")
+        report(f"published {file.parent.name}: {counted(marks.count(file, subject))}")
     for folder in backups(settings):
         if (folder / WAREHOUSE).exists():
-            report(f"backup {folder.name}: {told(marks.count(folder / WAREHOUSE, subject))}")
+            report(f"backup {folder.name}: {counted(marks.count(folder / WAREHOUSE, subject))}")
     report("nothing was changed")
 
 
 def _erase(settings: Settings, protocol: Protocol, report: Callable[[str], None]) -> Protocol:
     known = any(run.finished for run in protocol.runs) and protocol.open_run is None
     run = erase_in_source(settings, protocol)
-    report(f"source: {told(run.source)}")
+    report(f"source: {counted(run.source)}")
     warehouse = settings.warehouse_path
     if warehouse.exists():
         with lease(warehouse, f"privacy erase {protocol.customer}", LEASE_WAIT_SECONDS):
@@ -85,7 +85,7 @@ def _erase(settings: Settings, protocol: Protocol, report: Callable[[str], None]
                     add(run.warehouse, marks.scrub(warehouse, run.subject))
                     protocol.write()
                     rewrite_in_place(warehouse)
-                report(f"warehouse: {told(run.warehouse)}")
+                report(f"warehouse: {counted(run.warehouse)}")
                 erase_in_published(settings, protocol, run, report)
                 erase_in_backups(settings, protocol, run, report)
             except (duckdb.Error, OSError) as error:
@@ -117,12 +117,12 @@ def erase_in_source(settings: Settings, protocol: Protocol) -> Run:
 
 def rewrite_in_place(warehouse: Path) -> None:
     """Put a copy without free space in the file's place."""
-    anew = warehouse.with_name(f"{warehouse.name}.rewritten")
+    rewritten = warehouse.with_name(f"{warehouse.name}.rewritten")
     try:
-        marks.rewrite(warehouse, anew, warehouse.stem)
-        anew.replace(warehouse)
+        marks.rewrite(warehouse, rewritten, warehouse.stem)
+        rewritten.replace(warehouse)
     finally:
-        anew.unlink(missing_ok=True)
+        rewritten.unlink(missing_ok=True)
 
 
 def cleaned(file: Path, subject: Subject) -> Counts:
@@ -131,11 +131,11 @@ def cleaned(file: Path, subject: Subject) -> Counts:
     shutil.copyfile(file, work)
     try:
         counts = marks.scrub(work, subject)
-        anew = file.with_name(f"{file.name}.rewritten")
-        marks.rewrite(work, anew, file.stem)
+        rewritten = file.with_name(f"{file.name}.rewritten")
+        marks.rewrite(work, rewritten, file.stem)
     finally:
         work.unlink()
-    anew.replace(file)
+    rewritten.replace(file)
     return counts
 
 
@@ -149,7 +149,7 @@ def erase_in_published(
 
     for version in replace_versions(settings, lambda file: marks.holds(file, run.subject), change):
         protocol.write()
-        report(f"published {version}: {told(run.published[version])}")
+        report(f"published {version}: {counted(run.published[version])}")
     for kept in settings.superset_results_dir.glob("*"):  # of the old files: not shown again, but there
         kept.unlink(missing_ok=True)
 
@@ -162,7 +162,7 @@ def erase_in_backups(settings: Settings, protocol: Protocol, run: Run, report: C
             name = f"backup {folder.name}"
             run.published[name] = cleaned(file, run.subject)
             protocol.write()
-            report(f"{name}: {told(run.published[name])}")
+            report(f"{name}: {counted(run.published[name])}")
 
 
 def add(total: Counts, counts: Counts) -> None:
@@ -170,7 +170,7 @@ def add(total: Counts, counts: Counts) -> None:
         total[table] = total.get(table, 0) + count
 
 
-def told(counts: Counts) -> str:
+def counted(counts: Counts) -> str:
     """`12 rows in 3 tables (person.person 1, …)`"""
     if not counts:
         return "nothing was left"

@@ -1,7 +1,7 @@
 """What a DuckDB file holds about a person, and taking it out.
 
-Raw tables get what the source got. Whatever was made of them (snapshots, marts, stored test failures, developers' schemas) is
-found by its columns: a customer's id or key beside columns that describe the person.
+Raw tables get the same statements as the source. Tables made of them (snapshots, marts, stored test failures, developers'
+schemas) are found by their columns: a customer's id or key, and columns that describe the person.
 """
 
 # ruff: noqa: S608 - identifiers go through `quoted`, the rest is numbers and texts of ours

@@ -198,7 +198,7 @@ def _revoke(grant: Grant) -> str:
 
 
 def _grant(row: dict[str, Any], role: str) -> Grant:
-    """A row of SHOW GRANTS TO ROLE; transient tables and views are told as what they are."""
+    """A row of SHOW GRANTS TO ROLE; transient tables and views keep their own kinds."""
     kind = str(row["granted_on"]).upper().replace("_", " ")
     return Grant(role, str(row["privilege"]).upper(), kind, str(row["name"]).upper())
 

@@ -13,7 +13,7 @@ from sqlglot import tokenize
 from elt.snowflake.statements import Statement
 from foundation.errors import EltError
 
-# what stands before a name in `create … if not exists NAME`
+# the words before a name in `create … if not exists NAME`
 OBJECTS = ("resource monitor", "network policy", "database", "schema", "warehouse", "role", "user")
 
 

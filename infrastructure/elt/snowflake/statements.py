@@ -37,7 +37,7 @@ class Statement:
 def statements(settings: Settings, *, complete: bool = True, directory: Path = DIRECTORY) -> list[Statement]:
     """All statements for the configured environment, in the order in which they run.
 
-    A value that is not set raises EltError; unless it need not be `complete`: then its name stands in its place.
+    A value that is not set raises EltError; unless it need not be `complete`: then its name takes its place.
     """
     values = {"SUFFIX": suffix_of(settings.snowflake_environment)}
     for name in KEYS:

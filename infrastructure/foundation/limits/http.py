@@ -50,7 +50,7 @@ class Protocol(H11Protocol):
 
 
 def configured(app: Any, **options: Any) -> uvicorn.Config:
-    """uvicorn's configuration for one of our servers; `options` are uvicorn's own, beside these."""
+    """uvicorn's configuration for one of our servers; `options` are further ones of uvicorn's."""
     limits: dict[str, Any] = {
         "http": Protocol,
         "ws": "none",

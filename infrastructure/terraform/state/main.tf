@@ -38,7 +38,7 @@ provider "aws" {
 
 resource "aws_s3_bucket" "state" {
   # checkov:skip=CKV_AWS_144: the versions in one region are enough to describe what can be imported again
-  # checkov:skip=CKV_AWS_18: who reads it is in CloudTrail; a bucket for the logs of one bucket would need one, too
+  # checkov:skip=CKV_AWS_18: CloudTrail has its readers; a bucket for the logs of one bucket would need one, too
   # checkov:skip=CKV2_AWS_62: nothing waits for a new object
   # checkov:skip=CKV2_AWS_61: every version stays
   bucket = "adventureworks-terraform-${var.account}"

@@ -110,7 +110,7 @@ def test_status_and_checksum_show_every_table(small: SourceDatabase) -> None:
     assert len(elt(small, "source", "checksum").stdout.splitlines()) == 68
 
 
-def test_days_are_told_as_json_or_as_sentences(small: SourceDatabase) -> None:
+def test_days_are_reported_as_json_or_as_sentences(small: SourceDatabase) -> None:
     told = [
         json.loads(line) for line in elt(small, "shop", "day", "--days", "2", "--json").stdout.splitlines()
     ]

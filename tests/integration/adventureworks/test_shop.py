@@ -47,7 +47,7 @@ def test_a_day_follows_the_newest_order_and_brings_something_of_everything(trade
     assert days[-1].status_changes > 40  # by now a day's orders are shipped each day
 
 
-def test_what_is_told_is_what_is_there(traded, original_source: SourceDatabase) -> None:
+def test_what_is_reported_is_what_is_there(traded, original_source: SourceDatabase) -> None:
     database, days, _ = traded
     query = "select count(*) from sales.salesorderheader where orderdate >= %s"
     assert scalar(database, query, FIRST_DAY) == sum(one.new_orders for one in days)
@@ -225,7 +225,7 @@ def test_a_forgotten_customer_is_nobody_and_their_orders_are_what_they_were(
         assert conn.execute(orders, ids).fetchone() == original.execute(orders, ids).fetchone()
 
 
-def test_every_change_moves_the_cursor_and_only_what_is_told_is_deleted(
+def test_every_change_moves_the_cursor_and_only_what_is_reported_is_deleted(
     traded, original_source: SourceDatabase
 ) -> None:
     database, days, before = traded

@@ -232,7 +232,7 @@ def test_a_connection_with_another_source_is_refused(site: Site) -> None:
         ),
     ],
 )
-def test_a_refusal_is_told_with_its_place_in_the_file(
+def test_a_refusal_is_reported_with_its_place_in_the_file(
     site: Site, own_files: Edit, file: str, old: str, new: str, message: str
 ) -> None:
     with pytest.raises(EltError, match=message):

@@ -134,7 +134,7 @@ def test_what_was_made_by_hand_is_exported_applied_to_an_empty_server_and_export
     export(tmp_path / "second", settings=empty.settings)
     assert files(tmp_path / "second") == first
 
-    # the first server holds what the files say, too, but for the secrets, which it was not told by us
+    # the first server holds what the files say, too, but for the secrets, which it did not get from us
     drift = site.elt("airbyte", "drift", "--connections", str(tmp_path / "second"))
     assert drift.returncode == 0, drift.stdout
     again = empty.elt("airbyte", "plan", "--connections", str(tmp_path / "second"))

@@ -49,7 +49,7 @@ def raw(chain: Chain, query: str) -> list[tuple]:
         return warehouse.execute(query).fetchall()
 
 
-def test_jobs_are_listed_filtered_and_told_stream_by_stream(chain: Chain, elt: Elt) -> None:
+def test_jobs_are_listed_filtered_and_shown_stream_by_stream(chain: Chain, elt: Elt) -> None:
     synced = elt("airbyte", "sync")
     assert synced.code == 0, synced.err
     lines = synced.out.splitlines()

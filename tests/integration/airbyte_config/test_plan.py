@@ -117,7 +117,7 @@ def test_a_plan_is_a_diff_by_field_and_changes_nothing(site: Site, own_files: Ed
          "line 38: person.address can't be synced with full_refresh_soft_delete — the source offers full_refresh"),
     ],
 )  # fmt: skip
-def test_a_mistake_that_only_the_source_knows_is_told_with_its_line_before_anything_is_changed(
+def test_a_mistake_that_only_the_source_knows_is_reported_with_its_line_before_anything_is_changed(
     site: Site, own_files: Edit, old: str, new: str, message: str
 ) -> None:
     site.apply()
@@ -130,7 +130,7 @@ def test_a_mistake_that_only_the_source_knows_is_told_with_its_line_before_anyth
     assert site.held("connections") == before
 
 
-def test_a_wrong_cursor_is_told_with_its_line(site: Site, tmp_path: Path) -> None:
+def test_a_wrong_cursor_is_reported_with_its_line(site: Site, tmp_path: Path) -> None:
     folder = by_cursor(tmp_path / "files")
     site.apply(folder)
     path = folder / CONNECTION
@@ -177,7 +177,7 @@ def test_a_change_that_needs_a_refresh_says_so_before(chain: Chain, own_files: E
     own_files(CONNECTION, "      - loginid\n", "")
     path = own_files(CONNECTION, "[addressid]", "[addressid, modifieddate]") / CONNECTION
     path.write_text(path.read_text().replace("adventureworks_${", "shop_${"))
-    # nothing is loaded yet: nothing needs to be loaded anew
+    # nothing is loaded yet: nothing needs to be loaded again
     assert not [line for line in diff(plan_of(site, path.parents[1])) if "!" in line]
     run("adventureworks", "sync", settings=site.settings)
     assert [line for line in diff(plan_of(site, path.parents[1])) if "!" in line] == [

@@ -1,4 +1,4 @@
-"""Reconciling beside a shop that goes on: what has changed meanwhile is no difference, what was changed in raw is one."""
+"""Reconciling while a shop goes on: what has changed meanwhile is no difference, what was changed in raw is one."""
 
 from __future__ import annotations
 

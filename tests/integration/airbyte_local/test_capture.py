@@ -33,7 +33,7 @@ ORDERS, LINES = stream("shop.orders"), stream("shop.lines")
 
 
 class Capturing:
-    """What an engine has besides whose source has a publication and is read through a slot."""
+    """An engine whose source has a publication and is read through a slot."""
 
     slot = "elt_test"
 

@@ -1,4 +1,4 @@
-"""What the source's side of a capture lacks is told before it hurts: by the job, by `elt doctor` and `elt status`."""
+"""Faults of a capture on the source's side show before they hurt: in the job, in `elt doctor` and `elt status`."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_server_without_logical_log_is_refused_with_the_remedy(tmp_path: Path)
         assert "wal_level is replica" in told(engine)[0][0]
 
 
-def test_log_that_waits_for_a_slot_is_told_with_the_figure_before_the_slot_is_given_up(
+def test_log_that_waits_for_a_slot_is_reported_with_the_figure_before_the_slot_is_given_up(
     frugal: CapturingEngine, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert told(frugal)[1] == (f"no slot {frugal.slot} yet: the first sync makes it", "")
@@ -98,7 +98,7 @@ def test_a_gigabyte_is_much_on_a_server_that_would_keep_it_for_ever() -> None:
     assert (much(10, 11), much(11, 10)) == (False, True)
 
 
-def test_a_connection_that_begins_anew_makes_a_lost_slot_again(frugal: CapturingEngine) -> None:
+def test_a_first_sync_makes_a_lost_slot_again(frugal: CapturingEngine) -> None:
     frugal.sync()
     write_log(frugal, 4)
     frugal.superuser("checkpoint")

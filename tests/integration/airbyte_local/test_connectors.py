@@ -198,7 +198,7 @@ def test_append_keeps_every_row_as_it_was_sent(server: AirbyteServer, tmp_path: 
     assert made.ids("b") == [1, 1]
     generations = made.rows("select distinct _airbyte_generation_id from b order by 1")
     assert generations == [(1,), (2,)]
-    assert made.saved("b") is None  # a stream that is read as a whole starts anew each time
+    assert made.saved("b") is None  # a stream that is read as a whole starts from the beginning each time
 
 
 def test_a_full_refresh_takes_the_tables_place_only_when_it_is_complete(
@@ -355,7 +355,7 @@ def test_states_of_interleaved_streams_commit_only_their_own_rows(
     assert made.saved("a") is None
 
 
-def test_refresh_reads_anew_in_one_commit_and_clear_forgets_the_state(
+def test_refresh_reads_everything_in_one_commit_and_clear_forgets_the_state(
     server: AirbyteServer, tmp_path: Path
 ) -> None:
     made = scripted(server, tmp_path, {"numbers": DEDUPED})
@@ -375,7 +375,7 @@ def test_refresh_reads_anew_in_one_commit_and_clear_forgets_the_state(
     assert made.ids("numbers") == list(range(1, 31))
 
 
-def test_each_run_is_told_its_generation_and_sync_and_what_was_not_asked_for_is_named(
+def test_each_run_gets_its_generation_and_sync_and_what_was_not_asked_for_is_named(
     server: AirbyteServer, tmp_path: Path
 ) -> None:
     made = scripted(server, tmp_path, {"kept": INCREMENTAL, "whole": OVERWRITE})
@@ -959,7 +959,7 @@ def test_a_server_that_stops_ends_a_discovery_that_hangs(own_airbyte: AirbyteSer
     wait_until(lambda: not runs(connector))
 
 
-def test_streams_of_one_name_are_told_apart_by_namespace(server: AirbyteServer, tmp_path: Path) -> None:
+def test_streams_of_one_name_are_distinguished_by_namespace(server: AirbyteServer, tmp_path: Path) -> None:
     offered = [stream("a", namespace="one"), stream("a", namespace="two")]
     (tmp_path / "script.json").write_text(json.dumps({"streams": offered}))
     made = scripted(server, tmp_path, {})  # all streams

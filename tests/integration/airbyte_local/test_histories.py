@@ -44,13 +44,13 @@ from tests.integration.airbyte_local.histories import (
 )
 
 SETTINGS = hypothesis.settings(
-    phases=[Phase.generate],  # a history takes seconds: it is told, not shrunk
+    phases=[Phase.generate],  # a history takes seconds: it is reported, not shrunk
     database=None,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
 
-# What can happen, and how often beside the others. One rule draws it: rules of their own would be switched off at random
+# What can happen, and how often compared with the others. One rule draws it: rules of their own would be switched off at random
 # (hypothesis' swarm testing), and a few long histories want all of them.
 WEIGHTS = {
     # writers

@@ -179,7 +179,9 @@ def test_a_refresh_that_fails_leaves_the_table_as_it_was(engine: Engine) -> None
 
 
 @pytest.mark.parametrize("job_type", ["clear", "reset"])
-def test_clear_empties_the_tables_and_the_next_sync_begins_anew(engine: Engine, job_type: str) -> None:
+def test_clear_empties_the_tables_and_the_next_sync_starts_from_the_beginning(
+    engine: Engine, job_type: str
+) -> None:
     engine.write("insert into shop.orders (id, updated) values (1, '2024-01-01'), (2, '2024-01-02')")
     engine.sync(DEDUPED)
     (before,) = generations(engine)

@@ -61,7 +61,7 @@ def test_changes_are_captured(capturing: CapturingEngine) -> None:
     assert engine.live() == [(5,)]
 
 
-def test_the_health_of_the_capture_is_told(capturing: CapturingEngine) -> None:
+def test_the_health_of_the_capture_is_reported(capturing: CapturingEngine) -> None:
     capturing.sync()
     with capturing.source.connect("reader", autocommit=True) as connection:
         address = Address.of(capturing.configuration())
@@ -369,7 +369,7 @@ def test_an_error_while_rows_stream_stops_its_stream_alone(
     assert engine.raw("select count(*) from raw_shop.orders") == [(1,)]
 
 
-def test_a_table_that_stays_locked_is_told(
+def test_a_table_that_stays_locked_is_reported(
     capturing: CapturingEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connect, "READER_OPTIONS", connect.READER_OPTIONS.replace("60s", "100ms"))

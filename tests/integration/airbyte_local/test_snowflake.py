@@ -167,7 +167,7 @@ def test_a_value_that_snowflake_cannot_hold_is_refused_by_name(
 def test_a_type_that_is_widened_is_widened_and_the_rows_stay(
     snow: SnowflakeEngine, before: str, after: str, value: str, type_: str, text: str, written: int
 ) -> None:
-    """Snowflake cannot alter most of these where they stand: the rows move into a successor of the table."""
+    """Snowflake cannot alter most of these in place: the rows move into a successor of the table."""
     first = "'2024-01-01'" if before == "date" else "1"
     append = stream("shop.orders", "incremental_append")  # old rows are not read again
     snow.write(
@@ -212,7 +212,7 @@ def test_names_become_upper_case_and_those_that_would_be_one_are_refused(snow: S
 # -- one transaction
 
 
-def test_no_ddl_stands_inside_the_transaction(snow: SnowflakeEngine) -> None:
+def test_no_ddl_is_inside_the_transaction(snow: SnowflakeEngine) -> None:
     """New tables, a full refresh, an added column, a widened one, another shape: whatever happens to tables."""
     snow.write(TWO_ORDERS, "insert into shop.lines values (1, 1, 1, '2024-01-01')")
     streams = (stream("shop.orders"), stream("shop.lines", "full_refresh_overwrite"))

@@ -216,7 +216,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch, versions: Versions) -> Versions:
 
 
 def in_first_session(faulty: Proxy, pattern: str, fault: Fault) -> Callable[[int, str], Fault | None]:
-    """The fault at every statement of this form until the job has logged in anew."""
+    """The fault at every statement of this form until the job has logged in again."""
 
     def decide(_: int, sql: str) -> Fault | None:
         return fault if re.match(pattern, sql) and len(faulty.logins) == 1 else None

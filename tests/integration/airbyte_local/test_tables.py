@@ -48,7 +48,7 @@ def test_the_page_of_types_gives_every_type_its_own() -> None:
     for name, (warehouse, _, _) in EVERY_TYPE.items():
         base = name.partition("(")[0]
         if base.startswith("shop.") or base in ("integer[]", "int4range", "bit", "point"):
-            continue  # told by their sort
+            continue  # they are known by their sort
         told = {type_ for types, type_ in rows if f"`{base}`" in types or f"`{base}(" in types}
         assert any(warehouse.partition("(")[0] in type_ for type_ in told), (name, told)
 

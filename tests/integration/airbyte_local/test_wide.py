@@ -1,4 +1,4 @@
-"""Very many columns with little memory: tables are written beside the others, and take their places in one commit."""
+"""Very many columns with little memory: tables are written as drafts, and take their places in one commit."""
 
 from __future__ import annotations
 

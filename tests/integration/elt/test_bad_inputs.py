@@ -1,4 +1,4 @@
-"""What only a server can refuse: one line, exit code 2, and neither the source nor Airbyte has changed. The inputs are in tests/bad_inputs."""
+"""Inputs that only a server can refuse: one line, exit code 2, and neither the source nor Airbyte has changed. The inputs are in tests/bad_inputs."""
 
 import pytest
 

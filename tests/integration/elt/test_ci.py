@@ -77,7 +77,7 @@ def test_unformatted_file_and_leaked_key_fail_each_with_a_line(clone: Clone) -> 
     assert clone.ci().returncode == 0
 
 
-def test_base_that_is_not_there_is_told_with_the_remedy(clone: Clone) -> None:
+def test_base_that_is_not_there_is_reported_with_the_remedy(clone: Clone) -> None:
     done = clone.elt("ci", "dbt", "--base", "origin/main")
     assert done.returncode == 2
     assert done.stderr.startswith("elt: --base origin/main: there is no such commit here")
@@ -94,7 +94,7 @@ def test_broken_model_is_named_and_what_comes_after_it_is_not_built(clone: Clone
 
 
 @pytest.mark.slow
-def test_model_that_refers_to_nothing_is_told_in_a_line(clone: Clone) -> None:
+def test_model_that_refers_to_nothing_is_reported_in_a_line(clone: Clone) -> None:
     clone.replace(f"{VENDOR}.sql", "ref('stg_vendors')", "ref('stg_vendor')")
     (line,) = failures(clone.ci())
     assert line.startswith("dbt could not read the project: ")
@@ -152,7 +152,7 @@ def test_sbom_holds_all_that_is_locked_for_use_with_its_digests(cloned_once: Clo
 
 
 def move_a_known_one(clone: Clone) -> str:
-    """The file in which what is known to be no secret stands on other lines now."""
+    """The baseline once the texts that are no secrets have moved to other lines."""
     known = json.loads((clone.root / ".secrets.baseline").read_text())["results"]
     moved = next(name for name in known if name.endswith(".py"))
     (clone.root / moved).write_text("\n" + (clone.root / moved).read_text())

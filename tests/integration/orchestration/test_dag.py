@@ -255,7 +255,7 @@ def test_one_run_at_a_time_and_no_past_ones(dag):
     assert dag["max_active_runs"] == 1 and dag["catchup"] is False
 
 
-def test_it_runs_every_quarter_of_an_hour_unless_it_is_told_otherwise(config, dag):
+def test_it_runs_every_quarter_of_an_hour_unless_a_setting_says_otherwise(config, dag):
     assert dag["schedule"] == "*/15 * * * *"
     assert look(config, ELT_SCHEDULE="manual")["dags"]["adventureworks_elt"]["schedule"] is None
 

@@ -102,7 +102,7 @@ def test_start_and_success_reach_the_sink(shared_sink, slack):
     assert "*adventureworks_elt* succeeded after 1 min 1 s" in success
 
 
-def test_of_a_scheduled_run_only_the_first_success_is_told_unless_all_are_asked_for(
+def test_of_a_scheduled_run_only_the_first_success_is_reported_unless_all_are_asked_for(
     config, shared_sink, slack, monkeypatch
 ):
     slack(shared_sink.url, shared_sink.token)
@@ -193,7 +193,7 @@ def test_a_failure_goes_out_by_mail_too_and_a_start_does_not(shared_sink, slack,
     assert email["recipients"] == ["oncall@localhost"] and "no space left on device" in email["text"]
 
 
-def test_failing_dbt_tests_are_told_by_name_with_their_rows(config, shared_sink, slack):
+def test_failing_dbt_tests_are_reported_by_name_with_their_rows(config, shared_sink, slack):
     slack(shared_sink.url, shared_sink.token)
     results = [
         {"unique_id": "model.adventureworks.fct_sales", "status": "success", "failures": None},
@@ -248,7 +248,7 @@ def test_a_success_says_which_version_is_shown_or_that_one_is_held(shared_sink, 
     assert "*Not published:* version 5 is held by a rollback" in shared_sink.messages[-1]["text"]
 
 
-def test_a_run_that_is_late_is_told(shared_sink, slack):
+def test_a_run_that_is_late_is_reported(shared_sink, slack):
     slack(shared_sink.url, shared_sink.token)
     run = {"dag_id": "adventureworks_elt", "dag_run_id": "scheduled__1", "state": "running"}
     for deadline in (
@@ -269,7 +269,7 @@ def test_a_run_that_has_ended_is_not_late(shared_sink, slack, mail, state):
     assert len(shared_sink.messages) == before
 
 
-def test_a_run_that_airflow_ended_is_told_of_once(shared_sink, slack):
+def test_a_run_that_airflow_ended_is_reported_once(shared_sink, slack):
     slack(shared_sink.url, shared_sink.token)
     dag = SimpleNamespace(dag_id="adventureworks_elt", dagrun_timeout=timedelta(hours=2))
     ended = {"dag": dag, "run_id": "scheduled__1", "reason": "timed_out"}
@@ -291,11 +291,11 @@ def test_what_the_skipped_last_task_would_have_done_is_done_when_airflow_ends_a_
     ended = {"dag": SimpleNamespace(dag_id="adventureworks_elt"), "run_id": "1", "reason": "timed_out"}
     defaults.timed_out(ended)
     assert did == ["told", "gave back adventureworks_elt 1", "recorded"]
-    defaults.timed_out(ended | {"reason": "task_failure"})  # of that its tasks have told
+    defaults.timed_out(ended | {"reason": "task_failure"})  # of that its tasks have sent a message
     assert len(did) == 3
 
 
-def test_data_that_grows_old_is_told_before_the_target_is_missed_and_when_it_is(shared_sink, slack):
+def test_data_that_grows_old_is_reported_before_the_target_is_missed_and_when_it_is(shared_sink, slack):
     slack(shared_sink.url, shared_sink.token)
     target = timedelta(hours=1)
     assert not notices.growing_old("adventureworks_elt", timedelta(minutes=44), target)
@@ -361,21 +361,21 @@ def test_of_the_tasks_that_were_killed_one_message_tells_at_the_end_of_the_run(s
     )
 
 
-def test_a_run_that_failed_without_a_word_of_any_task_is_told_once(shared_sink, slack):
+def test_a_run_that_failed_without_a_word_of_any_task_is_reported_once(shared_sink, slack):
     slack(shared_sink.url, shared_sink.token)
     before = len(shared_sink.messages)
     found = context(ended=[("dbt.staging", "failed", "DbtNodesSensor")])
     found["ti"].xcoms["dbt.staging", notices.SPOKE] = False
     assert notices.killed(found) == ["dbt.staging"]
-    assert "no task of the run has told why" in shared_sink.messages[-1]["text"]
+    assert "no task of the run gave a reason" in shared_sink.messages[-1]["text"]
     found["ti"].ended = [*found["ti"].ended, ("dbt.producer", "failed", "X")]
     found["ti"].xcoms |= {("dbt.producer", notices.SPOKE): False, ("dbt.producer", notices.REASON): "x"}
     assert (
         notices.killed(found) == [] and len(shared_sink.messages) == before + 1
-    )  # Slack was down when it told
+    )  # Slack was down when it sent its message
 
 
-def test_a_watching_task_that_was_killed_alone_is_told(shared_sink, slack):
+def test_a_watching_task_that_was_killed_alone_is_reported(shared_sink, slack):
     slack(shared_sink.url, shared_sink.token)
     assert notices.killed(context(ended=[("dbt.staging", "failed", "DbtNodesSensor")])) == ["dbt.staging"]
 

@@ -447,7 +447,7 @@ def test_a_rollback_while_the_marts_are_copied_is_not_undone_by_their_publishing
 
 @pytest.fixture
 def step(config, monkeypatch):
-    """A call that runs the task `publish` of a run whose dbt has ended with such results; what it returned, what it told."""
+    """A call that runs the task `publish` of a run whose dbt has ended with such results; what it returned, what it left as XCom."""
     monkeypatch.setattr(steps, "settings", lambda: config)
 
     def run(**results):

@@ -144,7 +144,7 @@ def test_a_failed_build_is_forgotten_by_the_next_run(config):
     assert shown(config) == [(3, 3, 6)]  # of 3 and 3 rows: none of the 50
 
 
-def test_grants_are_given_before_the_swap_and_each_statement_stands_alone(config, snowflake_emulator):
+def test_grants_are_given_before_the_swap_and_each_statement_is_one_of_its_own(config, snowflake_emulator):
     before = len(snowflake_emulator.statements())
     run(config, 1)
     statements = snowflake_emulator.statements()[before:]

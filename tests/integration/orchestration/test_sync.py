@@ -161,7 +161,7 @@ def test_a_connection_that_is_not_there_is_not_tried_again(run):
         run("nobody's")
 
 
-def test_an_inactive_connection_is_told_in_airbytes_words(run, server, connection):
+def test_an_inactive_connection_is_reported_in_airbytes_words(run, server, connection):
     server.http.patch(f"/connections/{connection}", json={"status": "inactive"}).raise_for_status()
     try:
         with pytest.raises(AirflowException, match="inactive"):

@@ -168,7 +168,7 @@ def test_a_stranger_sends_little_on_every_route(shared_sink):
 
 
 @pytest.mark.threat("guesses of a password")
-def test_who_guesses_the_token_waits(sink):
+def test_a_guesser_of_the_token_waits(sink):
     def ask(token):
         return httpx.get(f"{sink.url}/messages", headers={"Authorization": f"Bearer {token}"})
 
@@ -178,7 +178,7 @@ def test_who_guesses_the_token_waits(sink):
 
 
 @pytest.mark.threat("guesses of a password")
-def test_who_guesses_the_mail_password_waits(sink):
+def test_a_guesser_of_the_mail_password_waits(sink):
     def login(password):
         with smtplib.SMTP("127.0.0.1", sink.settings.sink_smtp_port, timeout=10) as server:
             try:

@@ -1,4 +1,4 @@
-"""The stack's life: it starts healthy, says what stands in its way, and goes without a trace."""
+"""The stack's life: it starts healthy, says what is in its way, and goes without a trace."""
 
 import os
 import signal
@@ -62,7 +62,7 @@ def test_logs_show_a_part_and_refuse_an_unknown_one(small):
     )
 
 
-def test_no_secret_stands_in_the_supervisors_files_or_in_process_arguments(small):
+def test_no_secret_is_in_the_supervisors_files_or_in_process_arguments(small):
     secrets = [
         line.partition("=")[2]
         for line in (small.home / "secrets.env").read_text().splitlines()

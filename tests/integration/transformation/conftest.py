@@ -24,7 +24,7 @@ MARTS = (
 
 @dataclass
 class Built:
-    """A warehouse after an incremental build; its marts (all rows, as text) before and after, and built anew."""
+    """A warehouse after an incremental build; its marts (all rows, as text) before and after, and fully refreshed."""
 
     warehouse: Warehouse
     before: dict[str, list[str]]
@@ -74,7 +74,7 @@ def second_sync(warehouse: Warehouse) -> None:
 
 @pytest.fixture(scope="session")
 def second_build(first_build: Warehouse) -> Built:
-    """The same after a second sync, built incrementally with every test; a copy of it has its marts built anew."""
+    """The same after a second sync, built incrementally with every test; a copy of it has its marts fully refreshed."""
 
     def make(folder: Path) -> list[str]:
         warehouse = first_build.copy(folder / "home")

@@ -68,7 +68,7 @@ def test_a_synced_order_builds_its_descendants_alone_and_the_marts_equal_a_full_
     built = ran(warehouse)
     assert {"fct_sales", "obt_sales", "dim_date"} <= built
     assert not built & {
-        "stg_sales_order_headers",  # a view need not be made anew
+        "stg_sales_order_headers",  # a view need not be made again
         "stg_products",
         "dim_product",
         "fct_currency_rates",
@@ -240,7 +240,7 @@ def test_a_customer_who_moves_takes_along_the_orders_of_after_the_move(
 
 @pytest.mark.slow
 def test_rows_that_are_gone_without_a_trace_leave_the_marts(warehouse: Warehouse) -> None:
-    """A destination that removes deleted rows, or a stream that was synced anew: nothing tells which keys have gone."""
+    """A destination that removes deleted rows, or a stream that was refreshed: nothing tells which keys have gone."""
     with duckdb.connect(warehouse.path) as connection:
         for gone in (
             "sales.salesorderdetail where salesorderid = 6",
@@ -253,7 +253,7 @@ def test_rows_that_are_gone_without_a_trace_leave_the_marts(warehouse: Warehouse
             "person.address where addressid = 1",
         ):
             assert connection.execute(f"delete from adventureworks_{gone}").fetchone()[0] > 0, gone
-    # as many orders as before: their generation alone tells that they were synced anew
+    # as many orders as before: their generation alone tells that they were refreshed
     order = small_shop.order(12, 2, "2025-07-01", "8.00") | {"_airbyte_generation_id": 1}
     line = small_shop.line(14, 12, 709, 1, "8") | {"_airbyte_generation_id": 1}
     warehouse.sync(

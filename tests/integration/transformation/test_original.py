@@ -41,7 +41,7 @@ def test_no_line_is_without_product_customer_or_place(original_build: Warehouse)
     assert found == (0,)
 
 
-def test_channels_and_customers_are_told_apart(original_build: Warehouse) -> None:
+def test_channels_and_customers_are_distinguished(original_build: Warehouse) -> None:
     channels = original_build.rows(
         """
         select channel_name, customer_type, count(distinct order_id), bool_and(salesperson_name = 'Unknown')

@@ -274,7 +274,7 @@ def served(shop: Shop) -> Shop:
 STEPS = {
     "before the source has committed": (erasing.erasure, "erase", 0),
     "before the warehouse is looked at": (marks, "scrub", 0),
-    "before the warehouse's file is written anew": (marks, "rewrite", 0),
+    "before the warehouse's file is rewritten": (marks, "rewrite", 0),
     "while the first version is replaced": (marks, "rewrite", 1),
     "while the version that is shown is replaced": (marks, "scrub", 2),
     "while a backup is replaced": (marks, "rewrite", 3),

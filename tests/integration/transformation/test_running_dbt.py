@@ -63,7 +63,7 @@ def test_dbt_by_hand_asks_for_the_lease_and_builds_in_the_developers_schemas(
     )
 
 
-def test_days_are_built_again_and_models_anew_when_a_run_asks_for_it(
+def test_days_are_built_again_and_models_fully_refreshed_when_a_run_asks_for_it(
     first_build: Warehouse, tmp_path: Path
 ) -> None:
     """A wrong figure that no changed row gives away: only what is asked for is built from the raw rows again."""
@@ -91,7 +91,9 @@ def test_days_are_built_again_and_models_anew_when_a_run_asks_for_it(
     assert build("--anew", "fct_sales", "--anew", "fct_inventory_movements") == right
 
 
-def test_table_of_an_older_version_of_its_model_is_built_anew(second_build: Built, tmp_path: Path) -> None:
+def test_table_of_an_older_version_of_its_model_is_fully_refreshed(
+    second_build: Built, tmp_path: Path
+) -> None:
     """Columns that the model has got since, one that it has lost."""
     warehouse = second_build.warehouse.copy(tmp_path)
     with duckdb.connect(warehouse.path) as connection:
@@ -108,7 +110,7 @@ def test_table_of_an_older_version_of_its_model_is_built_anew(second_build: Buil
     assert marts(warehouse) == second_build.after
 
 
-def test_table_with_a_column_of_another_type_is_built_anew(second_build: Built, tmp_path: Path) -> None:
+def test_table_with_a_column_of_another_type_is_fully_refreshed(second_build: Built, tmp_path: Path) -> None:
     warehouse = second_build.warehouse.copy(tmp_path)
     with duckdb.connect(warehouse.path) as connection:
         connection.execute("alter table marts.fct_sales alter order_quantity type bigint")

@@ -172,7 +172,7 @@ def test_key_of_a_moment_is_the_same_hash_on_both(
 def test_what_marts_are_built_from_is_noted_read_and_forgotten(
     first_build: Warehouse, snowflake_emulator: Snowflake
 ) -> None:
-    """The hooks, and who reads what they wrote; the seeds stand for a build. In a schema that nobody else uses."""
+    """The hooks, and the readers of what they wrote; the seeds stand for a build. In a schema that nobody else uses."""
     snowflake_emulator.load_raw(first_build.path, {"sales.currency", "sales.store"})
     settings = settings_of(snowflake_emulator)
 

@@ -59,7 +59,7 @@ class Chain:
 def chain(
     generated_source: SourceDatabase, connector_home: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Chain]:
-    """Raw tables of the shop (empty) beside the site's events: built once with all tests of web traffic."""
+    """Raw tables of the shop (empty) and the site's events: built once with all tests of web traffic."""
     folder = tmp_path_factory.mktemp("web models")
     warehouse = Warehouse(folder)
     warehouse.create_raw()
@@ -80,7 +80,7 @@ def chain(
 
 @pytest.mark.slow  # three syncs, five builds
 def test_marts_equal_the_sites_truth_after_any_number_of_syncs_and_builds(chain: Chain) -> None:
-    """Late and doubled events among them; what has come since is merged, and the same as built anew."""
+    """Late and doubled events among them; what has come since is merged, and the same as after a full refresh."""
     chain.marts_equal_the_truth()
     for days, orders in ((1, 20), (0, 0), (2, 20)):
         chain.sync.site.trade(days)
@@ -171,7 +171,7 @@ def test_without_the_source_no_model_of_it_is_there(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_models_are_built_empty_while_the_site_was_never_read(tmp_path: Path) -> None:
-    """Who puts the source in use may build before its first sync."""
+    """A build may run before the first sync of the source."""
     warehouse = Warehouse(tmp_path)
     warehouse.create_raw()
     warehouse.sync(FIRST_SYNC, {"sales.salesorderheader": [order(1, 1, "2022-05-01", "10.00")]})

@@ -149,7 +149,7 @@ def test_nobody_reads_without_the_token(site: WebSite, headers: dict[str, str]) 
     assert httpx.get(f"{site.url}/v1/clock", headers=headers).status_code == 401
 
 
-def test_who_calls_too_often_is_told_when_to_come_again_and_some_calls_fail(
+def test_too_many_calls_get_the_time_to_wait_and_some_calls_fail(
     generated_source: SourceDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(api, "AN_ERROR_IN", 3)
@@ -162,7 +162,7 @@ def test_who_calls_too_often_is_told_when_to_come_again_and_some_calls_fail(
     assert all(int(one.headers["retry-after"]) >= 1 for one in answers if one.status_code == 429)
 
 
-def test_a_shop_that_is_filled_anew_gets_a_new_log(generated_source: SourceDatabase, tmp_path: Path) -> None:
+def test_a_shop_that_is_filled_again_gets_a_new_log(generated_source: SourceDatabase, tmp_path: Path) -> None:
     shop = generated_source.copy()
     log = Log(tmp_path / "events.duckdb", shop.settings)
     log.grow()

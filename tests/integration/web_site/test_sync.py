@@ -142,7 +142,7 @@ def test_a_changed_field_ends_the_sync_with_its_name_and_the_state_is_kept(
     web.sync(**SMALL)
     assert web.figures() == web.site.truth()
     first = web.site.calls[before]
-    assert first.split("&")[0] > "since=2022-06", "it began anew"
+    assert first.split("&")[0] > "since=2022-06", "it began from the beginning"
 
 
 @pytest.mark.slow

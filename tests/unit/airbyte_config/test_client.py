@@ -107,7 +107,7 @@ def test_a_failure_without_a_reason_points_to_airbyte(answer, settings: Settings
     )
 
 
-def test_a_conflict_without_a_running_job_is_tried_again_then_told(
+def test_a_conflict_without_a_running_job_is_tried_again_then_reported(
     answer, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("airbyte_config.jobs.time.sleep", lambda seconds: None)
@@ -159,20 +159,20 @@ def test_another_connector_under_the_same_name_is_refused_with_the_line(answer, 
     assert all(line.startswith("GET ") or line == "POST /applications/token" for line in seen)
 
 
-def test_an_answer_that_the_sdk_does_not_understand_is_told(answer, settings: Settings) -> None:
+def test_an_answer_that_the_sdk_does_not_understand_is_reported(answer, settings: Settings) -> None:
     answer({"GET /workspaces": {"data": [{"surprise": 1}]}})
     with pytest.raises(EltError, match=r"is not what airbyte-api expects — compare the versions"):
         apply(settings=settings)
 
 
 @pytest.mark.parametrize("listed", [["nothing of ours"], {"data": 1}], ids=["a list", "no list of items"])
-def test_an_answer_of_another_shape_is_told(answer, settings: Settings, listed: Any) -> None:
+def test_an_answer_of_another_shape_is_reported(answer, settings: Settings, listed: Any) -> None:
     answer({"GET /workspaces": WORKSPACES, "GET /sources": listed})
     with pytest.raises(EltError, match=r"listing sources: the answer of .* is not what airbyte-api expects"):
         apply(settings=settings)
 
 
-def test_no_workspace_is_told(answer, settings: Settings) -> None:
+def test_no_workspace_is_reported(answer, settings: Settings) -> None:
     answer({"GET /workspaces": {"data": []}})
     with pytest.raises(EltError, match=r"airbyte.example.com/api/public/v1 has no workspace"):
         apply(settings=settings)

@@ -1,4 +1,4 @@
-"""Reading the connection files: what they mean, and how a mistake is told."""
+"""Reading the connection files: what they mean, and how a mistake is reported."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_an_unknown_destination_is_answered_with_those_that_there_are(settings_o
         (SOURCE, "  sourceType: postgres\n", "",
          "line 3: sourceType is missing — name the source's sourceType, or its definitionId"),
         (SOURCE, "name: adventureworks\n", "", "line 1: name is missing"),
-        (SOURCE, "name: adventureworks", "name: adventureworks\nname: twice", "line 3: name stands here twice"),
+        (SOURCE, "name: adventureworks", "name: adventureworks\nname: twice", "line 3: name is here twice"),
         (SOURCE, "name: adventureworks", "name: [", "line 4: expected"),
         (SOURCE, "", "- a list", "line 1: not a mapping"),
         (SOURCE, "", "", "line 1: not a mapping"),
@@ -160,7 +160,7 @@ def test_an_unknown_destination_is_answered_with_those_that_there_are(settings_o
         (CONNECTION, "primaryKey: [addressid]", "primaryKey: addressid", "line 38: primaryKey: Input should be a valid list"),
     ],
 )  # fmt: skip
-def test_a_mistake_is_told_with_file_line_and_remedy(
+def test_a_mistake_is_reported_with_file_line_and_remedy(
     load_edited: Callable[..., Definitions], file: str, old: str, new: str, message: str
 ) -> None:
     with pytest.raises(EltError) as caught:
@@ -191,7 +191,7 @@ def test_two_sources_of_one_name_are_refused(tmp_path: Path, settings_of) -> Non
         load(folder, settings_of())
 
 
-def test_an_unreadable_file_is_told(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "file.yaml"
     path.write_bytes(b"name: \xff\xfe")
     with pytest.raises(EltError, match=r"file.yaml can't be read"):
@@ -223,7 +223,7 @@ def test_tables_follow_airbytes_namespace_rules(
 
 
 def nested(levels, first, line):
-    """Each level stands ten times in the next."""
+    """Each level is ten times in the next."""
     return "\n".join(
         [first, *(line.format(n=n, many=", ".join([f"*a{n - 1}"] * 10)) for n in range(1, levels))]
     )

@@ -1,4 +1,4 @@
-"""What a connector writes, told apart: without a process, from blocks of text as they may come."""
+"""The kinds of what a connector writes: without a process, from blocks of text as they may come."""
 
 from __future__ import annotations
 

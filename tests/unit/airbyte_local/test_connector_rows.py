@@ -183,7 +183,7 @@ def test_a_carriage_return_between_messages_moves_no_row() -> None:
     assert typed.table(b"".join(rows))["id"].to_pylist() == [1, 2, 3]
 
 
-def test_fields_that_differ_by_case_are_told_apart() -> None:
+def test_fields_that_differ_by_case_are_distinguished() -> None:
     """A mapper may have renamed one of them."""
     typed = Typed(plan_of(A={"type": "string"}, a=INTEGER), "connector demo 1", parser())
     found = typed.table(lines({"A": "up", "a": 1}, {"a": 2}, {"A": "up", "a": "3.0"}, {"A": "up"}))

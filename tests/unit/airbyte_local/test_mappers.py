@@ -152,7 +152,7 @@ def test_changes_are_mapped_as_rows_are_and_what_is_filtered_out_is_deleted() ->
     ]
 
 
-def test_a_value_that_a_change_does_not_tell_stays_untold_under_its_new_number() -> None:
+def test_a_value_that_a_change_leaves_out_stays_left_out_under_its_new_number() -> None:
     found = mapped(plan(captured=True), [mapper("field-filtering", targetField="email")])
     values = [0, 0, 7, "t", "0010", None, "1", "a", None, "t"]
     schema = change_schema(found.read)

@@ -108,7 +108,7 @@ def test_what_cannot_be_written_down_does_not_keep_the_server_from_hearing() -> 
         assert [json.loads(line)["reason"] for line in events] == ["half ? é"]
 
 
-def test_what_was_not_offered_before_is_taken_and_told() -> None:
+def test_what_was_not_offered_before_is_taken_and_reported() -> None:
     task = {"nonBreakingSchemaUpdatesBehavior": "propagate_fully", "streams": [{"name": "a"}]}
     now = [offered("a", "x"), offered("b", "x"), offered("c")]
     everything = [["x", "a"], ["x", "b"], ["", "c"]]

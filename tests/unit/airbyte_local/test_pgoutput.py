@@ -17,7 +17,7 @@ from airbyte_local.sources.base import Apply, ChangeBatch, Truncated
 from airbyte_local.sources.postgres.cdc.pgoutput import DELETE, UPSERT, Decoder
 from foundation.errors import EltError
 
-LEFT = object()  # a large value that is told as unchanged
+LEFT = object()  # a large value that comes as unchanged
 COLUMNS = ("id", "name", "note")
 SINCE, UNTIL = 100, 200
 

@@ -178,7 +178,7 @@ def replaced(value, path, new):
 
 
 def in_address(value):
-    """A value as it stands in an address."""
+    """A value as an address has it."""
     text = value if isinstance(value, str) else json.dumps(value)
     return quote(text.encode("utf-8", "surrogatepass"), safe="")
 
@@ -248,7 +248,7 @@ def test_a_form_of_very_many_fields_is_refused(client):
 
 
 @pytest.mark.threat("guesses of a password")
-def test_who_guesses_the_secret_has_to_wait(app, operations):
+def test_a_guesser_of_the_secret_has_to_wait(app, operations):
     client = TestClient(limited(app))
 
     def ask(secret, name="guessed"):

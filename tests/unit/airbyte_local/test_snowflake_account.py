@@ -40,7 +40,7 @@ def key() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
-def test_the_account_is_what_stands_before_snowflakes_domain() -> None:
+def test_the_account_is_the_part_before_snowflakes_domain() -> None:
     account = Account.of(CONFIGURATION)
     assert (account.name, account.protocol, account.port) == ("xy12345.eu-central-1", "https", 443)
     assert "nobody may see this" not in f"{account!r} {account}"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.breakages.run import CAUGHT, MISSED, UNCLEAR, Outcome, judge, stale, told
+from tests.breakages.run import CAUGHT, MISSED, UNCLEAR, Outcome, failures, judge, stale
 from tests.breakages.table import BREAKAGES, Breakage
 
 EDIT = Breakage("upside-down", "a sum is a sum", "code.py", "a + b", "a - b", ("tests/test_sum.py",))
@@ -26,12 +26,14 @@ def outcome(code: int = 1, reason: str = "assert 3 == -1", passed: int = 0, skip
     ("content", "said"),
     [
         ("return a + b", []),
-        ("return b + a", ["breakage upside-down no longer applies: its old text does not stand in code.py"]),
-        ("a + b + a + b", ["breakage upside-down no longer applies: its old text stands 2 times in code.py"]),
+        ("return b + a", ["breakage upside-down no longer applies: its old text is not in code.py"]),
+        ("a + b + a + b", ["breakage upside-down no longer applies: its old text is 2 times in code.py"]),
         (None, ["breakage upside-down no longer applies: code.py is not there"]),
     ],
 )
-def test_an_edit_that_no_longer_applies_is_told(tmp_path: Path, content: str | None, said: list[str]) -> None:
+def test_an_edit_that_no_longer_applies_is_reported(
+    tmp_path: Path, content: str | None, said: list[str]
+) -> None:
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests" / "test_sum.py").touch()
     if content is not None:
@@ -54,11 +56,11 @@ def test_only_a_test_that_failed_has_caught_it(of_tests: Outcome, verdict: str) 
     assert judge(EDIT, of_tests).verdict == verdict
 
 
-def test_failures_are_told_once_by_id_with_the_reason_of_the_first() -> None:
+def test_failures_are_reported_once_by_id_with_the_reason_of_the_first() -> None:
     tests = ["tests/test_sum.py::test_of_two[1 - 2]", "tests/test_sum.py::test_of_a_build"]
-    assert told(SUMMARY) == (tests, "assert 3 == -1")
+    assert failures(SUMMARY) == (tests, "assert 3 == -1")
     by_dbt = "Failure in test sums_add_up (tests/sums.sql)\nFailure in test sums_add_up (tests/sums.sql)"
-    assert told(SUMMARY + by_dbt)[1] == "dbt: test sums_add_up"
+    assert failures(SUMMARY + by_dbt)[1] == "dbt: test sums_add_up"
 
 
 def test_names_are_one_each_and_every_breakage_has_tests() -> None:

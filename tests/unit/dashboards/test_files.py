@@ -29,7 +29,7 @@ def folder(tmp_path) -> Path:
 
 
 def replace(path: Path, old: str, new: str) -> int:
-    """Replace a text that stands in the file once or more; the line of the first."""
+    """Replace a text that the file has once or more; the line of the first."""
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new, 1))
@@ -58,11 +58,11 @@ def complaint(folder: Path, config) -> str:
         ("dashboards/sales_overview.yaml", "chart: sales_overview/Margin", "chart: sales_overview/Margins", "no chart sales_overview/Margins"),
     ],
 )  # fmt: skip
-def test_a_wrong_name_is_told_with_file_line_and_field(folder, config, file, old, new, words):
+def test_a_wrong_name_is_reported_with_file_line_and_field(folder, config, file, old, new, words):
     line = replace(folder / file, old, new)
     told = complaint(folder, config)
     assert f"{file}, line" in told and words in told
-    assert abs(int(re.search(r", line (\d+):", told)[1]) - line) <= 25  # SQL is told of at its first line
+    assert abs(int(re.search(r", line (\d+):", told)[1]) - line) <= 25  # SQL is reported at its first line
 
 
 def test_a_metric_of_another_model_is_refused(folder, config):

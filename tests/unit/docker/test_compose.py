@@ -1,4 +1,4 @@
-"""docker-compose.yml: each profile is whole, every container is confined, and no secret stands in the file."""
+"""docker-compose.yml: each profile is whole, every container is confined, and the file has no secret."""
 
 import re
 
@@ -29,7 +29,7 @@ def test_the_profiles_hold_what_they_promise():
 
 @each_service
 def test_what_a_service_waits_for_is_in_its_profiles(name):
-    beside = {"workers": {"local", "cloud", "workers"}}  # workers come beside either of the two
+    beside = {"workers": {"local", "cloud", "workers"}}  # workers go with either of the two
     for needed, condition in SERVICES[name].get("depends_on", {}).items():
         optional = {"required": False} if "required" in condition else {}
         for profile in SERVICES[name]["profiles"]:
@@ -83,7 +83,7 @@ def test_a_command_of_airflows_is_one_that_there_is(name):
         assert command[3] in {*PROGRAMS, *DEPLOYED, "prepare"}
 
 
-def test_no_secret_stands_in_the_file():
+def test_no_secret_is_in_the_file():
     secrets = {
         name.upper() for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)
     }

@@ -1,4 +1,4 @@
-"""What can't be is refused in one line, with exit code 2, and nothing has changed. The inputs are in tests/bad_inputs."""
+"""Impossible inputs are refused in one line, with exit code 2, and nothing has changed. The inputs are in tests/bad_inputs."""
 
 import pytest
 

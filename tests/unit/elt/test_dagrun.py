@@ -107,7 +107,7 @@ def test_a_value_that_airflow_refuses_is_one_line(run):
     )
 
 
-def test_a_failure_is_told_with_its_reason_and_what_only_follows_is_folded(run, airflow):
+def test_a_failure_is_reported_with_its_reason_and_what_only_follows_is_folded(run, airflow):
     watchers = [(f"dbt.mart_{number}", "failed", "DbtNodesSensor") for number in range(3)]
     left_out = [(f"dbt.fct_{number}", "upstream_failed", "DbtNodesSensor") for number in range(20)]
     airflow.tasks = [

@@ -1,4 +1,4 @@
-"""The bill of materials names the licence of what is shipped; ours are permissive, with the exceptions that stand here."""
+"""The bill of materials names the licence of what is shipped; ours are permissive, with the exceptions listed here."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PERMISSIVE = re.compile(
     r"MIT|BSD|Apache|ISC|PSF|Python Software Foundation|MPL|Mozilla|Unlicense|Zope|ZPL|0BSD|CC0|HPND|BlueOak",
     re.I,
 )
-# used as libraries or programs beside ours, unchanged
+# used as libraries or programs next to ours, unchanged
 EXCEPTIONS = {
     "psycopg": "LGPL",
     "psycopg-binary": "LGPL",

@@ -151,7 +151,7 @@ def test_the_command_exits_with_2_and_one_line(tmp_path: Path) -> None:
     )
 
 
-def test_a_damaged_warehouse_is_told(ask: Ask, home: Path) -> None:
+def test_a_damaged_warehouse_is_reported(ask: Ask, home: Path) -> None:
     (home / "warehouse.duckdb").write_bytes(b"no database" * 1000)
     result = ask("select 1")
     assert isinstance(result.exception, EltError)

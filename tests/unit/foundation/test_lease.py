@@ -40,7 +40,7 @@ def other_writer(tmp_path):
     process.wait()
 
 
-def test_a_second_writer_is_told_who_holds_the_warehouse(tmp_path, other_writer):
+def test_a_second_writer_learns_who_holds_the_warehouse(tmp_path, other_writer):
     warehouse = tmp_path / "warehouse.duckdb"
     with pytest.raises(
         WarehouseInUseError, match=rf"in use by sync job 12 \(process {other_writer.pid}, since "
@@ -65,7 +65,7 @@ def test_the_lease_ends_with_its_block_even_when_that_fails(tmp_path):
     assert holder(warehouse) is None
 
 
-def test_between_its_processes_a_run_keeps_the_lease_and_others_are_told_which(tmp_path, monkeypatch):
+def test_between_its_processes_a_run_keeps_the_lease_and_others_learn_which(tmp_path, monkeypatch):
     warehouse = tmp_path / "warehouse.duckdb"
     with lease(warehouse, "prepare", run="elt run 1"):
         reserve(warehouse, "elt run 1")

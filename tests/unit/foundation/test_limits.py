@@ -167,7 +167,7 @@ def clock():
 
 
 @pytest.mark.threat("guesses of a password")
-def test_who_guesses_waits_longer_each_time(clock, caplog):
+def test_a_guesser_waits_longer_each_time(clock, caplog):
     brake = Brake("a server", clock)
     waits = []
     with caplog.at_level(logging.WARNING):

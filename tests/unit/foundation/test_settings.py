@@ -43,7 +43,7 @@ def test_secrets_that_others_can_read_are_refused(tmp_path):
 
 @pytest.mark.parametrize("content", [b"", b"# nothing\n", b"OTHER=1\n"])
 @pytest.mark.threat("a file that is damaged, empty or foreign")
-def test_an_empty_file_of_secrets_is_not_filled_anew(tmp_path, content):
+def test_an_empty_file_of_secrets_is_not_filled_again(tmp_path, content):
     generated_secrets(tmp_path)
     path = tmp_path / "secrets.env"
     path.write_bytes(content)

@@ -1,4 +1,4 @@
-"""Every variable that our code or dbt's project reads from the environment is a setting, told in `.env.example`."""
+"""Every variable that our code or dbt's project reads from the environment is a setting, and is in `.env.example`."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def jobs() -> list[tuple[str, dict]]:
     ]
 
 
-def test_every_action_is_pinned_to_a_commit_whose_version_is_told() -> None:
+def test_every_action_is_pinned_to_a_commit_whose_version_is_noted() -> None:
     used = [
         found
         for path in [*WORKFLOWS, *GITHUB.glob("actions/*/action.yml")]

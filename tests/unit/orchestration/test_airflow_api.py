@@ -27,7 +27,7 @@ def answering(monkeypatch, handler):
     return get
 
 
-def test_each_component_is_told_and_one_that_has_not_reported_is_unhealthy(config, monkeypatch):
+def test_each_component_is_reported_and_one_that_has_not_reported_is_unhealthy(config, monkeypatch):
     report = {"metadatabase": {"status": "healthy"}, "scheduler": {"status": None}, "triggerer": None}
     answering(monkeypatch, lambda request: httpx.Response(200, json=report))
     assert airflow_api.healthy(config) == {

@@ -47,7 +47,7 @@ def test_a_model_is_done_when_its_last_test_has_ended():
     assert results.ended("test.totals", "warn", "") == {"model.dim": []}
 
 
-def test_a_failed_test_is_told_by_name_with_dbts_words_for_every_model_that_has_it():
+def test_a_failed_test_is_reported_by_name_with_dbts_words_for_every_model_that_has_it():
     results = Results(["model.dim", "model.fct"], cosmos_tasks.tests_by_node(MANIFEST))
     results.ended("model.dim", "success", "")
     results.ended("test.unique_dim", "fail", "Got 3 results,\n  configured to fail if != 0")
@@ -118,7 +118,7 @@ def test_a_build_that_was_cut_off_is_not_begun_again_and_says_why(monkeypatch):
     assert reserved == [first]
 
 
-def test_of_dbts_events_only_the_end_of_a_node_is_told_and_what_it_says_is_logged(caplog):
+def test_of_dbts_events_only_the_end_of_a_node_is_passed_on_and_what_it_says_is_logged(caplog):
     ti, results = TaskInstance(), Results(["model.dim"], {})
     node = {"unique_id": "model.dim", "node_status": "success"}
     for name, level in (("NodeStart", "debug"), ("LogModelResult", "info"), ("NodeFinished", "debug")):
@@ -129,7 +129,7 @@ def test_of_dbts_events_only_the_end_of_a_node_is_told_and_what_it_says_is_logge
     assert [record.message for record in caplog.records] == ["LogModelResult said"]
 
 
-def test_what_has_ended_is_told_all_together_so_that_one_look_shows_it():
+def test_what_has_ended_is_passed_on_together_so_that_one_look_shows_it():
     ti, results = TaskInstance(), Results(["model.dim", "model.fct", "model.obt"], {})
     for node, status in (("model.dim", "success"), ("model.fct", "error")):
         data = {"node_info": {"unique_id": node, "node_status": status}}

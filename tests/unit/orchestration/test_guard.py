@@ -45,7 +45,7 @@ def ask(client, password, user="anna"):
 
 
 @pytest.mark.threat("guesses of a password")
-def test_who_guesses_waits_and_others_do_not(client):
+def test_a_guesser_waits_and_others_do_not(client):
     assert [ask(client, "wrong").status_code for _ in range(FREE)] == [401] * FREE
     refused = ask(client, "right")
     assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
@@ -61,7 +61,7 @@ def test_a_login_is_small_and_other_requests_are_airflows_own(client):
 
 
 @pytest.mark.threat("a page that loads or is shown elsewhere")
-def test_pages_load_nothing_from_elsewhere_and_stand_in_no_other_frame(client):
+def test_pages_load_nothing_from_elsewhere_and_open_in_no_frame(client):
     for path in ("/", "/cosmos/dbt_docs", "/auth/login/"):
         headers = client.get(path).headers
         policy = dict(rule.split(" ", 1) for rule in headers["content-security-policy"].split("; "))

@@ -76,12 +76,12 @@ def test_for_mail_it_has_the_environment_in_the_subject_and_links_in_the_body():
     assert '<a href="http://127.0.0.1:8080/runs/1?try=1">' in MESSAGE.html()
 
 
-def test_slacks_limit_is_kept_whatever_is_told():
+def test_slacks_limit_is_kept_whatever_the_message():
     long = Message(":x:", "*dag* failed", (("Reason", "&" * 5_000),))
     assert len(long.slack()) == LONGEST_SECTION and long.slack().endswith("…")
 
 
-def test_failing_tests_are_told_by_name_with_their_rows_and_not_all_of_a_hundred():
+def test_failing_tests_are_reported_by_name_with_their_rows_and_not_all_of_a_hundred():
     few = failing_tests([("unique_fct", "fail", 1_234), ("not_null", "fail", 1), ("broken", "error", None)])
     assert few.splitlines() == ["", "• unique_fct: 1,234 rows", "• not_null: 1 row", "• broken: error"]
     assert failing_tests([("t", "fail", 2)] * 100).splitlines()[-1] == "and 90 more"

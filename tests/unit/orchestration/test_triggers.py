@@ -1,4 +1,4 @@
-"""When a task that watches dbt ends, and how: what the producer has told, by Airflow's own trigger and events."""
+"""When a task that watches dbt ends, and how: by the producer's XCom, with Airflow's own trigger and events."""
 
 import asyncio
 from types import SimpleNamespace
@@ -115,7 +115,9 @@ def test_a_producer_that_ended_without_a_result_fails_it(airflow, said, state):
     assert said() == [("error", f"model.p.a: dbt ended without a result for it, see {PRODUCER}")]
 
 
-def test_a_model_that_dbt_had_no_need_to_build_is_done_with_the_producer_and_not_told_as_built(airflow, said):
+def test_a_model_that_dbt_had_no_need_to_build_is_done_with_the_producer_and_not_counted_as_built(
+    airflow, said
+):
     airflow.ended = {"model.p.a": []}
 
     def end():
@@ -131,7 +133,7 @@ def test_a_model_that_dbt_had_no_need_to_build_is_done_with_the_producer_and_not
     ]
 
 
-def test_cleared_after_the_run_it_goes_on_in_a_worker_but_not_beside_the_producer(airflow):
+def test_cleared_after_the_run_it_goes_on_in_a_worker_but_not_while_the_producer_runs(airflow):
     def end():
         airflow.state = "failed"
 

@@ -88,7 +88,7 @@ def test_an_aborted_transactions_session_goes_on_without_one(session: Session, o
 
 
 def test_options_of_parquet_files_have_no_effect(session: Session, tmp_path: Path) -> None:
-    """Snowflake reads moments as numbers and bytes as text, unless it is told not to."""
+    """Snowflake reads moments as numbers and bytes as text, unless a setting says not to."""
     pq.write_table(pa.table({"A": pa.array([b"\xff"], pa.binary())}), tmp_path / "a.parquet")
     session.run(
         "create table t (a binary)",

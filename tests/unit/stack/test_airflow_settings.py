@@ -1,4 +1,4 @@
-"""What Airflow's processes are told."""
+"""The settings of Airflow's processes."""
 
 import json
 

@@ -87,7 +87,7 @@ def test_an_ordinary_user_needs_no_help_and_root_has_several(monkeypatch: pytest
     assert runners() == []
 
 
-def test_when_nothing_helps_the_remedy_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_when_nothing_helps_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgres, "runners", lambda: [Runner(("/bin/false",))])
     with pytest.raises(EltError, match=r"cannot be run for .* — run as an ordinary user, or move the clone"):
         choose_runner(tmp_path)

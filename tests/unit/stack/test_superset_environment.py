@@ -47,7 +47,7 @@ def test_on_a_newer_python_uv_may_fetch_a_312_and_that_is_said(uv, monkeypatch, 
     assert "this is 3.14" in said and "fetches one (UV_PYTHON_DOWNLOADS=never forbids that)" in said
 
 
-def test_where_fetching_is_forbidden_or_fails_the_remedy_is_told(uv, monkeypatch):
+def test_where_fetching_is_forbidden_or_fails_the_remedy_is_named(uv, monkeypatch):
     runs_on(monkeypatch, 3, 13)
     monkeypatch.setenv("UV_PYTHON_DOWNLOADS", "never")
     monkeypatch.setenv("FAILS", "No interpreter found for Python 3.12")

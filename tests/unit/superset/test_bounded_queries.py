@@ -1,4 +1,4 @@
-"""A query that somebody types has its time and its memory; what Superset's environment has is stood in for by the same shape."""
+"""A query that somebody types has its time and its memory; objects of the same shape replace those of Superset's environment."""
 
 from __future__ import annotations
 

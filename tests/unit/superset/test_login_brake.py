@@ -45,7 +45,7 @@ def client(monkeypatch):
 @pytest.mark.parametrize(
     ("path", "form", "refused"), [("/login/", "data", 302), ("/api/v1/security/login", "json", 401)]
 )
-def test_who_guesses_at_superset_waits(client, path, form, refused):
+def test_a_guesser_at_superset_waits(client, path, form, refused):
     def ask(password, user="anna"):
         return client.post(path, **{form: {"username": user, "password": password}})
 

@@ -79,7 +79,7 @@ def test_networks_get_in_over_tls_only():
         else:
             assert "referenced_security_group_id" in rule, name
     for group in resources("modules/platform", "aws_security_group").values():
-        assert not {"ingress", "egress"} & set(group)  # rules stand where the test above sees them
+        assert not {"ingress", "egress"} & set(group)  # rules are where the test above sees them
     assert not resources("modules/platform", "aws_security_group_rule")
     assert list(resources("modules/platform", "aws_default_security_group").values()) == [
         {"vpc_id": "${aws_vpc.this.id}"}
@@ -152,7 +152,7 @@ def test_each_environment_has_a_remote_locked_encrypted_state_of_its_own():
 
 
 @pytest.mark.parametrize("name", FOLDERS)
-def test_no_secret_stands_in_the_code(name):
+def test_no_secret_is_in_the_code(name):
     for block in folder(name).get("variable", []):
         for variable, arguments in block.items():
             if re.search(r"password|secret|token|private_key", variable) and variable != "secret_arns":
@@ -178,7 +178,7 @@ def test_secrets_pass_by_plan_and_state():
     assert variable["ephemeral"] is True
 
 
-def test_the_programs_are_told_settings_that_exist_and_secrets_as_secrets():
+def test_the_programs_get_settings_that_exist_and_secrets_as_secrets():
     [services] = [block["services"] for block in folder("modules/platform")["locals"] if "services" in block]
     assert set(services) <= {*PROGRAMS, *DEPLOYED} and set(services) >= set(PROGRAMS)
     told = set(re.findall(r"^\s{6}([A-Z][A-Z0-9_]+)\s*=", text("modules/platform"), re.MULTILINE))

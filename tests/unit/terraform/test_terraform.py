@@ -27,7 +27,7 @@ def run(*words: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory) -> Path:
-    """The files, where terraform may leave its own beside them."""
+    """The files, where terraform may leave its own next to them."""
     target = tmp_path_factory.mktemp("terraform") / "terraform"
     shutil.copytree(TERRAFORM, target, ignore=shutil.ignore_patterns(".terraform*"))
     return target

@@ -140,7 +140,7 @@ def test_rows_are_newer_than_what_the_marts_know_unless_some_may_have_gone_witho
     assert found["since"] == {"shop.orders": since}
 
 
-def test_what_descends_from_what_differs_is_told_and_whether_it_has_other_columns() -> None:
+def test_what_descends_from_what_differs_is_known_and_whether_it_has_other_columns() -> None:
     nothing = {"since": {}, "below": [], "other_columns": False}
     assert difference(MANIFEST, BUILT, BUILT | {"day": "2025-06-02"}) == nothing
     found = difference(MANIFEST, BUILT, BUILT | {"shop.lines": stream(10)})
@@ -181,7 +181,7 @@ def version(duck: duckdb.DuckDBPyConnection, name: str = "shop.orders") -> str:
     return versions(MANIFEST, lambda query: duck.execute(query).fetchall())[name]
 
 
-def test_a_stream_is_told_by_rows_newest_generation_and_columns(
+def test_the_version_of_a_stream_has_rows_newest_generation_and_columns(
     duck: duckdb.DuckDBPyConnection,
 ) -> None:
     told = json.loads(version(duck))

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
-from airbyte_local.destinations.base import CDC_DELETED_AT, CDC_LSN, CDC_UPDATED_AT, Target, beside
+from airbyte_local.destinations.base import CDC_DELETED_AT, CDC_LSN, CDC_UPDATED_AT, Target, free_name
 from airbyte_local.destinations.duckdb.merge import METADATA, same_key, value_names
 from airbyte_local.destinations.duckdb.types import from_text
 from airbyte_local.schema import StreamPlan
@@ -21,8 +21,8 @@ RESOLVED = "temp.resolved"
 
 
 def fixed(plan: StreamPlan) -> list[str]:
-    """The quoted names of a resolved change's kind, position and time, beside the source's columns."""
-    return [quoted(beside(plan, name)) for name in ("#op", "#lsn", "#at")]
+    """The quoted names of a resolved change's kind, position and time, which are no names of the source's columns."""
+    return [quoted(free_name(plan, name)) for name in ("#op", "#lsn", "#at")]
 
 
 def create_stage(stage: str, schema: pa.Schema) -> str:

@@ -3,7 +3,7 @@
 DuckDB holds, for every column of a table with uncommitted rows, as much memory as 2,048 values need (34 KB of a text), and
 that never goes to disk, and as much again in a temporary one that was dropped. Committing rows into a table that has rows takes
 a block of 256 KB more for each of its columns, of all of them at once, and goes to disk only after that. So a
-sync of very many columns writes its tables anew, unless they are large: nobody looks at a draft, which may therefore be
+sync of very many columns writes new tables, unless they are large: nobody looks at a draft, which may therefore be
 committed at once, and a checkpoint frees what it held. Names change in the transaction that commits the sync: before that
 the warehouse is as it was, and a draft that a killed job has left is dropped by the next one.
 """
@@ -108,7 +108,7 @@ class Drafts:
         if not (self._names and self.alone and self.needed):
             return
         if one_row(self._connection.execute(HELD))[0] > self._memory // 4:
-            log.info("%s tables written beside the others so far", len(self._names))
+            log.info("%s tables written as drafts so far", len(self._names))
             self._connection.execute("commit; checkpoint; begin")
 
     def take_place(self) -> None:

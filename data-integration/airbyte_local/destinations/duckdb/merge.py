@@ -15,7 +15,7 @@ from airbyte_local.destinations.base import (
     META,
     METADATA_COLUMNS,
     Target,
-    beside,
+    free_name,
 )
 from airbyte_local.destinations.duckdb.types import arrived, from_text
 from airbyte_local.schema import StreamPlan
@@ -95,7 +95,7 @@ def append(plan: StreamPlan, target: Target, table: str, cursor: str | None) -> 
     field = quoted(plan.own_cursor.name)
     new = {name for name, _ in target.add}
     names = [quoted(column.name) for column in plan.columns if column.name not in new]
-    number = quoted(beside(plan, "#"))
+    number = quoted(free_name(plan, "#"))
     numbered = f"row_number() over (partition by {', '.join(names)}) as {number}"
     known = (
         ""

@@ -55,7 +55,7 @@ class DuckdbDestination:
         return DIALECT.fold(name)
 
     def check_names(self, plans: Iterable[StreamPlan]) -> None:
-        """Raises EltError when names would be one in DuckDB, or a schema cannot be told from a database."""
+        """Raises EltError when names would be one in DuckDB, or DuckDB would take a schema for a database."""
         plans = list(plans)
         taken = DATABASES | {self.fold(self.path.name.partition(".")[0])}
         for plan in plans:
@@ -128,12 +128,12 @@ class DuckdbSession:
         self._truncated: dict[tuple[str, str], Truncated] = {}
 
     def state(self) -> ConnectionState:
-        """Where the connection and each of its streams stand."""
+        """The saved state of the connection and of each of its streams."""
         with self._explaining("reading the state"):
             return state.read(self._connection, self._connection_id)
 
-    def fitting(self, plan: StreamPlan, saved: StreamState, anew: bool) -> Target:
-        """What is to be done to the stream's table; with `anew` it is replaced. Raises EltError when it cannot fit."""
+    def fitting(self, plan: StreamPlan, saved: StreamState, refresh: bool) -> Target:
+        """What is to be done to the stream's table; with `refresh` it is replaced. Raises EltError when it cannot fit."""
         with self._explaining(plan):
             present = self._catalogue.get(key_of(DIALECT, plan))
             unused = saved.cursor is None and saved.blob is None
@@ -141,7 +141,7 @@ class DuckdbSession:
             if present is not None and unused and DIALECT.is_ours(present) and self._is_empty(plan):
                 present = None
             self._drafts.plan(plan, width(plan))
-            return fitting(DIALECT, plan, present, saved, anew)
+            return fitting(DIALECT, plan, present, saved, refresh)
 
     def order(self, plans: Iterable[StreamPlan]) -> list[StreamPlan]:
         """The streams as they are best loaded: a large table, which is written in place, after what may be committed before."""
@@ -241,7 +241,7 @@ class DuckdbSession:
         return written
 
     def _sweep(self, plan: StreamPlan, target: Target, old: str, table: str, values: dict[str, Any]) -> int:
-        """What is not among the staged rows is deleted in the source."""
+        """Mark rows that are not among the staged ones as deleted: the source no longer has them."""
         deleted = merge.delete_all(plan, target, old) if old == table else merge.deleted(plan, old, table)
         return self._count(f"{deleted} and {merge.absent(plan)}", values)
 

@@ -1,4 +1,4 @@
-"""What the warehouse remembers: where each stream stands, and every sync. Written in the transaction of the data."""
+"""What the warehouse remembers: the state of each stream, and every sync. Written in the transaction of the data."""
 
 from __future__ import annotations
 

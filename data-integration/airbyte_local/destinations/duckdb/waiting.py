@@ -1,4 +1,4 @@
-"""Changes that wait to be applied, a few of each of many streams: beside DuckDB's tables, whose columns would cost more.
+"""Changes that wait to be applied, a few of each of many streams: outside of DuckDB's tables, whose columns would cost more.
 
 They lie in memory, and in one narrow table, which DuckDB puts on disk, when there are more.
 """

@@ -92,7 +92,7 @@ class Account:
 
     @property
     def name(self) -> str:
-        """The account's identifier: what stands before Snowflake's domain."""
+        """The account's identifier: the part before Snowflake's domain."""
         return self.host.partition(CLOUD)[0] if CLOUD in self.host else "local"
 
     def login(self) -> dict[str, Any]:
@@ -169,7 +169,7 @@ class Link:
             raise refused_login(error, str(account), account.user) from None
 
     def tag(self, **words: str) -> None:
-        """Words for the query tag of every statement from now on, beside the job."""
+        """Words for the query tag of every statement from now on, after the job."""
         self._tag |= words
 
     def run(
@@ -221,7 +221,7 @@ class Link:
 
     @contextmanager
     def at(self, doing: str) -> Iterator[None]:
-        """What an error within is to be told with."""
+        """Names in an error what was being done."""
         before, self.doing = self.doing, doing
         try:
             yield

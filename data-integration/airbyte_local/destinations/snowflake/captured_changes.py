@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from airbyte_local.destinations.base import CDC_DELETED_AT, CDC_LSN, CDC_UPDATED_AT, Target, beside
+from airbyte_local.destinations.base import CDC_DELETED_AT, CDC_LSN, CDC_UPDATED_AT, Target, free_name
 from airbyte_local.destinations.snowflake.merge import (
     Stamp,
     assignments,
@@ -34,8 +34,8 @@ FIXED = {
 
 
 def fixed(plan: StreamPlan) -> list[str]:
-    """The quoted names of a resolved change's kind, position and time, beside the source's columns."""
-    return [named(beside(plan, name)) for name in ("#op", "#lsn", "#at")]
+    """The quoted names of a resolved change's kind, position and time, which are no names of the source's columns."""
+    return [named(free_name(plan, name)) for name in ("#op", "#lsn", "#at")]
 
 
 @dataclass
@@ -56,7 +56,7 @@ class Pending:
             self.unchanged.update(index for index, flag in enumerate(flags) if flag == "1")
 
     def truncate(self, truncated: Truncated) -> None:
-        """What waited does not matter any more: the table was emptied after it."""
+        """The changes that waited do not matter any more: the table was emptied after them."""
         self.since, self.unchanged, self.truncated = self.until, set(), truncated
 
     @property

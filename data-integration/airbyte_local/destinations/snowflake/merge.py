@@ -20,7 +20,7 @@ from airbyte_local.destinations.base import (
     METADATA_COLUMNS,
     Moment,
     Target,
-    beside,
+    free_name,
 )
 from airbyte_local.destinations.snowflake.quoting import literal, named
 from airbyte_local.destinations.snowflake.types import TEXT, VARIANT, filed, within_range
@@ -34,7 +34,7 @@ EMITTED_CHANGES = named(CHANGES)
 
 @dataclass(frozen=True)
 class Stamp:
-    """What a sync writes beside a row's own values: when, by which job, of which generation; captured rows: as of when."""
+    """What a sync writes in addition to a row's own values: when, by which job, of which generation; captured rows: as of when."""
 
     extracted_at: datetime
     job_id: int
@@ -114,15 +114,15 @@ def filed_rows(batch: pa.RecordBatch, plan: StreamPlan, target: Target) -> pa.Re
         if more and column is not plan.cursor and column.name not in plan.primary_key:
             values, outside = within_range(values, column)
             if outside is not None:
-                more[-1] = _told(more[-1], outside, column.name)
+                more[-1] = _with_loss(more[-1], outside, column.name)
         arrays.append(filed(values, column, target.types[column.name], plan))
     return pa.record_batch([*arrays, *more], names)
 
 
-def _told(changes: pa.Array, nulled: pa.Array, name: str) -> pa.Array:
+def _with_loss(changes: pa.Array, nulled: pa.Array, name: str) -> pa.Array:
     """The lists of changes with one more in each row that is `nulled`."""
     change = {"field": name, "change": "NULLED", "reason": "DESTINATION_FIELD_SIZE_LIMITATION"}
-    told = [
+    lists = [
         (
             json.dumps([*json.loads(text or "[]"), change], separators=(",", ":"), ensure_ascii=False)
             if null
@@ -130,7 +130,7 @@ def _told(changes: pa.Array, nulled: pa.Array, name: str) -> pa.Array:
         )
         for text, null in zip(changes.to_pylist(), nulled.to_pylist(), strict=True)
     ]
-    return pa.array(told, pa.string())
+    return pa.array(lists, pa.string())
 
 
 def _staged(plan: StreamPlan, target: Target, stage: str) -> str:
@@ -179,7 +179,7 @@ def append(plan: StreamPlan, target: Target, table: str, stage: str, stamp: Stam
         for column in plan.columns
         if column.name not in new
     }
-    number = named(beside(plan, "#"))
+    number = named(free_name(plan, "#"))
     numbered = f"row_number() over (partition by {', '.join(compared.values())} order by 1) as {number}"
     known = "" if cursor is None else f" where {field} >= {_cursor(plan, target, cursor)} or {field} is null"
     same = " and ".join(
@@ -236,7 +236,7 @@ def sweep(plan: StreamPlan, target: Target, table: str, stage: str, stamp: Stamp
     """After a whole table was merged: what was not in it is deleted in the source."""
     keys = ", ".join(map(named, plan.primary_key))
     known = ", ".join(f"t.{named(name)}" for name in plan.primary_key)
-    mark = named(beside(plan, "#"))
+    mark = named(free_name(plan, "#"))
     missing = (
         f"select {known} from {table} as t left join (select {keys}, 1 as {mark} from ({_staged(plan, target, stage)})) as s"
         f" on {same_key(plan)} where s.{mark} is null and t.{named(CDC_DELETED_AT)} is null"

@@ -1,7 +1,7 @@
 """A job's work in Snowflake: everything that is DDL first, then one transaction.
 
 Rows go into stage tables as they come. `settle` opens the transaction and brings them into their tables, `commit` adds
-state and record and ends it. A table that gets another shape is filled as a successor beside it, which takes its
+state and record and ends it. A table that gets another shape is filled as a successor, which takes its
 place right after the commit, or when the connection's next job begins.
 """
 
@@ -109,7 +109,7 @@ class SnowflakeSession:
     # -- before
 
     def state(self) -> ConnectionState:
-        """Take the lease, put in order what an earlier job left, and tell where the connection and its streams stand."""
+        """Take the lease, put in order what an earlier job left, and read the saved state of the connection and its streams."""
         self._link.tag(connection=self._connection_id)
         with self._link.at("preparing the sync"):
             if not state.TABLES.keys() <= ddl.read_catalogue(self._link, INTERNAL).keys():
@@ -149,15 +149,15 @@ class SnowflakeSession:
         schema, table = key_of(DIALECT, plan)
         return self._catalogue(schema).get(table)
 
-    def fitting(self, plan: StreamPlan, saved: StreamState, anew: bool) -> Target:
-        """What is to be done to the stream's table; with `anew` it is replaced. Raises EltError when it cannot fit."""
+    def fitting(self, plan: StreamPlan, saved: StreamState, refresh: bool) -> Target:
+        """What is to be done to the stream's table; with `refresh` it is replaced. Raises EltError when it cannot fit."""
         with self._link.at(f"stream {plan.label}"):
             present = self._present(plan)
             unused = saved.cursor is None and saved.blob is None
             unused = unused and (saved.columns is None or not plan.captured)
             if present is not None and unused and DIALECT.is_ours(present) and self._is_empty(plan):
                 present = None
-            target = fitting(DIALECT, plan, present, saved, anew)
+            target = fitting(DIALECT, plan, present, saved, refresh)
             if target.create or saved.columns is None:
                 return target
             # a column that a job added which was killed before it could fill it is still to be added
@@ -412,7 +412,7 @@ class SnowflakeSession:
     # -- after
 
     def _after_commit(self) -> None:
-        """Put successors in place and drop what was on its way. What fails here the connection's next job does."""
+        """Put successors in place and drop the staged rows. The connection's next job does whatever fails here."""
         self._committing = False
         self._unplaced, self._successors = self._successors, []
         self._steps, self._uploads, self._pending = [], {}, {}

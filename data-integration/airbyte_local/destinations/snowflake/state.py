@@ -1,4 +1,4 @@
-"""What the warehouse remembers: where each stream stands, every sync, and what is still to be done after a commit."""
+"""What the warehouse remembers: the state of each stream, every sync, and the steps that a commit leaves to be done."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def digits(type_: str) -> tuple[int, int] | None:
 
 
 def widens_in_place(present: str, wanted: str) -> bool:
-    """Whether Snowflake can make the one type the other where it stands: more digits before the point, nothing else."""
+    """Whether Snowflake can alter a column from the one type to the other: more digits before the point, nothing else."""
     ours, theirs = digits(present), digits(wanted)
     return bool(ours and theirs and ours[1] == theirs[1] and ours[0] <= theirs[0])
 

@@ -1,7 +1,7 @@
 """A connector's environment: made by uv from its lock file on first use, under ELT_HOME.
 
 Its folder is named after what it was made of, so a newer version never touches what an older one's job still runs in. The
-mark that it is whole is written last; one without it is made anew. Whoever comes while it is made waits for that.
+mark that it is whole is written last; one without it is made again. Others wait while one process makes it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a connector says, told apart: runs of records, which stay text, and the few messages that mean something to us.
+"""The kinds of a connector's messages: runs of records, which stay text, and the few messages that mean something to us.
 
 Almost every line is a record of the stream of the line before, and begins like it: such a line is only looked at by its
 first bytes. All others are read as JSON. Text that is no JSON at all is logged, as Airbyte does (libraries print such things);
@@ -371,7 +371,7 @@ def is_glued(line: bytes) -> bool:
 
 
 def excerpt(line: str) -> str:
-    """The beginning of a line, for people. What its data says may be personal: of that only the form is shown."""
+    """The beginning of a line, for people. Its data may be personal: it shows only the form of that."""
     before, mark, data = line.partition('"data"')
     return shortened(before + mark + form_of(data), EXCERPT)
 

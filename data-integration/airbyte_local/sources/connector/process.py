@@ -1,6 +1,6 @@
 """One command of a connector: its process, what it writes, and why it ended.
 
-Standard output is read in large blocks of whole lines. What waits in the pipe makes the connector wait, too; only its own
+Standard output is read in large blocks of whole lines. A full pipe makes the connector wait, too; only its own
 silence counts against it. Its configuration lies in a file that only this user may read, in a folder that goes with the
 command; a folder that a killed process left is removed by the next one.
 """
@@ -163,7 +163,7 @@ class Process:
             ) from None
 
     def _listen(self) -> None:
-        """What it writes to standard error goes to the log."""
+        """Copy its standard error to the log."""
         with pipe_of(self._process.stderr) as stream:
             for line in stream:
                 if text := self.clean(line.decode(errors="replace").rstrip()):

@@ -1,7 +1,7 @@
 """Which connectors there are: each a folder with a `pyproject.toml` that has a table `[tool.elt.connector]`.
 
 A connector from the package index is a project whose only dependency is that package; one of our own is a project that is
-the package. Either way uv's lock file beside it pins everything, and `spec.json` is what the connector's `spec` command
+the package. Either way uv's lock file in the folder pins everything, and `spec.json` is what the connector's `spec` command
 answered when it was locked.
 """
 
@@ -65,7 +65,7 @@ class Connector:
 
 
 def connectors() -> dict[str, Connector]:
-    """Every connector by its type: those shipped here and those in AIRBYTE_CONNECTORS. Read anew each time: a connector may be
+    """Every connector by its type: those shipped here and those in AIRBYTE_CONNECTORS. Read each time: a connector may be
     added while the server runs. Raises EltError with file and field."""
     found: dict[str, Connector] = {}
     for root in (SHIPPED, *_further()):

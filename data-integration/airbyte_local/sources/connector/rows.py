@@ -1,7 +1,7 @@
 """Records as typed columns: many lines of JSON in one statement of a DuckDB that lives in memory.
 
-That statement knows the plain forms of values, those that nearly all have, and nothing is lost of. Whatever is not plain marks
-its row, and the row is read by the rules of `values.py`, value by value. So the rules stand in one place, and cost only
+That statement knows the plain forms of values, which nearly all have, and of which nothing is lost. Any other value marks
+its row, and the rules of `values.py` read that row, value by value. So the rules are in one place, and cost only
 where they are needed.
 """
 
@@ -70,7 +70,7 @@ class Typed:
     def __init__(self, plan: StreamPlan, connector: str, connection: duckdb.DuckDBPyConnection) -> None:
         self._plan, self._connector, self._connection = plan, connector, connection
         self._next = 0
-        # DuckDB reads fields that differ by case as one; a mapper may have told them apart
+        # DuckDB reads fields that differ by case as one; a mapper may have renamed one
         self._plain_names = len({column.name.casefold() for column in plan.columns}) == len(plan.columns)
         self._query = query(plan)
         self._known = {
@@ -130,7 +130,7 @@ class Typed:
         for line in lines:
             try:
                 record = by_name(by_name(parsed(line))["record"])
-                data, changes = by_name(record["data"]), told(record.get("meta"))
+                data, changes = by_name(record["data"]), source_changes(record.get("meta"))
             except (KeyError, ValueError) as error:
                 raise self._broken(line, error) from None
             if self._odd_fields < MOST_NAMES:
@@ -224,7 +224,7 @@ class Typed:
         )
 
 
-def told(meta: object) -> list[object] | None:
+def source_changes(meta: object) -> list[object] | None:
     """What the source says that it changed; None where that is no list."""
     changes = by_name(meta).get("changes") if type(meta) is Pairs else meta
     if changes is None:

@@ -65,7 +65,7 @@ class ConnectorSource:
         )
 
     def check_position(self, saved: dict[str, Any] | None) -> None:
-        """What a state is worth, only the connector knows."""
+        """Nothing to check: only the connector knows whether a state holds."""
 
     def check_cursor(self, stream: str, column: Column) -> None:
         """Which fields can be cursors, only the connector knows."""
@@ -77,18 +77,18 @@ class ConnectorSource:
         states: dict[Key, StreamState],
         position: dict[str, Any] | None,
         job_id: int,
-        anew: bool = False,
+        refresh: bool = False,
     ) -> Iterator[tuple[Process, Messages]]:
-        """Read these streams, from their states on; `anew`: their rows take the place of those before."""
+        """Read these streams, from their states on; `refresh`: their rows take the place of those before."""
         plans = list(plans)
-        catalog = {"streams": [self._configured(plan, states[plan.key], job_id, anew) for plan in plans]}
+        catalog = {"streams": [self._configured(plan, states[plan.key], job_id, refresh) for plan in plans]}
         files = {"config": self.configuration, "catalog": catalog}
         if (state := as_given(ConnectionState(states, position))) is not None:
             files["state"] = state
         with Process(self.connector, "read", files, own_group=self._own_group) as process:
             yield process, Messages(process, [plan.key for plan in plans])
 
-    def _configured(self, plan: StreamPlan, state: StreamState, job_id: int, anew: bool) -> dict[str, Any]:
+    def _configured(self, plan: StreamPlan, state: StreamState, job_id: int, refresh: bool) -> dict[str, Any]:
         return {
             "stream": self._catalog[plan.key],
             "sync_mode": "incremental" if plan.mode in INCREMENTAL_MODES else "full_refresh",
@@ -97,7 +97,7 @@ class ConnectorSource:
             "primary_key": [[name] for name in plan.primary_key],
             "generation_id": state.generation_id,
             "minimum_generation_id": (
-                state.generation_id if anew or plan.mode == SyncMode.FULL_REFRESH_OVERWRITE else 0
+                state.generation_id if refresh or plan.mode == SyncMode.FULL_REFRESH_OVERWRITE else 0
             ),
             "sync_id": job_id,
         }

@@ -17,7 +17,7 @@ from foundation.errors import EltError
 
 CONNECT_SECONDS = 10
 
-# What a role, a database or a server may set otherwise, and what a read must not depend on: limits for ordinary work; the
+# Settings of a role, a database or a server that a read must not depend on: limits for ordinary work; the
 # text forms of values; the quotes around names, by which the driver knows types; how literals are read. With
 # `row_security` off a query that would hide rows is an error.
 READER_SETTINGS = {

@@ -1,4 +1,4 @@
-"""Where the server stands, to notice that it is not the one that the saved state was taken from.
+"""The server's identity and position, to notice that it is not the one that the saved state was taken from.
 
 The write-ahead log of one server only grows. A server restored from an older copy is behind where it was, one recovered to
 a point in time or promoted from a standby is on another timeline, a database restored from a dump has another number: what

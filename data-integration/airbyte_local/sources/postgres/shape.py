@@ -1,4 +1,4 @@
-"""What a stream is made of, beyond its rows: part of its state, so that what neither the log nor a cursor tells is noticed.
+"""The shape of a stream: part of its state, to notice changes that neither the log nor a cursor shows.
 
 Operations on definitions can change the values of rows, or which rows there are, without a change of any row. Of each of
 them something stays in the catalogue:
@@ -7,11 +7,11 @@ them something stays in the catalogue:
 |---|---|
 | ATTACH, DETACH, DROP of a partition | the tree: its nodes, and the transaction that joined each to its parent |
 | a rewrite (ALTER COLUMN … TYPE … USING, SET EXPRESSION, SET UNLOGGED for a while, TRUNCATE) | the file node of a leaf |
-| a view, or a virtual column, that is defined anew | its definition or expression |
+| a view, or a virtual column, that is redefined | its definition or expression |
 | ALTER TYPE … RENAME VALUE | the label of an enum's value, wherever in the column's type that enum is |
 | a column added to a table whose row type is a column's type | the parts of the composite type |
 | another `lc_monetary` (money) or `search_path` (regclass and its like) | the setting that the column's text depends on |
-| the publication is made anew or altered, the table taken out of it for a while | their rows in the catalogue |
+| the publication is made again or altered, the table taken out of it for a while | their rows in the catalogue |
 
 A shape is read before the rows are. So what happens between the two is a difference for the next sync: a stream may be
 read once too often, never once too few.
@@ -176,7 +176,7 @@ def _publication_difference(saved: Shape, now: Shape) -> str | None:
     if "publication" not in now or "publication" not in saved:
         return None
     if saved["publication"] != now["publication"]:
-        return "its publication was altered, or made anew"
+        return "its publication was altered, or made again"
     if not set(saved["members"]) & set(now["members"]):
         return "it was taken out of its publication for a while, or published otherwise"
     return None
@@ -184,7 +184,7 @@ def _publication_difference(saved: Shape, now: Shape) -> str | None:
 
 def _column_difference(saved: Shape, now: Shape) -> str | None:
     if saved.get("definition") != now.get("definition"):
-        return "the view was defined anew"
+        return "the view was redefined"
     for name, column in now["columns"].items():
         before = saved["columns"].get(name)
         if before is None:

@@ -71,7 +71,7 @@ class Postgres:
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
-        """What the server answers to a question about its definitions may be an error, too."""
+        """The server may also answer a question about its definitions with an error."""
         try:
             yield
         except psycopg.errors.LockNotAvailable:

@@ -50,7 +50,7 @@ module "platform" {
 }
 
 locals {
-  secrets_generation = 1 # one more makes the generated secrets anew: then the services have to be started again
+  secrets_generation = 1 # one more replaces the generated secrets: then the services have to be started again
 }
 
 module "secrets" {

@@ -37,7 +37,7 @@ variable "allowed_cidrs" {
 }
 
 variable "alarm_email" {
-  description = "Who is told when an alarm goes off."
+  description = "Receivers of the alarms."
   type        = string
 }
 

@@ -1,4 +1,4 @@
-# What somebody has to look at, beside what the DAG itself reports: that there is an Airflow to report.
+# What somebody has to look at, apart from what the DAG itself reports: that there is an Airflow to report.
 
 resource "aws_sns_topic" "alarms" {
   name              = "${local.name}-alarms"

@@ -45,7 +45,7 @@ resource "aws_secretsmanager_secret_version" "made" {
   secret_string_wo_version = var.generation
 }
 
-# what was stored, so that database and programs are told the same
+# what was stored, so that database and programs get the same
 ephemeral "aws_secretsmanager_secret_version" "metadata_password" {
   secret_id  = aws_secretsmanager_secret.this["METADATA_PASSWORD"].id
   version_id = aws_secretsmanager_secret_version.made["METADATA_PASSWORD"].version_id

@@ -9,6 +9,6 @@ variable "kms_key_arn" {
 }
 
 variable "generation" {
-  description = "One more makes all generated secrets anew."
+  description = "One more replaces all generated secrets."
   type        = number
 }

@@ -221,7 +221,7 @@ def test_keys_and_addresses_come_from_the_environment(settings: Settings, tmp_pa
 
 
 def test_every_program_of_an_environment_uses_the_names_that_were_made_for_it(tmp_path: Path) -> None:
-    """Staging beside production in one account: its sync, models and dashboards must not meet the other's."""
+    """Staging and production in one account: its sync, models and dashboards must not meet the other's."""
     given = {
         "ELT_HOME": str(tmp_path),
         "SNOWFLAKE_ENVIRONMENT": "staging",
@@ -264,7 +264,7 @@ def test_every_program_of_an_environment_uses_the_names_that_were_made_for_it(tm
         (lambda folder: {"snowflake_allowed_ips": "1.2.3.4'); --"}, "SNOWFLAKE_ALLOWED_IPS: "),
     ],
 )
-def test_a_wrong_or_missing_value_is_told(
+def test_a_wrong_or_missing_value_is_reported(
     settings: Settings, tmp_path: Path, change: Callable[[Path], dict[str, str]], message: str
 ) -> None:
     good = key_file(tmp_path)
@@ -277,7 +277,7 @@ def test_a_wrong_or_missing_value_is_told(
         statements(broken)
 
 
-def test_a_statement_knows_its_line_whatever_stands_in_comments_and_strings(
+def test_a_statement_knows_its_line_whatever_comments_and_strings_hold(
     settings: Settings, tmp_path: Path
 ) -> None:
     (tmp_path / "1.sql").write_text(

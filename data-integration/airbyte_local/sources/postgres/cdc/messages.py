@@ -13,14 +13,14 @@ import pyarrow as pa
 
 BEGIN, RELATION, TRUNCATE, INSERT, UPDATE, DELETE = b"BRTIUD"
 NEW, OLD = b"NO"  # which row comes first in a message
-TEXT, NULL, UNCHANGED = b"tnu"  # how a value is told
+TEXT, NULL, UNCHANGED = b"tnu"  # the kinds of a value
 
 _TABLE, _MARK, _COLUMNS, _VALUES = 1, 5, 6, 8  # where things are in a message about a row
 
 
 @dataclass(frozen=True)
 class Values:
-    """A column of some rows: how each value is told, and where its text begins and ends in the batch's bytes."""
+    """A column of some rows: the kind of each value, and where its text begins and ends in the batch's bytes."""
 
     kind: np.ndarray
     begin: np.ndarray
@@ -53,7 +53,7 @@ class Messages:
         return self.integers(rows, _TABLE, ">u4")
 
     def marks(self, rows: np.ndarray) -> np.ndarray:
-        """What stands first in each of these messages: NEW, OLD or the old key."""
+        """The first part of each of these messages: NEW, OLD or the old key."""
         found: np.ndarray = self._bytes[self._start[rows] + _MARK]
         return found
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 from airbyte_local.failures import StreamError
 from airbyte_local.schema import StreamPlan
 from airbyte_local.sources.base import Apply, ChangeBatch, Truncated
-from airbyte_local.sources.postgres.cdc import messages as told
+from airbyte_local.sources.postgres.cdc import messages as protocol
 from airbyte_local.sources.postgres.cdc.messages import Messages
 from airbyte_local.sources.postgres.shape import table_of
 from airbyte_local.states import REFRESH
@@ -127,7 +127,7 @@ class Decoder:
                 self._passed += len(messages)
 
     def _transactions(self, messages: Messages) -> Transactions:
-        begins = np.flatnonzero(messages.kinds == told.BEGIN)
+        begins = np.flatnonzero(messages.kinds == protocol.BEGIN)
         commits, moments = (messages.integers(begins, at, ">i8") for at in (1, 9))
         counts = np.concatenate([[self._counts], (self._since <= commits) & (commits < self._until)])
         at = [self._at, *map(moment, moments.tolist())]
@@ -141,9 +141,9 @@ class Decoder:
     ) -> Iterator[ChangeBatch | Truncated | Apply]:
         """The rows between messages that change what rows mean."""
         first = 0
-        for row in np.flatnonzero(np.isin(messages.kinds, (told.RELATION, told.TRUNCATE))).tolist():
+        for row in np.flatnonzero(np.isin(messages.kinds, (protocol.RELATION, protocol.TRUNCATE))).tolist():
             yield from self._rows(messages, transactions, first, row)
-            if messages.kinds[row] == told.RELATION:
+            if messages.kinds[row] == protocol.RELATION:
                 self._relation(messages[row])
             elif transactions.counts[row]:
                 at = transactions.at[transactions.of[row]]
@@ -154,7 +154,7 @@ class Decoder:
     def _rows(
         self, messages: Messages, transactions: Transactions, first: int, last: int
     ) -> Iterator[ChangeBatch | Apply]:
-        is_row = np.isin(messages.kinds[first:last], (told.INSERT, told.UPDATE, told.DELETE))
+        is_row = np.isin(messages.kinds[first:last], (protocol.INSERT, protocol.UPDATE, protocol.DELETE))
         rows = first + np.flatnonzero(is_row & transactions.counts[first:last])
         tables = messages.tables(rows)
         for table in np.unique(tables).tolist():
@@ -163,7 +163,7 @@ class Decoder:
                 continue
             mine = rows[tables == table]
             self.changes += len(mine)
-            tells_old = (messages.kinds[mine] == told.UPDATE) & (messages.marks(mine) != told.NEW)
+            tells_old = (messages.kinds[mine] == protocol.UPDATE) & (messages.marks(mine) != protocol.NEW)
             if tells_old.any():
                 yield from self._one_by_one(relation, messages, transactions, mine)
             else:
@@ -186,7 +186,7 @@ class Decoder:
     def _all_at_once(
         self, relation: Relation, messages: Messages, transactions: Transactions, rows: np.ndarray
     ) -> ChangeBatch:
-        """Rows of one table, each told by a single tuple."""
+        """Rows of one table, each with a single tuple."""
         columns = list(messages.columns(rows, relation.width))
         values = [columns[position] for position in relation.positions]
         no_key = pa.nulls(len(rows), pa.string())
@@ -198,7 +198,7 @@ class Decoder:
             raise untold_key(relation.plan)
         arrays = [
             pa.array(self._number(rows)),
-            pa.array((messages.kinds[rows] == told.DELETE).astype(np.int8)),
+            pa.array((messages.kinds[rows] == protocol.DELETE).astype(np.int8)),
             pa.array(messages.lsn[rows]),
             transactions.moments(rows),
             unchanged(values),
@@ -214,18 +214,18 @@ class Decoder:
     def _one_by_one(
         self, relation: Relation, messages: Messages, transactions: Transactions, rows: np.ndarray
     ) -> Iterator[ChangeBatch | Apply]:
-        """Rows of one table, of which some are told with their old values."""
+        """Rows of one table, of which some come with their old values."""
         for index in rows.tolist():
             stamp = self._number(index), int(messages.lsn[index]), transactions.at[transactions.of[index]]
             message = messages[index]
             row, at = _tuple(message, 6)
-            if message[0] == told.DELETE:
+            if message[0] == protocol.DELETE:
                 yield from self._add(relation, stamp, DELETE, row)
-            elif message[0] == told.INSERT or message[5] == told.NEW:
+            elif message[0] == protocol.INSERT or message[5] == protocol.NEW:
                 yield from self._add(relation, stamp, UPSERT, row)
             else:
                 yield from self._update(
-                    relation, stamp, row, _tuple(message, at + 1)[0], message[5] == told.OLD
+                    relation, stamp, row, _tuple(message, at + 1)[0], message[5] == protocol.OLD
                 )
         if batch := relation.batch():
             yield batch
@@ -322,9 +322,9 @@ def moment(microseconds: int) -> str:
     return (EPOCH + timedelta(microseconds=microseconds)).isoformat().replace("+00:00", "Z")
 
 
-def unchanged(values: list[told.Values]) -> pa.Array:
+def unchanged(values: list[protocol.Values]) -> pa.Array:
     """Of each row a 1 for each column to be left as it is; null where there is none."""
-    flags = np.column_stack([value.kind == told.UNCHANGED for value in values])
+    flags = np.column_stack([value.kind == protocol.UNCHANGED for value in values])
     texts: list[str | None] = [None] * len(flags)
     for row in np.flatnonzero(flags.any(axis=1)).tolist():
         texts[row] = (flags[row] + np.uint8(ord("0"))).tobytes().decode()

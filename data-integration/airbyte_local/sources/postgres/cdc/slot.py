@@ -185,5 +185,5 @@ def no_slot(address: Address, reason: str) -> EltError:
 
 
 def gap(name: str, address: Address, found: str) -> EltError:
-    """The slot does not go on where the warehouse stands."""
+    """The slot does not go on where the warehouse ends."""
     return EltError(f"{address}: the replication slot {name} {found}: changes were missed", REFRESH)
