@@ -28,7 +28,7 @@ job = subprocess.Popen(
 )
 pid = int(job.stdout.readline())
 job.kill()
-end_group(job); job.wait()
+end_group(job.pid); job.wait()
 ended = end_orphans()
 print(pid, ended, kept.poll() is None)
 kept.kill()

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from airbyte_local.enums import ActorKind, JobStatus, JobType
@@ -49,16 +50,17 @@ def runner(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 def play(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
     """Have jobs be this program."""
-    monkeypatch.setattr(
-        processes,
-        "spawn",
-        lambda: subprocess.Popen(
+
+    def spawn() -> processes.JobProcess:
+        process = psutil.Popen(
             [sys.executable, "-c", program],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
-        ),
-    )
+        )
+        return processes.JobProcess(process, process.stdin, process.stdout)
+
+    monkeypatch.setattr(processes, "spawn", spawn)
 
 
 def ended(runner: JobRunner, store: Store, key: int) -> JobStatus:
