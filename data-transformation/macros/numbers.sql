@@ -3,16 +3,45 @@
 {#-
     The one division of the project: numerator / denominator, rounded half away from zero to `decimals`, as
     decimal(38, decimals), which holds any ratio of two amounts. Null when the denominator is 0 or either is null.
-    It divides whole numbers, because `/` gives a float on DuckDB and six more digits on Snowflake; first those of the amounts,
-    then what is left over, so that no product is larger than the denominator with its decimals.
 -#}
 {% macro divide(numerator, denominator, decimals=4) -%}
+    {%- set dividend = 'abs(cast(' ~ numerator ~ ' as decimal(38, 8)))' -%}
+    {%- set divisor = 'abs(cast(' ~ denominator ~ ' as decimal(38, 8)))' -%}
+    {%- set units = '(cast(' ~ dividend ~ ' as double) / nullif(cast(' ~ divisor ~ ' as double), 0) * ' ~ 10 ** decimals ~ ')' -%}
+    case
+        when {{ units }} < 100000000000 and {{ dividend }} < 10000000000 then {{ sign_of_ratio(numerator, denominator) }}
+            * {{ nearest(units, dividend ~ ' * ' ~ 2 * 10 ** decimals, divisor, decimals, 38) }}
+        else {{ exact_ratio(numerator, denominator, decimals) }}
+    end
+{%- endmacro %}
+
+{% macro sign_of_ratio(numerator, denominator) -%}
+    case when ({{ numerator }} < 0) <> ({{ denominator }} < 0) then -1 else 1 end
+{%- endmacro %}
+
+{#-
+    `units`, a float that is no more than a thousandth off, to the nearest whole number, as a decimal that counts in units of
+    its last digit. What is about half is decided by amounts: `twice` is twice the units, times `divisor`, to the last digit.
+    Whole numbers of 128 bits, divided, cost 30 times as much.
+-#}
+{% macro nearest(units, twice, divisor, decimals, digits) -%}
+    cast((
+        floor({{ units }})
+        + case when {{ twice }} >= cast(2 * floor({{ units }}) + 1 as decimal(18, 0)) * {{ divisor }} then 1 else 0 end
+    ) / {{ 10 ** decimals }} as decimal({{ digits }}, {{ decimals }}))
+{%- endmacro %}
+
+{#-
+    The same for any amounts: it divides whole numbers, because `/` gives a float on DuckDB and six more digits on Snowflake;
+    first those of the amounts, then what is left over, so that no product is larger than the denominator with its decimals.
+-#}
+{% macro exact_ratio(numerator, denominator, decimals) -%}
     {%- set dividend = 'abs(' ~ as_whole_number(numerator, 8) ~ ')' -%}
     {%- set divisor = 'abs(' ~ as_whole_number(denominator, 8) ~ ')' -%}
     {%- set rest = 'mod(' ~ dividend ~ ', nullif(' ~ divisor ~ ', 0))' -%}
     {%- set twice_rest = '2 * ' ~ 10 ** decimals ~ ' * ' ~ rest -%}
     cast(
-        case when ({{ numerator }} < 0) <> ({{ denominator }} < 0) then -1 else 1 end
+        {{ sign_of_ratio(numerator, denominator) }}
         * (
             cast({{ whole_quotient(dividend, divisor) }} as decimal(38, {{ decimals }}))
             + cast({{ whole_quotient(twice_rest ~ ' + ' ~ divisor, '2 * ' ~ divisor) }}
@@ -27,20 +56,17 @@
     Weights count to 8 decimals, or by 10,000 where their total is 10,000,000,000 or more: products have 38 digits.
 -#}
 {% macro share_of(amount, weight, total) -%}
-    {{ return(adapter.dispatch('share_of')(amount, weight, total)) }}
-{%- endmacro %}
-
-{#- A float tells the part as long as it is not about half of the last digit; whole numbers of 128 bits cost 30 times as much. -#}
-{% macro duckdb__share_of(amount, weight, total) -%}
-    {%- set part = '(cast(' ~ amount ~ ' as double) * cast(' ~ weight ~ ' as double) / cast(' ~ total ~ ' as double) * 10000)' -%}
+    {%- set units = '(abs(cast(' ~ amount ~ ' as double)) * cast(' ~ weight ~ ' as double) / nullif(cast(' ~ total ~ ' as double), 0) * 10000)' -%}
     case
-        when abs({{ part }}) < 100000000000 and abs({{ part }} - floor({{ part }}) - 0.5) > 0.001
-            then cast(floor({{ part }} + 0.5) / 10000 as decimal(18, 4))
-        else {{ default__share_of(amount, weight, total) }}
+        when {{ units }} < 100000000000 and {{ total }} < 10000000000
+            then case when {{ amount }} < 0 then -1 else 1 end * {{ nearest(
+                units, '2 * cast(abs(' ~ amount ~ ') as decimal(38, 4)) * ' ~ weight, '0.0001 * ' ~ total, 4, 18
+            ) }}
+        else {{ exact_share_of(amount, weight, total) }}
     end
 {%- endmacro %}
 
-{% macro default__share_of(amount, weight, total) -%}
+{% macro exact_share_of(amount, weight, total) -%}
     {%- set unit = '(case when (' ~ total ~ ') < 10000000000 then 100000000 else 0.0001 end)' -%}
     {%- set part = 'cast((' ~ weight ~ ') * ' ~ unit ~ ' as decimal(37, 0))' -%}
     {%- set whole = 'cast((' ~ total ~ ') * ' ~ unit ~ ' as decimal(37, 0))' -%}

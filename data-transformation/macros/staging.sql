@@ -17,15 +17,15 @@
     try_cast({{ column }} as decimal({{ digits }}, {{ decimals }}))
 {%- endmacro %}
 
-{#- Did a raw column land as a float, as a real Airbyte lands numbers? -#}
-{% macro is_float(relation, column) -%}
-    {%- set found = [] -%}
+{#- How the columns of a raw table landed: `float`, as a real Airbyte lands numbers, `text` or `other`, by name. -#}
+{% macro landed_as(relation) -%}
+    {%- set found = {} -%}
     {%- if execute and not relation.is_cte -%}
-        {%- for each in adapter.get_columns_in_relation(relation) if each.name | lower == column and each.is_float() -%}
-            {%- do found.append(each) -%}
+        {%- for each in adapter.get_columns_in_relation(relation) -%}
+            {%- do found.update({each.name | lower: 'float' if each.is_float() else 'text' if each.is_string() else 'other'}) -%}
         {%- endfor -%}
     {%- endif -%}
-    {{ return(found != []) }}
+    {{ return(found) }}
 {%- endmacro %}
 
 {#- Text that is the decimal digits of an integer, as an integer; null for all else that somebody typed. -#}

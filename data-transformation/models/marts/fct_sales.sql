@@ -56,6 +56,56 @@ lines as (
 
 ),
 
+-- a line that was returned or can't be priced weighs what it moved, or nothing
+weights as (
+
+    select
+        lines.order_id,
+        lines.order_line_id,
+        coalesce(abs(lines.line_total), 0) as weight,
+        coalesce(orders.tax_amount, 0) as order_tax_amount,
+        coalesce(orders.freight_amount, 0) as order_freight_amount
+    from lines
+    left join orders on lines.order_id = orders.order_id
+
+),
+
+weighed as (
+
+    select
+        *,
+        sum(weight) over (partition by order_id) as total_weight,
+        row_number() over (partition by order_id order by weight desc, order_line_id asc) as line_rank
+    from weights
+
+),
+
+shared as (
+
+    select
+        *,
+        coalesce({{ share_of('order_tax_amount', 'weight', 'total_weight') }}, 0) as tax_share,
+        coalesce({{ share_of('order_freight_amount', 'weight', 'total_weight') }}, 0) as freight_share
+    from weighed
+
+),
+
+-- the largest line takes what rounding left over
+allocated as (
+
+    select
+        order_id,
+        order_line_id,
+        tax_share + case
+            when line_rank = 1 then order_tax_amount - sum(tax_share) over (partition by order_id) else 0
+        end as tax_amount,
+        freight_share + case
+            when line_rank = 1 then order_freight_amount - sum(freight_share) over (partition by order_id) else 0
+        end as freight_amount
+    from shared
+
+),
+
 -- every line with its order and the product version of its day; the first version serves earlier days, too, as the last
 -- one (open in the dimension) serves days after the source ended it
 described_lines as (
@@ -89,10 +139,11 @@ described_lines as (
         cast({{ product(['products.standard_cost', 'lines.order_quantity']) }} as decimal(38, 4)) as standard_cost,
         {{ is_cost_estimated() }} as is_cost_estimated,
         orders.order_hash,
-        orders.tax_amount as order_tax_amount,
-        orders.freight_amount as order_freight_amount,
+        allocated.tax_amount,
+        allocated.freight_amount,
         greatest(lines.extracted_at, coalesce(orders.extracted_at, lines.extracted_at)) as extracted_at
     from lines
+    inner join allocated on lines.order_id = allocated.order_id and lines.order_line_id = allocated.order_line_id
     left join orders on lines.order_id = orders.order_id
     left join products
         on
@@ -100,47 +151,6 @@ described_lines as (
             and orders.ordered_at >= products.applies_from
             and orders.ordered_at < products.valid_to
     left join promotions on lines.special_offer_id = promotions.special_offer_id
-
-),
-
--- a line that was returned or can't be priced weighs what it moved, or nothing
-weighed as (
-
-    select
-        *,
-        coalesce(abs(line_total), 0) as weight,
-        sum(coalesce(abs(line_total), 0)) over (partition by order_id) as total_weight,
-        row_number() over (
-            partition by order_id order by coalesce(abs(line_total), 0) desc, order_line_id asc
-        ) as line_rank
-    from described_lines
-
-),
-
-shared as (
-
-    select
-        *,
-        coalesce({{ share_of('order_tax_amount', 'weight', 'total_weight') }}, 0) as tax_share,
-        coalesce({{ share_of('order_freight_amount', 'weight', 'total_weight') }}, 0) as freight_share
-    from weighed
-
-),
-
--- the largest line takes what rounding left over
-allocated as (
-
-    select
-        *,
-        tax_share + case
-            when line_rank = 1 then coalesce(order_tax_amount, 0) - sum(tax_share) over (partition by order_id) else 0
-        end as tax_amount,
-        freight_share + case
-            when line_rank = 1
-                then coalesce(order_freight_amount, 0) - sum(freight_share) over (partition by order_id)
-            else 0
-        end as freight_amount
-    from shared
 
 ),
 
@@ -180,7 +190,7 @@ final as (
         cast(freight_amount as decimal(18, 4)) as freight_amount,
         order_hash,
         extracted_at
-    from allocated
+    from described_lines
 
 ),
 

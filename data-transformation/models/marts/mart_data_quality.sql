@@ -89,16 +89,32 @@
 {%- endif %}
 with
 
-odd_rows as (
-    {% for model, stream, row_id, day, conditions in kinds %}
-    {%- for kind, condition in conditions.items() %}
+-- each model is read once, whatever the number of its kinds
+{% for model, stream, row_id, day, conditions in kinds %}
+odd_{{ model }} as (
+
     select
-        '{{ kind }}' as kind,
-        '{{ stream }}' as stream_name,
+        {%- for condition in conditions.values() %}
+        {{ condition }} as is_odd_{{ loop.index }},
+        {%- endfor %}
         cast({{ row_id }} as varchar) as row_id,
         {{ day }} as date_key
     from {{ ref(model) }}
-    where {{ condition }}
+    where ({{ conditions.values() | join(') or (') }})
+
+),
+
+{% endfor %}
+odd_rows as (
+    {% for model, stream, row_id, day, conditions in kinds %}
+    {%- for kind in conditions %}
+    select
+        '{{ kind }}' as kind,
+        '{{ stream }}' as stream_name,
+        row_id,
+        date_key
+    from odd_{{ model }}
+    where is_odd_{{ loop.index }}
 
     union all
     {% endfor %}

@@ -31,6 +31,21 @@ def rounded(value: Decimal, places: int) -> Decimal:
     return value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
 
 
+def about_half() -> list[tuple[int, Decimal, Decimal]]:
+    """A sign, an odd number, and one or nearly one: odd / 2 is half, or the last digit of an amount away from it."""
+    source = random.Random(11)
+    return [
+        (
+            sign,
+            Decimal(2 * source.randint(0, 10 ** source.randint(0, 9)) + 1),
+            1 + away * Decimal("0.00000001"),
+        )
+        for sign in (1, -1)
+        for away in (-1, 0, 1)
+        for _ in range(20)
+    ]
+
+
 def test_line_total_is_exact_for_every_price_discount_and_quantity() -> None:
     prices = decimals(600, 18, 4, 1)
     discounts = [each for each in decimals(2000, 9, 4, 2) if abs(each) < 10**5][:600]
@@ -49,6 +64,7 @@ def test_line_total_is_exact_for_every_price_discount_and_quantity() -> None:
 def test_division_is_rounded_once_and_fits_any_ratio_of_two_amounts(places: int) -> None:
     above, below = decimals(600, 31, 8, 4), decimals(600, 22, 8, 5)
     rows = [*zip(above, below, strict=True), (Decimal("-2171.2842"), Decimal("0.01"))]
+    rows += [(sign * odd, 2 * unit * 10**places) for sign, odd, unit in about_half()]
     found = answers(f"{{{{ divide('a', 'b', {places}) }}}}", "a decimal(38, 8), b decimal(38, 8)", rows)
     with localcontext(prec=80):
         for (numerator, denominator), ratio in zip(rows, found, strict=True):
@@ -86,6 +102,7 @@ def test_shares_are_rounded_to_the_nearest_and_never_more_than_the_amount() -> N
     for amount in decimals(500, 18, 4, 7):
         total = abs(source.choice(decimals(40, source.choice([8, 14, 18, 24]), 8, 8)))
         rows.append((amount, total * source.randint(0, 100) / 100, total))
+    rows += [(sign * odd / 10000, Decimal(1), 2 * unit) for sign, odd, unit in about_half()]
     columns = "a decimal(18, 4), w decimal(38, 8), t decimal(38, 8)"
     with localcontext(prec=80):
         rows = [(amount, rounded(weight, 8), total) for amount, weight, total in rows]
