@@ -9,7 +9,7 @@
 
 {#-
     The calendar covers the days that are plausible, 1900 to 2099. A day before or after them is the unknown day of
-    dim_date; int_odd_rows counts it.
+    dim_date; mart_data_quality counts it.
 -#}
 {% macro in_calendar(column) -%}
     ({{ column }} >= cast('1900-01-01' as timestamp) and {{ column }} < cast('2100-01-01' as timestamp))
