@@ -11,7 +11,6 @@ from tests.bad_inputs.case import Case, Place
 AREA = "arguments"
 NO_INTEGER = "is not a valid integer"
 NO_FLOAT = "is not a valid float"
-RANGE = "is not in the range"
 
 # words → words of the answer; each answer names the option, too
 WORDS: list[tuple[str, str]] = [

@@ -47,7 +47,7 @@ from generate_series({first}, {last} - 1) as n,
     lateral (select n / 4 % 2 = 1 as reseller, hashint4(n) & 2147483647 as chance,
         upper(lpad(to_hex(hashint4(n / 4)), 8, '0')) as code) as made
 """
-MOST_ROWS = 36_000_000  # beyond these the dates would lie in the future
+# beyond 36 million rows the dates lie in the future
 
 
 class OrderLines:

@@ -109,18 +109,3 @@ def _words(statement: Statement) -> list[str]:
         else:
             words.append(token.text.upper())
     return words
-
-
-def effective(role: str, given: Iterable[Grant]) -> set[Grant]:
-    """All that a role may, with what it has from the roles that were granted to it."""
-    every = list(given)
-    found: set[Grant] = set()
-    todo = [role]
-    while todo:
-        here = todo.pop()
-        for grant in every:
-            if grant.grantee == here and grant.to == "ROLE" and grant not in found:
-                found.add(grant)
-                if grant.kind == "ROLE":
-                    todo.append(grant.name)
-    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ import sqlglot
 
 from airbyte_config.definitions import load as definitions
 from dashboards.render import rendered
-from elt.snowflake.privileges import Grant, Thing, effective, grants, things
+from elt.snowflake.privileges import Grant, Thing, grants, things
 from elt.snowflake.statements import DIRECTORY, Statement, statements
 from foundation.errors import EltError
 from foundation.settings import ROOT, SNOWFLAKE_NAMES, Settings, load_settings
@@ -35,6 +35,21 @@ def given(settings: Settings) -> list[Statement]:
 
 def lines(found: set[Grant] | list[Grant]) -> set[str]:
     return {grant.line().rpartition(" to ")[0] for grant in found}
+
+
+def effective(role: str, given: Iterable[Grant]) -> set[Grant]:
+    """All that a role may, with what it has from the roles that were granted to it."""
+    every = list(given)
+    found: set[Grant] = set()
+    todo = [role]
+    while todo:
+        here = todo.pop()
+        for grant in every:
+            if grant.grantee == here and grant.to == "ROLE" and grant not in found:
+                found.add(grant)
+                if grant.kind == "ROLE":
+                    todo.append(grant.name)
+    return found
 
 
 def check_least_privilege(given: list[Statement]) -> None:
