@@ -7,14 +7,14 @@ process, lock or half version is left.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from contextlib import suppress
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import duckdb
@@ -33,11 +33,25 @@ from tests.integration.airbyte_local.test_faults import Versions, crash
 from tests.integration.airbyte_local.test_jobs import job_processes, runs
 
 STREAMS = [stream("shop.orders"), stream("shop.lines")]
-# what a process of its own does, once it says that all is imported
-WORK = {
-    "publish": "from orchestration.publish import on_duckdb as p; do = lambda: p.publish(settings(), 'a history', 30, None)",
-    "backup": "from orchestration import backup as b; do = lambda: b.backup(settings(), wait_seconds=30)",
-}
+# forks for each process of its own, with all imported
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["orchestration.backup", "orchestration.publish.on_duckdb"])
+
+
+def work(name: str, environ: dict[str, str], ready: Connection) -> None:
+    """What a process of its own does: publish or back up, once it has said that it is ready."""
+    from orchestration.publish import on_duckdb
+
+    os.environ.update(environ)
+    config = load_settings(environ)
+    ready.send(None)
+    if name == "publish":
+        on_duckdb.publish(config, "a history", 30, None)
+    else:
+        backup.backup(config, wait_seconds=30)
+
+
+WORK = ("publish", "backup")
 FAULTS = ("job", "server", "source", "pause", "publish", "backup")
 
 
@@ -128,17 +142,16 @@ class History:
             ):
                 duck.execute("create schema if not exists marts")
                 duck.execute("create or replace table marts.orders as from raw_shop.orders")
-        script = f"from foundation.settings import settings; {WORK[name]}; print('ready', flush=True); do()"
-        process = subprocess.Popen(
-            [sys.executable, "-c", script], env=self.server.environ, stdout=subprocess.PIPE
-        )
-        assert process.stdout.readline() == b"ready\n"
+        ready, child = PROCESSES.Pipe(duplex=False)
+        process = PROCESSES.Process(target=work, args=(name, self.server.environ, child))
+        process.start()
+        child.close()
+        ready.recv()
         started = time.monotonic()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(kill_after or 120)
+        process.join(kill_after or 120)
         process.kill()
-        code = process.wait()
-        process.stdout.close()
+        process.join()
+        code = process.exitcode
         assert code == 0 or (kill_after is not None and code == -signal.SIGKILL), code
         if name == "publish":
             shown = self.shown()
