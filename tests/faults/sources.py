@@ -78,7 +78,7 @@ VALUES = {
     "inet": "inet '10.0.0.1' + n % 200",
     "cidr": "'10.0.0.0/8'",
     "macaddr": "'08:00:2b:01:02:03'",
-    "integer[]": "array[n, null, -n]",
+    "integer[]": "case n % 9 when 0 then array[[n, null], [2, 3]] else array[n, null, -n] end",
     "text[]": "array['a\"b', null, 'null', n::text]",
     "inet[]": "array[inet '10.0.0.1']",
     "int4range": "int4range(n, n + 5)",
@@ -283,10 +283,7 @@ class History:
     def define(self) -> None:
         """One change of a definition. What waits for the other session's transaction does not happen."""
         table = self.chance.choice(self.tables)
-        kinds = [self.add_column, self.drop_column, self.retype, self.replace_column, self.rename_label, self.identity, self.republish, self.rewrite, self.make_again, self.rename_away]  # fmt: skip
-        if table.partitioned:
-            kinds += [self.detach, self.attach, self.truncate_part] * 2
-        kind = self.chance.choice(kinds)
+        kind = self.chance.choice(self.kinds(table))
         before = (dict(table.columns), table.key, list(table.parts))
         try:
             with self.session.transaction():
@@ -297,6 +294,13 @@ class History:
             self.trace.append(f"-- failed: {kind.__name__}: {str(error).splitlines()[0]}")
         else:
             self.told[kind.__name__] += 1
+
+    def kinds(self, table: Table) -> list[Callable[[Table], None]]:
+        """What may happen to the definition of a table."""
+        kinds = [self.add_column, self.drop_column, self.retype, self.replace_column, self.rename_label, self.identity, self.republish, self.rewrite, self.make_again, self.rename_away]  # fmt: skip
+        if table.partitioned:
+            kinds += [self.detach, self.attach, self.truncate_part] * 2
+        return kinds
 
     def ddl(self, statement: str) -> None:
         self.trace.append(statement)
