@@ -4,10 +4,11 @@
         [--json]
 
 rate: changes (inserts, updates, deletes of order lines, 200 to a transaction) a second, from the request of the sync to its
-end. With `--peers` Debezium, embedded, reads the same changes (it needs Java, and on first use a package of 200 MB from the
-index): `debezium` as JSON, `debezium_objects` as objects in Java, both counted and not kept. lag: from a commit in the
-source until a reader of the raw table sees it, with a sync every second while a writer writes. memory: the most that the
-job's process has had while one transaction of so many rows passed. After each the warehouse is compared with the source.
+end. With `--peers` Debezium, embedded, reads the same changes and keeps none (it needs Java, and on first use a package of
+200 MB from the index): `debezium` hands each event to Python as JSON, `debezium_in_java` only counts them, and
+`debezium_objects` counts the objects that they are made of. lag: from a commit in the source until a reader of the raw table
+sees it, with a sync every second while a writer writes. memory: the most that the job's process has had while one
+transaction of so many rows passed. After each the warehouse is compared with the source.
 A table on standard error, figures as JSON on standard output with `--json`.
 """
 
@@ -47,7 +48,12 @@ PRESENT = 100_000  # lines before the changes begin
 PER_TRANSACTION = 200
 SYNC_EVERY_SECONDS = 1.0
 WRITES_PER_SECOND = 50
-DEBEZIUM = {"debezium": "json", "debezium_objects": "connect"}  # slot and name → form of the events
+# slot and name → form of the events, and whether Python takes each of them, as a consumer that keeps them has to
+DEBEZIUM = {
+    "debezium": ("json", True),
+    "debezium_in_java": ("json", False),
+    "debezium_objects": ("connect", False),
+}
 LIVE = f"(select * from {TABLE.qualified} where _ab_cdc_deleted_at is null)"
 console = Console(stderr=True, width=None if sys.stderr.isatty() else 120, highlight=False)
 
@@ -121,7 +127,7 @@ def rate_beside_debezium(captured: Captured, changes: int, home: Path) -> dict[s
         for name in DEBEZIUM:
             conn.execute("select pg_create_logical_replication_slot(%s, 'pgoutput')", [name])
     found = {"rate": rate(captured, changes)}
-    for name, form in DEBEZIUM.items():
+    for name, (form, taken) in DEBEZIUM.items():
         console.print(f"the same changes by {name}")
         try:
             read = debezium.read(
@@ -131,6 +137,7 @@ def rate_beside_debezium(captured: Captured, changes: int, home: Path) -> dict[s
                 [TABLE.qualified],
                 home,
                 form,
+                taken,
                 snapshot_mode="no_data",
             )
         except (PeerError, NotInstallable) as error:

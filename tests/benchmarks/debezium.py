@@ -32,12 +32,14 @@ def read(
     tables: Sequence[str],
     folder: Path,
     form: str = "json",
+    taken: bool = False,
     events: Path | None = None,
     **options: str,
 ) -> dict[str, Any]:
     """Read the changes of `tables` up to END; returns `changes` and `seconds` from the first batch on.
 
-    The slot is made if it is not there, and dropped at the end. `form`: json, or connect (objects in Java). `events`: a file
+    The slot is made if it is not there, and dropped at the end. `form`: json, or connect (objects in Java). `taken`: Python takes each
+    event as text. `events`: a file
     for each event as a line of JSON. `options`: Debezium's own, with `_` for `.`. Raises PeerError, NotInstallable.
     """
     task = {
@@ -46,6 +48,7 @@ def read(
         "publication": publication,
         "tables": list(tables),
         "form": form,
+        "taken": taken,
         "events": str(events) if events else None,
         "options": {name.replace("_", "."): value for name, value in options.items()},
     }

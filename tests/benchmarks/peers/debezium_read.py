@@ -1,7 +1,8 @@
 """Debezium, embedded: the changes of a slot up to the message `end`, in its batches, each marked once.
 
 Timed from the first batch, without the start of Java and of the connector. Events are JSON (`form`: json) or the objects that
-it is made of (connect). They stay in Java and are counted there; with `events` (a file) each is written as a line of JSON.
+it is made of (connect). They stay in Java and are counted there; with `taken` Python takes the text of each, with `events` (a file) it writes each as
+a line of JSON.
 """
 
 import json
@@ -62,6 +63,9 @@ class Reader:
             last = records[len(records) - 1]
             complete = str(last.destination()) == END  # nothing is written after it
             self.changes += len(records) - complete
+            if task["taken"]:
+                for record in records:
+                    str(record.value())
             if self.events:
                 with self.events.open("a") as file:
                     file.writelines(line(record) for record in records if str(record.destination()) != END)
