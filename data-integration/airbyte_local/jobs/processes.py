@@ -35,7 +35,7 @@ ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_t
 CODE = [Path(folder) for package in (airbyte_local, foundation) for folder in package.__path__]
 FORKS = sys.platform == "linux"  # there alone the server adopts what the template has forked
 ASK = b"?"  # the template for a process
-START_SECONDS = 60.0  # for a template that is still at its imports
+START_SECONDS = 20.0  # for a template that is still at its imports
 
 
 @dataclass(frozen=True)
@@ -89,10 +89,14 @@ class Template:
                 pipe.close()
             raise OSError(str(error)) from error
 
-    def end(self) -> None:
-        """End it; the jobs that it has forked go on."""
+    def kill(self) -> None:
+        """Who waits for its answer hears that there is none; the jobs that it has forked go on."""
         with suppress(psutil.NoSuchProcess):
             self._process.kill()
+
+    def end(self) -> None:
+        """Kill it and wait for its end."""
+        self.kill()
         self._process.wait()
         self._socket.close()
 
@@ -108,12 +112,15 @@ class Processes:
     def take(self) -> JobProcess:
         """A process for a job: a fork of the template if there is one, else started. Raises OSError."""
         with self._lock:
-            if self._template and self._template.usable():
+            if not self._closed and self._template and self._template.usable():
                 try:
                     return self._template.fork()
                 except OSError:
-                    log.exception("the next job's process is started, not forked")
+                    if not self._closed:
+                        log.exception("the next job's process is started, not forked")
             self._forget()
+            if self._closed:
+                raise OSError("the server stops")
             return spawn()
 
     def prepare(self) -> None:
@@ -128,9 +135,12 @@ class Processes:
                 log.exception("no template of the jobs' processes could be started")
 
     def close(self) -> None:
-        """End the template; none is started any more."""
+        """End the template, though somebody waits for its answer; no process is started any more."""
+        self._closed = True
+        template = self._template
+        if template:
+            template.kill()
         with self._lock:
-            self._closed = True
             self._forget()
 
     def _forget(self) -> None:

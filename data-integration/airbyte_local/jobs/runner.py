@@ -35,6 +35,7 @@ TERM_SECONDS = 5.0
 LOGS, LOGS_BYTES, TRIM_EVERY = 2_000, 512 << 20, 20  # of ended jobs
 PAUSE_SECONDS = 0.5  # after the last job has ended: its client's next questions come first
 ENDS_DELETED = "the connection's source or destination was deleted before the job began"
+NO_PROCESS = "its process could not be started"
 SERVER_STOPPED = (
     "the server was stopped while the job ran; no change is half written, and the next sync continues"
 )
@@ -73,7 +74,7 @@ class JobRunner:
 
     def _prepare(self) -> None:
         with self._lock:
-            idle = not self._processes
+            idle = not self._watchers
         if idle:
             self._ready.prepare()
 
@@ -83,6 +84,8 @@ class JobRunner:
             if self._stopping:
                 self._store.jobs.end(job_id, JobStatus.FAILED, SERVER_STOPPED)
                 return
+            if self._store.jobs.active(connection.id) != job_id:  # somebody has cancelled it already
+                return
             task = self._task(job, connection, chosen)
             reason = self._misplaced(task) if task else ENDS_DELETED
             if reason:
@@ -90,18 +93,14 @@ class JobRunner:
                 return
             try:
                 self._log_path(job_id).touch(mode=0o600)
-                process = self._ready.take()
-            except OSError as error:
-                self._store.jobs.end(job_id, JobStatus.FAILED, f"its process could not be started: {error}")
+                watcher = threading.Thread(
+                    target=self._run, args=(job_id, json.dumps(task).encode() + b"\n"), name=f"job {job_id}"
+                )
+                watcher.start()
+            except (OSError, RuntimeError) as error:
+                self._store.jobs.end(job_id, JobStatus.FAILED, f"{NO_PROCESS}: {error}")
                 return
-            self._processes[job_id] = process
-            watcher = threading.Thread(
-                target=self._watch,
-                args=(job_id, process, json.dumps(task).encode() + b"\n"),
-                name=f"job {job_id}",
-            )
             self._watchers[job_id] = watcher
-        watcher.start()
 
     def cancel(self, job_id: int) -> None:
         """End an active job as cancelled and wait for its process; a job that has ended stays as it is."""
@@ -111,10 +110,13 @@ class JobRunner:
         """End every job: the server stops."""
         with self._lock:
             self._stopping = True
-            running = list(self._processes)
+            watchers = dict(self._watchers)
+            for job_id in watchers:
+                self._ends.setdefault(job_id, (JobStatus.FAILED, SERVER_STOPPED))
         self._ready.close()
-        for job_id in running:
+        for job_id, watcher in watchers.items():
             self._end(job_id, JobStatus.FAILED, SERVER_STOPPED)
+            watcher.join()
 
     def log(self, job_id: int, offset: int = 0, *, whole_lines: bool = False) -> bytes:
         """What the job has logged so far, from byte `offset` on, with or without a line that it is just writing."""
@@ -129,9 +131,11 @@ class JobRunner:
     def _end(self, job_id: int, status: JobStatus, reason: str | None) -> None:
         with self._lock:
             job, watcher = self._processes.get(job_id), self._watchers.get(job_id)
-            if job is None or watcher is None:
+            if watcher is not None:
+                self._ends.setdefault(job_id, (status, reason))
+            if job is None or watcher is None:  # it has no process yet, or has ended
+                self._store.jobs.end(job_id, status, reason)
                 return
-            self._ends.setdefault(job_id, (status, reason))
             with contextlib.suppress(psutil.NoSuchProcess):
                 job.process.terminate()
         watcher.join(TERM_SECONDS)
@@ -176,6 +180,29 @@ class JobRunner:
             "chosen": chosen,
         }
 
+    def _run(self, job_id: int, task: bytes) -> None:
+        """A job from its process on. That may take its time: neither the job's client nor another job waits for it."""
+        try:
+            job = self._ready.take()
+        except Exception as error:
+            with self._lock:
+                decided = self._ends.get(job_id)
+            if not decided:
+                log.exception("job %s: %s", job_id, NO_PROCESS)
+            self._last_word(job_id, *(decided or (JobStatus.FAILED, f"{NO_PROCESS}: {error}")))
+        else:
+            with self._lock:
+                self._processes[job_id] = job
+                if job_id in self._ends:  # before it has its task
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        job.process.kill()
+            self._watch(job_id, job, task)
+        with self._lock:
+            self._processes.pop(job_id, None)
+            self._watchers.pop(job_id, None)
+            self._ends.pop(job_id, None)
+        self.prepare()
+
     def _watch(self, job_id: int, job: JobProcess, task: bytes) -> None:
         """Follow one process from its task to its end."""
         result: tuple[JobStatus, str | None] | None = None
@@ -204,10 +231,6 @@ class JobRunner:
         self._last_word(job_id, status, reason)
         if job_id % TRIM_EVERY == 0:
             trim(self._logs)
-        with self._lock:
-            self._processes.pop(job_id, None)
-            self._watchers.pop(job_id, None)
-        self.prepare()
 
     def _heard(self, job_id: int, event: dict[str, Any]) -> tuple[JobStatus, str | None] | None:
         """Store a progress event; return a result event."""

@@ -1,9 +1,10 @@
-"""Jobs whose connection, source or destination is deleted at that very moment."""
+"""Jobs whose connection, source or destination is deleted, or which are cancelled, at that very moment."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +13,9 @@ import pytest
 
 from airbyte_local.enums import ActorKind, JobStatus, JobType
 from airbyte_local.jobs import processes
-from airbyte_local.jobs.runner import JobRunner
-from airbyte_local.store import Connection, Store
+from airbyte_local.jobs.runner import SERVER_STOPPED, JobRunner
+from airbyte_local.store import Connection, Job, Store
+from tests.fixtures.waiting import wait_until
 
 DISABLES = """
 import sys
@@ -95,3 +97,66 @@ def test_a_job_ends_whatever_it_has_said(
 ) -> None:
     play(monkeypatch, DISABLES.replace('"disable"', '"configuration", "configuration": 5'))
     assert ended(runner, store, runner.launch(connection, JobType.SYNC)) == JobStatus.FAILED
+
+
+def test_neither_a_client_nor_a_cancel_waits_for_a_process(
+    store: Store, connection: Connection, runner: JobRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready, spawn = threading.Event(), processes.spawn
+
+    def late() -> processes.JobProcess:
+        ready.wait(5)
+        return spawn()
+
+    monkeypatch.setattr(processes, "spawn", late)
+    key = runner.launch(connection, JobType.SYNC)
+    assert store.jobs.get(key).status == JobStatus.PENDING
+    runner.cancel(key)
+    assert store.jobs.get(key).status == JobStatus.CANCELLED
+    ready.set()
+    assert ended(runner, store, key) == JobStatus.CANCELLED
+    assert (runner._processes, runner._watchers, runner._ends) == ({}, {}, {})
+
+
+def test_a_job_that_is_cancelled_before_it_starts_never_starts(
+    store: Store, connection: Connection, runner: JobRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add = store.jobs.add
+
+    def add_and_cancel(connection_id: str, type_: JobType) -> Job:
+        job = add(connection_id, type_)
+        runner.cancel(job.id)
+        return job
+
+    monkeypatch.setattr(store.jobs, "add", add_and_cancel)
+    assert ended(runner, store, runner.launch(connection, JobType.SYNC)) == JobStatus.CANCELLED
+
+
+def test_a_job_whose_process_cannot_be_started_fails(
+    store: Store, connection: Connection, runner: JobRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spawn() -> processes.JobProcess:
+        raise BlockingIOError("too many processes")
+
+    monkeypatch.setattr(processes, "spawn", spawn)
+    key = runner.launch(connection, JobType.SYNC)
+    assert ended(runner, store, key) == JobStatus.FAILED
+    assert store.jobs.get(key).failure_reason == "its process could not be started: too many processes"
+
+
+def test_a_stop_does_not_wait_for_a_silent_template(
+    store: Store, connection: Connection, runner: JobRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "START_SECONDS", 5)
+    silent = [sys.executable, "-c", "import time; time.sleep(60)"]
+    monkeypatch.setattr(processes, "FORKS", True)
+    monkeypatch.setattr(processes, "_python", lambda module, **streams: psutil.Popen(silent, **streams))
+    runner._ready.prepare()
+    launching = threading.Thread(target=runner.launch, args=(connection, JobType.SYNC))
+    launching.start()
+    wait_until(runner._ready._lock.locked)
+    runner.stop()
+    launching.join()
+    (job,) = store.jobs.page({}, {}, ("id", False), 10, 0)
+    assert (job.status, job.failure_reason) == (JobStatus.FAILED, SERVER_STOPPED)
+    assert job.ended_at - job.created_at < processes.START_SECONDS
