@@ -56,7 +56,8 @@ class Template:
         self._socket, theirs = socket.socketpair()
         with theirs:
             try:
-                self._process = _python("airbyte_local.jobs.template", stdin=theirs.fileno())
+                # a terminal's Ctrl-C reaches the server; still of its session, it is no orphan (descendants.py)
+                self._process = _python("airbyte_local.jobs.template", stdin=theirs.fileno(), process_group=0)
             except OSError:
                 self._socket.close()
                 raise
@@ -161,13 +162,18 @@ def spawn() -> JobProcess:
 
 
 def _python(
-    module: str, stdin: int, stdout: int | None = None, start_new_session: bool = False
+    module: str,
+    stdin: int,
+    stdout: int | None = None,
+    process_group: int | None = None,
+    start_new_session: bool = False,
 ) -> psutil.Popen:
     """A module as a process. What it says before it has a task goes to the server's log."""
     return psutil.Popen(
         [sys.executable, "-m", module],
         stdin=stdin,
         stdout=stdout,
+        process_group=process_group,
         start_new_session=start_new_session,
         env=ALLOCATION | ONE_THREAD | os.environ,
     )

@@ -28,7 +28,6 @@ TITLE = "airbyte_local, with the engine imported, forks for each job"  # not a j
 def main() -> None:
     """Fork whenever the server asks, until it has gone."""
     setproctitle(TITLE)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's reaches the server, which ends its jobs
     job.import_engine()
     duckdb.default_connection().close()  # its module has opened one, with a thread
     gc.freeze()  # a job's collector need not touch, and so copy, what all share
@@ -55,7 +54,7 @@ def _leave(descriptors: list[int]) -> NoReturn:
         os.setsid()
         while os.getppid() == between:
             time.sleep(0.0005)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # the server says what has ended it
         for number, descriptor in enumerate(descriptors):
             os.dup2(descriptor, number)
             os.close(descriptor)

@@ -249,6 +249,7 @@ def test_each_job_is_forked_from_a_template_that_goes_with_the_server(
     made = connect(own_airbyte, source_configuration(shop), tmp_path / "warehouse.duckdb", STREAMS)
     wait_until(lambda: template(own_airbyte))
     first = template(own_airbyte)
+    assert os.getpgid(first.pid) == first.pid  # out of reach of a terminal's Ctrl-C
     assert made.sync()["status"] == "succeeded"
     with held_at_lines(shop):
         job_id = made.start()
@@ -257,7 +258,8 @@ def test_each_job_is_forked_from_a_template_that_goes_with_the_server(
         assert title(job) == f"airbyte_local.job {job_id}: sync of shop"
         assert os.getsid(job.pid) == job.pid  # what it starts can be ended with it
         assert template(own_airbyte) == first and first.num_threads() == 1
-    assert own_airbyte.wait(job_id)["status"] == "succeeded"
+        job.send_signal(signal.SIGINT)
+        assert "ended by SIGINT" in own_airbyte.wait(job_id)["failureReason"]
     first.kill()
     wait_until(lambda: not runs(first.pid))
     assert made.sync()["status"] == "succeeded"
