@@ -96,9 +96,12 @@ class Template:
             self._process.kill()
 
     def end(self) -> None:
-        """Kill it and wait for its end."""
+        """Kill it and wait for its end, and for that of processes by which it was just forking."""
         self.kill()
         self._process.wait()
+        with suppress(ChildProcessError):  # adopted, they are of its group still
+            while os.waitpid(-self._process.pid, os.WNOHANG)[0]:
+                pass
         self._socket.close()
 
 

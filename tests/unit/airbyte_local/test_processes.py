@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -12,7 +13,9 @@ import psutil
 import pytest
 
 from airbyte_local.jobs import processes
+from airbyte_local.jobs.descendants import PR_SET_CHILD_SUBREAPER, adopt_orphans
 from airbyte_local.jobs.processes import JobProcess, Processes
+from tests.fixtures.waiting import wait_until
 
 WAITS = [
     sys.executable,
@@ -78,3 +81,27 @@ def test_after_the_end_there_is_no_template(kept: Processes) -> None:
     kept.close()
     assert template.poll() is not None
     assert template_of(kept) is None
+
+
+@pytest.fixture
+def adopting() -> Iterator[None]:
+    """This process adopts orphans, as the server does."""
+    adopt_orphans()
+    yield
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="orphans are adopted on Linux alone")
+@pytest.mark.usefixtures("adopting")
+def test_a_template_that_was_killed_while_it_forked_leaves_no_zombie(
+    kept: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forks = [sys.executable, "-c", "import os; os.fork() or os._exit(0); os.read(0, 1)"]
+    monkeypatch.setattr(processes, "_python", lambda module, **streams: psutil.Popen(forks, **streams))
+    template = psutil.Process(template_of(kept).pid)
+    wait_until(lambda: [each.status() for each in template.children()] == [psutil.STATUS_ZOMBIE])
+    (forked,) = template.children()
+    template.kill()
+    wait_until(lambda: forked.ppid() == os.getpid())
+    assert template_of(kept).pid != template.pid
+    assert not psutil.pid_exists(forked.pid)
