@@ -47,7 +47,8 @@ def serve(host: str, port: int, home: Path) -> None:
     store = Store(home / "airbyte.sqlite", Vault(key))
     store.jobs.end_orphans(SERVER_STOPPED)
     tokens = Tokens(values.airbyte_client_id, values.airbyte_client_secret.get_secret_value(), key)
-    app = create_app(store, JobRunner(store, home), tokens)
+    runner = JobRunner(store, home)
+    app = create_app(store, runner, tokens)
     # uvicorn stops in order on these, then raises them again: that is not a failure
     for wanted in (signal.SIGTERM, signal.SIGINT):
         signal.signal(wanted, lambda *_: sys.exit(0))
@@ -55,6 +56,7 @@ def serve(host: str, port: int, home: Path) -> None:
         application = limited(app, instance(values.home, "airbyte"))
         uvicorn.Server(configured(application, timeout_graceful_shutdown=3)).run(sockets=[sock])
     finally:
+        runner.stop()  # on a second interrupt uvicorn does not end the application
         store.close()
         lock.release()
 

@@ -1,7 +1,8 @@
-"""Jobs whose connection, source or destination is deleted, or which are cancelled, at that very moment."""
+"""Jobs whose connection, source or destination is deleted, which are cancelled, or whose server stops, at that very moment."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -10,11 +11,14 @@ from pathlib import Path
 
 import psutil
 import pytest
+import uvicorn
 
+from airbyte_local.__main__ import serve
 from airbyte_local.enums import ActorKind, JobStatus, JobType
 from airbyte_local.jobs import processes
 from airbyte_local.jobs.runner import SERVER_STOPPED, JobRunner
 from airbyte_local.store import Connection, Job, Store
+from tests.fixtures.source import free_port
 from tests.fixtures.waiting import wait_until
 
 DISABLES = """
@@ -160,3 +164,25 @@ def test_a_stop_does_not_wait_for_a_silent_template(
     (job,) = store.jobs.page({}, {}, ("id", False), 10, 0)
     assert (job.status, job.failure_reason) == (JobStatus.FAILED, SERVER_STOPPED)
     assert job.ended_at - job.created_at < processes.START_SECONDS
+
+
+def test_a_second_interrupt_ends_the_jobs_before_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[JobRunner] = []
+
+    def stop(runner: JobRunner) -> None:
+        runner._store.jobs.page({}, {}, ("id", False), 1, 0)  # it is open still
+        ended.append(runner)
+
+    def interrupted(*_: object, **__: object) -> None:
+        """As uvicorn does on the second one: without an end of the application."""
+        sys.exit(0)
+
+    monkeypatch.setattr(uvicorn.Server, "run", interrupted)
+    monkeypatch.setattr(JobRunner, "stop", stop)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setattr(os, "environ", os.environ.copy())  # the server adds to it
+    with pytest.raises(SystemExit):
+        serve("127.0.0.1", free_port(), tmp_path / "home")
+    assert len(ended) == 1
