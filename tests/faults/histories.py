@@ -111,8 +111,8 @@ class History:
         """A sync that is disturbed: its job or the server killed, the source crashed, or the job stopped for a moment."""
         self.versions.advance()
         job_id = self.versions.made.start()
-        processes = job_processes(self.server)
         time.sleep(chance.uniform(0, 1.5 * self.versions.seconds))
+        processes = job_processes(self.server)
         if fault == "server":
             self.server.restart(signal.SIGKILL)
             wait_until(lambda: not any(runs(pid) for pid in processes))

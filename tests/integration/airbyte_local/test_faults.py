@@ -166,10 +166,11 @@ def kill_at_commits(versions: Versions, tries: int, seed: int, server_too: bool)
     for _ in range(tries):
         versions.advance()
         job_id = versions.made.start()
-        processes = job_processes(versions.server)
+        processes: list[int] = []
         log = versions.server.home / "airbyte" / "jobs" / f"{job_id}.log"
         deadline = time.monotonic() + 60
         while "shop.lines: " not in log.read_text() and time.monotonic() < deadline:
+            processes = processes or job_processes(versions.server)
             time.sleep(0.001)  # the commit itself takes some 20 ms
         time.sleep(moments.uniform(0, 0.08))
         if server_too:
