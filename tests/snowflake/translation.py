@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from fakesnow import transforms
+from snowflake.connector.errors import ProgrammingError
 from sqlglot import exp
 from sqlglot.dialects import Snowflake
 
@@ -13,8 +14,22 @@ DATE_UNITS = {"DAY", "WEEK", "MONTH", "QUARTER", "YEAR"}
 DATE_FORMAT = re.compile("YY|MM|MON|DD|DY|HH|MI|SS|FF", re.IGNORECASE)
 
 
+def refuse_in_select_list(node: exp.Expr) -> None:
+    """Raise ProgrammingError for IN, EXISTS, ALL or ANY of a query in a list of columns: Snowflake has them in conditions only."""
+    query = node.args.get("query") if isinstance(node, exp.In) else node.this  # NOT IN is parsed as <> ALL
+    if not isinstance(node, (exp.In, exp.Exists, exp.All, exp.Any)) or not isinstance(query, exp.Query):
+        return
+    while node.parent and not isinstance(node.parent, exp.Select):
+        node = node.parent
+    if node.parent and node.arg_key == "expressions":
+        raise ProgrammingError(
+            msg="Unsupported subquery type cannot be evaluated", errno=2031, sqlstate="42601"
+        )
+
+
 def functions(node: exp.Expr) -> exp.Expr:
     """Functions that fakesnow lacks, or whose type it gets wrong."""
+    refuse_in_select_list(node)
     if (
         isinstance(node, (exp.DateTrunc, exp.TimestampTrunc))
         and not node.args.get("zone")

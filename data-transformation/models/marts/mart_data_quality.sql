@@ -89,12 +89,13 @@
 {%- endif %}
 with
 
--- each model is read once, whatever the number of its kinds
+-- each model is read once, whatever the number of its kinds; a kind that asks a subquery is the only one of its model:
+-- Snowflake has such subqueries in conditions only
 {% for model, stream, row_id, day, conditions in kinds %}
 odd_{{ model }} as (
 
     select
-        {%- for condition in conditions.values() %}
+        {%- for condition in conditions.values() if conditions | length > 1 %}
         {{ condition }} as is_odd_{{ loop.index }},
         {%- endfor %}
         cast({{ row_id }} as varchar) as row_id,
@@ -114,7 +115,9 @@ odd_rows as (
         row_id,
         date_key
     from odd_{{ model }}
+    {%- if conditions | length > 1 %}
     where is_odd_{{ loop.index }}
+    {%- endif %}
 
     union all
     {% endfor %}

@@ -166,6 +166,16 @@ def test_databases_in_a_directory_survive_a_restart(tmp_path_factory: pytest.Tem
             kept.stop()
 
 
+@pytest.mark.parametrize(
+    "asked", ["1 not in (select a from t)", "case when exists (select 1 from t) then 1 end"]
+)
+def test_membership_in_a_query_is_asked_in_conditions_only(session: Session, asked: str) -> None:
+    session.run("create table t (a int)", "insert into t values (2)")
+    with pytest.raises(DatabaseError, match="Unsupported subquery type"):
+        session.run(f"select {asked} from t")
+    assert session.run(f"select a from (select a from t where {asked} is not null)") == [(2,)]
+
+
 @pytest.mark.parametrize("division", ["1 / 0", "a / b", "1.5::number(18, 4) / (a - a)", "sum(a) / sum(b)"])
 def test_division_by_zero_is_an_error(session: Session, division: str) -> None:
     session.run("create table t (a number(18, 4), b int)", "insert into t values (1, 0)")
