@@ -34,10 +34,12 @@
 {#-
     The same for any amounts: it divides whole numbers, because `/` gives a float on DuckDB and six more digits on Snowflake;
     first those of the amounts, then what is left over, so that no product is larger than the denominator with its decimals.
+    Amounts count to 8 decimals, or to 1 where the denominator has 22 digits or more: products have 38 (with 6 decimals).
 -#}
 {% macro exact_ratio(numerator, denominator, decimals) -%}
-    {%- set dividend = 'abs(' ~ as_whole_number(numerator, 8) ~ ')' -%}
-    {%- set divisor = 'abs(' ~ as_whole_number(denominator, 8) ~ ')' -%}
+    {%- set is_long = 'abs(' ~ denominator ~ ') >= cast(1e21 as decimal(38, 8))' -%}
+    {%- set dividend = whole_amount(numerator, is_long) -%}
+    {%- set divisor = whole_amount(denominator, is_long) -%}
     {%- set rest = 'mod(' ~ dividend ~ ', nullif(' ~ divisor ~ ', 0))' -%}
     {%- set twice_rest = '2 * ' ~ 10 ** decimals ~ ' * ' ~ rest -%}
     cast(
@@ -50,6 +52,12 @@
     )
 {%- endmacro %}
 
+{#- (The sign goes first: rounded down, the least amount of a type has no room in it.) -#}
+{% macro whole_amount(amount, is_long) -%}
+    {%- set size = 'abs(' ~ amount ~ ')' -%}
+    (case when {{ is_long }} then {{ as_whole_number(size, 1) }} else {{ as_whole_number(size, 8) }} end)
+{%- endmacro %}
+
 {#-
     The part of `amount` that falls to `weight` of `total`, rounded half away from zero to 4 decimals. Weights are not
     negative, so no part is greater than the amount. Null when the total is 0 (there is nothing to weigh by).
@@ -60,7 +68,7 @@
     case
         when {{ units }} < 100000000000 and {{ total }} < 10000000000
             then case when {{ amount }} < 0 then -1 else 1 end * {{ nearest(
-                units, '2 * cast(abs(' ~ amount ~ ') as decimal(38, 4)) * ' ~ weight, '0.0001 * ' ~ total, 4, 18
+                units, '2 * cast(abs(' ~ amount ~ ') as decimal(38, 4)) * ' ~ weight, '0.0001 * cast(' ~ total ~ ' as decimal(38, 8))', 4, 18
             ) }}
         else {{ exact_share_of(amount, weight, total) }}
     end
@@ -68,8 +76,8 @@
 
 {% macro exact_share_of(amount, weight, total) -%}
     {%- set unit = '(case when (' ~ total ~ ') < 10000000000 then 100000000 else 0.0001 end)' -%}
-    {%- set part = 'cast((' ~ weight ~ ') * ' ~ unit ~ ' as decimal(37, 0))' -%}
-    {%- set whole = 'cast((' ~ total ~ ') * ' ~ unit ~ ' as decimal(37, 0))' -%}
+    {%- set part = 'cast(cast(' ~ weight ~ ' as decimal(38, 8)) * ' ~ unit ~ ' as decimal(37, 0))' -%}
+    {%- set whole = 'cast(cast(' ~ total ~ ' as decimal(38, 8)) * ' ~ unit ~ ' as decimal(37, 0))' -%}
     {%- set dividend = 'abs(' ~ as_whole_number(amount, 4) ~ ') * ' ~ part -%}
     cast(
         case when {{ amount }} < 0 then -1 else 1 end

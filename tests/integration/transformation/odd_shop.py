@@ -129,6 +129,7 @@ ODD = {
         odd_order(113, status=99, customerid=2, purchaseordernumber=TYPED[:25], shiptoaddressid=901),
         odd_order(114, billtoaddressid=902, shiptoaddressid=903),
         odd_order(115, billtoaddressid=904, shiptoaddressid=904),
+        odd_order(116, freight="99999999999999.9999"),  # many lines of the largest amounts
     ],
     "sales.salesorderdetail": [
         line(101, 101, 708, 1, "2024.9945", "0.125"),
@@ -152,6 +153,10 @@ ODD = {
         line(119, 113, 708, 1, "1", "-0.5"),
         line(120, 114, 708, 1, "1"),
         line(121, 115, 708, 1, "1"),
+        *(
+            line(number, 116, 721 + number % 2, 32767, "99999999999999.9999", "99999.9999")
+            for number in range(130, 144)
+        ),
     ],
 }
 

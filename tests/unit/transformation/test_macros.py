@@ -72,6 +72,31 @@ def test_division_is_rounded_once_and_fits_any_ratio_of_two_amounts(places: int)
             assert ratio == expected, (numerator, denominator)
 
 
+def test_amounts_at_the_ends_of_their_types_are_divided() -> None:
+    end = Decimal(10) ** 30 - Decimal("0.00000001")
+    rows = [
+        (-end, end),
+        (end, -3 * Decimal(10) ** 29),
+        (end - 1, end),
+        (Decimal(10) ** 24, 3 * Decimal(10) ** 24),
+    ]
+    ratios = answers("{{ divide('a', 'b', 6) }}", "a decimal(38, 8), b decimal(38, 8)", rows)
+    assert list(ratios) == [-1, Decimal("-3.333333"), 1, Decimal("0.333333")]
+
+
+@pytest.mark.parametrize("weights", ["int", "bigint", "decimal(18, 4)", "decimal(38, 8)"])
+def test_weights_may_be_of_any_type(weights: str) -> None:
+    most = Decimal("99999999999999.9999")
+    rows = [
+        (Decimal("9731238.6935"), 846320900, 993163426),
+        (Decimal("-0.0001"), 1, 2),
+        (most, 10**9, 2 * 10**9),
+    ]
+    columns = f"a decimal(18, 4), w {weights}, t {weights}"
+    found = list(answers("{{ share_of('a', 'w', 't') }}", columns, rows))
+    assert found == [rounded(amount * weight / total, 4) for amount, weight, total in rows]
+
+
 def test_snowflakes_form_divides_alike() -> None:
     """In DuckDB, whose `/` is a float: exact up to 15 digits."""
     above, below = (decimals(400, 9, 4, seed)[:200] for seed in (9, 10))
