@@ -77,10 +77,11 @@ def scrub(text: str) -> str:
     return str(redact(text))
 
 
-def failing_tests(tests: list[tuple[str, str, int | None]]) -> str:
-    """Name, status and failing rows of each, as lines."""
+def failing_tests(tests: list[tuple[str, str, int | None]], keys: dict[str, str]) -> str:
+    """Name, status, failing rows and, where they are known, the keys of these rows, as lines."""
     lines = [
         f"• {name}: {status if rows is None else counted(rows, 'row')}"
+        + (f" ({keys[name]})" if name in keys else "")
         for name, status, rows in tests[:NAMED]
     ]
     if len(tests) > NAMED:

@@ -16,7 +16,7 @@ from orchestration import figures
 from orchestration.channels import send
 from orchestration.messages import Message, duration, failing_tests, reason, since
 from orchestration.names import HELD, PRODUCER, REASON, SYNCED, UNCHANGED, WATCHER
-from transformation.results import failed_tests
+from transformation.results import failed_tests, keys_of_failures
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -186,7 +186,7 @@ def _tell_failure(
     dag_id = context["dag"].dag_id
     facts = [("Reason", reason(exception))]
     if tests := _failed_tests(context["run_id"], task_id):
-        facts.append(("Tests", failing_tests(tests)))
+        facts.append(("Tests", tests))
     facts += [*more, ("Log", log_url), _runbook(dag_id), _run(context)]
     return send(_message(":x:", f"*{dag_id}* failed in `{task_id}`", *facts, urgent=True))
 
@@ -194,7 +194,7 @@ def _tell_failure(
 def _reason(context: Context, task_id: str, exception: BaseException) -> str:
     """What `elt run` prints of a failure."""
     tests = _failed_tests(context["run_id"], task_id)
-    return f"failed tests: {failing_tests(tests)}" if tests else reason(exception)
+    return f"failed tests: {tests}" if tests else reason(exception)
 
 
 def _message(icon: str, headline: str, *facts: tuple[str, str], urgent: bool = False) -> Message:
@@ -211,15 +211,21 @@ def _runbook(dag_id: str) -> tuple[str, str]:
     return ("Runbook", f"{base}#{dag_id}" if base else f"{settings().airflow_public}/dags/{dag_id}")
 
 
-def _failed_tests(run_id: str, task_id: str) -> list[tuple[str, str, int | None]]:
-    """Name, status and failing rows of each test that failed in the run's dbt build; none for another task."""
+def _failed_tests(run_id: str, task_id: str) -> str:
+    """The tests that failed in the run's dbt build, as lines; empty for none and for another task."""
     if not task_id.endswith(PRODUCER):
-        return []
+        return ""
     try:
-        return failed_tests(settings(), run_id)
+        tests = failed_tests(settings(), run_id)
     except Exception as error:  # noqa: BLE001 - the message goes out without them
         log.warning("dbt's results can't be read: %s", error)
-        return []
+        return ""
+    keys: dict[str, str] = {}
+    try:
+        keys = keys_of_failures(settings(), run_id)
+    except Exception as error:  # noqa: BLE001 - the message goes out without them
+        log.warning("the rows that failed can't be read: %s", error)
+    return failing_tests(tests, keys) if tests else ""
 
 
 def _failures_before(dag_id: str, run_id: str) -> tuple[int, datetime | None]:

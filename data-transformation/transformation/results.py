@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from foundation.settings import Settings
+from transformation.changed_inputs import asking
 from transformation.project import read_manifest
+
+KEYS = 5  # so many rows of a failed test are named
 
 
 def artifacts_path(settings: Settings) -> Path:
@@ -57,6 +60,28 @@ def failed_tests(settings: Settings, run_id: str) -> list[tuple[str, str, int | 
         if result["unique_id"].startswith("test.") and result["status"] in ("fail", "error")
     ]
     return sorted(failed, key=lambda test: -(test[2] or 0))
+
+
+def keys_of_failures(settings: Settings, run_id: str) -> dict[str, str]:
+    """The first rows that failed, by the name of the test, where the test names keys and stores its failures.
+
+    The caller's run has the warehouse's lease. Raises EltError when the warehouse can't be read.
+    """
+    nodes = read_manifest(settings)["nodes"]
+    found = {}
+    for result in _results(settings, run_id) or []:
+        test = nodes.get(result["unique_id"], {})
+        keys = test.get("test_metadata", {}).get("kwargs", {}).get("keys")
+        if result["status"] == "fail" and result.get("relation_name") and isinstance(keys, dict):
+            columns = ", ".join(keys)
+            # the names of columns and of the table are dbt's
+            query = f"select {columns} from {result['relation_name']} order by {columns} limit {KEYS + 1}"  # noqa: S608
+            with asking(settings, "a message", leased=False) as ask:
+                rows = ["/".join(map(str, row)) for row in ask(query)]
+            found[test["name"]] = (
+                f"{'/'.join(keys)} {', '.join(rows[:KEYS])}{' …' if len(rows) > KEYS else ''}"
+            )
+    return found
 
 
 def _results(settings: Settings, run_id: str) -> list[dict[str, Any]] | None:

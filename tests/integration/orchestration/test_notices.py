@@ -219,6 +219,37 @@ def test_failing_dbt_tests_are_reported_by_name_with_their_rows(config, shared_s
     assert "*Tests:*" not in shared_sink.messages[-1]["text"]
 
 
+def test_a_test_that_compares_with_raw_names_the_orders_that_differ(config, shared_sink, slack):
+    slack(shared_sink.url, shared_sink.token)
+    name, stored = "fct_sales_equals_raw", "dbt_test_failures.fct_sales_equals_raw"
+    with duckdb.connect(config.warehouse_path) as duck:
+        duck.execute("create schema dbt_test_failures")
+        duck.execute(
+            f"create table {stored} as select 7 as order_id, 9 - i as order_line_id from range(7) as t(i)"
+        )
+    artifacts_path(config).mkdir(parents=True)
+    failed = {
+        "unique_id": "test.adventureworks.x.1f",
+        "status": "fail",
+        "failures": 7,
+        "relation_name": stored,
+    }
+    artifact = {"metadata": {"env": {"RUN_ID": "manual__1"}}, "results": [failed]}
+    (artifacts_path(config) / "run_results.json").write_text(json.dumps(artifact))
+    manifest_path(config).parent.mkdir(parents=True)
+    keys = {"order_id": "salesorderid", "order_line_id": "salesorderdetailid"}
+    node = {"name": name, "test_metadata": {"kwargs": {"keys": keys}}}
+    manifest_path(config).write_text(json.dumps({"nodes": {failed["unique_id"]: node}}))
+    failing = context(RuntimeError("dbt"))
+    failing["ti"].task_id = "dbt.dbt_producer_watcher"
+    notices.failed(failing)
+    rows = "order_id/order_line_id 7/3, 7/4, 7/5, 7/6, 7/7 …"
+    assert f"• {name}: 7 rows ({rows})" in shared_sink.messages[-1]["text"]
+    config.warehouse_path.unlink()  # the message goes out all the same
+    notices.failed(failing)
+    assert f"• {name}: 7 rows\n" in shared_sink.messages[-1]["text"]
+
+
 def test_the_first_success_after_failures_says_that_all_is_well_again(config, shared_sink, slack):
     slack(shared_sink.url, shared_sink.token)
     runs = [("a", "success", 10), ("b", "failed", 11), ("c", "failed", 12), ("manual__1", "running", 13)]

@@ -82,6 +82,12 @@ def test_slacks_limit_is_kept_whatever_the_message():
 
 
 def test_failing_tests_are_reported_by_name_with_their_rows_and_not_all_of_a_hundred():
-    few = failing_tests([("unique_fct", "fail", 1_234), ("not_null", "fail", 1), ("broken", "error", None)])
-    assert few.splitlines() == ["", "• unique_fct: 1,234 rows", "• not_null: 1 row", "• broken: error"]
-    assert failing_tests([("t", "fail", 2)] * 100).splitlines()[-1] == "and 90 more"
+    failed = [("unique_fct", "fail", 1_234), ("equals_raw", "fail", 1), ("broken", "error", None)]
+    few = failing_tests(failed, {"equals_raw": "order_id 7"})
+    assert few.splitlines() == [
+        "",
+        "• unique_fct: 1,234 rows",
+        "• equals_raw: 1 row (order_id 7)",
+        "• broken: error",
+    ]
+    assert failing_tests([("t", "fail", 2)] * 100, {}).splitlines()[-1] == "and 90 more"
