@@ -1,4 +1,5 @@
 -- The lines of an order carry its tax and freight to the last digit, and add up to its line total.
+{{ config(store_failures=true, schema='dbt_test_failures', meta={'keys': ['order_id']}) }}
 with
 
 sales as (

@@ -1,4 +1,5 @@
 -- The lines of a purchase order carry its tax and freight to the last digit.
+{{ config(store_failures=true, schema='dbt_test_failures', meta={'keys': ['purchase_order_id']}) }}
 with
 
 purchases as (

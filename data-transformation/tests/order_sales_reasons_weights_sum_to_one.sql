@@ -1,4 +1,5 @@
 -- Every order is shared out whole among its reasons, and no order is left out.
+{{ config(store_failures=true, schema='dbt_test_failures', meta={'keys': ['order_id']}) }}
 with
 
 orders as (
@@ -18,7 +19,7 @@ shares as (
 )
 
 select
-    orders.order_id,
+    coalesce(orders.order_id, shares.order_id) as order_id,
     shares.total_weight
 from orders
 full join shares on orders.order_id = shares.order_id

@@ -71,8 +71,11 @@ def keys_of_failures(settings: Settings, run_id: str) -> dict[str, str]:
     found = {}
     for result in _results(settings, run_id) or []:
         test = nodes.get(result["unique_id"], {})
-        keys = test.get("test_metadata", {}).get("kwargs", {}).get("keys")
-        if result["status"] == "fail" and result.get("relation_name") and isinstance(keys, dict):
+        keys = list(test.get("test_metadata", {}).get("kwargs", {}).get("keys", {}))
+        keys = keys or test.get("config", {}).get("meta", {}).get(
+            "keys", []
+        )  # of a test in a file of its own
+        if result["status"] == "fail" and result.get("relation_name") and keys:
             columns = ", ".join(keys)
             # the names of columns and of the table are dbt's
             query = f"select {columns} from {result['relation_name']} order by {columns} limit {KEYS + 1}"  # noqa: S608

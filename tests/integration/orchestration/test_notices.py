@@ -219,7 +219,14 @@ def test_failing_dbt_tests_are_reported_by_name_with_their_rows(config, shared_s
     assert "*Tests:*" not in shared_sink.messages[-1]["text"]
 
 
-def test_a_test_that_compares_with_raw_names_the_orders_that_differ(config, shared_sink, slack):
+OF_A_GENERIC_TEST = {
+    "test_metadata": {"kwargs": {"keys": {"order_id": "salesorderid", "order_line_id": "salesorderdetailid"}}}
+}
+OF_A_FILE = {"config": {"meta": {"keys": ["order_id", "order_line_id"]}}}
+
+
+@pytest.mark.parametrize("keys", [OF_A_GENERIC_TEST, OF_A_FILE])
+def test_a_failed_test_with_keys_names_the_orders_that_failed(config, shared_sink, slack, keys):
     slack(shared_sink.url, shared_sink.token)
     name, stored = "fct_sales_equals_raw", "dbt_test_failures.fct_sales_equals_raw"
     with duckdb.connect(config.warehouse_path) as duck:
@@ -237,9 +244,7 @@ def test_a_test_that_compares_with_raw_names_the_orders_that_differ(config, shar
     artifact = {"metadata": {"env": {"RUN_ID": "manual__1"}}, "results": [failed]}
     (artifacts_path(config) / "run_results.json").write_text(json.dumps(artifact))
     manifest_path(config).parent.mkdir(parents=True)
-    keys = {"order_id": "salesorderid", "order_line_id": "salesorderdetailid"}
-    node = {"name": name, "test_metadata": {"kwargs": {"keys": keys}}}
-    manifest_path(config).write_text(json.dumps({"nodes": {failed["unique_id"]: node}}))
+    manifest_path(config).write_text(json.dumps({"nodes": {failed["unique_id"]: {"name": name} | keys}}))
     failing = context(RuntimeError("dbt"))
     failing["ti"].task_id = "dbt.dbt_producer_watcher"
     notices.failed(failing)
