@@ -71,10 +71,9 @@ def keys_of_failures(settings: Settings, run_id: str) -> dict[str, str]:
     found = {}
     for result in _results(settings, run_id) or []:
         test = nodes.get(result["unique_id"], {})
-        keys = list(test.get("test_metadata", {}).get("kwargs", {}).get("keys", {}))
-        keys = keys or test.get("config", {}).get("meta", {}).get(
-            "keys", []
-        )  # of a test in a file of its own
+        arguments = test.get("test_metadata", {}).get("kwargs", {})
+        meta = test.get("config", {}).get("meta", {})  # a test in a file of its own has no arguments
+        keys = list(arguments.get("keys", meta.get("keys", [])))
         if result["status"] == "fail" and result.get("relation_name") and keys:
             columns = ", ".join(keys)
             # the names of columns and of the table are dbt's

@@ -17,11 +17,8 @@ from airbyte_local.jobs.descendants import PR_SET_CHILD_SUBREAPER, adopt_orphans
 from airbyte_local.jobs.processes import JobProcess, Processes
 from tests.fixtures.waiting import wait_until
 
-WAITS = [
-    sys.executable,
-    "-c",
-    "import os; os.read(0, 1)",
-]  # ends with what it reads from, or when it is asked
+# ends with what it reads from, or when it is asked
+WAITS = [sys.executable, "-c", "import os; os.read(0, 1)"]
 
 
 @pytest.fixture
