@@ -9,8 +9,10 @@ import logging
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from foundation.disk import disk_lacks
 from foundation.settings import Settings
 from orchestration import monitoring, publish
+from orchestration.backup import backup_lacks
 from orchestration.channels import send
 from orchestration.figures import revenue_line
 from orchestration.messages import Message, counted, duration
@@ -88,6 +90,8 @@ def compose(settings: Settings, day: date) -> Message:
     facts.append(
         ("Cost", f"{duration(seconds)} of runs, {duration(dbt_seconds)} of that dbt{_disk(settings)}")
     )
+    if lacks := [lack for lack in (backup_lacks(settings), disk_lacks(settings)) if lack]:
+        facts.append(("Missing", "; ".join(lacks)))
     return Message(
         ":bar_chart:", f"*Digest* of {day:%A, %-d %B %Y}", tuple(facts), environment=settings.elt_environment
     )

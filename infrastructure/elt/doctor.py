@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 
+from foundation.disk import FREE_SOME, disk_lacks
 from foundation.errors import EltError
 from foundation.private import tighten
 from foundation.settings import ROOT, Settings, load_settings
@@ -95,10 +96,8 @@ def _home(config: Settings) -> Iterator[Finding]:
         yield Finding(
             "permissions", f"closed to others: {names}" if mended else "ELT_HOME is its owner's alone", True
         )
-        free = shutil.disk_usage(config.home).free
-        yield Finding(
-            "disk", f"{free / 1e9:.1f} GB free", free > 3e9, "free 3 GB, or move ELT_HOME to another disk"
-        )
+        lacks, free = disk_lacks(config), shutil.disk_usage(config.home).free
+        yield Finding("disk", lacks or f"{free / 1e9:.1f} GB free", not lacks, FREE_SOME)
 
 
 def _backup(config: Settings) -> Iterator[Finding]:

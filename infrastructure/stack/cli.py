@@ -56,12 +56,13 @@ def down(part: tuple[str, ...]) -> None:
 def status(as_json: bool) -> None:
     """Show which parts run, on which addresses, and whether they are healthy.
 
-    It also shows who writes the warehouse, how much log the source keeps for a slot, and whether a backup is missing.
+    It also shows who writes the warehouse, how much log the source keeps for a slot, and whether a backup or disk space is missing.
 
     Exit code 1 when a program is not healthy.
     """
     from rich.console import Console
 
+    from foundation.disk import FREE_SOME, disk_lacks
     from foundation.lease import holder
     from orchestration.backup import NO_BACKUP, backup_lacks
     from orchestration.publish import held
@@ -70,7 +71,8 @@ def status(as_json: bool) -> None:
     elsewhere = settings().listen_host != Settings.model_fields["listen_host"].default
     lines = [] if elsewhere else stack.status()
     owner = holder(settings().warehouse_path)
-    warnings = [f"{lacks} — {NO_BACKUP}"] if (lacks := backup_lacks(settings())) else []
+    lacking = ((backup_lacks(settings()), NO_BACKUP), (disk_lacks(settings()), FREE_SOME))
+    warnings = [f"{lacks} — {remedy}" for lacks, remedy in lacking if lacks]
     if settings().dbt_target == "duckdb" and (
         hold := held(settings())
     ):  # elsewhere the question takes seconds

@@ -192,6 +192,23 @@ def test_doctor_and_status_warn_when_no_backup_is_younger_than_two_days(stack):
     assert "the newest backup is" in stack.elt("status").stdout
 
 
+def test_doctor_and_status_name_each_disk_that_is_nearly_full(stack):
+    assert "the disk of" not in stack.elt("status").stdout
+    serving = stack.home / "serving"
+    serving.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", serving], capture_output=True, text=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"no small disk can be mounted here: {mounted.stderr.strip()}")
+    try:
+        lacks = f"the disk of {serving} has 0.0 GB free — free 3 GB, or move ELT_HOME to another disk"
+        assert lacks in stack.elt("status").stdout
+        assert f"MISSING  disk             {lacks}" in stack.elt("doctor").stdout
+    finally:
+        subprocess.run(["umount", "-l", serving], check=True)
+
+
 def test_doctor_reports_settings_that_it_cannot_read(stack):
     ill = stack.elt("doctor", SINK_PORT="x")
     assert ill.returncode == 1

@@ -104,6 +104,16 @@ def test_it_tells_the_days_runs_rows_revenue_tests_freshness_slowest_models_and_
     assert facts["Slowest models"] == "fct_sales 3.2 s, dim_date 0.5 s"
     assert "at most that day; the target is 60 min 0 s" in facts["Freshness"]
     assert facts["Cost"].startswith("3 min 0 s of runs, 0 s of that dbt; 0.0 GB of disk")
+    assert "Missing" not in facts
+
+
+def test_it_names_a_backup_and_disk_space_that_are_missing(config, sent, monkeypatch):
+    yesterday(config)
+    config.warehouse_path.touch()
+    monkeypatch.setattr("foundation.disk.NEEDED", float("inf"))
+    assert digest.send_if_due(config)
+    missing = dict(sent[0].facts)["Missing"]
+    assert missing.startswith(f"there is no backup; the disk of {config.home} has ")
 
 
 def test_it_is_sent_once_a_day_and_again_when_nobody_took_it(config, sent):

@@ -1,0 +1,19 @@
+"""The space that is left on the disks of a stack."""
+
+from __future__ import annotations
+
+import shutil
+
+from foundation.settings import Settings
+
+NEEDED = 3_000_000_000  # bytes: a sync, a build, a version more, and the backup of the night
+FREE_SOME = "free 3 GB, or move ELT_HOME to another disk"
+
+
+def disk_lacks(config: Settings) -> str:
+    """What is wrong with the space for ELT_HOME and for the published versions, which may be on another disk. Empty: nothing."""
+    lacking: dict[int, str] = {}  # by disk: the folder that names it
+    for folder in (config.home, config.serving_path.parent.parent):
+        if folder.exists() and (free := shutil.disk_usage(folder).free) < NEEDED:
+            lacking.setdefault(folder.stat().st_dev, f"the disk of {folder} has {free / 1e9:.1f} GB free")
+    return ", ".join(lacking.values())
