@@ -1,13 +1,15 @@
 """
 ### AdventureWorks: from the shop to the published marts
 
-**Purpose.** Every 15 minutes: sync the shop's tables with Airbyte, compare them with the shop, build and test with dbt what
-descends from the tables that have changed, publish the marts. Analysts see a new version only when every test has passed.
+**Purpose.** As soon as the shop has changed something, and every 15 minutes: sync the shop's tables with Airbyte, compare them with the
+shop, build and test with dbt what descends from the tables that have changed, publish the marts. Analysts see a new version only when
+every test has passed.
 
 **Owner.** data-platform, Slack channel of the connection `slack_default`.
 
 **When it fails.** Nothing is published: analysts keep the last good version, which grows old. The failure message names the
-task, the reason and the log. The next run starts from the published version and takes up where the last sync ended.
+task, the reason and the log. The next run starts from the published version and takes up where the last sync ended. Until a run has
+succeeded, the schedule alone starts runs.
 
 **What to do.**
 - `plan`: a parameter of the trigger form is wrong; the message says which.
@@ -31,6 +33,7 @@ from foundation.settings import settings
 from orchestration import notices, parameters
 from orchestration.cosmos_tasks import dbt_tasks
 from orchestration.defaults import DAG_ARGUMENTS
+from orchestration.listener import when_changed
 from orchestration.tasks import (
     freshness_task,
     notify_start_task,
@@ -47,7 +50,7 @@ with DAG(
     dag_id="adventureworks_elt",
     description="Airbyte sync, reconcile, dbt build, publish",
     doc_md=__doc__,
-    schedule=None if settings().elt_schedule == "manual" else settings().elt_schedule,
+    schedule=when_changed("adventureworks_elt", settings()),
     dagrun_timeout=2 * timedelta(minutes=settings().freshness_minutes),
     deadline=DeadlineAlert(
         reference=DeadlineReference.DAGRUN_QUEUED_AT,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -69,10 +70,12 @@ def begin(api: httpx.Client, console: Console, conf: dict[str, Any] | None = Non
 
     Raises EltError when Airflow does not know the DAG, could not read its file, or refuses a value of `conf`.
     """
-    if _await_dag(api)["is_paused"]:
-        _checked(api.patch(f"/dags/{DAG}", json={"is_paused": False}))
-        deadline = time.monotonic() + 3
-        while time.monotonic() < deadline:
+    dag = _await_dag(api)
+    paused = dag["is_paused"]
+    if paused and ((held := _active(api)) or _tick_missed(dag)):
+        unpause(api)
+        paused, deadline = False, time.monotonic() + 3
+        while not held and time.monotonic() < deadline:
             if runs := _active(api):
                 if not conf:
                     return runs[0]["dag_run_id"]
@@ -88,7 +91,26 @@ def begin(api: httpx.Client, console: Console, conf: dict[str, Any] | None = Non
     if answer.status_code == httpx.codes.BAD_REQUEST:
         refused = str(answer.json().get("detail", answer.text)).strip().splitlines()
         raise EltError(f"Airflow refuses to run this: {refused[0]}", "see `elt run --help`")
-    return _checked(answer)["dag_run_id"]
+    number: str = _checked(answer)["dag_run_id"]
+    if paused:  # only now: what listens to the source finds this run, and asks for no other
+        unpause(api)
+    return number
+
+
+def _tick_missed(dag: dict) -> bool:
+    """Whether a time of the schedule has passed while the DAG was paused."""
+    tick = dag.get("next_dagrun_run_after")
+    return tick is not None and datetime.fromisoformat(tick) <= datetime.now(UTC)
+
+
+def pause(api: httpx.Client) -> None:
+    """No run begins, by the clock or because the source has changed, until `begin`; a run that is under way stops after the tasks that run."""
+    _checked(api.patch(f"/dags/{DAG}", json={"is_paused": True}))
+
+
+def unpause(api: httpx.Client) -> None:
+    """Runs begin again."""
+    _checked(api.patch(f"/dags/{DAG}", json={"is_paused": False}))
 
 
 def _tasks(api: httpx.Client, run: str) -> list[dict]:

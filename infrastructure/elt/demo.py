@@ -186,7 +186,12 @@ def _chain(steps: Steps, config: Settings, original: Path | None, shop: bool) ->
             done.append(facts(config, run))
         if shop:
             with steps.step("Shop: one trading day"):
-                _run_elt("shop", "day")
+                dagrun.pause(api)  # the next run is to bring the whole day
+                try:
+                    _run_elt("shop", "day")
+                except BaseException:
+                    dagrun.unpause(api)
+                    raise
             with steps.step("DAG run: what has changed"):
                 run = dagrun.begin(api, steps.console)
                 dagrun.watch(api, run, steps.console)

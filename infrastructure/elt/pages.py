@@ -124,7 +124,7 @@ def configuration() -> str:
         elif isinstance(setting.default, SecretStr):
             default = "empty, a secret"
         else:
-            default = f"`{setting.default}`" if str(setting.default) else "empty"
+            default = "empty" if setting.default in ("", None) else f"`{setting.default}`"
         lines.append(f"| `{variable}` | {_text(default)} | {texts.get(variable, '')} |")
     return "\n".join(lines) + "\n"
 

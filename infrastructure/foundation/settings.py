@@ -310,6 +310,9 @@ class Settings(BaseSettings):
         "*/15 * * * *"  # the DAG's cron expression; "manual": it runs when it is asked to
     )
 
+    # seconds between two looks for changes of the source, which start a run; 0: never; None: 2, on Snowflake 0
+    elt_listen_seconds: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] | None = None
+
     elt_lease_wait_seconds: Annotated[float, Field(ge=0, le=WEEK, allow_inf_nan=False)] = (
         60  # how long dbt waits for another writer of the warehouse
     )
@@ -380,6 +383,13 @@ class Settings(BaseSettings):
     def sources(self) -> tuple[str, ...]:
         """The source systems that are in use: parts, connections, models, DAGs and dashboards of others are left out."""
         return tuple(name.strip() for name in self.elt_sources.split(",") if name.strip())
+
+    @property
+    def listen_seconds(self) -> float:
+        """Between two looks at the source for changes; 0 where the schedule alone starts runs. Snowflake bills each run."""
+        if self.elt_listen_seconds is None:
+            return 0.0 if self.dbt_target == "snowflake" else 2.0
+        return self.elt_listen_seconds
 
     @property
     def web_base(self) -> str:

@@ -63,6 +63,7 @@ BAD: dict[str, list[tuple[str, str]]] = {
     "elt_connections": [*FOLDERS, ("/no/such/folder", "there is no folder /no/such/folder")],
     "elt_environment": LINE,
     "elt_browser": LINE,
+    "elt_listen_seconds": [*SECONDS[:3], ("3601", "less than or equal to 3600")],
     "elt_lease_wait_seconds": SECONDS,
     "listen_host": HOST,
     "source_port": [*PORT, ("-1", "a port is"), ("80.5", "a port is")],

@@ -234,6 +234,25 @@ def test_reconcile_passes_every_run_while_the_shop_writes_all_the_time(site):
     site.all_is_right()
 
 
+def test_a_change_in_the_shop_starts_a_run_of_which_no_message_tells(site):
+    elt, log = site.stack.elt, site.config.logs_dir / "airflow-triggerer.log"
+    assert elt("down").returncode == 0
+    restarted = elt("up", "airflow", ELT_SCHEDULE="0 0 1 1 *", ELT_LISTEN_SECONDS="1")
+    assert restarted.returncode == 0, restarted.stderr
+    try:
+        with site.told() as told:
+            wait_until(lambda: f"listening: changes start {DAG}" in log.read_text(), 180)
+            assert elt("shop", "day").returncode == 0
+            wait_until(lambda: site.runs("asset_triggered"), 60)
+            for run in site.runs("asset_triggered"):
+                assert site.end(run) == "success"
+        assert not [text for text in told if DAG in text]
+        site.all_is_right()
+    finally:
+        assert elt("down").returncode == 0
+        assert elt("up", "airflow").returncode == 0
+
+
 def test_a_dry_run_does_nothing_and_wrong_parameters_are_refused_by_name(site):
     shown = site.shown()
     dry = site.trigger(dry_run=True, select="fct_sales")

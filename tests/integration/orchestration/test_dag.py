@@ -27,13 +27,17 @@ pytestmark = pytest.mark.promise
 LOOK = """
 import json, sys
 from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import AssetOrTimeSchedule
 bag = DagBag(sys.argv[1])
 print("DAGS=" + json.dumps({
     "errors": {k: v for k, v in bag.import_errors.items()},
     "dags": {
         dag.dag_id: {
             "schedule": dag.schedule if isinstance(dag.schedule, str | None)
+                        else dag.timetable.timetable.expression if isinstance(dag.schedule, AssetOrTimeSchedule)
                         else [asset.name for asset in dag.schedule],
+            "listens": [watcher.trigger.serialize()[1] for asset in dag.timetable.asset_condition.objects
+                        for watcher in asset.watchers] if isinstance(dag.schedule, AssetOrTimeSchedule) else [],
             "catchup": dag.catchup,
             "max_active_runs": dag.max_active_runs,
             "doc": dag.doc_md,
@@ -255,8 +259,11 @@ def test_one_run_at_a_time_and_no_past_ones(dag):
     assert dag["max_active_runs"] == 1 and dag["catchup"] is False
 
 
-def test_it_runs_every_quarter_of_an_hour_unless_a_setting_says_otherwise(config, dag):
+def test_it_runs_every_quarter_of_an_hour_and_when_the_source_changes_unless_a_setting_says_otherwise(
+    config, dag
+):
     assert dag["schedule"] == "*/15 * * * *"
+    assert dag["listens"] == [{"dag_id": "adventureworks_elt", "seconds": 2.0}]
     assert look(config, ELT_SCHEDULE="manual")["dags"]["adventureworks_elt"]["schedule"] is None
 
 

@@ -25,6 +25,10 @@ class Airflow:
         self.told: dict[tuple[str, str], object] = {}
         self.triggered: list[dict] = []
         self.gone = False
+        self.paused, self.tick = False, ""
+        self.active: list[str] = []  # runs under way, until they are looked at
+        self.asked: list[str] = []
+        self.answer = self.__call__
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path.removeprefix("/api/v2/dags/adventureworks_elt").strip("/").split("/")
@@ -32,16 +36,24 @@ class Airflow:
             raise httpx.ConnectError("Connection refused")
         match request.method, *path:
             case "GET", "":
-                return httpx.Response(200, json={"has_import_errors": False, "is_paused": False})
+                dag = {"has_import_errors": False, "is_paused": self.paused}
+                return httpx.Response(200, json=dag | {"next_dagrun_run_after": self.tick or None})
+            case "PATCH", "":
+                self.paused = json.loads(request.content)["is_paused"]
+                self.asked.append("pause" if self.paused else "unpause")
+                return httpx.Response(200, json={})
             case "GET", "dagRuns":
-                return httpx.Response(200, json={"dag_runs": []})
+                return httpx.Response(200, json={"dag_runs": [{"dag_run_id": run} for run in self.active]})
             case "POST", "dagRuns":
+                self.asked.append("trigger")
                 body = json.loads(request.content)
                 self.triggered.append(body["conf"])
                 if body["conf"].get("full_refresh") == ["dim_date"]:
                     return httpx.Response(400, json={"detail": "Invalid input for param full_refresh\nmore"})
                 return httpx.Response(200, json={"dag_run_id": "run 1"})
-            case "GET", "dagRuns", _:
+            case "GET", "dagRuns", name:
+                self.active = [run for run in self.active if run != name]
+                self.asked += [name] if name not in self.asked else []
                 return httpx.Response(200, json={"state": self.state})
             case "GET", "dagRuns", _, "taskInstances":
                 found = [
@@ -68,7 +80,7 @@ def run(airflow, tmp_path, monkeypatch):
     config = load_settings({"ELT_HOME": str(tmp_path)})
     monkeypatch.setattr(dagrun, "settings", lambda: config)
     monkeypatch.setattr(airflow_api, "healthy", lambda settings: {"api_server": "healthy"})
-    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", lambda self, request: airflow(request))
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", lambda self, request: airflow.answer(request))
     monkeypatch.setattr(airflow_api._Login, "_token", "known", raising=False)
 
     def call(*arguments: str) -> Result:
@@ -90,6 +102,32 @@ def test_its_options_are_the_fields_of_the_trigger_form(run, airflow):
         {"select": "fct_sales+", "full_refresh": ["fct_sales", "fct_orders"]},
         {"everything": True, "rebuild_from": "2026-01-01", "rebuild_to": "2026-01-31"},
     ]
+
+
+def test_a_paused_dag_gets_its_run_before_it_is_switched_on_so_that_nothing_else_asks_for_one(run, airflow):
+    airflow.paused, airflow.tick = True, "2999-01-01T00:00:00Z"
+    assert run().exit_code == 0
+    assert airflow.asked == ["trigger", "unpause", "run 1"]
+
+
+def test_a_run_that_was_held_by_the_pause_ends_first(run, airflow):
+    airflow.paused, airflow.tick, airflow.active = True, "2026-01-01T00:00:00Z", ["held"]
+    assert run().exit_code == 0
+    assert airflow.asked == ["unpause", "held", "trigger", "run 1"]
+
+
+def test_a_missed_time_of_the_schedule_starts_the_run_that_is_awaited(run, airflow):
+    airflow.paused, airflow.tick = True, "2026-01-01T00:00:00Z"
+    ticked = airflow.__call__
+
+    def with_tick(request):
+        if request.method == "PATCH":
+            airflow.active = ["ticked"]
+        return ticked(request)
+
+    airflow.answer = with_tick
+    assert run().exit_code == 0
+    assert airflow.asked == ["unpause", "ticked"]
 
 
 def test_a_dry_run_says_which_models_are_meant(run, airflow):

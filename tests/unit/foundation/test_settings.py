@@ -13,7 +13,7 @@ def test_env_example_holds_every_setting_with_its_default():
     fields = {name.upper(): field for name, field in Settings.model_fields.items()}
     assert set(example) == set(fields)
     for name, field in fields.items():
-        default = "" if field.is_required() else field.default
+        default = "" if field.is_required() or field.default is None else field.default
         shown = getattr(default, "get_secret_value", lambda value=default: value)()
         assert example[name] == str(shown), name
 
