@@ -54,7 +54,7 @@ def down(part: tuple[str, ...]) -> None:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def status(as_json: bool) -> None:
-    """Show which parts run, on which addresses, and whether they are healthy.
+    """Show which parts run, on which addresses, how much memory they take, and whether they are healthy.
 
     It also shows who writes the warehouse, how much log the source keeps for a slot, and whether a backup or disk space is missing.
 
@@ -93,6 +93,8 @@ def status(as_json: bool) -> None:
             console.print("each program has a container of its own: `docker compose ps` shows how they feel")
         else:
             console.print(_table(lines))
+            if taken := sum(line.memory_mib for line in lines):
+                console.print(f"memory in all: {taken:,} MiB")
         if owner:
             console.print(f"the warehouse is written by {owner}")
         for warning in warnings:
@@ -105,8 +107,8 @@ def _table(lines: list[stack.ProgramStatus]) -> Table:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    for column in ("part", "program", "state", "pid", "up for", "health", "address"):
-        table.add_column(column, no_wrap=True)
+    for column in ("part", "program", "state", "pid", "up for", "health", "memory", "address"):
+        table.add_column(column, no_wrap=True, justify="right" if column == "memory" else "left")
     for line in lines:
         minutes, seconds = divmod(line.seconds, 60)
         health = "healthy" if line.healthy else "not answering" if line.state == "running" else "-"
@@ -117,6 +119,7 @@ def _table(lines: list[stack.ProgramStatus]) -> Table:
             str(line.pid or "-"),
             f"{minutes}m{seconds:02d}s" if line.pid else "-",
             health,
+            f"{line.memory_mib:,} MiB" if line.memory_mib else "-",
             line.address,
         )
     return table

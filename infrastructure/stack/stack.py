@@ -22,6 +22,7 @@ from foundation.errors import EltError
 from foundation.private import tighten
 from foundation.settings import ENV_FILE, OF_ONE_COMMAND, Settings, read_env_file, settings
 from stack.descent import descendants
+from stack.memory import memory
 from stack.parts import Part, Program, last_line, parts, unknown_part, with_needs
 from stack.processes import end, stack_processes, stop_strays, taken_by
 from stack.supervision import (
@@ -230,12 +231,15 @@ class ProgramStatus:
     seconds: int
     healthy: bool
     address: str
+    processes: int
+    memory_mib: int  # of its processes together, each with its proportional share of what they share
 
 
 def status() -> list[ProgramStatus]:
-    """What runs, since how many seconds, and whether its part answers."""
+    """What runs, since how many seconds, how much memory it takes, and whether its part answers."""
     home = settings().home
     states = supervised(home) or {}
+    taken = memory(home)
     lines = []
     for part in parts().values():
         up_programs = [p for p in part.programs if states.get(p.name, {}).get("statename") == "RUNNING"]
@@ -251,6 +255,8 @@ def status() -> list[ProgramStatus]:
                     max(0, info.get("now", 0) - info.get("start", 0)) if info.get("pid") else 0,
                     healthy,
                     ", ".join(f"127.0.0.1:{port}" for port in program.ports.values()),
+                    taken[program.name].processes if program.name in taken else 0,
+                    taken[program.name].bytes >> 20 if program.name in taken else 0,
                 )
             )
     return lines

@@ -34,4 +34,9 @@ def test_a_run_after_a_trading_day_is_timed_step_by_step(tmp_path: Path) -> None
     assert found["incremental_run_seconds"] > found["sync_seconds"] + found["dbt_seconds"] > 0
     assert found["freshness_p95_seconds"] is None
     assert set(found["run"]) > {"sync", "reconcile", "publish", "between the tasks"}
+    assert found["demo_seconds"] > found["first_run_seconds"] > 0
+    assert 0 < found["unchanged_run_seconds"] < found["incremental_run_seconds"]
+    idle, peak = found["idle_memory_mib"], found["peak_memory_mib"]
+    assert {"source", "metadata", "airflow-scheduler", "superset", "supervisord"} <= idle.keys()
+    assert 0 < idle["in all"] < peak["in all"]
     assert list(stack_processes(home)) == []
