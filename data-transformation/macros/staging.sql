@@ -17,6 +17,25 @@
     try_cast({{ column }} as decimal({{ digits }}, {{ decimals }}))
 {%- endmacro %}
 
+{#-
+    How many decimals the number needs that a text spells, however many those are: 2 for `1.230`, 7 for `1.5e-6`, fewer than
+    1 for a whole number; null for what DuckDB reads as a number and Snowflake does not (`1_000`, `5e `, `5e9.`).
+-#}
+{% macro decimals_of(text) -%}
+    {%- set mantissa = "split_part(lower(" ~ text ~ "), 'e', 1)" -%}
+    {%- set exponent = "split_part(lower(" ~ text ~ "), 'e', 2)" -%}
+    case
+        when replace({{ text }}, '_', '') <> {{ text }} then null
+        when translate({{ mantissa }}, '+-0. ', '') = '' then 0
+        when lower({{ text }}) not like '%e%'
+            then length(rtrim(replace({{ mantissa }}, '.', ''), '0 ')) - length(split_part({{ mantissa }}, '.', 1))
+        when {{ exponent }} <> '' and translate({{ exponent }}, '-+0123456789', '') = ''
+            then
+                length(rtrim(replace({{ mantissa }}, '.', ''), '0')) - length(split_part({{ mantissa }}, '.', 1))
+                - try_cast({{ exponent }} as integer)
+    end
+{%- endmacro %}
+
 {#- How the columns of a raw table landed: `float`, as a real Airbyte lands numbers, `text` or `other`, by name. -#}
 {% macro landed_as(relation) -%}
     {%- set found = {} -%}

@@ -22,6 +22,7 @@ class Breakage:
 
 LOCAL = "data-integration/airbyte_local"
 MODELS = "data-transformation/models"
+MACROS = "data-transformation/macros"
 DAGS = "data-orchestration/orchestration"
 
 CAPTURE = "tests/integration/airbyte_local/test_capture.py"
@@ -230,7 +231,7 @@ BREAKAGES = (
     Breakage(
         "mail-address-in-the-clear",
         "e-mail addresses are masked from staging on",
-        "data-transformation/macros/staging.sql",
+        f"{MACROS}/staging.sql",
         "left({{ column }}, 1) || '***@' || split_part({{ column }}, '@', 2)",
         "{{ column }}",
         (f"{SHOP}::test_email_and_phone_are_masked_everywhere_but_in_raw",),
@@ -257,16 +258,16 @@ BREAKAGES = (
     Breakage(
         "wrong-allocation",
         "tax is allocated by line total",
-        f"{MODELS}/marts/fct_sales.sql",
+        f"{MACROS}/allocation.sql",
         "share_of('order_tax_amount', 'weight', 'total_weight')",
-        "share_of('order_tax_amount', '1', 'count(*) over (partition by order_id)')",
+        "share_of('order_tax_amount', '1', 'count(*) over (partition by ' ~ order_id ~ ')')",
         (f"{SHOP}::test_every_line_is_there_with_its_exact_total",),
     ),
     Breakage(
         "remainder-lost",
         "allocated freight adds up to the header's, to the last digit",
-        f"{MODELS}/marts/fct_sales.sql",
-        "then order_freight_amount - sum(freight_share) over (partition by order_id)",
+        f"{MACROS}/allocation.sql",
+        "then order_freight_amount - sum(freight_share) over (partition by {{ order_id }})",
         "then 0",
         (f"{SHOP}::test_every_line_is_there_with_its_exact_total",),
     ),
@@ -315,7 +316,7 @@ BREAKAGES = (
     Breakage(
         "late-correction-missed",
         "an incremental build takes up corrections of orders that it has built",
-        "data-transformation/macros/rebuild_sales.sql",
+        f"{MACROS}/rebuild_sales.sql",
         "        built.order_hash is distinct from orders.order_hash\n        or built.product_key",
         "        built.product_key",
         (f"{SHOP}::test_late_correction_rebuilds_the_whole_order",),

@@ -151,82 +151,69 @@ outdated_orders as (
 {%- endif %}
 
 -- an order is built whole: its tax and freight are shared out among all its lines
-weighed as (
+lines_to_build as (
 
-    select
-        *,
-        coalesce(abs(line_total), 0) as weight,
-        sum(coalesce(abs(line_total), 0)) over (partition by purchase_order_id) as total_weight,
-        row_number() over (
-            partition by purchase_order_id order by coalesce(abs(line_total), 0) desc, purchase_order_line_id asc
-        ) as line_rank
-    from described_lines
+    select * from described_lines
     {%- if is_update %}
     where purchase_order_id in (select outdated_orders.purchase_order_id from outdated_orders)
     {%- endif %}
 
 ),
 
-shared as (
+-- a line that was returned or can't be priced weighs what it moved, or nothing
+weights as (
 
     select
-        *,
-        coalesce({{ share_of('order_tax_amount', 'weight', 'total_weight') }}, 0) as tax_share,
-        coalesce({{ share_of('order_freight_amount', 'weight', 'total_weight') }}, 0) as freight_share
-    from weighed
+        purchase_order_id,
+        purchase_order_line_id,
+        coalesce(abs(line_total), 0) as weight,
+        coalesce(order_tax_amount, 0) as order_tax_amount,
+        coalesce(order_freight_amount, 0) as order_freight_amount
+    from lines_to_build
 
 ),
 
--- the largest line takes what rounding left over
 allocated as (
 
-    select
-        *,
-        tax_share + case
-            when line_rank = 1
-                then coalesce(order_tax_amount, 0) - sum(tax_share) over (partition by purchase_order_id)
-            else 0
-        end as tax_amount,
-        freight_share + case
-            when line_rank = 1
-                then coalesce(order_freight_amount, 0) - sum(freight_share) over (partition by purchase_order_id)
-            else 0
-        end as freight_amount
-    from shared
+    {{ allocated_to_lines('purchase_order_id', 'purchase_order_line_id') }}
 
 ),
 
 final as (
 
     select
-        {{ surrogate_key(['purchase_order_id', 'purchase_order_line_id']) }} as purchase_key,
-        purchase_order_id,
-        purchase_order_line_id,
-        product_key,
-        vendor_key,
-        buyer_key,
-        ship_method_key,
-        order_date_key,
-        due_date_key,
-        ship_date_key,
-        purchase_order_status_name,
-        counts_as_spend,
-        ordered_at,
-        due_at,
-        shipped_at,
-        days_to_ship,
-        days_to_due,
-        is_shipped_on_time,
-        ordered_quantity,
-        received_quantity,
-        rejected_quantity,
-        stocked_quantity,
-        unit_price,
-        line_total,
-        cast(tax_amount as decimal(18, 4)) as tax_amount,
-        cast(freight_amount as decimal(18, 4)) as freight_amount,
-        extracted_at
-    from allocated
+        {{ surrogate_key(['described.purchase_order_id', 'described.purchase_order_line_id']) }} as purchase_key,
+        described.purchase_order_id,
+        described.purchase_order_line_id,
+        described.product_key,
+        described.vendor_key,
+        described.buyer_key,
+        described.ship_method_key,
+        described.order_date_key,
+        described.due_date_key,
+        described.ship_date_key,
+        described.purchase_order_status_name,
+        described.counts_as_spend,
+        described.ordered_at,
+        described.due_at,
+        described.shipped_at,
+        described.days_to_ship,
+        described.days_to_due,
+        described.is_shipped_on_time,
+        described.ordered_quantity,
+        described.received_quantity,
+        described.rejected_quantity,
+        described.stocked_quantity,
+        described.unit_price,
+        described.line_total,
+        cast(allocated.tax_amount as decimal(18, 4)) as tax_amount,
+        cast(allocated.freight_amount as decimal(18, 4)) as freight_amount,
+        described.extracted_at
+    from lines_to_build as described
+    inner join allocated
+        on
+            described.purchase_order_id = allocated.purchase_order_id
+            and described.purchase_order_line_id = allocated.purchase_order_line_id
 
 )
 

@@ -149,6 +149,32 @@ def test_amount_that_is_no_decimal_is_null() -> None:
     assert "varchar" in render("{{ amount('a') }}", "snowflake")  # Snowflake's TRY_CAST takes text only
 
 
+def test_decimals_of_any_spelling_of_a_number_are_counted() -> None:
+    source, typed = random.Random(24), []
+    for _ in range(3000):
+        whole, point = str(source.randint(0, 10 ** source.randint(0, 20))), source.choice(["", "."])
+        part = (
+            str(source.randint(0, 10 ** source.randint(0, 30))) + "0" * source.randint(0, 3) if point else ""
+        )
+        power = source.choice(
+            ["", "", f"{source.choice('eE')}{source.choice(['', '+', '-0'])}{source.randint(0, 25)}"]
+        )
+        typed.append((source.choice(["", "-", "+"]) + whole + point + part + power,))
+    typed += [(each,) for each in ("1.00000000000000001", "1e-17", "5.", ".5", "-.00001", "0e-9", " 1.50 ")]
+    found = answers("{{ decimals_of('a') }}", "a varchar", typed)
+    with localcontext(prec=100):
+        for (text,), count in zip(typed, found, strict=True):
+            exponent = Decimal(text).normalize().as_tuple().exponent
+            assert isinstance(exponent, int) and isinstance(count, int)
+            assert max(0, count) == max(0, -exponent), text
+
+
+def test_decimals_of_what_only_duckdb_takes_for_a_number_are_unknown() -> None:
+    assert (
+        list(answers("{{ decimals_of('a') }}", "a varchar", [("1_000",), ("5e ",), ("84E9.",)])) == [None] * 3
+    )
+
+
 @pytest.mark.parametrize(
     ("typed", "number"),
     [
