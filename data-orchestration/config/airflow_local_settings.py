@@ -8,10 +8,17 @@ processor apiece. The DAG processor also reads the file for every few tasks that
 # ruff: noqa: F401
 
 import gc
+import logging
 import sys
 
 # Airflow's processes allocate tens of thousands of long-lived objects while they start: collect less often
 gc.set_threshold(50_000, 20, 50)
+
+# a task's log begins with what the task does, not with how Cosmos has read the DAG
+for name in ("cosmos.config", "cosmos.converter", "cosmos.dbt", "cosmos.operators", "openlineage.client"):
+    logging.getLogger(name).setLevel(logging.WARNING)
+# it warns of each operation and exposure, which are no tasks
+logging.getLogger("cosmos.airflow.graph").setLevel(logging.ERROR)
 
 if {"scheduler", "dag-processor"} & set(sys.argv):  # what others wrote; ours may change while they run
     import airflow.providers.airbyte.operators.airbyte

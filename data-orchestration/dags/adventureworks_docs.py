@@ -6,6 +6,8 @@ It is shown in Airflow under *Browse → dbt Docs*; DBT_DOCS_URI (`s3://bucket/f
 
 **Owner.** data-platform, Slack channel of the connection `slack_default`.
 
+**Paused.** A new DAG is paused, because there is nothing to document before the first run: switch it on here.
+
 **When it fails.** The last page stays; nobody's figures are touched.
 
 **What to do.** The message has dbt's reason: most often another writer kept the warehouse (`elt status`), or the project does not parse.
@@ -25,6 +27,7 @@ with DAG(
     doc_md=__doc__,
     schedule="41 2 * * *",
     dagrun_timeout=timedelta(hours=1),
+    tags=["adventureworks", "documentation"],
     **DAG_ARGUMENTS,
 ):
     publish_docs_task() >> record_task()

@@ -7,6 +7,8 @@ every test has passed.
 
 **Owner.** data-platform, Slack channel of the connection `slack_default`.
 
+**Paused.** A new DAG is paused, because the shop is empty at first: `elt demo` and `elt run` switch it on, or the switch on this page.
+
 **When it fails.** Nothing is published: analysts keep the last good version, which grows old. The failure message names the
 task, the reason and the log. The next run starts from the published version and takes up where the last sync ended. Until a run has
 succeeded, the schedule alone starts runs.
@@ -58,6 +60,7 @@ with DAG(
         callback=SyncCallback(notices.late),
     ),
     params=parameters.form(settings()),
+    tags=["adventureworks", "pipeline"],
     **DAG_ARGUMENTS,
 ):
     sync = sync_task("adventureworks", "Airbyte syncs the shop's changes into the raw layer.")

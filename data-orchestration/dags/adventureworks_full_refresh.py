@@ -7,6 +7,8 @@ source, a restored backup, or when raw is not to be trusted.
 
 **Owner.** data-platform, Slack channel of the connection `slack_default`.
 
+**Paused.** It never is: only a person starts it.
+
 **When it fails.** Analysts keep the last published version. Until `refresh` has ended, raw is as it was; after it, raw is new and the
 next `adventureworks_elt` goes on from there.
 
@@ -31,6 +33,7 @@ with DAG(
     schedule=None,
     dagrun_timeout=timedelta(hours=8),
     is_paused_upon_creation=False,  # only a person starts it, and should not have to look for the switch
+    tags=["adventureworks", "pipeline"],
     **DAG_ARGUMENTS,
 ):
     build_and_publish = TriggerDagRunOperator(

@@ -7,6 +7,8 @@ that `retention.yml` gives them.
 
 **Owner.** data-platform, Slack channel of the connection `slack_default`.
 
+**Paused.** A new DAG is paused, because there is nothing to keep before the first run: switch it on here, or no backup is made.
+
 **When it fails.** Nothing that analysts see is touched. Without `backup` the newest one grows old: after a loss of the disk the
 histories of customers and inventory since then are gone. Without `tidy` the disk fills slowly.
 
@@ -27,6 +29,7 @@ with DAG(
     doc_md=__doc__,
     schedule="17 3 * * *",
     dagrun_timeout=timedelta(hours=2),
+    tags=["adventureworks", "maintenance"],
     **DAG_ARGUMENTS,
 ):
     backup_task() >> tidy_task() >> record_task()

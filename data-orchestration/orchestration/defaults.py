@@ -29,7 +29,6 @@ DAG_ARGUMENTS: dict[str, Any] = {
     "max_active_runs": 1,
     "on_failure_callback": timed_out,
     "default_args": {"owner": "data-platform", "retries": 0, "on_failure_callback": notices.failed},
-    "tags": ["adventureworks"],
 }
 
 # for what a second try may mend: a service that is away for a moment; never for a data test

@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from foundation.errors import EltError
 from foundation.settings import Settings
-from transformation.project import incremental_models, read_manifest
+from transformation.project import incremental_models, model_names, read_manifest
 from transformation.request import VARIABLE, BuildRequest
 from transformation.run import DbtError, models_of
 
@@ -30,15 +30,25 @@ def form(settings: Settings) -> dict[str, Param]:
 
     What may stay empty is null: the form demands a value of anything else.
     """
-    incremental = incremental_models(read_manifest(settings))
+    manifest = read_manifest(settings)
+    every, incremental = model_names(manifest), incremental_models(manifest)
     return {
+        "models": Param(
+            None,
+            type=["null", "array"],
+            items={"type": "string", "enum": every},
+            uniqueItems=True,
+            examples=every,
+            title="Only these models",
+            description="Empty: all whose inputs have changed.",
+        ),
         "select": Param(
             None,
             type=["null", "string"],
             pattern=SELECTION,
             maxLength=500,
-            title="Only these models",
-            description="In dbt's selector syntax, as `fct_sales+`; empty: all whose inputs have changed.",
+            title="Only this selection",
+            description="The same in dbt's selector syntax, as `fct_sales+` (with all that builds on it).",
         ),
         "everything": Param(
             False,
@@ -101,8 +111,7 @@ def plan(settings: Settings, params: dict[str, Any]) -> list[str]:
 def _selected(settings: Settings, selection: str) -> list[str]:
     """Names of the models that a selection means; all for an empty one. Raises EltError when it means none."""
     if not selection:
-        nodes = read_manifest(settings)["nodes"].values()
-        return sorted(node["name"] for node in nodes if node["resource_type"] == "model")
+        return model_names(read_manifest(settings))
     try:
         models = models_of(settings, selection)
     except DbtError as error:

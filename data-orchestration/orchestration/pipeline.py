@@ -31,12 +31,12 @@ def source_dags(source: str, every: str, *, about: str = "", owner: str = "data-
     """The two DAGs of a source; none where the source is not in use (ELT_SOURCES). `every` is a cron expression."""
     if source not in settings().sources:
         return []
-    arguments = {**DAG_ARGUMENTS, "tags": [source]}
+    arguments = {**DAG_ARGUMENTS, "tags": [source, "pipeline"]}
     arguments["default_args"] = {**arguments["default_args"], "owner": owner}
     with DAG(
         dag_id=f"{source}_sync",
         description=f"Airbyte sync of {source}",
-        doc_md=SYNC_DOC.format(source=source, about=about, owner=owner),
+        doc_md=SYNC_DOC.format(source=source, about=about, owner=owner, paused=PAUSED),
         schedule=None if settings().elt_schedule == "manual" else every,
         dagrun_timeout=timedelta(hours=1, minutes=15),
         **arguments,
@@ -45,7 +45,7 @@ def source_dags(source: str, every: str, *, about: str = "", owner: str = "data-
     with DAG(
         dag_id=f"{source}_transformation",
         description=f"dbt build and publish of what {source} brought",
-        doc_md=TRANSFORMATION_DOC.format(source=source, about=about, owner=owner),
+        doc_md=TRANSFORMATION_DOC.format(source=source, about=about, owner=owner, paused=PAUSED),
         schedule=[raw_of(source)],
         dagrun_timeout=timedelta(hours=2),
         **arguments,
@@ -60,12 +60,17 @@ def source_dags(source: str, every: str, *, about: str = "", owner: str = "data-
     return [sync, transformation]
 
 
+PAUSED = (
+    "A new DAG is paused, because its source is empty at first: switch it on here once the source has rows."
+)
 SYNC_DOC = """
 ### {source}: what is new, into the raw layer
 
 **Purpose.** Have Airbyte sync the connection `{source}`; its end starts `{source}_transformation`. {about}
 
 **Owner.** {owner}, Slack channel of the connection `slack_default`.
+
+**Paused.** {paused}
 
 **When it fails.** Raw stays as the last sync left it: marts of {source} grow old, all others are untouched.
 
@@ -79,6 +84,8 @@ TRANSFORMATION_DOC = """
 **Purpose.** Build, test and publish the models that have the tag `{source}` as soon as a sync has ended. {about}
 
 **Owner.** {owner}, Slack channel of the connection `slack_default`.
+
+**Paused.** {paused}
 
 **When it fails.** Nothing is published: analysts keep the last good version. The next sync starts a new run.
 

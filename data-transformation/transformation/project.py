@@ -42,6 +42,11 @@ def _parsed(path: Path, changed_at: int) -> dict[str, Any]:
     return json.loads(path.read_text())
 
 
+def model_names(manifest: dict[str, Any]) -> list[str]:
+    """Names of all models."""
+    return sorted(node["name"] for node in manifest["nodes"].values() if node["resource_type"] == "model")
+
+
 def incremental_models(manifest: dict[str, Any]) -> list[str]:
     """Names of the models that a build only brings up to date."""
     return sorted(

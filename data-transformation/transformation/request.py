@@ -47,7 +47,7 @@ class BuildRequest:
         """The request that somebody filled in the DAG's trigger form for; a value that is not there is an empty one."""
         first, last = values.get("rebuild_from"), values.get("rebuild_to")
         return cls(
-            select=tuple((values.get("select") or "").split()),
+            select=(*(values.get("models") or ()), *(values.get("select") or "").split()),
             everything=bool(values.get("everything")),
             full_refresh=tuple(values.get("full_refresh") or ()),
             rebuild_from=date.fromisoformat(first) if first else None,

@@ -136,6 +136,8 @@ def _sections(settings: Settings) -> dict[str, Section]:
             "base_log_folder": settings.logs_dir / "airflow",
             "dag_processor_child_process_log_directory": settings.logs_dir / "airflow" / "dag_processor",
             "colored_console_log": False,
+            # a task's log begins with what the task does; of Airflow's own loggers (of others: airflow_local_settings.py)
+            "namespace_levels": "airflow.dag_processing=WARNING airflow.providers.openlineage=WARNING",
         },
         "fab": {"config_file": home / "webserver_config.py"},
         "usage_data_collection": {"enabled": False},
@@ -143,7 +145,14 @@ def _sections(settings: Settings) -> dict[str, Section]:
             "namespace": "adventureworks",
             "transport": json.dumps(_lineage(settings)),
             # dbt's own task tells of what it builds
-            "disabled_for_operators": "orchestration.cosmos_tasks.DbtNodesSensor",
+            "emission_policy": json.dumps(
+                [
+                    {
+                        "scope": {"operator": "orchestration.cosmos_tasks.DbtNodesSensor"},
+                        "controls": {"emit": False},
+                    }
+                ]
+            ),
         },
         "metrics": {"otel_on": bool(settings.otel_exporter_otlp_endpoint)},
         "cosmos": {

@@ -41,6 +41,7 @@ print("DAGS=" + json.dumps({
             "catchup": dag.catchup,
             "max_active_runs": dag.max_active_runs,
             "doc": dag.doc_md,
+            "tags": sorted(dag.tags),
             "timeout": dag.dagrun_timeout.total_seconds(),
             "params": list(dag.params),
             "deadline": [alert.interval.total_seconds() for alert in (dag.deadline or [])],
@@ -136,6 +137,13 @@ def test_each_dag_says_what_it_is_for_whose_it_is_and_what_to_do_when_it_fails(f
             assert heading in dag["doc"], f"{name}: {heading}"
         assert dag["catchup"] is False and dag["max_active_runs"] == 1, name
         assert dag["timeout"] > 0, name
+
+
+def test_each_has_the_tags_of_its_source_and_kind_and_says_why_it_is_paused(found):
+    kinds = {"adventureworks_docs": "documentation", "adventureworks_maintenance": "maintenance"}
+    for name, dag in found["dags"].items():
+        assert dag["tags"] == ["adventureworks", kinds.get(name, "pipeline")], name
+        assert "**Paused.**" in dag["doc"], name
 
 
 def test_its_tasks_are_the_chain_and_one_for_each_mart(dag, marts):
@@ -246,6 +254,7 @@ def test_raw_and_marts_are_assets_and_the_run_has_a_deadline(dag):
     assert outlets == {"sync": ["adventureworks_raw"], "publish": ["adventureworks_marts"]}
     assert dag["deadline"] == [1800]
     assert dag["params"] == [
+        "models",
         "select",
         "everything",
         "full_refresh",
@@ -314,6 +323,8 @@ def form(config, monkeypatch):
     [
         {"select": "--target prod"},
         {"select": "fct_sales; drop"},
+        {"models": ["fct_sale"]},
+        {"models": "fct_sales"},
         {"full_refresh": ["dim_date"]},  # not incremental
         {"full_refresh": "fct_sales"},
         {"rebuild_from": "yesterday"},
@@ -331,6 +342,7 @@ def test_what_is_filled_in_becomes_a_plan(config, form):
         config, form(select="fct_orders fct_sales", full_refresh=["fct_sales"], rebuild_from="2026-01-01")
     )
     assert chosen == ["fct_orders", "fct_sales"]
+    assert parameters.plan(config, form(models=["fct_sales"], select="dim_date")) == ["dim_date", "fct_sales"]
 
 
 @pytest.mark.parametrize(

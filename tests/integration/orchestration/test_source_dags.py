@@ -63,6 +63,7 @@ def test_each_says_what_it_is_for_whose_it_is_and_what_to_do_when_it_fails(found
         dag = found["dags"][name]
         for heading in ("**Purpose.**", "**Owner.**", "**When it fails.**", "**What to do.**"):
             assert heading in dag["doc"], f"{name}: {heading}"
+        assert dag["tags"] == ["pipeline", "web"] and "**Paused.**" in dag["doc"]
         assert dag["catchup"] is False and dag["max_active_runs"] == 1 and dag["timeout"] > 0
         for task_id, task in dag["tasks"].items():
             assert (task["doc"] and task["timeout"]) or task_id.endswith("watcher_done"), task_id
