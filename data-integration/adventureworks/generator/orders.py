@@ -53,7 +53,7 @@ def book(plan: Plan) -> Book:
     reseller_day = _days(plan, _reseller_demand, plan.rows(RESELLER_ORDERS), chance)
     individuals, stores = plan.rows(INDIVIDUALS), plan.rows(STORES)
     buyers = min(plan.rows(BUYERS), stores, len(reseller_day))
-    web_customer = _customers(len(online_day), individuals, 250, chance)
+    web_customer = _customers(len(online_day), individuals, 100, chance)
     buyer = _customers(len(reseller_day), buyers, 300, chance)
 
     day = np.concatenate([reseller_day, online_day])
@@ -105,17 +105,18 @@ def _reseller_demand(plan: Plan, elapsed: np.ndarray) -> np.ndarray:
 def _customers(orders: int, customers: int, loyal: int, chance: Chance) -> np.ndarray:
     """The customer of each order, oldest first: each customer orders at least once, some often.
 
-    New customers get rarer with time. Of the other orders, `loyal` per mille fall mostly to few, old customers.
+    New customers get rarer with time. Of the other orders, `loyal` per mille fall mostly to few, old customers, and the rest
+    mostly to new ones, who come back less and less.
     """
-    lateness = orders + 2 * np.arange(orders, dtype=np.int64)
+    lateness = 3 * orders + np.arange(orders, dtype=np.int64)
     rank = (chance.bits(orders) >> np.uint64(34)).astype(np.int64) * lateness
     rank[0] = -1  # somebody must be first
     new = np.zeros(orders, bool)
     new[np.argsort(rank, kind="stable")[:customers]] = True
     known = np.cumsum(new)
-    anyone = chance.below(known, orders)
+    recent = known - 1 - chance.below(chance.below(chance.below(known, orders) + 1, orders) + 1, orders)
     regular = chance.below(chance.below(known, orders) + 1, orders)
-    again = np.where(chance.happens(loyal, orders), regular, anyone)
+    again = np.where(chance.happens(loyal, orders), regular, recent)
     return chance.shuffled(customers)[np.where(new, known - 1, again)]
 
 

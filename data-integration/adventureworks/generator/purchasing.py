@@ -29,6 +29,11 @@ SUPPLIERS, SUPPLIES = 86, 460  # vendors that supply something; pairs of product
 MOST_VENDORS, ON_ORDER = 3, 155
 PURCHASING = 5  # department
 DAYS_TO_ARRIVE, DAYS_TO_STOCK, DAYS_TO_PAY = 9, 7, 14
+LATEST, DELAY = (
+    450,
+    21,
+)  # per mille of the orders of the worst vendor that come later, and by up to how many days
+POOREST = 500  # per mille of the lines of the worst vendor of which some pieces are rejected
 LEAD = 45  # buying starts so many days before the first sale
 PENDING, APPROVED, REJECTED, COMPLETE = 1, 2, 3, 4
 LOTS = ([3, 550, 60, 1250], [47, 42, 10, 1])  # pieces per line, and how common
@@ -182,9 +187,17 @@ def _product_vendors(plan: Plan, who: People, goods: Catalogue, bought: Bought) 
     )
 
 
+def _arrival(plan: Plan, bought: Bought) -> np.ndarray:
+    """Per order: the day on which the goods come; some vendors are often late."""
+    chance = plan.chance("purchasing.purchaseorderheader.arrival")
+    lateness = chance.below(LATEST, VENDORS)  # per mille of a vendor's orders
+    late = chance.below(1000, len(bought.day)) < lateness[bought.vendor]
+    return bought.day + DAYS_TO_ARRIVE + np.where(late, chance.between(1, DELAY, len(bought.day)), 0)
+
+
 def _arrived(plan: Plan, bought: Bought) -> np.ndarray:
     """Per order: whether the goods are there by `as_of`."""
-    return bought.day + DAYS_TO_ARRIVE <= plan.last_day
+    return _arrival(plan, bought) <= plan.last_day
 
 
 def _statuses(plan: Plan, bought: Bought) -> np.ndarray:
@@ -201,7 +214,7 @@ def _headers(plan: Plan, who: People, bought: Bought) -> Frame:
     buyers = members(PURCHASING)
     subtotal = np.zeros(count, np.int64)
     np.add.at(subtotal, bought.order, bought.quantity * bought.price)
-    arrived, shipping = _arrived(plan, bought), bought.day + DAYS_TO_ARRIVE
+    arrived, shipping = _arrived(plan, bought), _arrival(plan, bought)
     return stamped(
         plan,
         "purchasing.purchaseorderheader",
@@ -226,10 +239,11 @@ def _details(plan: Plan, goods: Catalogue, bought: Bought) -> Frame:
     chance = plan.chance("purchasing.purchaseorderdetail")
     count, day = len(bought.order), bought.day[bought.order]
     there = _arrived(plan, bought)[bought.order]
+    stocked = (_arrival(plan, bought) - DAYS_TO_ARRIVE + DAYS_TO_STOCK)[bought.order]
     short = chance.happens(42, count)
     received = np.where(there, bought.quantity - np.where(short, (bought.quantity + 9) // 10, 0), 0)
     sent_back = _statuses(plan, bought)[bought.order] == REJECTED
-    poor = chance.happens(55, count)
+    poor = chance.below(1000, count) < chance.below(POOREST, VENDORS)[bought.vendor[bought.order]]
     rejected = np.where(
         sent_back, received, np.where(poor, (received * chance.between(1, 40, count) + 99) // 100, 0)
     )
@@ -245,6 +259,6 @@ def _details(plan: Plan, goods: Catalogue, bought: Bought) -> Frame:
             "unitprice": amounts(bought.price),
             "receivedqty": lambda start, stop: decimal_text(100 * received[start:stop], 2),
             "rejectedqty": lambda start, stop: decimal_text(100 * rejected[start:stop], 2),
-            "modifieddate": timestamps(np.where(there, day + DAYS_TO_STOCK, day)),
+            "modifieddate": timestamps(np.where(there, stocked, day)),
         },
     )

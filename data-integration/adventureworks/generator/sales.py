@@ -33,6 +33,11 @@ from adventureworks.generator.salespeople import Sales
 
 FIRST_ORDER = 43_659  # as in the original
 DAYS_TO_SHIP, DAYS_TO_PAY = 7, 12
+SLOW, DELAY = (
+    80,
+    14,
+)  # per mille of orders that leave later, by up to so many days: those after the day when they are due are late
+RETURNED = 12  # per mille of shipped orders
 TAX, FREIGHT = 80, 25  # per mille of the subtotal
 REASONS = {  # how many of 23,012 online orders name which reasons; the others name none
     (1,): 14_655, (2,): 1_815, (5, 9): 1_551, (1, 2): 1_536, (6,): 1_245, (1, 10): 1_129, (4,): 621, (5,): 194,
@@ -69,8 +74,11 @@ def _headers(plan: Plan, book: Book, who: People, sold: Sales) -> Frame:
     rate = rate_of_orders(plan, book, sold.territory)
     tax = (sold.subtotal * TAX + 500) // 1000
     freight = (sold.subtotal * FREIGHT + 500) // 1000
-    # an order is in process for three days, then approved; it leaves the house on the seventh
-    status = np.where(shipped, 5, np.where(plan.last_day - book.day < 3, 1, 2))
+    # an order is in process for three days, then approved; it leaves the house on the seventh, or is backordered
+    age, returned = plan.last_day - book.day, plan.chance("sales.salesorderheader.returns").happens(
+        RETURNED, count
+    )
+    status = np.select([shipped & returned, shipped, age < 3, age < DAYS_TO_SHIP], [6, 5, 1, 2], 3)
     return stamped(
         plan,
         "sales.salesorderheader",
@@ -108,7 +116,7 @@ def _headers(plan: Plan, book: Book, who: People, sold: Sales) -> Frame:
             "freight": amounts(freight),
             "totaldue": amounts(sold.subtotal + tax + freight),
             "comment": None,
-            # the day of shipping, in time: the cursor of an order runs a week behind that of its lines
+            # the day of shipping, in time: the cursor of an order runs a week and more behind that of its lines
             "modifieddate": timestamps(np.where(shipped, shipping, book.day)),
         },
         count,
@@ -117,7 +125,9 @@ def _headers(plan: Plan, book: Book, who: People, sold: Sales) -> Frame:
 
 def _shipping(plan: Plan, book: Book) -> tuple[np.ndarray, np.ndarray]:
     """Whether each order is shipped by `as_of`, and the day on which it is."""
-    day = book.day + DAYS_TO_SHIP
+    chance = plan.chance("sales.salesorderheader.shipping")
+    slow = chance.happens(SLOW, book.orders)
+    day = book.day + DAYS_TO_SHIP + np.where(slow, chance.between(1, DELAY, book.orders), 0)
     return day <= plan.last_day, day
 
 
