@@ -22,16 +22,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from elt import dagrun
-from elt.report import Facts, changes, facts, revenue_by_category
+from elt.report import REVENUE_BY_CATEGORY, Facts, changes, facts, revenue_by_category
 from foundation.errors import EltError
 from foundation.lease import lease
 from foundation.settings import Settings, settings
-
-# the revenue that the dashboard shows, as the metric defines it
-FIRST_QUERY = (
-    "select product_category, sum(line_total) as revenue from marts.obt_sales"
-    " where order_status_name not in ('Rejected', 'Cancelled') group by all order by revenue desc"
-)
 
 
 @dataclass
@@ -231,7 +225,7 @@ def _report(steps: Steps, config: Settings, runs: list[Facts], total: float) -> 
             f"  run {number}: {run.rows_synced:,} rows synced in {run.sync_seconds:.1f} s, {run.models} models built, "
             f"{run.tests_passed} tests passed"
         )
-    steps.say("  revenue by category:")
+    steps.say("  revenue by category, in the 365 days that end with the newest order:")
     for category, revenue in revenue_by_category(config.serving_path):
         steps.say(f"    {category:<14} {revenue:>18,.2f}")
     if len(runs) > 1:
@@ -276,4 +270,4 @@ def next_commands() -> list[str]:
     elt = Path(sys.prefix, "bin", "elt")
     known = shutil.which("elt")
     name = "elt" if known and Path(known).resolve() == elt.resolve() else os.path.relpath(elt)
-    return ["make status", f'{name} sql --serving "{FIRST_QUERY}"', f"{name} runs", "make down"]
+    return ["make status", f'{name} sql --serving "{REVENUE_BY_CATEGORY}"', f"{name} runs", "make down"]

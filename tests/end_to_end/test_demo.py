@@ -11,10 +11,11 @@ import subprocess
 
 import pytest
 
+from elt.report import REVENUE_BY_CATEGORY
 from foundation.settings import ROOT
 from orchestration import airflow_api
 from tests.end_to_end.conftest import in_source, keep, messages
-from tests.fixtures.superset import session
+from tests.fixtures.superset import revenue_by_category_on_the_dashboard
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,9 @@ def test_the_demo_shows_its_steps_and_reports_what_it_did(chain, served):
     assert "▶ Source" in output and "▶ DAG run" in output and "success" in output
     rows = sum(count for [count] in in_source(chain, "select count(*) from sales.salesorderdetail"))
     assert served(chain, "select count(*) from marts.fct_sales") == [(rows,)]
-    assert "revenue by category:" in output and "Bikes" in output
+    assert (
+        "revenue by category, in the 365 days that end with the newest order:" in output and "Bikes" in output
+    )
     assert f"http://127.0.0.1:{chain.settings.airflow_port}" in output
     assert "▶ Dashboards: Superset" in output and "not started" not in output
     assert f"http://127.0.0.1:{chain.settings.superset_port}/superset/dashboard/sales-overview/" in output
@@ -67,25 +70,17 @@ def test_the_dag_runs_under_the_names_that_the_design_gives(chain):
     assert errors == []
 
 
-def test_a_dashboards_number_is_sqls(chain, served):
-    with session(chain.settings, "admin") as admin:
-        query = {"q": "(filters:!((col:table_name,opr:eq,value:sales)))"}
-        [dataset] = admin.get("/api/v1/dataset/", params=query).json()["result"]
-    with session(chain.settings, "analyst") as analyst:
-        asked = {
-            "datasource": {"id": dataset["id"], "type": "table"},
-            "queries": [{"metrics": ["revenue"], "columns": ["product_category"], "row_limit": 100}],
-        }
-        [result] = analyst.post("/api/v1/chart/data", json=asked).raise_for_status().json()["result"]
-    shown = {row["product_category"]: round(row["revenue"], 2) for row in result["data"]}
-    truth = served(
-        chain,
-        """
-        select product_category, sum(line_total)::double from marts.obt_sales
-        where order_status_name not in ('Rejected', 'Cancelled') group by all
-        """,
-    )
-    assert shown == {category: round(revenue, 2) for category, revenue in truth} and len(shown) > 2
+def test_the_log_of_a_task_begins_with_what_it_does(chain):
+    [log] = chain.settings.logs_dir.glob("airflow/dag_id=adventureworks_elt/*/task_id=sync/attempt=1.log")
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    loggers = [event.get("logger", "") for event in events]
+    assert not [event for event in events if event.get("logger", "").startswith(("cosmos", "py.warnings"))]
+    assert next(at for at, name in enumerate(loggers) if name.endswith("AirbyteSyncOperator")) <= 4, loggers
+
+
+def test_the_first_query_gives_the_figures_of_the_dashboard(chain, served):
+    queried = {category: f"{revenue:.2f}" for category, revenue in served(chain, REVENUE_BY_CATEGORY)}
+    assert len(queried) > 2 and queried == revenue_by_category_on_the_dashboard(chain.settings)
 
 
 def test_down_leaves_no_process(chain):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from elt.check import BIN
 from foundation.settings import ROOT
 from tests.fixtures.stack import Stack
+from tests.fixtures.superset import revenue_by_category_on_the_dashboard
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
@@ -66,10 +68,16 @@ def test_every_command_of_the_pages_works_from_first_to_last(make_stack, tmp_pat
     run.sort(key=lambda each: each[1] == "make down")  # the last word, wherever it is
     first, *rest = run
     assert first == ("docs/quick-start.md", "make demo") and rest[-1][1] == "make down"
+    compared = False
     for page, command in (first, *(each for each in rest if each[1] != first[1])):  # pages begin alike
         folder = ROOT if command.startswith(("make", ".venv/")) else tmp_path
         done = subprocess.run(
             ["bash", "-c", command], cwd=folder, env=environ, capture_output=True, text=True
         )
         assert done.returncode == 0, f"{page}: {command}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
-    assert stack.processes() == []
+        if page == "docs/quick-start.md" and "sql --serving" in command:
+            figures = [line.split() for line in done.stdout.splitlines() if re.search(r"\d\.\d+$", line)]
+            queried = {category: f"{Decimal(revenue):.2f}" for category, revenue in figures}
+            assert len(queried) > 2 and queried == revenue_by_category_on_the_dashboard(stack.settings)
+            compared = True
+    assert compared and stack.processes() == []
