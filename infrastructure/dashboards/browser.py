@@ -13,13 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from foundation.errors import EltError
 from foundation.settings import settings
 
 if TYPE_CHECKING:
-    from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Response, WebError
+    from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, Response, WebError
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 FLAGS = [
@@ -60,12 +60,13 @@ def find_browser() -> str | None:
 
 @dataclass
 class Dashboard:
-    """An open dashboard. `requests`: the addresses that its page has requested."""
+    """An open dashboard. `requests`: the addresses that its page has requested; `bodies`: what it has sent for charts' data."""
 
     page: Page
     charts: int
     seconds: float = 0.0
     requests: list[str] = field(default_factory=list)
+    bodies: list[str] = field(default_factory=list)
 
     def wait(self, seconds: float = 60) -> None:
         """Wait until every chart is drawn and stays so for a moment. Raises EltError after `seconds`: what it waited for."""
@@ -103,11 +104,22 @@ class Dashboard:
 
     def menu_at(self, title: str, right: float, down: float) -> list[str]:
         """The entries that a right click on a chart shows; where, as parts of its width and height."""
+        self._click(title, right, down, "right")
+        return self._opened_menu()
+
+    def click(self, title: str, right: float, down: float) -> list[str]:
+        """Click on a chart, and wait for the others; what the dashboard asked for then. Where, as parts of width and height."""
+        before = len(self.bodies)
+        with self.page.expect_response(re.compile("/api/v1/chart/data")):
+            self._click(title, right, down, "left")
+        self.wait()
+        return self.bodies[before:]
+
+    def _click(self, title: str, right: float, down: float, button: Literal["left", "right"]) -> None:
         drawn = self._holder(title).locator("canvas").first
         drawn.scroll_into_view_if_needed()
         size = drawn.bounding_box() or {"width": 0, "height": 0}
-        drawn.click(button="right", position={"x": size["width"] * right, "y": size["height"] * down})
-        return self._opened_menu()
+        drawn.click(button=button, position={"x": size["width"] * right, "y": size["height"] * down})
 
     def _holder(self, title: str) -> Locator:
         header = self.page.locator('[data-test="slice-header"]').filter(has_text=re.compile(f"^{title}"))
@@ -219,7 +231,13 @@ def login(context: BrowserContext, user: str, password: str) -> Page:
 def open_dashboard(page: Page, slug: str, charts: int) -> Dashboard:
     """Open a dashboard that has so many charts, and wait until they are drawn; `seconds` says how long that took."""
     opened = Dashboard(page, charts)
-    page.on("request", lambda request: opened.requests.append(request.url))
+
+    def asked(request: Request) -> None:
+        opened.requests.append(request.url)
+        if "/api/v1/chart/data" in request.url:
+            opened.bodies.append(request.post_data or "")
+
+    page.on("request", asked)
     started = time.monotonic()
     page.goto(f"/superset/dashboard/{slug}/", wait_until="commit")
     opened.drawn(90)

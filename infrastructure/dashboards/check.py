@@ -34,7 +34,7 @@ METRICS = (
 FIELDS: dict[str, tuple[set[str], set[str]]] = {  # kind → (must have, may have)
     "dataset": (
         {"description", "columns"},
-        {"table", "sql", "schema", "time", "metrics", "database", "semantic"},
+        {"table", "sql", "schema", "time", "metrics", "database", "semantic", "compares", "by", "where"},
     ),
     "chart": ({"viz", "dataset", "params"}, {"description", "where", "title", "uuid"}),
     "dashboard": (
@@ -83,6 +83,10 @@ def _near(name: str, known: Any) -> str:
 
 def _dataset(document: Document, assets: Assets) -> None:
     data = document.data
+    if (base := data.get("compares")) is not None and base not in assets.datasets:
+        raise document.error(
+            ("compares",), f"compares: there is no dataset {base}", _near(base, assets.datasets)
+        )
     _fields(document, (), "dataset", data)
     check_shape(document, Dataset)
     if ("table" in data) == ("sql" in data):

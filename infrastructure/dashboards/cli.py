@@ -132,7 +132,13 @@ def bundle(file: Path, folder: Path) -> None:
     default=ROOT / "docs" / "images",
     help="Where the pictures go (default: docs/images).",
 )
-def screenshots(name: tuple[str, ...], to: Path) -> None:
+@click.option(
+    "--width",
+    type=click.IntRange(320, 3840),
+    default=1440,
+    help="Pixels (default: 1440; 390 is a telephone's).",
+)
+def screenshots(name: tuple[str, ...], to: Path, width: int) -> None:
     """A picture of each dashboard (or of those named), as the analyst sees it."""
     from dashboards.browser import browser, login, open_dashboard, screenshot
     from dashboards.files import charts_of, load
@@ -144,7 +150,7 @@ def screenshots(name: tuple[str, ...], to: Path) -> None:
         raise EltError(
             f"there is no dashboard {sorted(unknown)[0]}", f"choose from {', '.join(assets.dashboards)}"
         )
-    with browser(config.superset_url) as context:
+    with browser(config.superset_url, width) as context:
         page = login(
             context, config.superset_analyst_user, config.superset_analyst_password.get_secret_value()
         )

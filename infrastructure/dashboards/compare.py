@@ -103,9 +103,13 @@ def normal(kind: str, content: dict[str, Any]) -> dict[str, Any]:
         if key == "position":
             value = _positions(value)
         if key == "metadata":
+            charts = {
+                node["meta"]["chartId"]: str(node["meta"].get("uuid"))
+                for node in content["position"].values()
+                if isinstance(node, dict) and node.get("type") == "CHART"
+            }
             value["native_filter_configuration"] = [
-                {name: each for name, each in one.items() if name in FILTER}
-                for one in value.get("native_filter_configuration", [])
+                _filter(one, charts) for one in value.get("native_filter_configuration", [])
             ]
         value = _without_nothing(value)
         if value not in (None, {}, [], ""):
@@ -115,6 +119,16 @@ def normal(kind: str, content: dict[str, Any]) -> dict[str, Any]:
 
 FILTER = {"id", "name", "description", "type", "filterType", "targets", "controlValues", "defaultDataMask",
           "cascadeParentIds", "scope"}  # fmt: skip
+
+
+def _filter(content: dict[str, Any], charts: dict[int, str]) -> dict[str, Any]:
+    """A filter; a chart that it leaves alone is known by its uuid. `charts`: uuid by number."""
+    kept = {name: each for name, each in content.items() if name in FILTER}
+    if scope := kept.get("scope"):
+        kept["scope"] = scope | {
+            "excluded": sorted(charts.get(each, str(each)) for each in scope.get("excluded", []))
+        }
+    return kept
 
 
 def _by_name(entries: list[dict[str, Any]]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 from airbyte_config.documents import Document, read
@@ -13,6 +14,17 @@ from foundation.errors import EltError
 from foundation.settings import settings
 
 WAREHOUSE = "AdventureWorks"  # the name of the one database that has a file per place
+COMPARED = """
+select
+    compared.* exclude ({by}),
+    case when shifted.is_before then compared.{by}_after else compared.{by} end as {by},
+    shifted.is_before
+from (
+{base}
+) as compared
+cross join (select false as is_before union all select true as is_before) as shifted
+where {where} and not (shifted.is_before and compared.{by}_after is null)
+"""
 KINDS = ("databases", "datasets", "charts", "dashboards")
 
 
@@ -62,7 +74,23 @@ def load(warehouse: str, folder: Path = FOLDER) -> Assets:
     for name in places:
         if name != warehouse:
             del kinds["databases"][name]
+    for document in kinds["datasets"].values():
+        if base := kinds["datasets"].get(str(document.data.get("compares"))):
+            _compare(document.data, base.data)
     return Assets(folder, read(folder / "style.yaml"), **kinds)
+
+
+def _compare(data: dict[str, Any], base: dict[str, Any]) -> None:
+    """Complete a dataset that `compares` the rows of another one with those of the period before (`by`: its column).
+
+    The other one has a column of that name and one with `_after`: the period that follows, null for the newest.
+    """
+    by = data.get("by", "period")
+    data["sql"] = COMPARED.format(
+        by=by, base=indent(base["sql"].strip(), "    "), where=data.get("where", "true")
+    )
+    data["columns"] = {**base["columns"], "is_before": {"label": "Of the period before"}}
+    data |= {key: base[key] for key in ("time", "semantic") if key in base}
 
 
 def charts_of(assets: Assets, dashboard: str) -> int:

@@ -14,7 +14,7 @@ import yaml
 from airbyte_config.documents import Document
 from dashboards.compare import ADDED, Item, compare, normal
 from dashboards.files import Assets, load
-from dashboards.render import chart_uuid, native_filter, position, rendered, uuid_of
+from dashboards.render import chart_uuid, native_filter, numbers, position, rendered, uuid_of
 from dashboards.semantic import metrics
 from foundation.settings import Settings
 
@@ -171,12 +171,12 @@ def _dashboard(name: str, content: dict[str, Any], data: dict[str, Any], assets:
     form = normal("dashboards", content)
     for key in ("rows", "position", "filters", "native_filters"):
         data.pop(key, None)
-    filters = [
-        _filter(each, content, assets) for each in content["metadata"].get("native_filter_configuration", [])
-    ]
+    places = numbers(content["position"], assets)
+    native = content["metadata"].get("native_filter_configuration", [])
+    filters = [_filter(each, places, assets) for each in native]
     wanted = {
         **content,
-        "metadata": {"native_filter_configuration": [native_filter(f) for f in filters if f]},
+        "metadata": {"native_filter_configuration": [native_filter(f, places) for f in filters if f]},
     }
     said = normal("dashboards", wanted)["metadata"].get("native_filter_configuration", [])
     if None not in filters and said == form["metadata"].get("native_filter_configuration", []):
@@ -228,9 +228,12 @@ def _rows(tree: dict[str, Any], names: dict[str, str]) -> list[dict[str, Any]] |
     return rows
 
 
-def _filter(native: dict[str, Any], content: dict[str, Any], assets: Assets) -> dict[str, Any] | None:
+def _filter(native: dict[str, Any], places: dict[str, int], assets: Assets) -> dict[str, Any] | None:
+    left_out = native.get("scope", {}).get("excluded", [])
+    excluding = [name for name, number in places.items() if number in left_out]
+    more: dict[str, Any] = {"excluding": excluding} if excluding else {}
     if native.get("filterType") == "filter_time":
-        return {"name": native["name"], "type": "time"}
+        return {"name": native["name"], "type": "time"} | more
     if native.get("filterType") != "filter_select":
         return None
     target = native["targets"][0]
@@ -239,4 +242,7 @@ def _filter(native: dict[str, Any], content: dict[str, Any], assets: Assets) -> 
     )
     if dataset is None:
         return None
-    return {"name": native["name"], "type": "select", "dataset": dataset, "column": target["column"]["name"]}
+    if native.get("controlValues", {}).get("defaultToFirstItem"):
+        more = {"required": True} | more
+    target_of = {"dataset": dataset, "column": target["column"]["name"]}
+    return {"name": native["name"], "type": "select"} | target_of | more

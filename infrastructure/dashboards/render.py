@@ -214,6 +214,15 @@ def _condition(given: str | dict[str, Any]) -> dict[str, Any]:
 def dashboard(name: str, document: Document, assets: Assets) -> dict[str, Any]:
     """A dashboard: its rows of charts, its filters, and the colours that are the same on all of them."""
     data = document.data
+    tree = data.get("position") or position(data["title"], data["rows"], assets)
+    charts = numbers(tree, assets)
+    for number, each in enumerate(data.get("filters", [])):
+        if absent := [chart for chart in each.get("excluding", []) if chart not in charts]:
+            raise document.error(
+                ("filters", number, "excluding"),
+                f"filters: no row shows the chart {absent[0]}",
+                f"name one of {', '.join(charts)}",
+            )
     return {
         "dashboard_title": data["title"],
         "description": data["description"].strip(),
@@ -223,10 +232,10 @@ def dashboard(name: str, document: Document, assets: Assets) -> dict[str, Any]:
         "certification_details": DETAILS,
         "published": True,
         "uuid": uuid_of("dashboard", name),
-        "position": data.get("position") or position(data["title"], data["rows"], assets),
+        "position": tree,
         "metadata": {
             "native_filter_configuration": data.get("native_filters")
-            or [native_filter(each) for each in data.get("filters", [])],
+            or [native_filter(each, charts) for each in data.get("filters", [])],
             "cross_filters_enabled": True,
             "color_scheme": data.get("color_scheme", assets.style.data["color_scheme"]),
             "label_colors": assets.style.data["colors"],
@@ -281,14 +290,25 @@ def position(title: str, rows: list[dict[str, Any]], assets: Assets) -> dict[str
     return tree
 
 
-def native_filter(given: dict[str, Any]) -> dict[str, Any]:
-    """A filter of the bar on the left: a period, or values of a column."""
+def numbers(tree: dict[str, Any], assets: Assets) -> dict[str, int]:
+    """By which number a layout knows each chart of the files (`file/title`); another workspace gives it another one."""
+    names = {chart_uuid(*each): f"{each[0]}/{each[1]}" for each in assets.every_chart()}
+    nodes = [node["meta"] for node in tree.values() if isinstance(node, dict) and node.get("type") == "CHART"]
+    return {names[str(meta["uuid"])]: meta["chartId"] for meta in nodes if str(meta["uuid"]) in names}
+
+
+def native_filter(given: dict[str, Any], charts: dict[str, int]) -> dict[str, Any]:
+    """A filter of the bar on the left: a period, or values of a column; `required`: always one of them, at first the last by name.
+
+    `charts`: the number of each chart, for those that it leaves alone (`excluding`).
+    """
+    required = given.get("required", False)
     content = {
         "id": f"NATIVE_FILTER-{slug(given['name'])}",
         "name": given["name"],
         "description": given.get("description", ""),
         "type": "NATIVE_FILTER",
-        "scope": SCOPE,
+        "scope": SCOPE | {"excluded": [charts[name] for name in given.get("excluding", [])]},
         "cascadeParentIds": [f"NATIVE_FILTER-{slug(name)}" for name in given.get("within", [])],
         "defaultDataMask": {"extraFormData": {}, "filterState": {}, "ownState": {}},
     }
@@ -296,15 +316,16 @@ def native_filter(given: dict[str, Any]) -> dict[str, Any]:
         return content | {"filterType": "filter_time", "targets": [{}], "controlValues": {}}
     return content | {
         "filterType": "filter_select",
+        "requiredFirst": required,
         "targets": [
             {"column": {"name": given["column"]}, "datasetUuid": uuid_of("dataset", given["dataset"])}
         ],
         "controlValues": {
-            "enableEmptyFilter": False,
-            "multiSelect": True,
+            "enableEmptyFilter": required,
+            "multiSelect": not required,
             "searchAllOptions": False,
             "inverseSelection": False,
-            "defaultToFirstItem": False,
-            "sortAscending": True,
+            "defaultToFirstItem": required,
+            "sortAscending": not required,
         },
     }

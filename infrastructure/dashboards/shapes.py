@@ -48,6 +48,9 @@ class Dataset(_Shape):
     table: Text | None = None
     sql: Text | None = None
     time: Text | None = None
+    compares: Text | None = None
+    by: Text | None = None
+    where: Text | None = None
     columns: dict[str, Named | None]
     metrics: dict[str, Named | None] = {}
 
@@ -83,6 +86,8 @@ class Filter(_Shape):
     dataset: Text | None = None
     column: Text | None = None
     within: list[Text] = []
+    required: bool = False
+    excluding: list[Text] = []
 
     @model_validator(mode="after")
     def _of_a_column(self) -> Filter:

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 import login_brake
+import narrow
 import results_cache
 import statement_timeout
 from flask import redirect, request
@@ -45,6 +46,7 @@ def FLASK_APP_MUTATOR(app):
     """
 
     login_brake.install(app)
+    narrow.install(app)
 
     @app.before_request
     def report():

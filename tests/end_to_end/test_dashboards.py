@@ -100,11 +100,11 @@ def test_what_left_the_files_is_removed_with_prune_alone(superset, admin, folder
 
 def test_a_wrong_column_ends_plan_with_file_and_field(superset, folder):
     charts = folder / "charts" / "sales_overview.yaml"
-    charts.write_text(charts.read_text().replace("x_axis: territory_name", "x_axis: teritory_name"))
+    charts.write_text(charts.read_text().replace("groupby: [territory_name]", "groupby: [teritory_name]"))
     plan = superset.elt("dashboards", "plan", "--folder", str(folder))
     assert plan.returncode == 2 and plan.stdout == ""
     [line] = plan.stderr.splitlines()
-    assert "charts/sales_overview.yaml, line " in line and "x_axis" in line
+    assert "charts/sales_overview.yaml, line " in line and "groupby" in line
     assert "has no column teritory_name — did you mean territory_name?" in line
 
 
@@ -263,6 +263,27 @@ def test_pages_forbid_everything_from_elsewhere(analyst, superset):
         f"http://127.0.0.1:{superset.settings.superset_port}/login/", timeout=PATIENCE
     ).headers["Content-Security-Policy"]
     assert "default-src 'self'" in policy and "http" not in policy and "*" not in policy
+
+
+@pytest.mark.parametrize(
+    "name", ["sales", "orders", "customer_sales", "geography", "purchases", "work_orders"]
+)
+def test_drilling_to_detail_shows_business_columns_and_the_newest_rows_first(admin, analyst, name):
+    query = f"(filters:!((col:table_name,opr:eq,value:{name})))"
+    dataset = admin.get("/api/v1/dataset/", params={"q": query}).json()["result"][0]["id"]
+    where = {"force": "true", "datasource_type": "table", "datasource_id": dataset, "per_page": 50, "page": 1}
+    shown = (
+        analyst.post("/datasource/samples", params=where, json={"filters": []})
+        .raise_for_status()
+        .json()["result"]
+    )
+    days = [row["days_back"] for row in shown["data"]]
+    assert shown["colnames"][0] == "days_back" and days == sorted(days)
+    assert not [
+        name
+        for name in shown["colnames"]
+        if name.endswith(("_key", "_hash", "_at_utc")) or name.startswith("_")
+    ]
 
 
 def test_a_result_is_kept_until_the_next_version_is_published(superset, admin, analyst):

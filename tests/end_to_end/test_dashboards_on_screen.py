@@ -34,7 +34,10 @@ QUOTAS = """marts.fct_sales_quotas join marts.dim_salesperson using (salesperson
     select max(quarter_start) from marts.fct_sales_quotas
     where quarter_start + interval 3 month <= (select max(order_date) from marts.obt_sales))"""
 PURCHASES = """marts.fct_purchases join marts.dim_vendor using (vendor_key) where {filter}
-    and ordered_at::date > (select max(ordered_at)::date from marts.fct_purchases) - 365"""
+    and ordered_at::date > (select max(order_date) from marts.obt_sales) - 365"""
+YEAR_BEFORE = """marts.obt_sales where counts_as_revenue and {filter}
+    and order_date > (select max(order_date) from marts.obt_sales) - 730
+    and order_date <= (select max(order_date) from marts.obt_sales) - 365"""
 
 # dashboard → a filter and its value, the same in SQL, and charts: title, SQL on facts and marts, how the number is written
 ON_SCREEN: dict[str, tuple[tuple[str, str], str, list[tuple[str, str, str]]]] = {
@@ -54,6 +57,12 @@ ON_SCREEN: dict[str, tuple[tuple[str, str], str, list[tuple[str, str, str]]]] = 
         [
             ("Revenue", f"select sum(line_total) from {LINES}", "${:,.0f}"),
             ("Margin rate", f"select sum(margin) / sum(line_total) from {LINES}", "{:.1%}"),
+            (
+                "Change of margin rate",
+                f"select 100 * ((select sum(margin) / sum(line_total) from {LINES})"
+                f" - (select sum(margin) / sum(line_total) from {YEAR_BEFORE}))",
+                "{:+.1f}",
+            ),
             ("Pieces sold", f"select sum(order_quantity) from {LINES}", "{:,}"),
             ("Discounts", f"select sum(discount_amount) from {LINES}", "${:,.0f}"),
         ],
@@ -66,7 +75,7 @@ ON_SCREEN: dict[str, tuple[tuple[str, str], str, list[tuple[str, str, str]]]] = 
             (
                 "New customers",
                 f"select count(*) from {CUSTOMERS} and first_order_date"
-                " > (select max(last_order_date) from marts.mart_customer_insights) - 365",
+                " > (select max(order_date) from marts.obt_sales) - 365",
                 "{:,}",
             ),
             ("Repeat rate", f"select count(*) filter (order_count >= 2) / count(*) from {CUSTOMERS} and order_count >= 1", "{:.1%}"),
@@ -193,7 +202,8 @@ def assert_numbers(stack, name: str, dashboard: Dashboard, condition: str) -> No
     for chart, query, form in ON_SCREEN[name][2]:
         value = asked(stack, name, query.format(filter=condition))
         assert value is not None, f"{chart}: nothing to show, nothing shown"
-        assert form.format(value) in dashboard.text(chart).splitlines(), (chart, dashboard.text(chart))
+        shown = dashboard.text(chart).replace("−", "-").splitlines()
+        assert form.format(value) in shown, (chart, shown)
 
 
 @pytest.mark.parametrize("name", ON_SCREEN)
@@ -218,6 +228,61 @@ def test_numbers_on_the_screen_are_sqls_without_and_with_a_filter(superset, shop
     }
     dashboard.filter(label, value.format(**names))
     assert_numbers(superset, name, dashboard, condition.format(**names))
+
+
+def test_another_period_is_that_of_all_figures(superset, shop_days, page):
+    dashboard = opened(page, "sales_overview")
+    end = asked(superset, "", "select max(order_date) - 365 from marts.obt_sales")
+    dashboard.filter("Period", f"365 days to {end}")
+    assert dashboard.failures() == []
+    for chart, measure, form in (
+        ("Revenue", "sum(line_total)", "${:,.0f}"),
+        ("Orders", "count(distinct order_id)", "{:,}"),
+    ):
+        value = asked(superset, "", f"select {measure} from {YEAR_BEFORE.format(filter='true')}")
+        assert form.format(value) in dashboard.text(chart).splitlines(), (chart, dashboard.text(chart))
+    best = f"select product_name from {YEAR_BEFORE.format(filter='true')} group by all order by sum(line_total) desc limit 1"
+    assert asked(superset, "", best) in dashboard.text("Best-selling products")
+
+
+def test_a_click_on_a_territory_filters_the_board_by_it(superset, page):
+    dashboard = opened(page, "sales_overview")
+    sent = dashboard.click("Revenue by territory", 0.3, 0.1)
+    first = asked(
+        superset,
+        "",
+        f"select territory_name from {LINES.format(filter='true')} group by all order by sum(line_total) desc limit 1",
+    )
+    assert sent and all(
+        f'"col":"territory_name","op":"IN","val":["{first}"]' in body
+        for body in sent
+        if "territory_name" in body
+    ), sent
+    assert any(f'"val":["{first}"]' in body for body in sent)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sales_overview",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ON_SCREEN if name != "sales_overview"),
+    ],
+)
+def test_on_a_telephone_charts_are_as_wide_as_the_screen_and_the_filters_are_folded(superset, name):
+    with browser(superset.settings.superset_url, width=390, height=844) as context:
+        found = complaints(context)
+        shown = opened(login(context, *login_of(superset.settings, "analyst")), name)
+        assert shown.failures() == [] and found == []
+        boxes = [
+            each.bounding_box() for each in shown.page.locator(".dashboard-component-chart-holder").all()
+        ]
+        assert all(
+            box["x"] >= 0 and box["x"] + box["width"] <= 390 and box["width"] >= 300 for box in boxes
+        ), boxes
+        filters = shown.page.locator(
+            '[data-test="filter-bar"], [data-test="dashboard-filters-panel"]'
+        ).first.bounding_box()
+        assert filters is None or filters["height"] < 200, filters
 
 
 def test_every_dashboard_is_looked_at():

@@ -46,7 +46,7 @@ def complaint(folder: Path, config) -> str:
     ("file", "old", "new", "words"),
     [
         ("charts/sales_overview.yaml", "x_axis: product_category", "x_axis: product_categorie", "x_axis: the dataset"),
-        ("charts/sales_overview.yaml", "metric: margin", "metric: marge", "metric: the dataset sales has no metric marge"),
+        ("charts/sales_overview.yaml", "metric: margin", "metric: marge", "metric: the dataset sales_compared has no metric marge"),
         ("charts/sales_overview.yaml", "days_back < 7", "days_bak < 7", "days_bak"),
         ("charts/sales_overview.yaml", "dataset: sales", "dataset: sale", "there is no dataset sale"),
         ("datasets/sales.yaml", "  customer_name:", "  custumer_name:", "there is no column custumer_name"),
@@ -54,6 +54,8 @@ def complaint(folder: Path, config) -> str:
         ("datasets/sales.yaml", "SUM(case when counts_as_revenue then discount", "SUM(case when counts then discount", "counts"),
         ("datasets/sales.yaml", "  orders: {", "  ordres: {", "the semantic layer has no metric ordres — did you mean orders?"),
         ("datasets/sales.yaml", "time: order_date", "time: order_number", "order_number is no column of dates"),
+        ("datasets/sales_compared.yaml", "compares: sales", "compares: sale", "there is no dataset sale — did you mean sales?"),
+        ("dashboards/sales_overview.yaml", "excluding: [sales_overview/Revenue by", "excluding: [sales_overview/Revenue bi", "no row shows the chart"),
         ("dashboards/sales_overview.yaml", "column: channel_name", "column: chanel_name", "no column chanel_name"),
         ("dashboards/sales_overview.yaml", "chart: sales_overview/Margin", "chart: sales_overview/Margins", "no chart sales_overview/Margins"),
     ],
