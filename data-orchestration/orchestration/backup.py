@@ -79,7 +79,8 @@ def backup(
         raise EltError("another backup is at work", "wait for it, then try again") from None
     except OSError as error:
         raise EltError(
-            f"{root} can't be written: {error.strerror}", "move away what is in its place"
+            f"{root} can't be written: {error.strerror}",
+            "make it writable, or move away what is in its place",
         ) from None
     finally:
         with suppress(OSError):

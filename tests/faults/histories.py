@@ -1,4 +1,8 @@
-"""One history: a small shop, its syncs, publishes and backups, and processes of theirs that are killed at random moments.
+"""One history: a small shop, its syncs, publishes, backups and restores, and what happens to them at random moments.
+
+Processes are killed, jobs stopped or left with no more memory or descriptors than they have, the source crashes, the clock of the
+server and its jobs jumps (where Debian's package libfaketime is installed), the disk is full for a while, a folder of it
+can only be read (real mounts: where this process may).
 
 After each step the warehouse holds the rows of one version, old or new, whole; what is published is one version, whole;
 every backup is as it was made. At the end of a history the next sync, publish and backup succeed, raw equals the source, and no
@@ -11,6 +15,7 @@ import multiprocessing
 import os
 import random
 import signal
+import subprocess
 import time
 from collections import Counter
 from contextlib import suppress
@@ -18,8 +23,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import duckdb
+import httpx
 import psutil
 
+from foundation.errors import EltError, one_line
 from foundation.lease import holder, lease
 from foundation.settings import load_settings
 from orchestration import backup
@@ -45,14 +52,40 @@ def work(name: str, environ: dict[str, str], ready: Connection) -> None:
     os.environ.update(environ)
     config = load_settings(environ)
     ready.send(None)
-    if name == "publish":
-        on_duckdb.publish(config, "a history", 30, None)
+    with one_line(name):
+        if name == "publish":
+            on_duckdb.publish(config, "a history", 30, None)
+        elif name == "backup":
+            backup.backup(config, wait_seconds=30)
+        else:
+            backup.restore(config)
+
+
+WORK = ("publish", "backup", "restore")
+LIMITS = {"memory": psutil.RLIMIT_AS, "descriptors": psutil.RLIMIT_NOFILE}  # of the processes of a job
+DISK_BYTES = 256 << 20
+DAY_SECONDS = 86_400
+FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+
+
+def mount(place: Path) -> bool:
+    """Give a folder a small disk of its own, which goes with `unmount`; whether this process may."""
+    words = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES},mode=0700", "elt-faults", str(place)]
+    return subprocess.run(words, capture_output=True).returncode == 0
+
+
+def unmount(place: Path) -> None:
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def limit(pid: int, fault: str, chance: random.Random) -> None:
+    """From here on a process gets hardly any more memory (bytes) or descriptors than it has."""
+    process = psutil.Process(pid)
+    if fault == "memory":
+        most = process.memory_info().vms + chance.randint(0, 64 << 20)
     else:
-        backup.backup(config, wait_seconds=30)
-
-
-WORK = ("publish", "backup")
-FAULTS = ("job", "server", "source", "pause", "publish", "backup")
+        most = process.num_fds() + chance.randint(0, 4)
+    process.rlimit(LIMITS[fault], (most, most))
 
 
 class History:
@@ -62,9 +95,27 @@ class History:
         self._source = source
         self.told: Counter[str] = Counter()
         home.mkdir()
-        self.server = AirbyteServer(home, free_port())
-        self.server.start()
+        self._home = home
+        self._has_disk = mount(home)
+        secrets = home / "secrets.env"  # a restore asks for that of its backup
+        secrets.touch(mode=0o600)
+        secrets.write_text("AIRBYTE_CLIENT_SECRET=test-client-secret\n")
+        self.faults = ["job", "server", "source", "pause", *LIMITS, *WORK]
+        self.faults += ["full disk", "read-only disk"] if self._has_disk else []
+        self._offset = home.with_name(f"{home.name}-clock")  # of the server's clock, in seconds
+        self._offset.write_text("+0")
+        clock = {}
+        if FAKETIME:
+            self.faults.append("clock")
+            clock = {
+                "LD_PRELOAD": str(FAKETIME),
+                "FAKETIME_TIMESTAMP_FILE": str(self._offset),
+                "FAKETIME_CACHE_DURATION": "1",
+                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            }
+        self.server = AirbyteServer(home, free_port(), extra=clock)
         try:
+            self.server.start()
             self._prepare(source)
         except BaseException:
             self.close()
@@ -86,32 +137,52 @@ class History:
         self.seconds = {name: self.work(name) for name in WORK}
 
     def close(self) -> None:
-        self.server.stop()
+        if self.server.process.poll() is None:
+            self.server.stop()
+        if self._has_disk:
+            unmount(self._home)
 
     def run(self, seed: int, steps: int) -> None:
         """One history. Raises AssertionError for what does not hold."""
         chance = random.Random(seed)
         for _ in range(steps):
-            fault = chance.choice(FAULTS)
+            fault = chance.choice(self.faults)
             self.told[fault] += 1
             if fault in WORK:
                 self.work(fault, kill_after=chance.uniform(0, 1.2 * self.seconds[fault]))
+            elif fault == "read-only disk":
+                self.work_without_writing(chance)
             else:
                 self.sync(fault, chance)
             self.check()
         self.versions.advance()
         assert self.versions.made.sync()["status"] == "succeeded"
         assert self.versions.check("succeeded")
-        for name in WORK:
+        for name in ("publish", "backup"):
             self.work(name)
         assert self.shown() == self.versions.number
         self.check_nothing_left()
 
     def sync(self, fault: str, chance: random.Random) -> None:
-        """A sync that is disturbed: its job or the server killed, the source crashed, or the job stopped for a moment."""
+        """A sync that is disturbed, and what the warehouse holds then."""
         self.versions.advance()
-        job_id = self.versions.made.start()
-        time.sleep(chance.uniform(0, 1.5 * self.versions.seconds))
+        moment = chance.uniform(0, 1.5 * self.versions.seconds)
+        if fault == "full disk":
+            status = self.sync_on_a_full_disk(moment, chance.choice((0, 4096, 100_000, 1_000_000)))
+        else:
+            job_id = self.versions.made.start()
+            time.sleep(moment)
+            self.disturb(fault, chance)
+            job = self.server.wait(job_id)
+            status = job["status"]
+            assert fault != "pause" or status == "succeeded", status
+            if status == "failed" and fault in LIMITS:
+                assert job["failureReason"] and "\n" not in job["failureReason"], job
+        new = self.versions.check(status)
+        self.told[f"{fault}: {'new' if new else 'old'} data"] += 1
+
+    def disturb(self, fault: str, chance: random.Random) -> None:
+        """Do it to the server, the source, or the processes of the job that runs."""
         processes = job_processes(self.server)
         if fault == "server":
             self.server.restart(signal.SIGKILL)
@@ -119,22 +190,56 @@ class History:
         elif fault == "source":
             crash(self._source.cluster)
             self._source.cluster.start()
+        elif fault == "clock":
+            self._offset.write_text(f"{chance.uniform(-2, 2) * DAY_SECONDS:+.0f}")
         else:
             for pid in processes:
                 if fault == "job":
                     kill(pid)
                     continue
-                with suppress(ProcessLookupError):
+                with suppress(ProcessLookupError, psutil.NoSuchProcess):
+                    if fault in LIMITS:
+                        limit(pid, fault, chance)
+                        continue
                     os.kill(pid, signal.SIGSTOP)
                     time.sleep(chance.uniform(0, 0.3))
                     os.kill(pid, signal.SIGCONT)
-        status = self.server.wait(job_id)["status"]
-        assert fault != "pause" or status == "succeeded", status
-        new = self.versions.check(status)
-        self.told[f"{fault}: {'new' if new else 'old'} data"] += 1
 
-    def work(self, name: str, kill_after: float | None = None) -> float:
-        """Publish or back up in a process of its own, which is killed after so many seconds; how long it took."""
+    def sync_on_a_full_disk(self, seconds: float, free: int) -> str:
+        """The status of a sync that has so many bytes of disk for some seconds, and enough afterwards."""
+        ballast = self._home / "ballast"
+        with ballast.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, psutil.disk_usage(str(self._home)).free - free)
+        try:
+            job_id = self.versions.made.start()
+            time.sleep(seconds)
+        except httpx.HTTPStatusError as refused:
+            assert refused.response.status_code == httpx.codes.INSUFFICIENT_STORAGE, refused.response.text
+            return "refused"
+        finally:
+            ballast.unlink()
+        return self.server.wait(job_id)["status"]
+
+    def work_without_writing(self, chance: random.Random) -> None:
+        """Publish or back up where that folder can only be read: refused in a line, and nothing changes."""
+        name, folder = chance.choice(
+            [("publish", self.config.serving_path.parent.parent), ("backup", self.config.home / "backups")]
+        )
+        bound = ["mount", "--bind", str(folder), str(folder)]
+        for words in bound, ["mount", "-o", "remount,bind,ro", str(folder)]:
+            subprocess.run(words, check=True)
+        try:
+            self.work(name, refused=True)
+        finally:
+            unmount(folder)
+
+    def work(self, name: str, kill_after: float | None = None, refused: bool = False) -> float:
+        """Publish, back up or restore in a process of its own, which is killed after so many seconds; how long it took.
+
+        `refused`: it has to end with an error of one line.
+        """
+        if name == "restore":
+            self.server.stop()
         if name == "publish":
             with (
                 lease(self.config.warehouse_path, "a history"),
@@ -152,7 +257,16 @@ class History:
         process.kill()
         process.join()
         code = process.exitcode
+        if refused:
+            assert code == EltError.exit_code, code
+            self.told[f"{name}: refused"] += 1
+            return 0
         assert code == 0 or (kill_after is not None and code == -signal.SIGKILL), code
+        if name == "restore":
+            if code:  # what a killed one left is half of it, until it is repeated
+                self.work("restore")
+            else:
+                self.server.start()
         if name == "publish":
             shown = self.shown()
             assert shown in ((self.versions.held,) if code == 0 else (self.versions.held, self.published))

@@ -115,7 +115,7 @@ class Versions:
         positions = self.made.raw(
             "select (select min((state ->> 'cursor')::timestamptz) from airbyte_internal.state where stream_name is not null)"
             " = (select max(updated) from raw_shop.orders), (select max(job_id) from airbyte_internal.state)"
-            " = (select max(job_id) from airbyte_internal.syncs)"
+            " = (select max_by(job_id, extracted_at) from airbyte_internal.syncs)"
         )
         assert positions == [(True, True)]
         return rows[0][0]
