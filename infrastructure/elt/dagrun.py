@@ -92,7 +92,9 @@ def begin(api: httpx.Client, console: Console, conf: dict[str, Any] | None = Non
         refused = str(answer.json().get("detail", answer.text)).strip().splitlines()
         raise EltError(f"Airflow refuses to run this: {refused[0]}", "see `elt run --help`")
     number: str = _checked(answer)["dag_run_id"]
-    if paused:  # only now: what listens to the source finds this run, and asks for no other
+    if paused:
+        # what the source's changes have asked for meanwhile (404: nothing), this run brings; then what listens finds it and waits
+        api.delete(f"/dags/{DAG}/assets/queuedEvents")
         unpause(api)
     return number
 
