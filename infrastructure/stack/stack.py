@@ -27,7 +27,7 @@ from stack.parts import Part, Program, last_line, parts, unknown_part, with_need
 from stack.processes import end, stack_processes, stop_strays, taken_by
 from stack.supervision import (
     NOT_RUNNING,
-    socket_path,
+    remove_socket,
     start_supervisord,
     supervised,
     supervisor,
@@ -197,7 +197,7 @@ def _stop(chosen: list[Part], *, everything: bool, report: Callable[[str], None]
         stop_strays(home)
         if still := list(stack_processes(home)):
             raise not_ended(still)
-        socket_path(home).unlink(missing_ok=True)
+        remove_socket(home)
 
 
 def not_ended(processes: list[psutil.Process]) -> EltError:

@@ -9,6 +9,7 @@ import tempfile
 import time
 import xmlrpc.client
 from collections.abc import Iterable
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -25,19 +26,29 @@ NOT_RUNNING = xmlrpc.client.Fault
 
 def socket_path(home: Path) -> Path:
     """Supervisord's control socket: under ELT_HOME, or, where that path is too long for a socket, in a private
-    folder of the system's temporary one (a unix socket's path holds at most 104 bytes on macOS, 108 on Linux).
+    folder of the system's temporary one (a unix socket's path holds at most 104 bytes on macOS, 108 on Linux), which is
+    there while supervisord runs. Raises EltError when somebody else has made that folder.
     """
     near = home / "run" / "supervisor.sock"
     if len(os.fsencode(near)) < 90:  # supervisord binds a longer temporary name next to it first
         return near
     folder = Path(tempfile.gettempdir()) / f"elt-{os.getuid()}-{sha256(os.fsencode(home)).hexdigest()[:12]}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    owner = folder.lstat()
-    if folder.is_symlink() or owner.st_uid != os.getuid() or owner.st_mode & 0o077:
-        raise EltError(
-            f"{folder} belongs to somebody else", "remove it, or set TMPDIR to a folder of your own"
-        )
+    with suppress(FileNotFoundError):
+        owner = folder.lstat()
+        if folder.is_symlink() or owner.st_uid != os.getuid() or owner.st_mode & 0o077:
+            raise EltError(
+                f"{folder} belongs to somebody else", "remove it, or set TMPDIR to a folder of your own"
+            )
     return folder / "s"
+
+
+def remove_socket(home: Path) -> None:
+    """Remove supervisord's socket, which has ended, and the folder that only it is for."""
+    path = socket_path(home)
+    path.unlink(missing_ok=True)
+    if path.parent.parent != home:
+        with suppress(FileNotFoundError):
+            path.parent.rmdir()
 
 
 def _quoted(value: str) -> str:
@@ -108,6 +119,7 @@ def supervised(home: Path) -> dict[str, dict[str, Any]] | None:
 def start_supervisord(home: Path, every: Iterable[Part]) -> None:
     (home / "logs").mkdir(parents=True, exist_ok=True)
     configuration = write_configuration(home, every)
+    socket_path(home).parent.mkdir(mode=0o700, exist_ok=True)
     socket_path(home).unlink(missing_ok=True)
     with (home / "logs" / "supervisord.err").open("wb") as errors:
         process = subprocess.Popen(
