@@ -21,6 +21,9 @@ from asgiref.sync import sync_to_async
 from orchestration.names import ENDED_NODES
 
 EVERY = 1.0  # seconds from one look to the next
+# The triggerer closes a task's log when it hears that the trigger has ended, and lines come by another way (Airflow 3.3.2,
+# jobs/triggerer_job_runner.py): without this pause those written last can land in its own log.
+LOG_SECONDS = 0.5
 SUCCESS = "success"
 OVER = frozenset(
     {SUCCESS, "failed", "skipped", "upstream_failed", "removed"}
@@ -85,6 +88,12 @@ class DbtNodesTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """One event, the last look's verdict."""
+        verdict = await self._verdict()
+        await asyncio.sleep(LOG_SECONDS)
+        yield verdict
+
+    async def _verdict(self) -> TriggerEvent:
+        """Look until all nodes have ended, or one that is not well."""
         ti = self.task_instance
         if ti is None:
             raise RuntimeError("Airflow names the task before it runs its trigger")
@@ -98,16 +107,13 @@ class DbtNodesTrigger(BaseTrigger):
                 state, ended = None, {}
             if ti.try_number > 1 and state in OVER:
                 self.log.info("the run is over: these nodes are built in a worker")
-                yield TriggerEvent(None)
-                return
+                return TriggerEvent(None)
             if problems := self._problems(waiting, state, ended):
                 for problem in problems:
                     self.log.error("%s", problem)
-                yield TaskFailedEvent()
-                return
+                return TaskFailedEvent()
             if not waiting:
-                yield TaskSuccessEvent()
-                return
+                return TaskSuccessEvent()
             await asyncio.sleep(EVERY / 4)
 
     def _problems(self, waiting: list[str], state: str | None, ended: Ended) -> list[str]:

@@ -145,7 +145,7 @@ class Dashboard:
         box = item.filter(has=self.page.get_by_text(name, exact=True)).locator("input[type=search]").first
         if name not in shown:
             raise EltError(f"the dashboard has no filter {name}", f"it has {', '.join(shown)}")
-        box.click()
+        box.click(force=True)  # the value chosen before lies on the box
         for value in values:
             box.fill(value)
             self.page.locator(f'.ant-select-item-option[title="{value}"]').first.click()

@@ -169,6 +169,30 @@ def test_after_the_login_comes_the_sales_overview_and_no_board_has_an_error(supe
         assert found == []
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sales_overview",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ON_SCREEN if name != "sales_overview"),
+    ],
+)
+def test_on_a_telephone_charts_are_as_wide_as_the_screen_and_the_filters_are_folded(superset, name):
+    with browser(superset.settings.superset_url, width=390, height=844) as context:
+        found = complaints(context)
+        shown = opened(login(context, *login_of(superset.settings, "analyst")), name)
+        assert shown.failures() == [] and found == []
+        boxes = [
+            each.bounding_box() for each in shown.page.locator(".dashboard-component-chart-holder").all()
+        ]
+        assert all(
+            box["x"] >= 0 and box["x"] + box["width"] <= 390 and box["width"] >= 300 for box in boxes
+        ), boxes
+        filters = shown.page.locator(
+            '[data-test="filter-bar"], [data-test="dashboard-filters-panel"]'
+        ).first.bounding_box()
+        assert filters is None or filters["height"] < 200, filters
+
+
 def test_a_chosen_filter_is_there_after_a_reload_and_in_a_shared_link(superset, page):
     dashboard = opened(page, "sales_overview")
     dashboard.filter("Category", "Bikes")
@@ -259,30 +283,6 @@ def test_a_click_on_a_territory_filters_the_board_by_it(superset, page):
         if "territory_name" in body
     ), sent
     assert any(f'"val":["{first}"]' in body for body in sent)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "sales_overview",
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ON_SCREEN if name != "sales_overview"),
-    ],
-)
-def test_on_a_telephone_charts_are_as_wide_as_the_screen_and_the_filters_are_folded(superset, name):
-    with browser(superset.settings.superset_url, width=390, height=844) as context:
-        found = complaints(context)
-        shown = opened(login(context, *login_of(superset.settings, "analyst")), name)
-        assert shown.failures() == [] and found == []
-        boxes = [
-            each.bounding_box() for each in shown.page.locator(".dashboard-component-chart-holder").all()
-        ]
-        assert all(
-            box["x"] >= 0 and box["x"] + box["width"] <= 390 and box["width"] >= 300 for box in boxes
-        ), boxes
-        filters = shown.page.locator(
-            '[data-test="filter-bar"], [data-test="dashboard-filters-panel"]'
-        ).first.bounding_box()
-        assert filters is None or filters["height"] < 200, filters
 
 
 def test_every_dashboard_is_looked_at():

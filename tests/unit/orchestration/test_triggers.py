@@ -40,6 +40,7 @@ class Airflow:
 def airflow(monkeypatch):
     airflow = Airflow()
     monkeypatch.setattr(triggers, "EVERY", 0.02)
+    monkeypatch.setattr(triggers, "LOG_SECONDS", 0)
     monkeypatch.setattr(triggers, "RuntimeTaskInstance", airflow)
     monkeypatch.setattr(triggers, "XCom", airflow)
     return airflow
