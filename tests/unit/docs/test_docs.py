@@ -19,6 +19,7 @@ from elt.ci.tools import docs_commands
 from elt.cli import cli
 from elt.diagrams import DIAGRAMS, drawings
 from foundation.settings import ROOT
+from tests import incidents
 
 LINK = re.compile(r"\]\(([^)\s#]*)(?:#([^)\s]*))?\)")
 FENCE = re.compile(r"```(?:sh|bash)?\n(.*?)```", re.S)
@@ -217,6 +218,13 @@ def test_drawings_are_what_their_texts_say() -> None:
             for box in yaml.safe_load((DIAGRAMS / f"{target.stem}.yaml").read_text())["boxes"].values()
         ]
         assert all(f">{title.replace('&', '&amp;')}<" in text for title in titles)
+
+
+def test_the_runbook_has_the_ten_incidents_as_they_were_played() -> None:
+    rows = incidents.written()
+    assert [row[0] for row in rows] == list(incidents.NAMES)
+    for row in rows:
+        assert len(row) == len(incidents.HEAD) and all(row) and int(row[-1]) > 0, row
 
 
 def test_links_out_of_docs_lead_to_the_repository_or_are_text() -> None:
