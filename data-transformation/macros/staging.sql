@@ -27,12 +27,13 @@
     case
         when replace({{ text }}, '_', '') <> {{ text }} then null
         when translate({{ mantissa }}, '+-0. ', '') = '' then 0
-        when lower({{ text }}) not like '%e%'
-            then length(rtrim(replace({{ mantissa }}, '.', ''), '0 ')) - length(split_part({{ mantissa }}, '.', 1))
-        when {{ exponent }} <> '' and translate({{ exponent }}, '-+0123456789', '') = ''
-            then
-                length(rtrim(replace({{ mantissa }}, '.', ''), '0')) - length(split_part({{ mantissa }}, '.', 1))
-                - try_cast({{ exponent }} as integer)
+        else
+            length(rtrim(replace({{ mantissa }}, '.', ''), '0 ')) - length(split_part({{ mantissa }}, '.', 1))
+            - case
+                when lower({{ text }}) not like '%e%' then 0
+                when {{ exponent }} <> '' and translate({{ exponent }}, '-+0123456789', '') = ''
+                    then try_cast({{ exponent }} as integer)
+            end
     end
 {%- endmacro %}
 

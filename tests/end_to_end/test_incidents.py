@@ -8,7 +8,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from dashboards.browser import Dashboard, browser, find_browser, login, open_das
 from dashboards.files import charts_of, load
 from tests import incidents
 from tests.fixtures.site import Site
+from tests.fixtures.small_disk import mount, unmount
 from tests.fixtures.superset import login_of
 from tests.fixtures.waiting import wait_until
 
@@ -143,16 +143,15 @@ def site(make_stack) -> Iterator[Site]:
     stack = make_stack("incidents", ELT_SCHEDULE="manual", AW_SCALE="0.02")
     serving = stack.home / "serving"
     serving.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=3500m", "tmpfs", str(serving)]
-    mounted = subprocess.run(mount, capture_output=True).returncode == 0
+    why_no_disk = mount(serving, 3500)
     try:
         demo = stack.elt("demo", SHOP="off")
         assert demo.returncode == 0, demo.stdout[-3000:] + demo.stderr[-3000:]
         yield Site(stack)
     finally:
         stack.elt("down")
-        if mounted:
-            subprocess.run(["umount", "-l", str(serving)], check=True)
+        if not why_no_disk:
+            unmount(serving)
 
 
 @pytest.fixture(scope="module")

@@ -32,6 +32,7 @@ from foundation.settings import load_settings
 from orchestration import backup
 from orchestration.sealed import verify
 from tests.fixtures.airbyte import AirbyteServer
+from tests.fixtures.small_disk import mount, unmount
 from tests.fixtures.source import SourceServer, free_port
 from tests.fixtures.waiting import wait_until
 from tests.integration.airbyte_local.conftest import SHOP, connect, source_configuration, stream
@@ -63,19 +64,9 @@ def work(name: str, environ: dict[str, str], ready: Connection) -> None:
 
 WORK = ("publish", "backup", "restore")
 LIMITS = {"memory": psutil.RLIMIT_AS, "descriptors": psutil.RLIMIT_NOFILE}  # of the processes of a job
-DISK_BYTES = 256 << 20
+DISK_MB = 256
 DAY_SECONDS = 86_400
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
-
-
-def mount(place: Path) -> bool:
-    """Give a folder a small disk of its own, which goes with `unmount`; whether this process may."""
-    words = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES},mode=0700", "elt-faults", str(place)]
-    return subprocess.run(words, capture_output=True).returncode == 0
-
-
-def unmount(place: Path) -> None:
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 def limit(pid: int, fault: str, chance: random.Random) -> None:
@@ -96,7 +87,8 @@ class History:
         self.told: Counter[str] = Counter()
         home.mkdir()
         self._home = home
-        self._has_disk = mount(home)
+        self._has_disk = not mount(home, DISK_MB)
+        home.chmod(0o700)
         secrets = home / "secrets.env"  # a restore asks for that of its backup
         secrets.touch(mode=0o600)
         secrets.write_text("AIRBYTE_CLIENT_SECRET=test-client-secret\n")

@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -32,6 +30,7 @@ from foundation.quoting import literal
 from foundation.settings import ROOT
 from stack.supervision import supervised
 from tests.fixtures.stack import PORTS, Stack, clean_environ, free_ports
+from tests.integration.airbyte_local.histories import kill
 
 FAULTS = ("program", "program", "program", "job", "build", "stack", "down", "demo")
 ATTEMPTS = 3  # a run right after a crash may find a part that is still on its way up
@@ -170,11 +169,6 @@ class Runs:
         assert holder(self.config.warehouse_path) is None
         serving = self.config.serving_path.parent.parent
         assert [path.name for path in serving.glob(".*") if path.is_dir()] == []
-
-
-def kill(pid: int) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
 
 
 def main() -> int:

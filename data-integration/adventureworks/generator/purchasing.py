@@ -29,10 +29,8 @@ SUPPLIERS, SUPPLIES = 86, 460  # vendors that supply something; pairs of product
 MOST_VENDORS, ON_ORDER = 3, 155
 PURCHASING = 5  # department
 DAYS_TO_ARRIVE, DAYS_TO_STOCK, DAYS_TO_PAY = 9, 7, 14
-LATEST, DELAY = (
-    450,
-    21,
-)  # per mille of the orders of the worst vendor that come later, and by up to how many days
+# per mille of the orders of the worst vendor that come later, and by up to how many days
+LATEST, DELAY = 450, 21
 POOREST = 500  # per mille of the lines of the worst vendor of which some pieces are rejected
 LEAD = 45  # buying starts so many days before the first sale
 PENDING, APPROVED, REJECTED, COMPLETE = 1, 2, 3, 4

@@ -33,10 +33,8 @@ from adventureworks.generator.salespeople import Sales
 
 FIRST_ORDER = 43_659  # as in the original
 DAYS_TO_SHIP, DAYS_TO_PAY = 7, 12
-SLOW, DELAY = (
-    80,
-    14,
-)  # per mille of orders that leave later, by up to so many days: those after the day when they are due are late
+# per mille of orders that leave later, by up to so many days: those after the day when they are due are late
+SLOW, DELAY = 80, 14
 RETURNED = 12  # per mille of shipped orders
 TAX, FREIGHT = 80, 25  # per mille of the subtotal
 REASONS = {  # how many of 23,012 online orders name which reasons; the others name none
@@ -75,9 +73,8 @@ def _headers(plan: Plan, book: Book, who: People, sold: Sales) -> Frame:
     tax = (sold.subtotal * TAX + 500) // 1000
     freight = (sold.subtotal * FREIGHT + 500) // 1000
     # an order is in process for three days, then approved; it leaves the house on the seventh, or is backordered
-    age, returned = plan.last_day - book.day, plan.chance("sales.salesorderheader.returns").happens(
-        RETURNED, count
-    )
+    age = plan.last_day - book.day
+    returned = plan.chance("sales.salesorderheader.returns").happens(RETURNED, count)
     status = np.select([shipped & returned, shipped, age < 3, age < DAYS_TO_SHIP], [6, 5, 1, 2], 3)
     return stamped(
         plan,

@@ -12,6 +12,7 @@ import pytest
 
 from elt.cli import COMMANDS
 from foundation.settings import ROOT, read_env_file
+from tests.fixtures.small_disk import small_disk
 
 
 @pytest.fixture
@@ -196,17 +197,10 @@ def test_doctor_and_status_name_each_disk_that_is_nearly_full(stack):
     assert "the disk of" not in stack.elt("status").stdout
     serving = stack.home / "serving"
     serving.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", serving], capture_output=True, text=True
-    )
-    if mounted.returncode:
-        pytest.skip(f"no small disk can be mounted here: {mounted.stderr.strip()}")
-    try:
+    with small_disk(serving, 8):
         lacks = f"the disk of {serving} has 0.0 GB free — free 3 GB, or move ELT_HOME to another disk"
         assert lacks in stack.elt("status").stdout
         assert f"MISSING  disk             {lacks}" in stack.elt("doctor").stdout
-    finally:
-        subprocess.run(["umount", "-l", serving], check=True)
 
 
 def test_doctor_reports_settings_that_it_cannot_read(stack):

@@ -18,6 +18,7 @@ from psycopg import sql
 from foundation.errors import EltError
 from stack import postgres
 from stack.postgres import Cluster, alter_password, server_user
+from tests.fixtures.small_disk import small_disk
 from tests.fixtures.source import free_port
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root changes users and mounts")
@@ -307,12 +308,5 @@ def test_silence_ends_with_the_time_limit(make) -> None:
 def test_a_full_disk_is_named(make, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
-    if subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", disk], capture_output=True
-    ).returncode:
-        pytest.skip("no mounts here")
-    try:
-        with pytest.raises(EltError, match="free some disk space"):
-            make(disk).initialise()
-    finally:
-        subprocess.run(["umount", "-l", disk], check=True)
+    with small_disk(disk, 12), pytest.raises(EltError, match="free some disk space"):
+        make(disk).initialise()

@@ -12,6 +12,7 @@ import pytest
 
 from foundation.settings import ROOT
 from stack.supervision import supervised
+from tests.fixtures.small_disk import small_disk
 from tests.fixtures.waiting import wait_until
 
 
@@ -195,15 +196,8 @@ def test_a_taken_port_is_named_with_its_taker_and_the_variable_that_moves_it(sta
 
 
 def test_a_full_disk_is_named_before_anything_starts(stack):
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(stack.home)], capture_output=True, text=True
-    )
-    if mounted.returncode:
-        pytest.skip(f"no small disk can be mounted here: {mounted.stderr.strip()}")
-    try:
+    with small_disk(stack.home, 8):
         refused = stack.elt("up", "sink")
-    finally:
-        subprocess.run(["umount", "-l", str(stack.home)], check=True)
     assert refused.returncode == 2
     [line] = refused.stderr.strip().splitlines()
     assert str(stack.home) in line and "is full: " in line and "ELT_HOME" in line
