@@ -26,6 +26,7 @@ pytest_plugins = [
     "tests.fixtures.collector",
     "tests.fixtures.site",
     "tests.fixtures.web",
+    "tests.fixtures.totesys",
     "tests.fixtures.clones",
 ]
 SERVERS = {
@@ -88,6 +89,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE / "integration" in item.path.parents:
             item.add_marker("integration")
+        if HERE / "lake" in item.path.parents:
+            item.add_marker("lake")
         function = item.nodeid.partition("[")[0]
         if function in promises or function.partition("::")[0] in promises:
             item.add_marker("promise")

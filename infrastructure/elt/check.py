@@ -80,6 +80,7 @@ PARALLEL = [*PYTEST, "--numprocesses", str(os.cpu_count()), "--dist", "worksteal
 
 
 WHOLE = "(stack or browser)"  # these wait for Airflow and for pages most of the time: the others run at the same time
+OPTIONAL = "lake"  # of sources that are not in use by default: a tier of its own
 
 
 def test_commands() -> Commands:
@@ -88,7 +89,11 @@ def test_commands() -> Commands:
         Command("a demo on a real stack", [*PYTEST, DEMO], background=True),
         Command(
             "units and promises",
-            [*PARALLEL, "-m", f"(not integration or promise) and not {WHOLE} and not slow"],
+            [
+                *PARALLEL,
+                "-m",
+                f"(not integration or promise) and not {WHOLE} and not slow and not {OPTIONAL}",
+            ],
         ),
     ]
 
@@ -117,12 +122,21 @@ def gate_commands() -> Commands:
 def slow_commands() -> Commands:
     """What both leave out."""
     return [
-        Command("slow tests of whole runs", [*PYTEST, "-m", f"{WHOLE} and slow"], background=True),
-        Command("slow tests", [*PARALLEL, "-m", f"slow and not {WHOLE}"]),
+        Command(
+            "slow tests of whole runs",
+            [*PYTEST, "-m", f"{WHOLE} and slow and not {OPTIONAL}"],
+            background=True,
+        ),
+        Command("slow tests", [*PARALLEL, "-m", f"slow and not {WHOLE} and not {OPTIONAL}"]),
         Command(
             "benchmark: generate", ["python", "tests/benchmarks/generate.py", "--scale", "0.1", "--json"]
         ),
     ]
+
+
+def lake_commands() -> Commands:
+    """The second company and the lake."""
+    return [Command("lake", [*PARALLEL, "tests/lake", "-m", OPTIONAL])]
 
 
 def coverage_commands() -> Commands:
@@ -142,6 +156,7 @@ STEPS = {
     "test": test_commands,
     "gate": gate_commands,
     "slow": slow_commands,
+    "lake": lake_commands,
     "coverage": coverage_commands,
 }
 

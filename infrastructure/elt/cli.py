@@ -22,6 +22,7 @@ COMMANDS = {
     "logs": ("stack.cli:logs", "The parts' logs."),
     "source": ("adventureworks.cli:source", "Fill the source database: load, generate."),
     "shop": ("adventureworks.cli:shop", "Let the shop trade: a day, or live."),
+    "totesys": ("totesys.cli:totesys", "The second company's database: fill it, let it trade."),
     "airbyte": ("airbyte_config.cli:airbyte", "Connections as code, and their jobs."),
     "connectors": ("airbyte_local.connectors:connectors", "Airbyte connectors other than the built-in ones."),
     "sync": ("airbyte_config.cli:sync", "Run one sync job and wait for it."),

@@ -268,6 +268,8 @@ class Settings(BaseSettings):
     elt_connections: Folders = (
         ""  # further folders of connection files, whose sources are known, with `:` between
     )
+    totesys_database: PostgresName = "totesys"  # of the second company, on the source's server
+    totesys_slot: Slot = "elt_totesys"
     web_port: Port = 8003
     web_url: Url = ""  # empty: the local site on WEB_PORT
     web_api_token: Token

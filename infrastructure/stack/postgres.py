@@ -453,8 +453,12 @@ ACCEPT_XML = sql.SQL("update pg_type set typinput = 'textin'::regproc where oid 
 
 
 def source_cluster(config: Settings) -> Cluster:
-    """The shop's database: `adventureworks`, its owner, and the reader that replicates from it."""
+    """The shop's database, `adventureworks`, and the second company's where it is in use; their owner, and the reader that
+    replicates from them."""
     owner, reader = sql.Identifier(config.source_owner), sql.Identifier(config.source_reader)
+    databases = [config.source_database]
+    if "totesys" in config.sources:
+        databases.append(config.totesys_database)
     superuser_password = config.source_superuser_password.get_secret_value()
     return Cluster(
         data_dir=config.home / "postgres",
@@ -484,7 +488,10 @@ def source_cluster(config: Settings) -> Cluster:
             alter_password(config.source_reader, config.source_reader_password.get_secret_value()),
             sql.SQL("alter role {} replication").format(reader),
             sql.SQL("grant pg_read_all_stats to {}").format(reader),
-            sql.SQL("create database {} owner {}").format(sql.Identifier(config.source_database), owner),
+            *(
+                sql.SQL("create database {} owner {}").format(sql.Identifier(name), owner)
+                for name in databases
+            ),
         ),
     )
 

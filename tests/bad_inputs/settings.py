@@ -74,6 +74,8 @@ BAD: dict[str, list[tuple[str, str]]] = {
         (LONG, "a replication slot"),
         ("a b", "a replication slot"),
     ],
+    "totesys_database": NAME,
+    "totesys_slot": [("Elt-Slot", "a replication slot"), (LONG, "a replication slot")],
     "airbyte_encryption_key": [("short", "***: a Fernet key"), ("not base64 at all!", "***: a Fernet key")],
     "airflow_fernet_key": [("short", "***: a Fernet key"), ("one,two", "***: a Fernet key")],
     "airbyte_folders": FOLDERS,

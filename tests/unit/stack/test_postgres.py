@@ -10,7 +10,7 @@ import pytest
 from foundation.errors import EltError
 from foundation.settings import load_settings
 from stack import postgres
-from stack.postgres import CLUSTERS, Cluster, Runner, binary_major, choose_runner, runners
+from stack.postgres import CLUSTERS, Cluster, Runner, binary_major, choose_runner, runners, source_cluster
 
 
 def cluster(folder: Path, port: int = 1, **options: str) -> Cluster:
@@ -48,6 +48,15 @@ def test_the_server_listens_on_this_machine_only_and_runs_in_utc(tmp_path: Path)
         assert option in command
     assert command[command.index("-p") + 1] == "55119"
     assert not any("fsync" in part for part in command)
+
+
+@pytest.mark.parametrize(("sources", "made"), [("adventureworks", False), ("adventureworks,totesys", True)])
+def test_the_second_companys_database_is_made_where_it_is_in_use(
+    tmp_path: Path, sources: str, made: bool
+) -> None:
+    config = load_settings({"ELT_HOME": str(tmp_path), "ELT_SOURCES": sources, "TOTESYS_DATABASE": "second"})
+    statements = [each.as_string(None) for each in source_cluster(config).setup]
+    assert ('create database "second" owner "adventureworks_owner"' in statements) is made
 
 
 def test_a_taken_port_is_named_with_the_variable_that_moves_it(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""`totesys`: the operational database of a second company, a trading house."""
