@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from transformation.project import PROJECT
 
+MARTS = "marts"
+COMPANIES = ("marts_totesys",)  # schemas of marts that are another company's, published with ours
 REF = re.compile(r"ref\('(\w+)'\)")
 
 
@@ -22,7 +25,8 @@ class Mart:
     description: str
     meta: dict[str, str]
     columns: list[dict[str, Any]]
-    restricted: bool
+    table: str  # and its schema, where it is no developer's
+    schema: str
     # dimension → the columns that refer to it, in the model's order
     dimensions: dict[str, list[str]] = field(default_factory=dict)
 
@@ -44,11 +48,24 @@ def marts() -> list[Mart]:
                     description=" ".join(model["description"].split()),
                     meta=model.get("config", {}).get("meta", {}),
                     columns=model["columns"],
-                    restricted="schema='marts_restricted'" in sql,
+                    table=model.get("config", {}).get("alias", model["name"]),
+                    schema=(
+                        "marts_restricted" if "schema='marts_restricted'" in sql else _schema_of(path.parent)
+                    ),
                     dimensions=dimensions,
                 )
             )
     return found
+
+
+def _schema_of(folder: Path) -> str:
+    """The schema that dbt_project.yml gives to the models of a folder below models/marts."""
+    marts = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["models"]["adventureworks"]["marts"]
+    schema = MARTS
+    for part in folder.relative_to(PROJECT / "models" / "marts").parts:
+        marts = marts.get(part, {})
+        schema = marts.get("+schema", schema)
+    return str(schema)
 
 
 def targets(column: dict[str, Any]) -> list[str]:

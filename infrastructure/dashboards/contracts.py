@@ -14,7 +14,7 @@ import duckdb
 from airbyte_config.documents import At, Document
 from foundation.quoting import quoted
 from foundation.settings import ROOT
-from transformation.marts import marts
+from transformation.marts import COMPANIES, MARTS, marts
 
 if TYPE_CHECKING:
     from dashboards.files import Assets
@@ -27,11 +27,12 @@ MONITORING = ROOT / "data-orchestration" / "orchestration" / "monitoring.sql"
 def empty_warehouse() -> duckdb.DuckDBPyConnection:
     """The marts that are published and the monitoring tables, empty."""
     connection = duckdb.connect()
-    connection.execute("create schema marts")
+    for schema in (MARTS, *COMPANIES):
+        connection.execute(f"create schema {quoted(schema)}")
     for mart in marts():
-        if not mart.restricted:
+        if mart.schema in (MARTS, *COMPANIES):
             columns = ", ".join(f"{quoted(column['name'])} {column['data_type']}" for column in mart.columns)
-            connection.execute(f"create table marts.{quoted(mart.name)} ({columns})")
+            connection.execute(f"create table {quoted(mart.schema)}.{quoted(mart.table)} ({columns})")
     connection.execute(MONITORING.read_text())
     return connection
 

@@ -12,16 +12,16 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from foundation.settings import GENERATED, ROOT, Settings
-from transformation.marts import Mart, marts, targets
+from transformation.marts import COMPANIES, Mart, marts, targets
 
 DOCS = ROOT / "docs"
 MATRIX = re.compile(r"(<!-- bus matrix: python -m elt\.pages -->\n).*?(<!-- bus matrix end -->)", re.S)
-PROCESSES = ("Sales", "Purchasing", "Production", "People", "Web traffic")
+PROCESSES = ("Sales", "Purchasing", "Production", "People", "Web traffic", "Second company")
 
 
-def bus_matrix() -> str:
-    """The table of the facts, by process, against the dimensions that they share."""
-    facts, dimensions = _facts_and_dimensions()
+def bus_matrix(*schemas: str) -> str:
+    """The table of the facts, by process, against the dimensions that they share; without `schemas`, of our own marts."""
+    facts, dimensions = _facts_and_dimensions(schemas or ("marts", "marts_restricted"))
     names = [dimension.name.removeprefix("dim_").replace("_", " ") for dimension in dimensions]
     lines = [f"| process | fact | {' | '.join(names)} |", "|---|---|" + ":-:|" * len(dimensions)]
     for fact in facts:
@@ -30,11 +30,12 @@ def bus_matrix() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _facts_and_dimensions() -> tuple[list[Mart], list[Mart]]:
+def _facts_and_dimensions(schemas: tuple[str, ...]) -> tuple[list[Mart], list[Mart]]:
     """Facts by process; dimensions by the number of facts that use them."""
-    facts = [mart for mart in marts() if mart.name.startswith("fct_")]
+    there = [mart for mart in marts() if mart.schema in schemas]
+    facts = [mart for mart in there if mart.name.startswith("fct_") or "fact_type" in mart.meta]
     facts.sort(key=lambda fact: (PROCESSES.index(fact.meta["process"]), fact.name))
-    dimensions = [mart for mart in marts() if mart.name.startswith("dim_")]
+    dimensions = [mart for mart in there if mart.name.startswith("dim_")]
     used = {each.name: sum(each.name in fact.dimensions for fact in facts) for each in dimensions}
     dimensions.sort(key=lambda each: (-used[each.name], each.name))
     return facts, dimensions
@@ -43,7 +44,7 @@ def _facts_and_dimensions() -> tuple[list[Mart], list[Mart]]:
 def marts_page() -> str:
     """The page with its bus matrix as it should be."""
     page = (DOCS / "marts.md").read_text()
-    return MATRIX.sub(lambda found: found[1] + bus_matrix() + found[2], page)
+    return MATRIX.sub(lambda found: f"{found[1]}{bus_matrix()}\n{bus_matrix(*COMPANIES)}{found[2]}", page)
 
 
 def _mark(count: int) -> str:
@@ -52,7 +53,7 @@ def _mark(count: int) -> str:
 
 def dictionary() -> str:
     """Every fact with its dimensions; every column of every mart: type, meaning, what it refers to."""
-    facts, dimensions = _facts_and_dimensions()
+    facts, dimensions = _facts_and_dimensions(("marts", "marts_restricted", *COMPANIES))
     lines = [
         "# Data dictionary",
         "",
@@ -72,12 +73,11 @@ def dictionary() -> str:
         users = [f"`{fact.name}`" for fact in facts if dimension.name in fact.dimensions]
         lines.append(f"| `{dimension.name}` | {dimension.grain} | {', '.join(users) or '—'} |")
     for mart in marts():
-        schema = "marts_restricted" if mart.restricted else "marts"
         lines += [
             "",
             f"## {mart.name}",
             "",
-            f"Grain: {mart.grain}. Schema `{schema}`.",
+            f"Grain: {mart.grain}. Table `{mart.schema}.{mart.table}`.",
             "",
             _text(mart.description),
             "",

@@ -1,6 +1,6 @@
 """Publishing on DuckDB: a file for each version, and a link that is switched.
 
-The tables of schema `marts` are copied into a version of their own, `serving/vN/adventureworks.duckdb`, and the link
+The tables of schema `marts` (and of another company's marts) are copied into a version of their own, `serving/vN/adventureworks.duckdb`, and the link
 `serving/current` is switched to it in one step. A reader that has the old file open finishes on it. A process that is killed
 at any point leaves the old version or the new one, and a draft that the next publish clears away.
 
@@ -43,9 +43,10 @@ from orchestration.publish.version import (
     unless_held,
 )
 from transformation.changed_inputs import TABLE as BUILT_FROM
+from transformation.marts import COMPANIES, MARTS
 
-SCHEMA = "marts"
-BUILT = ("intermediate", SCHEMA, "marts_restricted")  # schemas of what a build makes from raw and snapshots
+SCHEMAS = (MARTS, *COMPANIES)  # what is published
+BUILT = ("intermediate", *SCHEMAS, "marts_restricted")  # schemas of what a build makes from raw and snapshots
 RECORD = "published.json"
 HELD = "held.json"
 VOID = "void"  # a note: versions up to this number were built from histories that a restore has taken back
@@ -351,41 +352,43 @@ def _serving(settings: Settings) -> Path:
     return settings.serving_path.parent.parent
 
 
-def _tables(duck: duckdb.DuckDBPyConnection, database: str) -> list[tuple[str, str | None]]:
-    """Name and comment of each table in the marts of an attached database."""
+def _tables(duck: duckdb.DuckDBPyConnection, database: str) -> list[tuple[str, str, str | None]]:
+    """Schema, name and comment of each table in the marts of an attached database."""
     return duck.execute(
-        "select table_name, comment from duckdb_tables()"
-        " where database_name = ? and schema_name = ? order by table_name",
-        [database, SCHEMA],
+        "select schema_name, table_name, comment from duckdb_tables()"
+        " where database_name = ? and list_contains(?, schema_name) order by schema_name, table_name",
+        [database, list(SCHEMAS)],
     ).fetchall()
 
 
 def _copy(warehouse: Path, file: Path) -> dict[str, int]:
-    """Every table of the marts, with its comments, into a new database file; returns rows by table."""
+    """Every table of the marts, with its comments, into a new database file; returns rows by table (with its schema, where
+    that is another company's).
+    """
     with duckdb.connect(file, config=NEW_FILE) as duck:
         duck.execute("set memory_limit = '2GB'")
         duck.execute(f"attach {literal(str(warehouse))} as warehouse (read_only)")
         tables = _tables(duck, "warehouse")
-        if not tables:
-            raise EltError(f"the warehouse has no tables in schema {SCHEMA}", "run `elt build` first")
+        if not any(schema == MARTS for schema, _, _ in tables):
+            raise EltError(f"the warehouse has no tables in schema {MARTS}", "run `elt build` first")
         duck.execute("begin")  # one transaction: each of its own would be written to disk apart
-        duck.execute(f"create schema {quoted(SCHEMA)}")
         rows: dict[str, int] = {}
-        for table, comment in tables:
-            qualified = f"{quoted(SCHEMA)}.{quoted(table)}"
+        for schema, table, comment in tables:
+            duck.execute(f"create schema if not exists {quoted(schema)}")
+            qualified = f"{quoted(schema)}.{quoted(table)}"
             copied = duck.execute(f"create table {qualified} as from warehouse.{qualified}").fetchone()
             if table != BUILT_FROM:
-                rows[table] = copied[0] if copied else 0
+                rows[_named(schema, table)] = copied[0] if copied else 0
             if comment:
                 duck.execute(f"comment on table {qualified} is {literal(comment)}")
-        for table, column, comment in duck.execute(
-            "select table_name, column_name, comment from duckdb_columns()"
-            " where database_name = 'warehouse' and schema_name = $1 and comment is not null",
-            [SCHEMA],
+        for schema, table, column, comment in duck.execute(
+            "select schema_name, table_name, column_name, comment from duckdb_columns()"
+            " where database_name = 'warehouse' and list_contains($1, schema_name) and comment is not null",
+            [list(SCHEMAS)],
         ).fetchall():
-            if table in rows:
+            if _named(schema, table) in rows:
                 duck.execute(
-                    f"comment on column {quoted(SCHEMA)}.{quoted(table)}.{quoted(column)} is {literal(comment)}"
+                    f"comment on column {quoted(schema)}.{quoted(table)}.{quoted(column)} is {literal(comment)}"
                 )
         duck.execute("commit")
         duck.execute("detach warehouse")
@@ -393,21 +396,26 @@ def _copy(warehouse: Path, file: Path) -> dict[str, int]:
     return rows
 
 
+def _named(schema: str, table: str) -> str:
+    return table if schema == MARTS else f"{schema}.{table}"
+
+
 def _restore(warehouse: Path, published: Path) -> int:
     """Make the marts of the warehouse those of the published file, in one transaction; how many they are."""
     with duckdb.connect(warehouse) as duck:
         duck.execute("set memory_limit = '2GB'")
         duck.execute(f"attach {literal(str(published))} as published (read_only)")
-        here = {table for table, _ in _tables(duck, warehouse.stem)}
-        shown = [table for table, _ in _tables(duck, "published")]
+        here = {(schema, table) for schema, table, _ in _tables(duck, warehouse.stem)}
+        shown = [(schema, table) for schema, table, _ in _tables(duck, "published")]
         duck.execute("begin")
-        for table in here - set(shown):
-            duck.execute(f"drop table {quoted(SCHEMA)}.{quoted(table)}")
-        for table in shown:
-            qualified = f"{quoted(SCHEMA)}.{quoted(table)}"
+        for schema, table in here - set(shown):
+            duck.execute(f"drop table {quoted(schema)}.{quoted(table)}")
+        for schema, table in shown:
+            qualified = f"{quoted(schema)}.{quoted(table)}"
+            duck.execute(f"create schema if not exists {quoted(schema)}")
             duck.execute(f"create or replace table {qualified} as from published.{qualified}")
         duck.execute("commit")
-    return len(set(shown) - {BUILT_FROM})
+    return len([table for _, table in shown if table != BUILT_FROM])
 
 
 def _show(serving: Path, name: str) -> None:

@@ -13,6 +13,13 @@
 {%- if in_use('web') %}
 {%- set dates = dates + [('stg_web_events', ['viewed_at'])] %}
 {%- endif %}
+{%- if in_use('totesys') %}
+{%- set dates = dates + [
+    ('stg_totesys_sales_orders', ['created_at', 'last_updated', 'agreed_delivery_date', 'agreed_payment_date']),
+    ('stg_totesys_purchase_orders', ['created_at', 'last_updated', 'agreed_delivery_date', 'agreed_payment_date']),
+    ('stg_totesys_payments', ['created_at', 'last_updated', 'payment_date']),
+] %}
+{%- endif %}
 with
 
 ranges as (

@@ -201,6 +201,11 @@ class Warehouse:
             connection.execute("set timezone = 'UTC'")
             return connection.execute(query).fetchall()
 
+    def write(self, statement: str) -> None:
+        """Change the warehouse by hand."""
+        with duckdb.connect(self.path) as connection:
+            connection.execute(statement)
+
     def row(self, query: str) -> tuple:
         """The answer's only row."""
         (row,) = self.rows(query)

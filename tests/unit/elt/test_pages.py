@@ -47,7 +47,7 @@ def test_the_matrix_shows_facts_on_shared_dimensions() -> None:
 
 
 def test_pay_is_marked_as_restricted() -> None:
-    assert [mart.name for mart in marts() if mart.restricted] == ["fct_employee_pay"]
+    assert [mart.name for mart in marts() if mart.schema == "marts_restricted"] == ["fct_employee_pay"]
 
 
 def test_every_setting_is_in_the_reference_and_no_secret_has_a_default_there() -> None:
