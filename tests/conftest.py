@@ -27,6 +27,7 @@ pytest_plugins = [
     "tests.fixtures.site",
     "tests.fixtures.web",
     "tests.fixtures.totesys",
+    "tests.fixtures.apis",
     "tests.fixtures.clones",
 ]
 SERVERS = {
@@ -91,6 +92,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("integration")
         if HERE / "lake" in item.path.parents:
             item.add_marker("lake")
+        if HERE / "sources" in item.path.parents:
+            item.add_marker("sources")
         function = item.nodeid.partition("[")[0]
         if function in promises or function.partition("::")[0] in promises:
             item.add_marker("promise")

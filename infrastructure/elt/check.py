@@ -80,7 +80,7 @@ PARALLEL = [*PYTEST, "--numprocesses", str(os.cpu_count()), "--dist", "worksteal
 
 
 WHOLE = "(stack or browser)"  # these wait for Airflow and for pages most of the time: the others run at the same time
-OPTIONAL = "lake"  # of sources that are not in use by default: a tier of its own
+OPTIONAL = "(lake or sources)"  # of sources that are not in use by default: tiers of their own
 
 
 def test_commands() -> Commands:
@@ -136,7 +136,12 @@ def slow_commands() -> Commands:
 
 def lake_commands() -> Commands:
     """The second company and the lake."""
-    return [Command("lake", [*PARALLEL, "tests/lake", "-m", OPTIONAL])]
+    return [Command("lake", [*PARALLEL, "tests/lake", "-m", "lake"])]
+
+
+def sources_commands() -> Commands:
+    """Optional sources that are read from APIs."""
+    return [Command("sources", [*PARALLEL, "tests/sources", "-m", "sources"])]
 
 
 def coverage_commands() -> Commands:
@@ -157,6 +162,7 @@ STEPS = {
     "gate": gate_commands,
     "slow": slow_commands,
     "lake": lake_commands,
+    "sources": sources_commands,
     "coverage": coverage_commands,
 }
 

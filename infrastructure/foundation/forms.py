@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
@@ -124,6 +125,14 @@ def _postgres_name(value: str) -> str:
     return value
 
 
+def _day(value: str) -> str:
+    try:
+        date.fromisoformat(value if re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII) else "")
+    except ValueError:
+        raise ValueError("a day is written as 2026-01-31") from None
+    return value
+
+
 def _slot(value: str) -> str:
     if not re.fullmatch(r"[a-z0-9_]{1,63}", value):
         raise ValueError("the name of a replication slot is up to 63 lower-case letters, digits and _")
@@ -207,6 +216,7 @@ FernetKeys = Annotated[
 ]  # the newest first, with commas between, to change them
 Host = Annotated[str, AfterValidator(_host)]  # or empty
 PostgresName = Annotated[str, AfterValidator(_postgres_name)]
+Day = Annotated[str, AfterValidator(_day)]
 Slot = Annotated[str, AfterValidator(_slot)]
 SnowflakeName = Annotated[str, AfterValidator(_snowflake_name)]  # or empty
 SnowflakeUser = Annotated[str, AfterValidator(_snowflake_user)]  # or empty

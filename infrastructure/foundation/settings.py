@@ -35,6 +35,7 @@ from foundation.forms import (
     Account,
     Address,
     Addresses,
+    Day,
     Executor,
     FernetKey,
     FernetKeys,
@@ -69,6 +70,8 @@ GENERATED: dict[str, Callable[[], str]] = {
     "AIRBYTE_ENCRYPTION_KEY": lambda: Fernet.generate_key().decode(),
     "SLACK_WEBHOOK_TOKEN": lambda: f"T{secrets.token_hex(4)}/B{secrets.token_hex(4)}/{secrets.token_hex(12)}",
     "WEB_API_TOKEN": lambda: secrets.token_urlsafe(24),
+    "WEATHER_API_KEY": lambda: secrets.token_urlsafe(24),
+    "GITHUB_TOKENS": lambda: secrets.token_urlsafe(24),
     "AIRFLOW_ADMIN_PASSWORD": lambda: secrets.token_urlsafe(12),
     "AIRFLOW_OPERATOR_PASSWORD": lambda: secrets.token_urlsafe(12),
     "AIRFLOW_VIEWER_PASSWORD": lambda: secrets.token_urlsafe(12),
@@ -276,6 +279,15 @@ class Settings(BaseSettings):
     web_seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 42
     web_faults: bool = True  # the local site fails now and then; events come late and twice
     web_calls_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 600
+    apis_port: Port = 8004  # of the local services of rates, weather and github
+    apis_faults: bool = True  # they fail now and then
+    apis_calls_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 600
+    rates_url: Url = ""  # empty: the local service on APIS_PORT
+    weather_url: Url = ""  # likewise
+    weather_api_key: Token
+    github_url: Url = ""  # likewise; https://api.github.com is the real one
+    github_tokens: Token  # several with commas between share the calls
+    history_start: Day = "2022-01-01"  # the first day that is read from them
 
     superset_port: Port = 8088
     superset_worker_bytes: Annotated[int, Field(ge=1 << 28, le=1 << 50)] = (
@@ -397,6 +409,32 @@ class Settings(BaseSettings):
     def web_base(self) -> str:
         """Where the events of the web site are read."""
         return self.web_url.rstrip("/") or f"http://127.0.0.1:{self.web_port}"
+
+    @property
+    def rates_base(self) -> str:
+        """Where exchange rates are read: the form of the Frankfurter API, version 2."""
+        return self.rates_url.rstrip("/") or f"http://127.0.0.1:{self.apis_port}/rates/v2"
+
+    @property
+    def weather_base(self) -> str:
+        """Where the weather is read."""
+        return self.weather_url.rstrip("/") or f"http://127.0.0.1:{self.apis_port}/weather/v1"
+
+    @property
+    def github_base(self) -> str:
+        """Where GitHub's API is."""
+        return self.github_url.rstrip("/") or f"http://127.0.0.1:{self.apis_port}/github"
+
+    @property
+    def history_start_moment(self) -> str:
+        """The midnight (UTC) on which what is read begins."""
+        return f"{self.history_start}T00:00:00Z"
+
+    @property
+    def local_apis(self) -> bool:
+        """Whether a source in use is read from the local services."""
+        served = {"rates": self.rates_url, "weather": self.weather_url, "github": self.github_url}
+        return any(name in self.sources and not url for name, url in served.items())
 
     @property
     def docs_uri(self) -> str:

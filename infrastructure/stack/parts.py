@@ -71,6 +71,14 @@ def parts(config: Settings | None = None) -> dict[str, Part]:
         lambda: answers(config, "web", timeout=2),
         patience=120.0,  # its first start makes the history
     )
+    apis = Part(
+        "apis",
+        (Program("apis", _module("local_apis"), {"APIS_PORT": config.apis_port}),),
+        (),
+        f"http://127.0.0.1:{config.apis_port}",
+        lambda: answers(config, "apis", timeout=2),
+    )
+    optional = ([web] if "web" in config.sources else []) + ([apis] if config.local_apis else [])
     return {
         part.name: part
         for part in (
@@ -117,7 +125,7 @@ def parts(config: Settings | None = None) -> dict[str, Part]:
                 and set(airflow_api.healthy(config).values()) == {"healthy"},
                 prepare=lambda: airflow.prepare(config),
                 patience=180.0,
-                wants=("sink", "airbyte", *(("web",) if "web" in config.sources else ())),
+                wants=("sink", "airbyte", *(part.name for part in optional)),
             ),
             Part(
                 "superset",
@@ -128,7 +136,7 @@ def parts(config: Settings | None = None) -> dict[str, Part]:
                 prepare=lambda: superset.prepare(config),
                 patience=120.0,
             ),
-            *([web] if "web" in config.sources else []),
+            *optional,
         )
     }
 
@@ -138,6 +146,8 @@ def unknown_part(name: str, every: dict[str, Part]) -> EltError:
     remedy = f"choose from {', '.join(every)}"
     if name == "web":
         remedy = "put it in use: ELT_SOURCES=adventureworks,web in .env"
+    if name == "apis":
+        remedy = "put one of its sources in use: ELT_SOURCES=adventureworks,rates,weather in .env"
     return EltError(f"no part is named {name!r}", remedy)
 
 

@@ -107,11 +107,18 @@ BAD: dict[str, list[tuple[str, str]]] = {
         ("SequentialExecutor", "it should be LocalExecutor"),
     ],
     "web_seed": NUMBER,
-    "web_faults": [("perhaps", "a valid boolean"), ("2", "a valid boolean")],
+    "history_start": [("yesterday", "a day is written"), ("2024-02-30", "a day is written")],
+    **{
+        key: [("perhaps", "a valid boolean"), ("2", "a valid boolean")]
+        for key in ("web_faults", "apis_faults")
+    },
     "freshness_minutes": [*NUMBER, ("0", "greater than or equal to 1")],
     "published_versions": [*NUMBER, ("0", "greater than or equal to 1")],
     "published_days": NUMBER,
-    "web_calls_per_minute": [*NUMBER, ("0", "greater than or equal to 1")],
+    **{
+        key: [*NUMBER, ("0", "greater than or equal to 1")]
+        for key in ("web_calls_per_minute", "apis_calls_per_minute")
+    },
     "superset_worker_bytes": [
         *NUMBER,
         ("3GB", "a valid integer"),
@@ -125,7 +132,7 @@ BAD: dict[str, list[tuple[str, str]]] = {
         ("big", "number"),
     ],
     "shop": [("perhaps", "'on' or 'off'"), ("1", "'on' or 'off'")],
-    **dict.fromkeys(("slack_webhook_token", "web_api_token"), TOKEN),
+    **dict.fromkeys(("slack_webhook_token", "web_api_token", "weather_api_key", "github_tokens"), TOKEN),
     **dict.fromkeys(
         ("snowflake_private_key", "snowflake_loader_private_key", "snowflake_reporter_private_key"), KEY
     ),
@@ -136,12 +143,13 @@ BAD: dict[str, list[tuple[str, str]]] = {
     },
     **{
         f"{part}_port": PORT
-        for part in ("metadata", "airbyte", "sink", "sink_smtp", "web", "superset", "airflow")
+        for part in ("metadata", "airbyte", "sink", "sink_smtp", "web", "apis", "superset", "airflow")
     },
     "snowflake_emulator_port": PORT,
     **dict.fromkeys(
         (
             *("runbook_url", "openlineage_url", "otel_exporter_otlp_endpoint", "web_url"),
+            *("rates_url", "weather_url", "github_url"),
             *("dashboards_url", "preset_api_url", "airflow_url", "airflow_public_url"),
         ),
         URL,

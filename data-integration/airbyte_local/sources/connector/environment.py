@@ -61,7 +61,12 @@ def program(connector: Connector, tell: Callable[[str], None] = log.info) -> lis
 
 def ensure(connector: Connector, tell: Callable[[str], None] = log.info) -> Path:
     """The folder of the connector's environment, complete. `tell` hears what takes long."""
-    folder = folder_of(connector)
+    return _complete(connector, folder_of(connector), tell)
+
+
+def _complete(
+    connector: Connector, folder: Path, tell: Callable[[str], None], *, tests: bool = False
+) -> Path:
     if (folder / WHOLE).exists():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -73,15 +78,26 @@ def ensure(connector: Connector, tell: Callable[[str], None] = log.info) -> Path
         lock.acquire()
     try:
         if not (folder / WHOLE).exists():
-            _make(connector, folder, tell)
+            _make(connector, folder, tell, tests=tests)
     finally:
         lock.release()
     return folder
 
 
+def for_tests(connector: Connector, tell: Callable[[str], None] = log.info) -> Path:
+    """The folder of an environment that has the connector's test packages too (`dev` of its dependency groups), complete."""
+    return _complete(connector, tests_folder_of(connector), tell, tests=True)
+
+
 def folder_of(connector: Connector) -> Path:
     """Where the connector's environment is, or will be."""
-    return settings().home / "connectors" / f"{connector.type}-{_mark(connector)}"
+    return settings().home / "connectors" / f"{connector.environment or connector.type}-{_mark(connector)}"
+
+
+def tests_folder_of(connector: Connector) -> Path:
+    """Where the environment for the connector's tests is, or will be."""
+    folder = folder_of(connector)
+    return folder.with_name(f"{folder.name}-tests")
 
 
 def _mark(connector: Connector) -> str:
@@ -97,13 +113,12 @@ def _mark(connector: Connector) -> str:
     return hashlib.sha256(b"\0".join(made_of)).hexdigest()[:12]
 
 
-def _make(connector: Connector, folder: Path, tell: Callable[[str], None]) -> None:
+def _make(connector: Connector, folder: Path, tell: Callable[[str], None], *, tests: bool) -> None:
     shutil.rmtree(folder, ignore_errors=True)  # a half of one, left by a kill
     tell(f"{connector.label}: making its environment (once) …")
     started = time.monotonic()
-    run_uv(
-        connector, "sync", "--locked", "--no-dev", "--python", sys.executable, environment=folder, tell=tell
-    )
+    groups = [] if tests else ["--no-dev"]
+    run_uv(connector, "sync", "--locked", *groups, "--python", sys.executable, environment=folder, tell=tell)
     (folder / WHOLE).touch()
     tell(f"{connector.label}: its environment is ready, {time.monotonic() - started:.0f} s")
 

@@ -1,0 +1,1 @@
+"""Low-code manifests as Airbyte sources."""

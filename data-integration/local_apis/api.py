@@ -1,0 +1,201 @@
+"""The services' HTTP APIs, on one port.
+
+    GET /rates/v2/rates?base=USD&quotes=EUR,GBP&from=…&to=…                      [{"date", "base", "quote", "rate"}, …]
+    GET /weather/v1/observations?country=US&updated_since=…&updated_until=…[&page_size=…][&page_token=…]   {"data": […], "next_page_token"}
+    GET /weather/v1/forecasts?country=US[&page_size=…][&page_token=…]                                      {"data": […], "next_page_token"}
+
+The rates have the form of the Frankfurter API, version 2. The weather needs the key WEATHER_API_KEY in the header `X-Api-Key`; a
+page's token stands for its last record, so a day that is corrected while a client reads moves to a later page, and nothing else
+moves. A client that calls more often than the limit gets 429 with `Retry-After`. With faults on, one call in forty fails with
+500, and one in ten pages that are not the first repeats the last record of the page before.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+import math
+from bisect import bisect_right
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+
+from foundation.limits.brake import Brake
+from foundation.limits.rate import Bucket
+from local_apis.github_api import GithubApi
+from local_apis.rates import LEVELS, Rates
+from local_apis.weather import Weather
+
+PAGE_SIZE, MAX_PAGE_SIZE = 100, 1_000
+AN_ERROR_IN = 40  # calls
+A_REPEAT_IN = 10  # pages
+LONGEST = 400  # days of one call for rates
+
+Place = tuple[str, str, str, str]
+Keyed = list[tuple[Place, dict[str, Any]]]
+
+
+def the_time() -> datetime:
+    return datetime.now(UTC)
+
+
+class Apis:
+    """Handlers over what the services know. `now`: their clock."""
+
+    def __init__(
+        self,
+        weather: Weather,
+        rates: Rates,
+        key: str,
+        *,
+        calls_per_minute: float = 600,
+        faults: bool = False,
+        github: GithubApi | None = None,
+        now: Callable[[], datetime] = the_time,
+    ) -> None:
+        self.weather, self.rates = weather, rates
+        self._key, self._faults, self._now = key, faults, now
+        self._limit = Bucket(calls_per_minute, max(1.0, calls_per_minute / 12))
+        self._calls = 0
+        self._brake = Brake("apis")
+        self._answer: tuple[tuple[Any, ...], Keyed] = ((), [])  # the last question, and all its records
+        self.app = Starlette(
+            routes=[
+                Route("/rates/v2/rates", self.exchange_rates, methods=["GET"]),
+                Route("/weather/v1/observations", self.observations, methods=["GET"]),
+                Route("/weather/v1/forecasts", self.forecasts, methods=["GET"]),
+                *([Mount("/github", Starlette(routes=github.routes))] if github else []),
+                Route("/health", self.health, methods=["GET"]),
+            ],
+            middleware=[Middleware(GZipMiddleware, minimum_size=1_000, compresslevel=1)],
+            exception_handlers={HTTPException: refused},
+        )
+
+    # no coroutines: what takes long runs in threads
+    def exchange_rates(self, request: Request) -> Response:
+        """The rates of some days."""
+        self._count()
+        since, until = day(request, "from"), day(request, "to")
+        if (until - since).days > LONGEST:
+            raise HTTPException(422, f"from, to: at most {LONGEST} days at once")
+        base = request.query_params.get("base", "EUR")
+        quotes = [one for one in request.query_params.get("quotes", "").split(",") if one] or list(LEVELS)
+        if unknown := [one for one in (base, *quotes) if one not in LEVELS]:
+            raise HTTPException(422, f"{unknown[0]}: no such currency")
+        return JSONResponse(list(self.rates.records(since, until, base, quotes, self._now())))
+
+    def observations(self, request: Request) -> Response:
+        """A page of what was measured or corrected."""
+        self._admit(request)
+        country = request.query_params.get("country", "")
+        since, until = moment_of(request, "updated_since"), moment_of(request, "updated_until")
+        key = ("observations", country, since, until, len(self.weather.corrections))
+        return self._page(request, key, lambda: self.weather.observations(country, since, until, self._now()))
+
+    def forecasts(self, request: Request) -> Response:
+        """A page of forecasts."""
+        self._admit(request)
+        country = request.query_params.get("country", "")
+        key = ("forecasts", country, self._now().replace(minute=0, second=0, microsecond=0))
+        return self._page(request, key, lambda: self.weather.forecasts(country, self._now()))
+
+    def health(self, request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    def _page(
+        self, request: Request, key: tuple[Any, ...], ask: Callable[[], list[dict[str, Any]]]
+    ) -> Response:
+        size = whole(request, "page_size", PAGE_SIZE)
+        if not 1 <= size <= MAX_PAGE_SIZE:
+            raise HTTPException(400, f"page_size: from 1 to {MAX_PAGE_SIZE}")
+        question, rows = self._answer
+        if question != key:
+            rows = sorted(((place_of(one), one) for one in ask()), key=lambda keyed: keyed[0])
+            self._answer = key, rows
+        after = place(request.query_params.get("page_token", ""))
+        start = bisect_right(rows, after, key=lambda keyed: keyed[0]) if after else 0
+        page = [one for _, one in rows[start : start + size]]
+        following = token_of(rows[start + size - 1][0]) if start + size < len(rows) else None
+        if self._faults and start and self._calls % A_REPEAT_IN == 0:
+            page = [rows[start - 1][1], *page]
+        return JSONResponse({"data": page, "next_page_token": following})
+
+    def _admit(self, request: Request) -> None:
+        address = request.client.host if request.client else ""
+        if wait := self._brake.wait(address):
+            raise HTTPException(429, "too many wrong keys", {"Retry-After": str(math.ceil(wait))})
+        value = request.headers.get("x-api-key", "")
+        right = hmac.compare_digest(value.encode(), self._key.encode())
+        if value:
+            self._brake.tried(address, right=right)
+        if not right:
+            raise HTTPException(401, "an API key is needed")
+        self._count()
+
+    def _count(self) -> None:
+        if wait := self._limit.wait():
+            raise HTTPException(429, "too many calls", {"Retry-After": str(math.ceil(wait))})
+        self._calls += 1
+        if self._faults and self._calls % AN_ERROR_IN == 0:
+            raise HTTPException(500, "something went wrong, try again")
+
+
+def refused(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    # GitHub's clients look for `message`
+    return JSONResponse({"error": error.detail, "message": error.detail}, error.status_code, error.headers)
+
+
+def day(request: Request, name: str) -> date:
+    """A parameter as a day."""
+    try:
+        return date.fromisoformat(request.query_params.get(name, ""))
+    except ValueError:
+        raise HTTPException(400, f"{name}: a day, as 2026-01-31") from None
+
+
+def moment_of(request: Request, name: str) -> datetime:
+    """A parameter as a time (UTC)."""
+    try:
+        found = datetime.fromisoformat(request.query_params.get(name, ""))
+    except ValueError:
+        raise HTTPException(400, f"{name}: an ISO 8601 time, as 2026-01-31T00:00:00Z") from None
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def place_of(record: dict[str, Any]) -> Place:
+    """Where a record is in the order of its stream."""
+    at = record.get("updated_at") or record["issued_at"]
+    return at, record["region"], record["city"], record["date"]
+
+
+def token_of(place: Place) -> str:
+    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
+
+
+def place(token: str) -> Place | None:
+    """The place that a page token stands for."""
+    if not token:
+        return None
+    try:
+        at, region, city, date_ = map(str, json.loads(base64.urlsafe_b64decode(token.encode())))
+    except (ValueError, TypeError):
+        raise HTTPException(400, "page_token: not one of this service") from None
+    return at, region, city, date_
+
+
+def whole(request: Request, name: str, default: int) -> int:
+    try:
+        return int(request.query_params.get(name, str(default)))
+    except ValueError:
+        raise HTTPException(400, f"{name}: a whole number") from None
