@@ -43,7 +43,8 @@ class _Strict(BaseModel):
 
 class ActorFile(_Strict):
     """A source or a destination; `definition_id` names a connector that has no type of its own in Airbyte. A source that is
-    `optional` is read only where ELT_SOURCES has its name, and so are its connections."""
+    `optional` is read only where ELT_SOURCES has its name, and so are its connections; a destination only where one of those
+    names it."""
 
     name: str = Field(min_length=1)
     optional: bool = False
@@ -215,14 +216,16 @@ def load(
         )
     used, left_out = _in_use(_files(directory / "sources"), settings)
     sources = [_actor("source", document, settings, need_secrets) for document in used]
-    destinations = [
-        _actor("destination", document, settings, need_secrets)
-        for document in _chosen(_files(directory / "destinations"), settings)
-    ]
     connections = [
         _connection(document)
         for document in _files(directory / "connections")
         if str(document.data.get("source")) not in left_out
+    ]
+    named = {connection.definition.destination for connection in connections}
+    destinations = [
+        _actor("destination", document, settings, need_secrets)
+        for document in _chosen(_files(directory / "destinations"), settings)
+        if document.data.get("optional") is not True or str(document.data.get("name")) in named
     ]
     definitions = Definitions(_by_name(sources), _by_name(destinations), _by_name(connections))
     for connection in connections:

@@ -20,7 +20,7 @@ from foundation.settings import Settings
 
 # Names under which Airbyte's connectors keep secrets (their specifications mark them `airbyte_secret`).
 SECRET_FIELD = re.compile(
-    r"password|passphrase|secret|token|api_?key|private_?key|client_key|ssh_key|credentials_json"
+    r"password|passphrase|secret|token|api_?key|access_key|private_?key|client_key|ssh_key|credentials_json"
 )
 UNSET = "(not set)"
 

@@ -21,6 +21,8 @@ SECRET_FIELDS = frozenset(
         "private_key",
         "private_key_password",
         "access_token",
+        "access_key_id",
+        "secret_access_key",
     }
 )
 

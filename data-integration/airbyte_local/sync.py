@@ -71,7 +71,7 @@ def attempt(task: Task, report: Report, refresh: bool, failures: Failures) -> in
         planned = plans(task, source, offered, destination, failures)
         if not failures.remaining(planned):
             failures.end(0)
-        with destination.open(task.connection_id, task.job_id) as warehouse:
+        with destination.open(task.connection_id, task.job_id, task.connection_name) as warehouse:
             saved = warehouse.state()
             keys = None if chosen is None else frozenset(plan.key for plan in planned if chosen(plan.key))
             context = SyncContext(source, warehouse, report, refresh, task.job_id, saved, keys)
@@ -163,7 +163,7 @@ def located(task: Task, error: StreamError) -> StreamError:
 def clear(task: Task, report: Report) -> None:
     """Take the rows out of every stream's table and forget the streams' states. The source is not asked."""
     destination = open_destination(task.destination)
-    with destination.open(task.connection_id, task.job_id) as warehouse:
+    with destination.open(task.connection_id, task.job_id, task.connection_name) as warehouse:
         saved = warehouse.state()
         chosen, task = choice(task, Reading.CURSOR)
         if chosen is not None and task.source["type"] not in BUILT_IN:

@@ -25,6 +25,7 @@ COMMANDS = {
     "totesys": ("totesys.cli:totesys", "The second company's database: fill it, let it trade."),
     "airbyte": ("airbyte_config.cli:airbyte", "Connections as code, and their jobs."),
     "connectors": ("airbyte_local.connectors:connectors", "Airbyte connectors other than the built-in ones."),
+    "lake": ("lake.cli:lake", "The lake: load, compact, replay, publish."),
     "sync": ("airbyte_config.cli:sync", "Run one sync job and wait for it."),
     "snowflake": ("elt.snowflake.cli:snowflake", "A Snowflake account: set it up, look it over."),
     "run": ("elt.dagrun:run", "Trigger the DAG and watch its run."),

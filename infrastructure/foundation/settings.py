@@ -72,6 +72,8 @@ GENERATED: dict[str, Callable[[], str]] = {
     "WEB_API_TOKEN": lambda: secrets.token_urlsafe(24),
     "WEATHER_API_KEY": lambda: secrets.token_urlsafe(24),
     "GITHUB_TOKENS": lambda: secrets.token_urlsafe(24),
+    "LAKE_ACCESS_KEY_ID": lambda: secrets.token_hex(10).upper(),
+    "LAKE_SECRET_ACCESS_KEY": lambda: secrets.token_urlsafe(30),
     "AIRFLOW_ADMIN_PASSWORD": lambda: secrets.token_urlsafe(12),
     "AIRFLOW_OPERATOR_PASSWORD": lambda: secrets.token_urlsafe(12),
     "AIRFLOW_VIEWER_PASSWORD": lambda: secrets.token_urlsafe(12),
@@ -90,6 +92,8 @@ SECRETS = "secrets.env"  # pragma: allowlist secret
 SCALES = (0.01, 10.0)  # of the generator: 1 has the original's 760,000 rows
 
 METADATA_SUPERUSER = "postgres"
+
+LANDS_IN_LAKE = re.compile(r"^destination: *lake *(#.*)?$", re.MULTILINE)  # in a connection's file
 
 # What a single command asks for: a stack that runs need not have been started with it
 OF_ONE_COMMAND = frozenset({"AW_DATA", "AW_SCALE", "SHOP", "ELT_BROWSER", "ELT_LEASE_WAIT_SECONDS"})
@@ -289,6 +293,28 @@ class Settings(BaseSettings):
     github_tokens: Token  # several with commas between share the calls
     history_start: Day = "2022-01-01"  # the first day that is read from them
 
+    # the lake: an S3 API and an Iceberg REST catalogue
+    lake_endpoint: Url = ""  # empty: the local store on LAKE_PORT
+    lake_region: Line = "us-east-1"
+    lake_bucket: Line = "elt-lake"
+    lake_path: Line = "elt"  # a folder in the bucket
+    lake_access_key_id: Token
+    lake_secret_access_key: Secret
+    lake_port: Port = 8333
+    lake_catalog_port: Port = 8181
+    lake_inner_port: Port = 18330  # the first of seven that only the local store's own parts use
+    lake_catalog: Url = (
+        ""  # an Iceberg REST catalogue; empty: the local one, and none where LAKE_ENDPOINT is set
+    )
+    lake_catalog_warehouse: Line = "elt-tables"  # what the catalogue calls the place of the tables
+    lake_compact_files: Annotated[int, Field(ge=2, le=100_000)] = (
+        16  # so many small files of a table are made one
+    )
+    lake_landing_days: Annotated[int, Field(ge=0, le=36_500)] = 0  # landing stays so long; 0: for ever
+    lake_unused_hours: Annotated[int, Field(ge=0, le=87_600)] = (
+        24  # what no manifest names goes after so long
+    )
+
     superset_port: Port = 8088
     superset_worker_bytes: Annotated[int, Field(ge=1 << 28, le=1 << 50)] = (
         3 << 30
@@ -435,6 +461,37 @@ class Settings(BaseSettings):
         """Whether a source in use is read from the local services."""
         served = {"rates": self.rates_url, "weather": self.weather_url, "github": self.github_url}
         return any(name in self.sources and not url for name, url in served.items())
+
+    @property
+    def lake_is_local(self) -> bool:
+        """Whether the lake is the store of this machine."""
+        return not self.lake_endpoint
+
+    @property
+    def lake_in_use(self) -> bool:
+        """Whether a source that is in use lands in the lake, as its connection's file says."""
+        folders = [ROOT / "data-integration" / "connections", *folders_of(self.elt_connections)]
+        files = [folder / "connections" / f"{name}.yaml" for folder in folders for name in self.sources]
+        return any(LANDS_IN_LAKE.search(file.read_text(errors="replace")) for file in files if file.exists())
+
+    @property
+    def lake_base(self) -> str:
+        """The endpoint of the lake's S3 API."""
+        return self.lake_endpoint.rstrip("/") or f"http://127.0.0.1:{self.lake_port}"
+
+    @property
+    def lake_catalog_base(self) -> str:
+        """The Iceberg REST catalogue of the lake's tables; "" where there is none."""
+        if self.lake_catalog or not self.lake_is_local:
+            return self.lake_catalog.rstrip("/")
+        return f"http://127.0.0.1:{self.lake_catalog_port}"
+
+    @property
+    def lake_credentials(self) -> tuple[str, str]:
+        """Key and secret. Elsewhere than on this machine those that are given, else none: the client finds some as AWS's tools do."""
+        if not self.lake_is_local and not self.variable("LAKE_ACCESS_KEY_ID"):
+            return "", ""
+        return self.lake_access_key_id.get_secret_value(), self.lake_secret_access_key.get_secret_value()
 
     @property
     def docs_uri(self) -> str:

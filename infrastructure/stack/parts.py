@@ -54,7 +54,7 @@ def _accepts(cluster: Cluster) -> bool:
 
 def parts(config: Settings | None = None) -> dict[str, Part]:
     """The parts in the order in which they start."""
-    from stack import airflow, superset
+    from stack import airflow, lake, superset
 
     config = config or settings()
     postgres_programs = (
@@ -78,7 +78,19 @@ def parts(config: Settings | None = None) -> dict[str, Part]:
         f"http://127.0.0.1:{config.apis_port}",
         lambda: answers(config, "apis", timeout=2),
     )
-    optional = ([web] if "web" in config.sources else []) + ([apis] if config.local_apis else [])
+    store = Part(
+        "lake",
+        (Program("lake", _module("stack.lake"), lake.ports(config), "INT"),),  # it takes its time to end
+        (),
+        f"{config.lake_base} (S3), {config.lake_catalog_base} (Iceberg)",
+        lambda: lake.ready(config),
+        prepare=lambda: lake.prepare(config),
+    )
+    optional = [
+        *([web] if "web" in config.sources else []),
+        *([apis] if config.local_apis else []),
+        *([store] if config.lake_is_local and config.lake_in_use else []),
+    ]
     return {
         part.name: part
         for part in (
@@ -148,6 +160,10 @@ def unknown_part(name: str, every: dict[str, Part]) -> EltError:
         remedy = "put it in use: ELT_SOURCES=adventureworks,web in .env"
     if name == "apis":
         remedy = "put one of its sources in use: ELT_SOURCES=adventureworks,rates,weather in .env"
+    if name == "lake":
+        remedy = (
+            "put a source in use whose connection lands there: ELT_SOURCES=adventureworks,totesys in .env"
+        )
     return EltError(f"no part is named {name!r}", remedy)
 
 

@@ -11,17 +11,14 @@ import hashlib
 import hmac
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
 from urllib.parse import quote
-
-from filelock import FileLock
 
 from foundation.errors import EltError, one_line
 from foundation.limits.instance import instance
+from foundation.own_environment import OwnEnvironment
 from foundation.private import private
 from foundation.settings import ROOT, Settings
 from foundation.settings import settings as this_process
@@ -32,12 +29,13 @@ ENVIRONMENT = ROOT / ".venv-superset"
 WORKERS = 2
 
 
+def _own() -> OwnEnvironment:
+    return OwnEnvironment("Superset's environment", PROJECT, ENVIRONMENT)
+
+
 def installed() -> bool:
     """Whether the environment is there, and as the lock says."""
-    try:
-        return (ENVIRONMENT / "locked").read_text() == _lock_digest()
-    except OSError:
-        return False
+    return _own().installed()
 
 
 def install() -> bool:
@@ -46,45 +44,19 @@ def install() -> bool:
     Where our own Python is newer than what Superset runs on, uv uses a 3.12 that it finds, or fetches one, unless
     UV_PYTHON_DOWNLOADS forbids that. Raises EltError when uv can't: no network, no Python that Superset runs on.
     """
-    if installed():
-        return False
-    with FileLock(ROOT / ".venv-superset.lock"):
-        if installed():  # by another process, meanwhile
-            return False
-        print("making Superset's environment .venv-superset (about a gigabyte, once) …", flush=True)
-        uv = shutil.which("uv", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
-        command = [uv or str(ROOT / ".uv" / "uv"), "sync", "--locked", "--quiet", "--no-progress"]
-        ours = sys.version_info[:2] in ((3, 11), (3, 12))
-        if not ours:
-            print(
-                f"Superset runs on Python 3.11 and 3.12, this is {sys.version_info[0]}.{sys.version_info[1]}: uv uses the 3.12 that it"
-                " finds, or fetches one (UV_PYTHON_DOWNLOADS=never forbids that)",
-                flush=True,
-            )
-        command += ["--compile-bytecode", "--python", sys.executable if ours else "3.12"]
-        environ = os.environ | {
-            "UV_PROJECT_ENVIRONMENT": str(ENVIRONMENT),
-            "UV_SYSTEM_CERTS": "1",
-        }
-        if ours:
-            environ["UV_PYTHON_DOWNLOADS"] = "never"
-        environ.pop("VIRTUAL_ENV", None)
-        try:
-            done = subprocess.run(command, cwd=PROJECT, env=environ, capture_output=True, text=True)
-        except OSError as error:
-            raise EltError(f"Superset's environment can't be made: {error}", "make setup") from None
-        if done.returncode:
-            reason = next((line for line in done.stderr.splitlines() if line.strip()), "uv said nothing")
-            raise EltError(
-                f"Superset's environment can't be made: {reason.strip()}",
-                "Superset runs on Python 3.11 and 3.12: install one, or let uv fetch it; and check that the package index answers",
-            )
-        (ENVIRONMENT / "locked").write_text(_lock_digest())
-    return True
-
-
-def _lock_digest() -> str:
-    return hashlib.sha256((PROJECT / "uv.lock").read_bytes()).hexdigest()
+    say = ["making Superset's environment .venv-superset (about a gigabyte, once) …"]
+    ours = sys.version_info[:2] in ((3, 11), (3, 12))
+    if not ours:
+        say.append(
+            f"Superset runs on Python 3.11 and 3.12, this is {sys.version_info[0]}.{sys.version_info[1]}: uv uses the 3.12 that it"
+            " finds, or fetches one (UV_PYTHON_DOWNLOADS=never forbids that)"
+        )
+    return _own().install(
+        say,
+        python=sys.executable if ours else "3.12",
+        may_fetch_python=not ours,
+        remedy="Superset runs on Python 3.11 and 3.12: install one, or let uv fetch it; and check that the package index answers",
+    )
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -180,7 +152,7 @@ def _fingerprint(settings: Settings, bundle: bytes) -> str:
         )
     ]
     parts = [
-        _lock_digest(),
+        _own().digest,
         *(
             hashlib.sha256((PROJECT / name).read_bytes()).hexdigest()
             for name in ("prepare.py", "superset_config.py")

@@ -132,7 +132,16 @@ BAD: dict[str, list[tuple[str, str]]] = {
         ("big", "number"),
     ],
     "shop": [("perhaps", "'on' or 'off'"), ("1", "'on' or 'off'")],
-    **dict.fromkeys(("slack_webhook_token", "web_api_token", "weather_api_key", "github_tokens"), TOKEN),
+    **dict.fromkeys(
+        (
+            *("slack_webhook_token", "web_api_token", "weather_api_key", "github_tokens"),
+            "lake_access_key_id",
+        ),
+        TOKEN,
+    ),
+    "lake_compact_files": [*NUMBER, ("1", "greater than or equal to 2")],
+    "lake_landing_days": NUMBER,
+    "lake_unused_hours": NUMBER,
     **dict.fromkeys(
         ("snowflake_private_key", "snowflake_loader_private_key", "snowflake_reporter_private_key"), KEY
     ),
@@ -143,7 +152,10 @@ BAD: dict[str, list[tuple[str, str]]] = {
     },
     **{
         f"{part}_port": PORT
-        for part in ("metadata", "airbyte", "sink", "sink_smtp", "web", "apis", "superset", "airflow")
+        for part in (
+            *("metadata", "airbyte", "sink", "sink_smtp", "web", "apis", "superset", "airflow"),
+            *("lake", "lake_catalog", "lake_inner"),
+        )
     },
     "snowflake_emulator_port": PORT,
     **dict.fromkeys(
@@ -151,6 +163,7 @@ BAD: dict[str, list[tuple[str, str]]] = {
             *("runbook_url", "openlineage_url", "otel_exporter_otlp_endpoint", "web_url"),
             *("rates_url", "weather_url", "github_url"),
             *("dashboards_url", "preset_api_url", "airflow_url", "airflow_public_url"),
+            *("lake_endpoint", "lake_catalog"),
         ),
         URL,
     ),
@@ -173,6 +186,7 @@ BAD: dict[str, list[tuple[str, str]]] = {
                 "dashboards_warehouse",
             ),
             *("preset_api_token", "airflow_admin_user", "aw_data"),
+            *("lake_region", "lake_bucket", "lake_path", "lake_catalog_warehouse"),
         ),
         LINE,
     ),
@@ -183,6 +197,7 @@ BAD: dict[str, list[tuple[str, str]]] = {
             *("superset_secret_key", "superset_database_password", "superset_admin_password"),
             *("superset_analyst_password", "preset_api_secret", "broker_password", "airflow_admin_password"),
             *("airflow_operator_password", "airflow_viewer_password", "airflow_jwt_secret"),
+            "lake_secret_access_key",
         ),
         SECRET,
     ),

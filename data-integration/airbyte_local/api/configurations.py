@@ -200,6 +200,27 @@ class DestinationSnowflake(Configuration):
         return self
 
 
+class DestinationLake(Configuration):
+    """A bucket, with Airbyte's keys for S3. Without `s3_endpoint` it is AWS's; without `access_key_id` the credentials are found as
+    AWS's tools find them.
+    """
+
+    destinationType: Literal["lake"] = "lake"
+    s3_bucket_name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
+    s3_bucket_path: str = Field("", pattern=r"^[A-Za-z0-9/_.=-]*$")
+    s3_bucket_region: str = Field("us-east-1", pattern=r"^[a-z0-9-]+$")
+    s3_endpoint: str = Field("", pattern=r"^(https?://[A-Za-z0-9._-]+(:\d+)?/?)?$")
+    access_key_id: str = ""
+    secret_access_key: str = ""
+    schema_: str = Field("main", alias="schema", min_length=1)
+
+    @model_validator(mode="after")
+    def pair(self) -> DestinationLake:
+        if bool(self.access_key_id) != bool(self.secret_access_key):
+            raise ValueError("access_key_id and secret_access_key go together")
+        return self
+
+
 Model = type[Configuration]
 
 
@@ -235,6 +256,9 @@ DEFINITIONS = (
         "snowflake",
         "Snowflake",
         DestinationSnowflake,
+    ),
+    Definition(
+        ActorKind.DESTINATION, "6b1f0a4e-6d0c-4b8e-9d57-0c2f6f3f6a11", "lake", "Lake", DestinationLake
     ),
 )
 

@@ -13,6 +13,10 @@ def open_destination(actor: dict[str, Any]) -> Destination:
         from airbyte_local.destinations.snowflake import SnowflakeDestination
 
         return SnowflakeDestination(actor["configuration"])
+    if actor["type"] == "lake":
+        from airbyte_local.destinations.lake import LakeDestination
+
+        return LakeDestination(actor["configuration"])
     from airbyte_local.destinations.duckdb import DuckdbDestination
 
     return DuckdbDestination(actor["configuration"])

@@ -138,7 +138,7 @@ def test_an_unknown_destination_is_answered_with_those_that_there_are(settings_o
         (CONNECTION, "status: active", "status: paused", "line 5: status: Input should be 'active'"),
         (CONNECTION, "source: adventureworks", "source: shop",
          "line 3: no file defines a source shop — there is: adventureworks"),
-        (CONNECTION, "destination: warehouse", "destination: lake",
+        (CONNECTION, "destination: warehouse", "destination: nowhere",
          "line 4: "),
         (CONNECTION, "namespaceFormat: adventureworks_${SOURCE_NAMESPACE}\n", "",
          "line 8: custom_format needs a namespaceFormat"),

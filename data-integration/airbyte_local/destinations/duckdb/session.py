@@ -67,7 +67,7 @@ class DuckdbDestination:
         check_names(DIALECT, plans)
 
     @contextmanager
-    def open(self, connection_id: str, job_id: int) -> Iterator[DuckdbSession]:
+    def open(self, connection_id: str, job_id: int, connection_name: str = "") -> Iterator[DuckdbSession]:
         """The session, while this job alone may write. Raises EltError: in use by whom, disk full."""
         wait = float(os.environ.get(LEASE_WAIT_VARIABLE) or LEASE_WAIT_SECONDS)
         deadline = time.monotonic() + wait

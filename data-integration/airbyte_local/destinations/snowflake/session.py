@@ -61,7 +61,7 @@ class SnowflakeDestination:
         check_names(DIALECT, plans)
 
     @contextmanager
-    def open(self, connection_id: str, job_id: int) -> Iterator[SnowflakeSession]:
+    def open(self, connection_id: str, job_id: int, connection_name: str = "") -> Iterator[SnowflakeSession]:
         """The session. Raises EltError: not reached, login refused."""
         wait = float(os.environ.get(LEASE_WAIT_VARIABLE) or LEASE_WAIT_SECONDS)
         link = Link(self.account, job_id, wait)

@@ -1,0 +1,97 @@
+"""The lake's store on one machine: SeaweedFS, an S3 API and an Iceberg REST catalogue in one program, on 127.0.0.1 alone.
+
+It is in an environment of its own (infrastructure/lake), made when it is first needed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import httpx
+
+from foundation.errors import EltError, one_line
+from foundation.own_environment import LAKE
+from foundation.private import private
+from foundation.settings import Settings
+from foundation.settings import settings as this_process
+
+INNER = ("master", "master.grpc", "volume", "volume.grpc", "filer", "filer.grpc", "s3.grpc")
+LOOPBACK = "127.0.0.1"
+VOLUME_MB = 256
+
+
+def ports(config: Settings) -> dict[str, int]:
+    """Every port of the store: the two that others use, and those of its own parts."""
+    return {
+        "LAKE_PORT": config.lake_port,
+        "LAKE_CATALOG_PORT": config.lake_catalog_port,
+        **{f"LAKE_INNER_PORT ({name})": config.lake_inner_port + index for index, name in enumerate(INNER)},
+    }
+
+
+def command(config: Settings) -> list[str]:
+    """The program with all of its ports: what it is not told it takes by itself, and some on every interface."""
+    inner = {name: config.lake_inner_port + index for index, name in enumerate(INNER)}
+    return [
+        str(LAKE.folder / "bin" / "weed"),
+        "server",
+        f"-dir={config.home / 'lake'}",
+        f"-ip={LOOPBACK}",
+        f"-ip.bind={LOOPBACK}",
+        f"-master.port={inner['master']}",
+        f"-master.port.grpc={inner['master.grpc']}",
+        f"-master.volumeSizeLimitMB={VOLUME_MB}",
+        f"-volume.port={inner['volume']}",
+        f"-volume.port.grpc={inner['volume.grpc']}",
+        "-volume.max=0",
+        "-volume.preStopSeconds=0",  # nobody has to learn first that it stops
+        "-filer",
+        f"-filer.port={inner['filer']}",
+        f"-filer.port.grpc={inner['filer.grpc']}",
+        "-s3",
+        f"-s3.port={config.lake_port}",
+        f"-s3.port.grpc={inner['s3.grpc']}",
+        "-s3.port.lance=0",
+        "-master.telemetry=false",
+        f"-s3.port.iceberg={config.lake_catalog_port}",
+    ]
+
+
+def environment(config: Settings) -> dict[str, str]:
+    """The program's environment: the one user of the store, and nothing of ours besides."""
+    access_key, secret_key = config.lake_credentials
+    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "TZ", "ELT_STACK")}
+    return kept | {"AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret_key}
+
+
+def prepare(config: Settings) -> None:
+    """Make the environment and the store's folder."""
+    LAKE.install(["making the lake's environment .venv-lake (once) …"])
+    (config.home / "lake").mkdir(parents=True, exist_ok=True)
+
+
+def ready(config: Settings) -> bool:
+    """Whether the store lets its user in; its bucket is made when it does so for the first time."""
+    from lake.place import store
+
+    try:
+        store(config).make_bucket()
+        return httpx.get(f"{config.lake_catalog_base}/v1/config", timeout=2).status_code < 500
+    except (EltError, httpx.HTTPError):
+        return False
+
+
+def serve(config: Settings) -> None:
+    """Become the store."""
+    words = command(config)
+    os.execve(words[0], words, environment(config))
+
+
+if __name__ == "__main__":
+    private()
+    with one_line("lake"):
+        if sys.argv[1:] == ["prepare"]:
+            prepare(this_process())
+        else:
+            serve(this_process())
