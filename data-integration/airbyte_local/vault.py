@@ -12,6 +12,7 @@ from typing import Any
 from cryptography.fernet import Fernet, InvalidToken
 
 from foundation.errors import EltError
+from foundation.limits.brake import unguessable
 
 TOKEN_SECONDS = 900
 
@@ -51,6 +52,7 @@ class Tokens:
 
     def __init__(self, client_id: str, client_secret: str, key: str) -> None:
         self._client_id, self._client_secret = client_id, client_secret
+        self.unguessable = unguessable(client_secret)
         self._key = hashlib.sha256(f"access tokens\0{key}\0{client_id}\0{client_secret}".encode()).digest()
 
     def knows(self, client_id: str, client_secret: str) -> bool:

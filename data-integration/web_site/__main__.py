@@ -9,7 +9,7 @@ import uvicorn
 from foundation.errors import one_line
 from foundation.limits.http import configured
 from foundation.limits.instance import instance
-from foundation.limits.requests import Limited
+from foundation.limits.requests import Limited, bearer
 from foundation.listening import listen
 from foundation.private import private
 from foundation.settings import settings
@@ -34,7 +34,9 @@ def main() -> None:
         faults=config.web_faults,
     )
     print(f"web: events on {config.listen_host}:{config.web_port}", flush=True)
-    application = Limited(api.app, instance=instance(config.home, "web"))
+    application = Limited(
+        api.app, admitted=lambda scope: api.knows(bearer(scope)), instance=instance(config.home, "web")
+    )
     server = uvicorn.Server(configured(application, timeout_graceful_shutdown=2))
     server.run(sockets=[listener])
     log.close()

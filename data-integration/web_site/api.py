@@ -27,7 +27,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from foundation.errors import EltError
-from foundation.limits.brake import Brake
+from foundation.limits.brake import Brake, unguessable
 from foundation.limits.rate import Bucket
 from web_site.log import Log
 
@@ -79,12 +79,16 @@ class Api:
     def health(self, request: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
+    def knows(self, token: str) -> bool:
+        """Whether this is the token (compared in constant time)."""
+        return hmac.compare_digest(token.encode(), self._token.encode())
+
     def _admit(self, request: Request) -> None:
         scheme, _, value = request.headers.get("authorization", "").partition(" ")
         address = request.client.host if request.client else ""
-        if wait := self._brake.wait(address):
+        right = scheme.lower() == "bearer" and self.knows(value)
+        if (wait := self._brake.wait(address)) and not (right and unguessable(self._token)):
             raise HTTPException(429, "too many wrong tokens", {"Retry-After": str(math.ceil(wait))})
-        right = scheme.lower() == "bearer" and hmac.compare_digest(value.encode(), self._token.encode())
         if value:
             self._brake.tried(address, right=right)
         if not right:
@@ -118,9 +122,9 @@ def moment(request: Request, name: str) -> datetime:
     given = request.query_params.get(name, "")
     try:
         found = datetime.fromisoformat(given)
-    except ValueError:
+        return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
+    except (ValueError, OverflowError):  # the second: in UTC it would be in no year from 1 to 9999
         raise HTTPException(400, f"{name}: an ISO 8601 time, as 2026-01-31T00:00:00Z") from None
-    return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
 
 
 def whole(given: str, name: str) -> int:
@@ -140,8 +144,8 @@ def place(token: str | None, since: datetime, until: datetime) -> int:
         return 0
     try:
         position, *query = base64.urlsafe_b64decode(token.encode()).decode().split(" ")
-        if query == [text(since), text(until)]:
-            return int(position)
+        if query == [text(since), text(until)] and 0 <= (found := int(position)) < 1 << 63:
+            return found
     except (ValueError, binascii.Error):
         pass
     raise HTTPException(400, "page_token: not one of this query")

@@ -1,24 +1,32 @@
-"""Airflow's pages and its login, within our limits: an API server that has this plugin slows down who guesses passwords, tells
-browsers to load nothing from elsewhere and to show its pages in no other site's frame, and names its instance.
-
-(The form of the login page has a limit of its own, by Flask.)
+"""Airflow's pages and its logins, within our limits: an API server that has this plugin takes no large body from a stranger, slows down
+who guesses passwords, tells browsers to load nothing from elsewhere and to show its pages in no other site's frame, and names its
+instance.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 from collections.abc import Callable
+from http.cookies import CookieError, SimpleCookie
 from typing import Any
+from urllib.parse import parse_qs
 
+import jwt
+from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
 
 from foundation.limits.brake import Brake
 from foundation.limits.instance import INSTANCE
-from foundation.limits.requests import Limited, Message, Scope
+from foundation.limits.requests import Limited, Message, Scope, bearer
 
-LOGINS = ("/auth/token", "/auth/token/cli")
+FORM = "/auth/login/"
+LOGINS = ("/auth/token", "/auth/token/cli", FORM)
+COOKIE = "_token"  # of a browser that is logged in
+KNOWN_BODY = 32 << 20  # bytes: tasks hand over what they have found
+AT_ONCE = 256  # requests: a page of a run that goes on waits for more
 POLICY = {
     "default-src": "'self'",
     "script-src": "'self' 'unsafe-inline'",  # Airflow's page begins with a script of its own
@@ -49,6 +57,7 @@ class Guard:
         self._app = app
         self._brake = Brake("airflow")
         self._login = Limited(self._tried)
+        self._other = Limited(app, body=KNOWN_BODY, admitted=_signed(), at_once=AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Callable[..., Any], send: Callable[..., Any]) -> None:
         if scope["type"] != "http":
@@ -61,7 +70,7 @@ class Guard:
             await send(message)
 
         login = scope["method"] == "POST" and scope["path"] in LOGINS
-        await (self._login if login else self._app)(scope, receive, with_headers)
+        await (self._login if login else self._other)(scope, receive, with_headers)
 
     async def _tried(self, scope: Scope, receive: Callable[..., Any], send: Callable[..., Any]) -> None:
         """A login with name and password, which Limited has read whole."""
@@ -83,18 +92,47 @@ class Guard:
             return given or await receive()
 
         async def judged(answer: Message) -> None:
-            if answer["type"] == "http.response.start" and answer["status"] in (201, 400, 401, 403):
-                self._brake.tried(*who, right=answer["status"] == 201)
+            if answer["type"] == "http.response.start" and answer["status"] in (201, 302, 400, 401, 403):
+                self._brake.tried(*who, right=answer["status"] == 201 or _cookie_is_set(answer))
             await send(answer)
 
         await self._app(scope, first, judged)
 
 
 def _user(body: bytes) -> str:
+    """Whom a login is for, as JSON or as a form says it."""
     try:
         return str(json.loads(body)["username"])
     except (ValueError, KeyError, TypeError, RecursionError):
-        return ""
+        pass
+    with contextlib.suppress(ValueError):  # a form of very many fields
+        return parse_qs(body.decode(errors="replace"), max_num_fields=32).get("username", [""])[-1]
+    return ""
+
+
+def _cookie_is_set(answer: Message) -> bool:
+    """Whether a browser is logged in by this answer; the form answers right and wrong passwords with 302."""
+    return any(
+        name.lower() == b"set-cookie" and value.startswith(f"{COOKIE}=ey".encode())
+        for name, value in answer.get("headers", ())
+    )
+
+
+def _signed() -> Callable[[Scope], bool]:
+    """Whether a request has a token that Airflow has signed, of a user or a task. What it may, Airflow says; this is about size only."""
+    secret = conf.get("api_auth", "jwt_secret", fallback="")
+
+    def known(scope: Scope) -> bool:
+        cookies = SimpleCookie()
+        with contextlib.suppress(CookieError):
+            cookies.load(dict(scope["headers"]).get(b"cookie", b"").decode("latin-1"))
+        for token in (bearer(scope), cookies[COOKIE].value if COOKIE in cookies else ""):
+            with contextlib.suppress(jwt.PyJWTError):
+                if secret and jwt.decode(token, secret, algorithms=["HS512"], options={"verify_aud": False}):
+                    return True
+        return False
+
+    return known
 
 
 def _headers(path: str) -> list[tuple[bytes, bytes]]:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 
 from foundation.settings import Settings
 
 NEEDED = 3_000_000_000  # bytes: a sync, a build, a version more, and the backup of the night
 FREE_SOME = "free 3 GB, or move ELT_HOME to another disk"
+
+
+def full(error: Exception) -> bool:
+    """Whether this is what the system says of a disk without room."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def disk_lacks(config: Settings) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
 import hmac
 import json
 import logging
@@ -18,6 +19,7 @@ import time
 import warnings
 from collections import deque
 from email import message_from_bytes, policy
+from email.message import MIMEPart
 from pathlib import Path
 from typing import Any
 
@@ -29,20 +31,26 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from foundation.disk import full
 from foundation.errors import one_line
-from foundation.limits.brake import Brake
+from foundation.limits.brake import Brake, unguessable
 from foundation.limits.http import configured
 from foundation.limits.instance import instance
-from foundation.limits.requests import Limited, Scope
+from foundation.limits.requests import Limited, Scope, bearer
+from foundation.limits.strict_json import UnfitError, loads
 from foundation.listening import listen
 from foundation.private import private
 from foundation.settings import Settings, settings
 from stack import SMTP_USER
 from stack.sink_page import POLICY, page
 
-LOOKED_AT = 5_000  # messages that the page looks through
+log = logging.getLogger(__name__)
+
+LOOKED_AT = 5_000  # messages that the page looks through, and the most that a listing has
+LARGEST_RECORD = 64 << 20  # bytes; then the record goes aside, in the place of the one before it
 MAX_BODY = 1024 * 1024  # bytes
-MAILS, MAIL_SECONDS = 32, 60.0  # connections of the mail server, and how long one may be silent
+# connections of the mail server, how long one may be silent, and how long it may take until its login
+MAILS, MAIL_SECONDS, LOGIN_SECONDS = 32, 60.0, 30.0
 # Slack's limits: https://api.slack.com/reference/block-kit/blocks, …/methods/chat.postMessage
 MAX_BLOCKS, MAX_ATTACHMENTS, MAX_TEXT, MAX_SECTION, MAX_HEADER = 50, 100, 40_000, 3_000, 150
 
@@ -58,28 +66,41 @@ class Messages:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)
-        self.path = path
+        self.path, self.older = path, path.with_name(f"{path.name}.1")
         if (content := path.read_bytes()) and not content.endswith(b"\n"):
             with path.open("ab") as file:  # a crash tore the last line; the next event begins a new one
                 file.write(b"\n")
 
     def add(self, channel: str, **fields: Any) -> None:
+        """Keep a message. Raises OSError; then nothing of it is there."""
         moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        line = json.dumps({"time": moment, "channel": channel, **fields}, ensure_ascii=False)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        text = json.dumps({"time": moment, "channel": channel, **fields}, ensure_ascii=False)
+        line = text.encode(errors="replace") + b"\n"  # half a surrogate pair, from a mail: "?"
+        if self.path.exists() and self.path.stat().st_size > LARGEST_RECORD:
+            self.path.replace(self.older)
+            log.warning("the record has %d MiB: older messages are in %s", LARGEST_RECORD >> 20, self.older)
+        with self.path.open("ab", buffering=0) as file:
+            before = file.tell()
+            try:
+                if file.write(line) < len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(before)  # half a line would spoil the next one
+                raise
 
     def last(self, limit: int) -> list[dict[str, Any]]:
         """The newest `limit` messages, oldest first; a torn line is left out."""
-        with self.path.open(encoding="utf-8") as file:
-            lines = deque(file, maxlen=limit)
+        lines: deque[bytes] = deque(maxlen=limit)
+        for path in (self.older, self.path):
+            if path.exists():
+                with path.open("rb") as file:
+                    lines.extend(file)
         messages = []
         for line in lines:
             try:
-                messages.append(json.loads(line))
-            except ValueError:
+                messages.append(loads(line))
+            except (ValueError, UnfitError):
                 continue
         return messages
 
@@ -121,7 +142,7 @@ class Sink:
     def __init__(self, config: Settings) -> None:
         self.token = config.slack_webhook_token.get_secret_value()
         self.messages = Messages(messages_file(config.home))
-        self.brake = Brake("sink")
+        self.brake, self.hooks = Brake("sink"), Brake("sink, webhook")
         self.mails = 0  # connections
         self.app = Starlette(
             routes=[
@@ -136,7 +157,7 @@ class Sink:
         """The application within the limits of a request; a client that knows the webhook may send as much as to Slack."""
 
         def admitted(scope: Scope) -> bool:
-            return self._knows(scope["path"].removeprefix("/services/"))
+            return self._knows(scope["path"].removeprefix("/services/")) or self._knows(bearer(scope))
 
         def refusal(status: int, reason: str) -> tuple[bytes, str]:
             return {413: "request_too_large"}.get(status, reason).encode(), "text/plain; charset=utf-8"
@@ -147,15 +168,22 @@ class Sink:
         return hmac.compare_digest(token.encode(errors="replace"), self.token.encode())
 
     async def webhook(self, request: Request) -> Response:
-        if not self._knows(request.path_params["token"]):
+        address, right = _address(request), self._knows(request.path_params["token"])
+        if (wait := self.hooks.wait(address)) and not (right and unguessable(self.token)):
+            return PlainTextResponse("rate_limited", 429, {"Retry-After": str(math.ceil(wait))})
+        self.hooks.tried(address, right=right)
+        if not right:
             return PlainTextResponse("invalid_token", 403)
         try:
-            payload = json.loads(await request.body())
-        except (ValueError, RecursionError):
+            payload = loads(await request.body())
+        except (ValueError, UnfitError):
             return PlainTextResponse("invalid_payload", 400)
         if reason := refusal(payload):
             return PlainTextResponse(reason, 400)
-        self.messages.add("slack", text=payload.get("text", ""), payload=payload)
+        try:
+            self.messages.add("slack", text=payload.get("text", ""), payload=payload)
+        except OSError as error:
+            return PlainTextResponse(self._not_kept(error), 507 if full(error) else 500)
         return PlainTextResponse("ok")
 
     async def recorded(self, request: Request) -> Response:
@@ -164,7 +192,7 @@ class Sink:
             limit = int(request.query_params.get("limit", "1000"))
         except ValueError:
             raise HTTPException(400, "limit: not a number") from None
-        return JSONResponse({"messages": self.messages.last(max(0, limit))})
+        return JSONResponse({"messages": self.messages.last(min(max(0, limit), LOOKED_AT))})
 
     async def page(self, request: Request) -> Response:
         self._demand_token(request)
@@ -184,10 +212,10 @@ class Sink:
                 value = base64.b64decode(value, validate=True).decode().partition(":")[2]
             except ValueError:
                 value = ""
-        address = request.client.host if request.client else ""
-        if wait := self.brake.wait(address):
-            raise HTTPException(429, "too many wrong tokens", {"Retry-After": str(math.ceil(wait))})
+        address = _address(request)
         right = self._knows(value)
+        if (wait := self.brake.wait(address)) and not (right and unguessable(self.token)):
+            raise HTTPException(429, "too many wrong tokens", {"Retry-After": str(math.ceil(wait))})
         if value:  # a browser's first request has none
             self.brake.tried(address, right=right)
         if not right:
@@ -197,34 +225,59 @@ class Sink:
         self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, login: Any
     ) -> AuthResult:
         who = (str((session.peer or ("",))[0]), "SMTP")
-        if self.brake.wait(*who):
-            return AuthResult(success=False, handled=False, message="454 4.7.0 too many wrong passwords")
         matches = (
             isinstance(login, LoginPassword)
             and login.login == SMTP_USER.encode()
             and hmac.compare_digest(login.password, self.token.encode())
         )
+        if self.brake.wait(*who) and not (matches and unguessable(self.token)):
+            return AuthResult(success=False, handled=False, message="454 4.7.0 too many wrong passwords")
         self.brake.tried(*who, right=matches)
         return AuthResult(success=matches, handled=False)
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         mail = message_from_bytes(envelope.original_content or b"", policy=policy.default)
         body, rich = mail.get_body(("plain", "html")), mail.get_body(("html",))
-        self.messages.add(
-            "email",
-            sender=envelope.mail_from,
-            recipients=envelope.rcpt_tos,
-            subject=str(mail.get("subject", "")),
-            text=body.get_content().strip() if body else "",
-            html=rich.get_content() if rich else "",
-        )
+        try:
+            self.messages.add(
+                "email",
+                sender=envelope.mail_from,
+                recipients=envelope.rcpt_tos,
+                subject=str(mail.get("subject", "")),
+                text=_text(body).strip(),
+                html=_text(rich),
+            )
+        except OSError as error:
+            return f"452 4.3.1 {self._not_kept(error)}"
         return "250 OK"
+
+    def _not_kept(self, error: OSError) -> str:
+        """Why a message was not kept, for its sender and the log."""
+        place = self.messages.path.parent
+        reason = f"the disk is full at {place}: free some space there" if full(error) else f"{place}: {error}"
+        log.error("a message was not kept: %s", reason)
+        return reason
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
+def _text(part: MIMEPart | None) -> str:
+    """What a part of a mail says. Of a character set that nobody knows, its bytes as UTF-8: an alert is not lost for that."""
+    if part is None:
+        return ""
+    try:
+        return str(part.get_content())
+    except (LookupError, UnicodeError):
+        return bytes(part.get_payload(decode=True) or b"").decode(errors="replace")
 
 
 class Mail(SMTP):
-    """A connection to the mail server. It refuses mail when too many connections are open."""
+    """A connection to the mail server. It refuses mail when too many connections are open, and does not wait for a login for ever."""
 
     _refused = False
+    _patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         self.event_handler.mails += 1
@@ -234,8 +287,15 @@ class Mail(SMTP):
             transport.close()
         else:
             super().connection_made(transport)
+            self._patience = self.loop.call_later(LOGIN_SECONDS, self._end_stranger)
+
+    def _end_stranger(self) -> None:
+        if self.transport is not None and not (self.session and self.session.authenticated):
+            self.transport.close()
 
     def connection_lost(self, error: Exception | None) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
         self.event_handler.mails -= 1
         if not self._refused:
             super().connection_lost(error)

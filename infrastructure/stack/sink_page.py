@@ -31,7 +31,7 @@ KINDS = {
     "digests": ("bar_chart",),
 }
 CHANNELS = {"slack": "Slack", "email": "e-mail"}
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'"
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 # Slack's mrkdwn, as far as our messages use it: links, code, bold, emoji
 MRKDWN = re.compile(

@@ -21,7 +21,7 @@ from airbyte_local.sources.connector.process import end_all
 from airbyte_local.store import Store
 from airbyte_local.vault import Tokens
 from foundation.limits.brake import Brake
-from foundation.limits.requests import Limited, Scope
+from foundation.limits.requests import Limited, Scope, bearer
 
 BODY_BYTES = 16 << 20  # a connection of some thousand tables with their columns
 BASE_PATHS = ("/api/public/v1", "/v1")  # self-managed Airbyte's, and Airbyte Cloud's
@@ -83,9 +83,7 @@ def limited(app: FastAPI, instance: str = "") -> Limited:
     tokens: Tokens = app.state.tokens
 
     def admitted(scope: Scope) -> bool:
-        given = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
-        scheme, _, token = given.partition(" ")
-        return scheme.lower() == "bearer" and tokens.valid(token)
+        return tokens.valid(bearer(scope))
 
     return Limited(StrictJson(app), body=BODY_BYTES, admitted=admitted, refusal=_problem, instance=instance)
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from airbyte_local.api.problems import Problem, answer_to, field_path, invalid
+from foundation.limits.strict_json import UnfitError, loads, texts
 
-DEPTH = 64
 LARGEST = (1 << 63) - 1  # that SQLite and Airbyte's int64 hold
 
 
 class StrictJson:
-    """ASGI middleware within the limits of a request (foundation.limits), which hand it a body in one piece."""
+    """ASGI middleware within the limits of a request (foundation.limits), which hand it a body in one piece.
+
+    Every body is looked at, whatever its media type says: a route may read it as JSON all the same.
+    """
 
     def __init__(self, app: Callable[..., Any]) -> None:
         self._app = app
@@ -21,10 +23,10 @@ class StrictJson:
     async def __call__(
         self, scope: dict[str, Any], receive: Callable[..., Any], send: Callable[..., Any]
     ) -> None:
-        headers = dict(scope.get("headers", ()))
-        if scope["type"] != "http" or b"form" in headers.get(b"content-type", b""):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        headers = dict(scope.get("headers", ()))
         message = await receive() if headers.keys() & {b"content-length", b"transfer-encoding"} else None
         if message and message["type"] == "http.request":
             try:
@@ -45,36 +47,13 @@ class StrictJson:
 def check(body: bytes) -> None:
     """Raises Problem for what is wrong within JSON; what is no JSON at all is FastAPI's to refuse."""
     try:
-        value = json.loads(body, parse_constant=_no_number)
-    except RecursionError:
-        raise Problem(400, f"the body is nested deeper than {DEPTH} levels") from None
-    except (json.JSONDecodeError, UnicodeDecodeError):
+        value = loads(body)
+    except UnfitError as unfit:
+        if unfit.path is not None:
+            raise invalid(field_path(("body", *unfit.path)), unfit.reason) from None
+        raise Problem(400, f"the body {unfit.reason}") from None
+    except ValueError:
         return
-    except ValueError as error:  # an integer of more digits than Python takes
-        raise Problem(400, f"the body is not JSON: {error}") from None
-    for path, text in _texts(value, ()):
+    for path, text in texts(value):
         if "\0" in text and path[:1] != ("configuration",):  # a connector may have a use for it
             raise invalid(field_path(("body", *path)), "holds a NUL character")
-        if not text.isascii() and any("\ud800" <= sign <= "\udfff" for sign in text):
-            raise invalid(field_path(("body", *path)), "holds half of a surrogate pair")
-
-
-def _no_number(constant: str) -> None:
-    raise Problem(400, f"the body is not JSON: {constant} is no number there")
-
-
-def _texts(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], str]]:
-    """Every text in a value, names of fields too, with its path. Raises Problem: nested too deep, a number too large."""
-    if len(path) > DEPTH:
-        raise Problem(400, f"the body is nested deeper than {DEPTH} levels")
-    if isinstance(value, str):
-        yield path, value
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield path, key
-            yield from _texts(item, (*path, key))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _texts(item, (*path, index))
-    elif isinstance(value, float) and value in (float("inf"), float("-inf")):
-        raise invalid(field_path(("body", *path)), "is a number too large")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import sqlite3
 from typing import Any
@@ -13,6 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from airbyte_local.mappers.models import TAGS
+from foundation import disk
 from foundation.errors import EltError
 from foundation.quoting import encodable
 
@@ -127,7 +127,7 @@ def full(error: Exception) -> bool:
     """Whether this is what SQLite or the system says of a disk without room."""
     if isinstance(error, sqlite3.Error):
         return error.sqlite_errorcode == sqlite3.SQLITE_FULL if hasattr(error, "sqlite_errorcode") else False
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return disk.full(error)
 
 
 def field_path(location: tuple[Any, ...]) -> str:

@@ -33,9 +33,9 @@ async def create_token(request: Request, tokens: TokensOf, brake: BrakeOf) -> di
     if body.get("grant_type", body.get("grant-type", "client_credentials")) != "client_credentials":
         raise invalid("grant_type", "must be client_credentials")
     who = (request.client.host if request.client else "", body["client_id"])
-    if seconds := math.ceil(brake.wait(*who)):
+    seconds, right = math.ceil(brake.wait(*who)), tokens.knows(body["client_id"], body["client_secret"])
+    if seconds and not (right and tokens.unguessable):
         raise Problem(429, f"too many wrong secrets: try again in {seconds} s", retryAfter=seconds)
-    right = tokens.knows(body["client_id"], body["client_secret"])
     brake.tried(*who, right=right)
     if not right:
         raise Problem(401, "client id or client secret is wrong")

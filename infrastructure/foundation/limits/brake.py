@@ -7,6 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address, ip_network
 from threading import Lock
 
 log = logging.getLogger(__name__)
@@ -18,6 +19,7 @@ FREE, FREE_OF_ADDRESS = (
 LONGEST_SECONDS = 60.0
 FORGOTTEN_SECONDS = 900.0  # after the last wrong try
 KEYS = 10_000  # the oldest are forgotten
+STRONG = 20  # characters of a secret that a machine made: nobody guesses it, however often he may try
 
 
 @dataclass
@@ -27,10 +29,29 @@ class _Tries:
     last: float = 0.0
 
 
+def unguessable(secret: str) -> bool:
+    """Whether a client with this secret need not wait for others' wrong tries: nobody can keep a program out by guessing."""
+    return len(secret) >= STRONG
+
+
+def _place(address: str) -> str:
+    """What one machine can't change of its address: all that lead back to it are one, and so is a network of IPv6."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, IPv6Address):
+        found = found.ipv4_mapped or found
+    if found.is_loopback:
+        return "this machine"
+    return str(ip_network((found, 64), strict=False)) if found.version == 6 else str(found)
+
+
 class Brake:
     """Counts wrong tries by address and user. `wait` comes before a password is looked at, `tried` after.
 
-    Who waits is refused whatever the password, a right one too: else a guess would cost nothing.
+    Who waits is refused whatever the password, a right one too: else a guess would cost nothing. (Where the secret is `unguessable`, a
+    server may let the right one in.) A user's name counts without its case, as Superset and Airflow look it up.
     """
 
     def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
@@ -40,14 +61,14 @@ class Brake:
 
     def wait(self, address: str, user: str = "") -> float:
         """Seconds until this user may try again from this address; 0 when now."""
-        now = self._clock()
+        address, user, now = _place(address), user.strip().casefold(), self._clock()
         with self._lock:
             found = [self._tries[key] for key in ((address, user), (address,)) if key in self._tries]
             return max([0.0, *(tries.until - now for tries in found)])
 
     def tried(self, address: str, user: str = "", *, right: bool) -> None:
         """Note a try. A right one makes its user's wrong ones forgotten, not those of the address."""
-        now = self._clock()
+        address, user, now = _place(address), user.strip().casefold(), self._clock()
         with self._lock:
             if right:
                 self._tries.pop((address, user), None)

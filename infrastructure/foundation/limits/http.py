@@ -56,6 +56,7 @@ def configured(app: Any, **options: Any) -> uvicorn.Config:
         "ws": "none",
         "h11_max_incomplete_event_size": HEADER_BYTES,
         "limit_concurrency": CONNECTIONS,
+        "proxy_headers": False,  # from this machine anybody could say with one that he is another address
         "log_level": "warning",
         "access_log": False,
         "server_header": False,

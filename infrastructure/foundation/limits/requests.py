@@ -10,6 +10,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from foundation.limits.instance import INSTANCE
@@ -37,6 +38,13 @@ class Refused(Exception):
         super().__init__(reason)
 
 
+def bearer(scope: Scope) -> str:
+    """The token of a request's header; empty: it has none."""
+    given = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
+    scheme, _, token = given.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
 Refusal = Callable[[int, str], tuple[bytes, str]]
 
 
@@ -48,7 +56,8 @@ def plain(status: int, reason: str) -> tuple[bytes, str]:
 class Limited:
     """ASGI middleware around a whole application.
 
-    `body`: bytes that a request may have whose sender `admitted` knows by the header; a stranger's may have STRANGERS_BODY.
+    `body`: bytes that a request may have whose sender `admitted` knows by the header; a stranger's may have STRANGERS_BODY. How many
+    are answered `at_once` and in a while (`bucket`) counts for strangers and for the others apart: strangers keep nobody out.
     `refusal` words the answers, `instance` is the value of the header INSTANCE.
     """
 
@@ -66,21 +75,24 @@ class Limited:
     ) -> None:
         self._app, self._body, self._admitted, self._refusal = app, body, admitted, refusal
         self._instance, self._at_once, self._seconds = instance, at_once, body_seconds
-        self._bucket = bucket or Bucket(CALLS_PER_MINUTE, CALLS_AT_ONCE)
-        self._now = 0
+        calls = bucket or Bucket(CALLS_PER_MINUTE, CALLS_AT_ONCE)
+        self._buckets = {known: replace(calls) for known in (False, True)}
+        self._now = {False: 0, True: 0}
 
     async def __call__(self, scope: Scope, receive: Callable[..., Any], send: Callable[..., Any]) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        answer = _Answer(send, self._instance)
-        self._now += 1
+        answer, known = _Answer(send, self._instance), self._admitted(scope)
+        self._now[known] += 1
         try:
-            if self._now > self._at_once:
+            if self._now[known] > self._at_once:
                 raise Refused(503, f"{self._at_once} requests are under way: try again", 1)
-            if wait := self._bucket.wait():
+            if wait := self._buckets[known].wait():
                 raise Refused(429, "too many requests", wait)
-            received = await self._read(scope, receive)
+            received = await self._read(
+                scope, receive, self._body if known else min(STRANGERS_BODY, self._body)
+            )
             await self._app(scope, _replayed(received, receive), answer.send)
         except Refused as refused:
             log.info("refused with %d: %s", refused.status, refused.reason)
@@ -91,14 +103,13 @@ class Limited:
             if not answer.started:
                 await answer.refuse(Refused(500, "internal error: see the server's log"), self._refusal)
         finally:
-            self._now -= 1
+            self._now[known] -= 1
 
-    async def _read(self, scope: Scope, receive: Callable[..., Any]) -> list[Message]:
+    async def _read(self, scope: Scope, receive: Callable[..., Any], limit: int) -> list[Message]:
         """The whole body, as one message. Raises Refused: too large, or too slow."""
         headers = dict(scope["headers"])
         if b"content-length" not in headers and b"transfer-encoding" not in headers:
             return []
-        limit = self._body if self._admitted(scope) else min(STRANGERS_BODY, self._body)
         too_large = Refused(413, f"the body has more than {limit} bytes")
         # h11 has made sure that it is a number
         if int(headers.get(b"content-length", b"0")) > limit:

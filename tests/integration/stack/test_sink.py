@@ -1,5 +1,6 @@
 """The sink answers as Slack and a mail server do, and keeps what it took."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -15,7 +16,9 @@ import pytest
 
 from foundation.limits.brake import FREE
 from foundation.limits.requests import STRANGERS_BODY
-from stack.sink import MAILS
+from stack.sink import MAILS, Messages, messages_file, serve
+from tests.fixtures.sink import SinkServer
+from tests.fixtures.small_disk import small_disk
 
 
 def post(sink, body, token=None):
@@ -37,6 +40,10 @@ def test_a_message_is_taken_and_listed_with_its_time(sink):
     ("body", "status", "text"),
     [
         (b"not json", 400, "invalid_payload"),
+        (b'{"text": "\\ud800"}', 400, "invalid_payload"),
+        (b'{"text": "x", "a": NaN}', 400, "invalid_payload"),
+        (b'{"text": "x", "a": 1e999}', 400, "invalid_payload"),
+        (b"[" * 1_000 + b"]" * 1_000, 400, "invalid_payload"),
         (["a list"], 400, "invalid_payload"),
         ({"text": None, "blocks": [{"type": "divider"}]}, 200, "ok"),
         ({"text": ["no", "string"]}, 400, "invalid_payload"),
@@ -107,12 +114,70 @@ def test_the_page_shows_a_message_as_slack_does_and_an_email_as_a_mail_program(s
     assert "the dag" in page(words="FAILED in") and "None." in page(words="nobody says this")
 
 
+@pytest.mark.threat("a request that makes a server fail")
+def test_a_mail_of_any_character_set_is_kept(shared_sink):
+    with smtplib.SMTP("127.0.0.1", shared_sink.settings.sink_smtp_port) as client:
+        client.login("elt", shared_sink.token)
+        for charset, content, kept in (
+            ("klingon", b"the source is down", "the source is down"),
+            ("rot13", b"the source is down", "the source is down"),
+            ("unicode_escape", b"\\ud800", "?"),
+        ):
+            mail = f"Subject: x\r\nContent-Type: text/plain; charset={charset}\r\n\r\n".encode() + content
+            assert client.sendmail("a@localhost", ["b@localhost"], mail) == {}, charset
+            assert shared_sink.messages[-1]["text"].startswith(kept), charset
+    answer = httpx.get(f"{shared_sink.url}/messages", auth=("elt", shared_sink.token))
+    assert answer.json()["messages"][-1]["text"].startswith(kept)
+
+
+@pytest.mark.threat("a file that is damaged, empty or foreign")
+def test_a_line_that_nobody_can_answer_with_costs_only_itself(sink):
+    post(sink, {"text": "before"})
+    with messages_file(sink.home).open("a") as file:
+        file.write('{"time": "", "channel": "slack", "text": NaN}\n')
+    post(sink, {"text": "after"})
+    listing = httpx.get(f"{sink.url}/messages", auth=("elt", sink.token)).json()["messages"]
+    assert [message["text"] for message in listing] == ["before", "after"]
+
+
+@pytest.mark.threat("a full disk")
+def test_a_record_that_grows_goes_aside(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("stack.sink.LARGEST_RECORD", 1_000)
+    messages = Messages(tmp_path / "messages.jsonl")
+    for number in range(30):
+        messages.add("slack", text=f"{number:02}" * 50)
+    sizes = [path.stat().st_size for path in tmp_path.iterdir()]
+    assert len(sizes) == 2 and max(sizes) < 1_400
+    assert [message["text"][:2] for message in messages.last(3)] == ["27", "28", "29"]
+    assert "older messages are in" in caplog.text
+
+
+@pytest.mark.threat("a full disk")
+def test_a_message_for_which_there_is_no_room_is_refused_and_leaves_nothing(tmp_path):
+    with small_disk(tmp_path, 1):
+        server = SinkServer(tmp_path)
+        server.start()
+        try:
+            sent = 0
+            while (answer := post(server, {"text": "x" * 40_000}))[0] == 200:
+                sent += 1
+            assert answer == (507, f"the disk is full at {tmp_path / 'sink'}: free some space there")
+            with smtplib.SMTP("127.0.0.1", server.settings.sink_smtp_port) as client:
+                client.login("elt", server.token)
+                with pytest.raises(smtplib.SMTPDataError, match="the disk is full at"):
+                    client.sendmail("a@localhost", ["b@localhost"], "\r\n".join(["x" * 900] * 40))
+            assert len(server.messages) == sent  # each line whole
+        finally:
+            server.stop()
+
+
 def test_the_listing_is_cut_to_its_newest(sink):
     for number in range(3):
         post(sink, {"text": str(number)})
     listing = httpx.get(f"{sink.url}/messages?limit=2", auth=("elt", sink.token)).json()["messages"]
     assert [message["text"] for message in listing] == ["1", "2"]
     assert httpx.get(f"{sink.url}/messages?limit=x", auth=("elt", sink.token)).status_code == 400
+    assert httpx.get(f"{sink.url}/messages?limit={10**20}", auth=("elt", sink.token)).status_code == 200
 
 
 def test_mail_needs_a_login_and_is_kept(shared_sink):
@@ -168,17 +233,19 @@ def test_a_stranger_sends_little_on_every_route(shared_sink):
 
 
 @pytest.mark.threat("guesses of a password")
-def test_a_guesser_of_the_token_waits(sink):
+def test_a_guesser_of_the_token_waits_and_keeps_no_program_out(sink):
     def ask(token):
         return httpx.get(f"{sink.url}/messages", headers={"Authorization": f"Bearer {token}"})
 
-    assert [ask("wrong").status_code for _ in range(FREE)] == [401] * FREE
-    assert ask(sink.token).status_code == 429
-    assert post(sink, {"text": "an alert"}) == (200, "ok")  # messages come in all the same
+    assert [ask("wrong").status_code for _ in range(FREE + 1)] == [401] * FREE + [429]
+    assert ask(sink.token).status_code == 200
+    guesses = [post(sink, {"text": "x"}, token="T000/B000/wrong")[0] for _ in range(FREE + 1)]
+    assert guesses == [403] * FREE + [429]
+    assert post(sink, {"text": "an alert"}) == (200, "ok")
 
 
 @pytest.mark.threat("guesses of a password")
-def test_a_guesser_of_the_mail_password_waits(sink):
+def test_a_guesser_of_the_mail_password_waits_and_keeps_no_alert_out(sink):
     def login(password):
         with smtplib.SMTP("127.0.0.1", sink.settings.sink_smtp_port, timeout=10) as server:
             try:
@@ -186,9 +253,9 @@ def test_a_guesser_of_the_mail_password_waits(sink):
             except smtplib.SMTPAuthenticationError as error:
                 return error.smtp_code
 
-    assert login(sink.token) == 235
     codes = [login("wrong") for _ in range(FREE)]
-    assert 235 not in codes and login(sink.token) == 454
+    assert 235 not in codes and login("wrong") == 454
+    assert login(sink.token) == 235
 
 
 @pytest.mark.threat("a request that is too large, too slow or one of too many")
@@ -200,3 +267,26 @@ def test_only_so_many_mail_connections_are_taken(sink):
     assert greetings.count(b"220") == MAILS and greetings.count(b"421") == 1
     with smtplib.SMTP(*address, timeout=10) as server:
         assert server.noop()[0] == 250
+
+
+@pytest.mark.threat("a request that is too large, too slow or one of too many")
+def test_a_mail_connection_does_not_stay_without_a_login(tmp_path, monkeypatch):
+    monkeypatch.setattr("stack.sink.LOGIN_SECONDS", 0.3)
+
+    async def talk():
+        config = SinkServer(tmp_path).settings
+        serving = asyncio.create_task(serve(config))
+        while serving.done() is False:
+            with contextlib.suppress(OSError):
+                reader, writer = await asyncio.open_connection("127.0.0.1", config.sink_smtp_port)
+                break
+            await asyncio.sleep(0.01)
+        async with asyncio.timeout(10):
+            with contextlib.suppress(ConnectionError):
+                while await reader.readline():
+                    await asyncio.sleep(0.05)
+                    writer.write(b"NOOP\r\n")
+        writer.close()
+        serving.cancel()
+
+    asyncio.run(talk())

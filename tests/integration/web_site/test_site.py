@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,12 @@ from tests.fixtures.source import SourceDatabase, SourceServer
 from tests.fixtures.web import TOKEN, WebSite, served
 from web_site import api
 from web_site.log import Log
+
+
+def page_token(position: str) -> str:
+    """A token for that place in EVER, as a client could make one up."""
+    return base64.urlsafe_b64encode(" ".join([position, *EVER.values()]).encode()).decode()
+
 
 EVER = {"since": "2000-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"}
 
@@ -122,9 +129,13 @@ def test_answers_are_compressed_where_the_client_takes_that(client: httpx.Client
     ("changes", "said"),
     [
         ({"since": "yesterday"}, "since"),
+        ({"since": "0001-01-01T00:00:00+23:59"}, "since"),
+        ({"until": "9999-12-31T23:59:59-23:59"}, "until"),
         ({"page_size": "10001"}, "page_size"),
         ({"page_size": "many"}, "page_size"),
         ({"page_token": "xyz"}, "page_token"),
+        ({"page_token": page_token("9" * 4000)}, "page_token"),
+        ({"page_token": page_token("-5")}, "page_token"),
     ],
 )
 def test_a_wrong_parameter_is_refused_by_name(

@@ -261,6 +261,39 @@ def test_a_guesser_of_the_secret_has_to_wait(app, operations):
     assert ask("secret", "client").status_code == 200  # another user is not concerned
 
 
+@pytest.mark.threat("guesses of a password")
+def test_who_guesses_an_unguessable_secret_keeps_nobody_out(tmp_path, monkeypatch):
+    monkeypatch.setenv("ELT_HOME", str(tmp_path))
+    this_process.cache_clear()
+    secret = "a secret that a machine made"  # pragma: allowlist secret
+    key = Fernet.generate_key().decode()
+    store = Store(tmp_path / "airbyte.sqlite", Vault(key))
+    client = TestClient(limited(create_app(store, JobRunner(store, tmp_path), Tokens("elt", secret, key))))
+
+    def ask(given):
+        body = {"client_id": "elt", "client_secret": given}
+        return client.post(f"{BASE}/applications/token", json=body).status_code
+
+    assert [ask("wrong") for _ in range(FREE + 1)] == [401] * FREE + [429]
+    assert [ask(secret), ask("wrong")] == [200, 401]
+    store.close()
+    this_process.cache_clear()
+
+
+@pytest.mark.parametrize("media", ["application/json; x=form", "application/x.form+json", "text/form", ""])
+@pytest.mark.threat("a request that makes a server fail")
+def test_a_body_is_judged_whatever_its_media_type_says(client, login, media):
+    headers = login | {"content-type": media}
+    for body, said in (
+        (b'{"name": "a\\u0000b"}', "NUL"),
+        (b'{"name": "x", "notifications": {"a": NaN}}', "NaN"),
+        (b'{"client_id": "\\ud800", "client_secret": ""}', "surrogate"),
+    ):
+        for path in ("workspaces", "applications/token"):
+            answer = client.post(f"{BASE}/{path}", content=body, headers=headers)
+            assert answer.status_code in (400, 422) and said in answer.json()["detail"], (body, path)
+
+
 @pytest.mark.threat("a full disk")
 def test_a_full_disk_is_named(app, client, login):
     store = app.state.store

@@ -22,13 +22,17 @@ from foundation.limits.brake import FREE, FREE_OF_ADDRESS, LONGEST_SECONDS, Brak
 from foundation.limits.http import HEADER_BYTES, configured
 from foundation.limits.instance import INSTANCE, instance
 from foundation.limits.rate import Bucket
-from foundation.limits.requests import STRANGERS_BODY, Limited
+from foundation.limits.requests import STRANGERS_BODY, Limited, bearer
 from foundation.listening import listen
 from tests.fixtures.waiting import wait_until
 
 
 async def echo(request):
     return PlainTextResponse(str(len(await request.body())))
+
+
+async def origin(request):
+    return PlainTextResponse(request.client.host)
 
 
 async def slow(request):
@@ -46,6 +50,7 @@ def served(**limits):
         routes=[
             Route("/echo", echo, methods=["GET", "POST"]),
             Route("/slow", slow),
+            Route("/origin", origin),
             Route("/broken", broken),
         ]
     )
@@ -140,6 +145,23 @@ def test_only_so_many_requests_are_taken_in_a_while():
         assert answers[-1].headers["retry-after"] == "1"
 
 
+@pytest.mark.threat("a request that is too large, too slow or one of too many")
+def test_strangers_keep_nobody_out_who_is_known():
+    def admitted(scope):
+        return bearer(scope) == "known"
+
+    known = {"authorization": "Bearer known"}
+    with served(bucket=Bucket(calls=60, at_once=2), admitted=admitted) as client:
+        assert [client.get("/echo").status_code for _ in range(3)] == [200, 200, 429]
+        assert client.get("/echo", headers=known).status_code == 200
+    with served(at_once=1, admitted=admitted) as client:
+        slow = Thread(target=lambda: client.get("/slow"))
+        slow.start()
+        wait_until(lambda: client.get("/echo").status_code == 503, 10)
+        assert client.get("/echo", headers=known).status_code == 200
+        slow.join()
+
+
 @pytest.mark.threat("a request that makes a server fail")
 def test_after_an_error_of_ours_the_connection_ends_and_says_so(client, caplog):
     with caplog.at_level(logging.ERROR):
@@ -204,6 +226,30 @@ def test_a_guesser_stops_neither_other_users_nor_other_addresses(clock):
     for number in range(FREE_OF_ADDRESS):
         brake.tried("10.0.0.3", f"user {number}", right=False)
     assert brake.wait("10.0.0.3", "a new one") > 0
+
+
+@pytest.mark.threat("guesses of a password")
+def test_a_guesser_does_not_choose_the_address(client, clock):
+    said = {"x-forwarded-for": "10.0.0.1", "x-real-ip": "10.0.0.1", "forwarded": "for=10.0.0.1"}
+    assert client.get("/origin", headers=said).text == "127.0.0.1"
+    brake = Brake("a server", clock)
+    for number in range(FREE):
+        brake.tried(f"127.0.0.{number + 2}", "anna", right=False)
+        brake.tried(f"2001:db8::{number}", "anna", right=False)
+    assert (
+        brake.wait("127.0.0.1", "anna")
+        and brake.wait("::1", "anna")
+        and brake.wait("::ffff:127.9.9.9", "anna")
+    )
+    assert brake.wait("2001:db8::ffff", "anna") and not brake.wait("2001:db8:1::", "anna")
+
+
+@pytest.mark.threat("guesses of a password")
+def test_a_name_in_another_case_is_no_other_user(clock):
+    brake = Brake("a server", clock)
+    for name in ("anna", "Anna", "ANNA", " anna ", "aNNa"):
+        brake.tried("10.0.0.1", name, right=False)
+    assert brake.wait("10.0.0.1", "annA")
 
 
 def test_a_right_password_and_time_make_wrong_ones_forgotten(clock):

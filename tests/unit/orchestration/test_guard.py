@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 
+import jwt
 import pytest
 from starlette.applications import Starlette
-from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
@@ -14,10 +15,13 @@ from foundation.limits.brake import FREE
 from foundation.limits.requests import STRANGERS_BODY
 from foundation.settings import ROOT
 
+SECRET = "a secret of the API server's tests, as long as one that a machine makes for itself"  # pragma: allowlist secret
+
 
 @pytest.fixture
-def client():
+def client(monkeypatch):
     """An API server of two routes, with the plugin as Airflow would load it."""
+    monkeypatch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", SECRET)
     spec = importlib.util.spec_from_file_location("guard", ROOT / "data-orchestration/plugins/guard.py")
     guard = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(guard)
@@ -26,12 +30,21 @@ def client():
         body = await request.json()
         return JSONResponse({}, 201 if body["password"] == "right" else 401)  # pragma: allowlist secret
 
+    async def form(request):
+        """As Airflow's: 302 for right and wrong ones."""
+        right = b"password=right" in await request.body()
+        answer = RedirectResponse("/" if right else "/auth/login/", 302)
+        if right:
+            answer.set_cookie("_token", "eyJhbGciOi")
+        return answer
+
     async def page(request):
         return PlainTextResponse(str(len(await request.body())))
 
     app = Starlette(
         routes=[
             Route("/auth/token", token, methods=["POST"]),
+            Route("/auth/login/", form, methods=["POST"]),
             Route("/{rest:path}", page, methods=["GET", "POST"]),
         ]
     )
@@ -53,11 +66,30 @@ def test_a_guesser_waits_and_others_do_not(client):
     assert ask(client, "right", "bert").status_code == 201
 
 
-def test_a_login_is_small_and_other_requests_are_airflows_own(client):
-    assert client.post("/auth/token", content=b"x" * (STRANGERS_BODY + 1)).status_code == 413
-    assert client.post("/execution/xcoms", content=b"x" * (STRANGERS_BODY + 1)).text == str(
-        STRANGERS_BODY + 1
-    )
+@pytest.mark.threat("guesses of a password")
+def test_a_guesser_at_the_form_waits_too(client):
+    def log_in(password, user="anna"):
+        return client.post(
+            "/auth/login/", data={"username": user, "password": password}, follow_redirects=False
+        ).status_code
+
+    assert [log_in("wrong") for _ in range(FREE - 1)] == [302] * (FREE - 1)
+    assert [log_in("right"), *(log_in("wrong") for _ in range(FREE))] == [302] * (FREE + 1)
+    assert log_in("right") == 429 and ask(client, "right").status_code == 429
+    assert log_in("right", "bert") == 302
+
+
+@pytest.mark.threat("a request that is too large, too slow or one of too many")
+def test_a_stranger_sends_little_and_a_task_as_much_as_it_has_found(client):
+    large = b"x" * (STRANGERS_BODY + 1)
+    token = jwt.encode({"sub": "a task", "aud": "urn:task"}, SECRET, "HS512")
+    forged = jwt.encode({"sub": "a task"}, f"{SECRET}?", "HS512")
+    unsigned = jwt.encode({"sub": "a task"}, None, "none")
+    for path in ("/auth/token", "/auth/login/", "/api/v2/dags/x/dagRuns", "/execution/xcoms", "/"):
+        for headers in ({}, {"authorization": f"Bearer {forged}"}, {"authorization": f"Bearer {unsigned}"}):
+            assert client.post(path, content=large, headers=headers).status_code == 413, path
+    for headers in ({"authorization": f"Bearer {token}"}, {"cookie": f"a=b; _token={token}"}):
+        assert client.post("/execution/xcoms", content=large, headers=headers).text == str(len(large))
 
 
 @pytest.mark.threat("a page that loads or is shown elsewhere")
