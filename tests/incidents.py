@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass
+from pathlib import Path
 
 from foundation.settings import ROOT
 
@@ -40,25 +41,25 @@ class Row:
     seconds: int
 
 
-def table(rows: Iterable[Row]) -> str:
-    """The table of the page."""
-    lines = [HEAD, ["---"] * (len(HEAD) - 1) + ["--:"]]
-    lines += [[str(cell).replace("|", "\\|") for cell in astuple(row)] for row in rows]
-    return (
-        "".join(f"| {' | '.join(line)} |\n" for line in lines)
-        .replace("| --- ", "|---")
-        .replace("| --: |", "|--:|")
-    )
+def line(cells: Iterable[str]) -> str:
+    """A row of the table."""
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
-def write(rows: Iterable[Row]) -> None:
-    """Put the table into the page."""
-    page = PAGE.read_text()
-    PAGE.write_text(TABLE.sub(lambda found: found[1] + table(rows) + found[2], page))
+def write(rows: Iterable[Row], page: Path = PAGE) -> None:
+    """Put the rows into the page's table; the rows of other incidents stay as they are."""
+    text = page.read_text()
+    found = TABLE.search(text)
+    assert found, f"{page} has no table of incidents"
+    held = {each.split(" | ")[0].removeprefix("| "): each for each in found[0].splitlines()[3:-1]}
+    held |= {row.name: line(map(str, astuple(row))) for row in rows}
+    lines = [line(HEAD), "|---" * (len(HEAD) - 1) + "|--:|", *(held[name] for name in NAMES if name in held)]
+    table = "".join(f"{each}\n" for each in lines)
+    page.write_text(text[: found.start()] + found[1] + table + found[2] + text[found.end() :])
 
 
-def written() -> list[list[str]]:
+def written(page: Path = PAGE) -> list[list[str]]:
     """The cells of the page's table, row by row, without its head."""
-    found = TABLE.search(PAGE.read_text())
+    found = TABLE.search(page.read_text())
     lines = found[0].splitlines()[3:-1] if found else []
     return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip("|"))] for line in lines]

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import quote
 
 from foundation.errors import EltError
 from foundation.settings import settings
@@ -228,8 +229,11 @@ def login(context: BrowserContext, user: str, password: str) -> Page:
     return page
 
 
-def open_dashboard(page: Page, slug: str, charts: int) -> Dashboard:
-    """Open a dashboard that has so many charts, and wait until they are drawn; `seconds` says how long that took."""
+def open_dashboard(page: Page, slug: str, charts: int, chosen: str = "") -> Dashboard:
+    """Open a dashboard that has so many charts, and wait until they are drawn; `seconds` says how long that took.
+
+    `chosen`: values of its filters, as a link carries them (`native_filters`, in Rison).
+    """
     opened = Dashboard(page, charts)
 
     def asked(request: Request) -> None:
@@ -239,7 +243,8 @@ def open_dashboard(page: Page, slug: str, charts: int) -> Dashboard:
 
     page.on("request", asked)
     started = time.monotonic()
-    page.goto(f"/superset/dashboard/{slug}/", wait_until="commit")
+    link = f"?native_filters={quote(chosen)}" if chosen else ""
+    page.goto(f"/superset/dashboard/{slug}/{link}", wait_until="commit")
     opened.drawn(90)
     opened.seconds = time.monotonic() - started
     opened.wait()

@@ -12,7 +12,7 @@ from typing import Any
 from airbyte_config.documents import At, Document
 from dashboards.contracts import bound, types_of
 from dashboards.files import WAREHOUSE, Assets
-from dashboards.semantic import metrics
+from dashboards.semantic import metric, metrics
 from dashboards.shapes import Chart, Dashboard, Database, Dataset, Style, check_shape
 
 # parameters of charts that name columns and metrics, one or a list of them
@@ -34,14 +34,27 @@ METRICS = (
 FIELDS: dict[str, tuple[set[str], set[str]]] = {  # kind → (must have, may have)
     "dataset": (
         {"description", "columns"},
-        {"table", "sql", "schema", "time", "metrics", "database", "semantic", "compares", "by", "where"},
+        {
+            "table",
+            "sql",
+            "schema",
+            "time",
+            "metrics",
+            "database",
+            "semantic",
+            "compares",
+            "by",
+            "shift",
+            "keeps",
+            "where",
+        },
     ),
     "chart": ({"viz", "dataset", "params"}, {"description", "where", "title", "uuid"}),
     "dashboard": (
         {"title", "description"},
         {"rows", "position", "filters", "native_filters", "refresh_seconds", "color_scheme"},
     ),
-    "metric": (set(), {"sql", "label", "description", "format"}),
+    "metric": (set(), {"sql", "change_of", "points_of", "label", "description", "format"}),
     "column": (set(), {"sql", "label", "description"}),
 }
 WIDTH = 12
@@ -105,20 +118,21 @@ def _dataset(document: Document, assets: Assets) -> None:
         if "sql" in (given or {}):
             bound(document, (*at, "sql"), given["sql"])
             continue
-        shared = metrics().get(name)
+        named = (given or {}).get("change_of") or (given or {}).get("points_of") or name
+        shared = metrics().get(named)
         if shared is None:
             raise document.error(
                 at,
-                f"metrics: the semantic layer has no metric {name}",
-                _near(name, metrics()) + " Or give its sql",
+                f"metrics: the semantic layer has no metric {named}",
+                _near(named, metrics()) + " Or give its sql",
             )
         if shared.model not in (data.get("table"), data.get("semantic")):
             raise document.error(
                 at,
-                f"metrics: {name} is defined over {shared.model}, not over this dataset",
+                f"metrics: {named} is defined over {shared.model}, not over this dataset",
                 f"use it on a dataset with `table: {shared.model}` or, over a query of it, `semantic: {shared.model}`",
             )
-        bound(document, at, shared.sql)
+        bound(document, at, metric(name, given or {})["expression"])
 
 
 # ------------------------------------------------------------------------------------------------ charts

@@ -16,8 +16,10 @@ from foundation.settings import settings
 WAREHOUSE = "AdventureWorks"  # the name of the one database that has a file per place
 COMPARED = """
 select
-    compared.* exclude ({by}),
-    case when shifted.is_before then compared.{by}_after else compared.{by} end as {by},
+    compared.* replace (
+        case when shifted.is_before then compared.{by}_after else compared.{by} end as {by},
+        case when shifted.is_before then compared.{time} + interval '{shift}' else compared.{time} end as {time}
+    ),
     shifted.is_before
 from (
 {base}
@@ -83,13 +85,20 @@ def load(warehouse: str, folder: Path = FOLDER) -> Assets:
 def _compare(data: dict[str, Any], base: dict[str, Any]) -> None:
     """Complete a dataset that `compares` the rows of another one with those of the period before (`by`: its column).
 
-    The other one has a column of that name and one with `_after`: the period that follows, null for the newest.
+    The other one has a column of that name and one with `_after`: the period that follows, null for the newest. A row of the period before
+    has this one's days, `shift` later, so that a filter of days leaves the same days of both. Of the columns it offers those that it
+    `keeps` for filters, and none to add up: each row is there twice.
     """
-    by = data.get("by", "period")
+    by, time = data.get("by", "period"), base["time"]
     data["sql"] = COMPARED.format(
-        by=by, base=indent(base["sql"].strip(), "    "), where=data.get("where", "true")
+        by=by,
+        time=time,
+        shift=data.get("shift", "365 days"),
+        base=indent(base["sql"].strip(), "    "),
+        where=data.get("where", "true"),
     )
-    data["columns"] = {**base["columns"], "is_before": {"label": "Of the period before"}}
+    offered = [time, by, *data.get("keeps", [])]
+    data["columns"] = {name: base["columns"].get(name) for name in offered}
     data |= {key: base[key] for key in ("time", "semantic") if key in base}
 
 

@@ -15,7 +15,7 @@ from airbyte_config.documents import Document
 from dashboards.compare import ADDED, Item, compare, normal
 from dashboards.files import Assets, load
 from dashboards.render import chart_uuid, native_filter, numbers, position, rendered, uuid_of
-from dashboards.semantic import metrics
+from dashboards.semantic import metric, metrics
 from foundation.settings import Settings
 
 
@@ -96,21 +96,24 @@ def _dataset(content: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
     named = {metric["metric_name"]: metric for metric in content["metrics"]}
     ordered = [name for name in [*old.get("metrics", {}), *named] if name in named]
     if ordered:
-        found["metrics"] = {name: _metric(named[name]) for name in dict.fromkeys(ordered)}
+        given = old.get("metrics", {})
+        found["metrics"] = {name: _metric(named[name], given.get(name)) for name in dict.fromkeys(ordered)}
     return found
 
 
-def _metric(metric: dict[str, Any]) -> dict[str, Any] | None:
-    shared = metrics().get(metric["metric_name"])
+def _metric(held: dict[str, Any], old: dict[str, Any] | None = None) -> dict[str, Any] | None:
+    """What a file says of a metric: what its name, or what it is the change of (`old`), does not say already."""
+    name = held["metric_name"]
     words = {
-        "sql": metric["expression"],
-        "label": metric.get("verbose_name"),
-        "description": metric.get("description"),
-        "format": metric.get("d3format"),
+        "sql": held["expression"],
+        "label": held.get("verbose_name"),
+        "description": held.get("description"),
+        "format": held.get("d3format"),
     }
-    if shared and shared.sql == metric["expression"]:
-        same = {"sql": shared.sql, "label": shared.label, "description": shared.description}
-        words = {key: value for key, value in words.items() if value != same.get(key)}
+    of = {key: value for key, value in (old or {}).items() if key in ("change_of", "points_of")}
+    if (of or name in metrics()) and (said := metric(name, of))["expression"] == held["expression"]:
+        same = {"sql": said["expression"], "label": said["verbose_name"], "description": said["description"]}
+        words = of | {key: value for key, value in words.items() if value != same.get(key)}
     return {key: value for key, value in words.items() if value} or None
 
 
@@ -243,6 +246,6 @@ def _filter(native: dict[str, Any], places: dict[str, int], assets: Assets) -> d
     if dataset is None:
         return None
     if native.get("controlValues", {}).get("defaultToFirstItem"):
-        more = {"required": True} | more
+        more = {"default": "last"} | more
     target_of = {"dataset": dataset, "column": target["column"]["name"]}
     return {"name": native["name"], "type": "select"} | target_of | more

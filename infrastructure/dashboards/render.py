@@ -18,7 +18,7 @@ from airbyte_config.references import resolve
 from dashboards import DETAILS, OWNER
 from dashboards.contracts import types_of
 from dashboards.files import Assets, load
-from dashboards.semantic import metrics
+from dashboards.semantic import metric
 from foundation.settings import Settings
 
 NAMESPACE = UUID("6f0b8f3e-54d1-5a0c-9a3b-2c3f0f6f8b11")
@@ -145,19 +145,6 @@ def database_of(data: dict[str, Any], assets: Assets) -> str:
 
     wanted = data.get("database", WAREHOUSE)
     return next(key for key, document in assets.databases.items() if document.data["name"] == wanted)
-
-
-def metric(name: str, given: dict[str, Any]) -> dict[str, Any]:
-    """A metric by its name in the semantic layer; or, with `sql`, one of the dataset's own."""
-    shared = None if "sql" in given else metrics()[name]
-    return {
-        "metric_name": name,
-        "verbose_name": given.get("label", shared.label if shared else None),
-        "metric_type": None,
-        "expression": given["sql"].strip() if shared is None else shared.sql,
-        "description": given.get("description", shared.description if shared else None),
-        "d3format": given.get("format"),
-    }
 
 
 # ------------------------------------------------------------------------------------------------ charts
@@ -298,11 +285,11 @@ def numbers(tree: dict[str, Any], assets: Assets) -> dict[str, int]:
 
 
 def native_filter(given: dict[str, Any], charts: dict[str, int]) -> dict[str, Any]:
-    """A filter of the bar on the left: a period, or values of a column; `required`: always one of them, at first the last by name.
+    """A filter of the bar on the left: days, or values of a column; `default: last`: one of them, at first the last by name.
 
     `charts`: the number of each chart, for those that it leaves alone (`excluding`).
     """
-    required = given.get("required", False)
+    last = given.get("default") == "last"
     content = {
         "id": f"NATIVE_FILTER-{slug(given['name'])}",
         "name": given["name"],
@@ -316,16 +303,16 @@ def native_filter(given: dict[str, Any], charts: dict[str, int]) -> dict[str, An
         return content | {"filterType": "filter_time", "targets": [{}], "controlValues": {}}
     return content | {
         "filterType": "filter_select",
-        "requiredFirst": required,
+        "requiredFirst": last,
         "targets": [
             {"column": {"name": given["column"]}, "datasetUuid": uuid_of("dataset", given["dataset"])}
         ],
         "controlValues": {
-            "enableEmptyFilter": required,
-            "multiSelect": not required,
+            "enableEmptyFilter": False,
+            "multiSelect": not last,
             "searchAllOptions": False,
             "inverseSelection": False,
-            "defaultToFirstItem": required,
-            "sortAscending": not required,
+            "defaultToFirstItem": last,
+            "sortAscending": not last,
         },
     }

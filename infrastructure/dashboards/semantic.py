@@ -1,4 +1,4 @@
-"""The metrics of dbt's semantic layer as SQL: their one definition, for charts too."""
+"""The metrics of dbt's semantic layer as SQL: their one definition, for charts too; and those that a dataset adds."""
 
 from __future__ import annotations
 
@@ -32,9 +32,12 @@ class Metric:
     sql: str
 
 
-@lru_cache(maxsize=1)
-def metrics() -> dict[str, Metric]:
-    """Every metric that is one SQL expression over one model. A cumulative metric is not, nor is what derives from it."""
+@lru_cache(maxsize=3)
+def metrics(rows: str = "") -> dict[str, Metric]:
+    """Every metric that is one SQL expression over one model. A cumulative metric is not, nor is what derives from it.
+
+    `rows`: a condition in SQL; the expression counts only the rows for which it holds.
+    """
     measures: dict[str, tuple[str, str]] = {}  # name → (model, SQL)
     defined: dict[str, dict[str, Any]] = {}
     for path in sorted(SEMANTIC.glob("*.yml")):
@@ -43,6 +46,8 @@ def metrics() -> dict[str, Metric]:
             table = model["model"].removeprefix("ref('").removesuffix("')")
             for measure in model.get("measures", []):
                 expression = str(measure.get("expr", measure["name"]))
+                if rows:
+                    expression = f"case when {rows} then {expression} end"
                 measures[measure["name"]] = (table, AGGREGATIONS[measure["agg"]].format(expression))
         for metric in document.get("metrics", []):
             defined[metric["name"]] = metric
@@ -52,6 +57,29 @@ def metrics() -> dict[str, Metric]:
             description = " ".join(metric["description"].split())
             found[name] = Metric(name, metric["label"], description, *resolved)
     return found
+
+
+def metric(name: str, given: dict[str, Any]) -> dict[str, Any]:
+    """A metric by its name in the semantic layer; its change since the period before (`change_of`: in parts of what it was, `points_of`: of
+    a rate, in percentage points); or, with `sql`, one of the dataset's own.
+    """
+    words: dict[str, str | None] = {}
+    if changed := given.get("change_of") or given.get("points_of"):
+        now, before = (metrics(rows)[changed].sql for rows in ("not is_before", "is_before"))
+        ratio = f"CAST({now} AS DOUBLE) / NULLIF({before}, 0) - 1"
+        words = {"sql": ratio if "change_of" in given else f"100 * ({now} - {before})"}
+    elif "sql" not in given:
+        shared = metrics()[name]
+        words = {"sql": shared.sql, "label": shared.label, "description": shared.description}
+    words |= given
+    return {
+        "metric_name": name,
+        "verbose_name": words.get("label"),
+        "metric_type": None,
+        "expression": str(words["sql"]).strip(),
+        "description": words.get("description"),
+        "d3format": words.get("format"),
+    }
 
 
 def _resolve(

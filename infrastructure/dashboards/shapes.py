@@ -41,6 +41,8 @@ class Named(_Shape):
     label: Text | None = None
     description: Text | None = None
     format: Text | None = None
+    change_of: Text | None = None
+    points_of: Text | None = None
 
 
 class Dataset(_Shape):
@@ -50,6 +52,8 @@ class Dataset(_Shape):
     time: Text | None = None
     compares: Text | None = None
     by: Text | None = None
+    shift: Text | None = None
+    keeps: list[Text] = []
     where: Text | None = None
     columns: dict[str, Named | None]
     metrics: dict[str, Named | None] = {}
@@ -86,7 +90,7 @@ class Filter(_Shape):
     dataset: Text | None = None
     column: Text | None = None
     within: list[Text] = []
-    required: bool = False
+    default: Literal["last"] | None = None
     excluding: list[Text] = []
 
     @model_validator(mode="after")

@@ -41,19 +41,19 @@ def installed() -> bool:
 def install() -> bool:
     """Make or renew Superset's environment. True if there was work; it takes about a minute, once.
 
-    Where our own Python is newer than what Superset runs on, uv uses a 3.12 that it finds, or fetches one, unless
+    Where our own Python is newer than what Superset runs on, uv uses a 3.11 or 3.12 that it finds, or fetches a 3.12, unless
     UV_PYTHON_DOWNLOADS forbids that. Raises EltError when uv can't: no network, no Python that Superset runs on.
     """
     say = ["making Superset's environment .venv-superset (about a gigabyte, once) …"]
     ours = sys.version_info[:2] in ((3, 11), (3, 12))
     if not ours:
         say.append(
-            f"Superset runs on Python 3.11 and 3.12, this is {sys.version_info[0]}.{sys.version_info[1]}: uv uses the 3.12 that it"
-            " finds, or fetches one (UV_PYTHON_DOWNLOADS=never forbids that)"
+            f"Superset runs on Python 3.11 and 3.12, this is {sys.version_info[0]}.{sys.version_info[1]}: uv uses one of them"
+            " that it finds, or fetches a 3.12 (UV_PYTHON_DOWNLOADS=never forbids that)"
         )
     return _own().install(
         say,
-        python=sys.executable if ours else "3.12",
+        python=sys.executable if ours else ">=3.11,<3.13",
         may_fetch_python=not ours,
         remedy="Superset runs on Python 3.11 and 3.12: install one, or let uv fetch it; and check that the package index answers",
     )

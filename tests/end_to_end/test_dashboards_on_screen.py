@@ -5,9 +5,11 @@ Skipped, saying so, where there is no Chromium.
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 
 import duckdb
 import pytest
@@ -49,6 +51,11 @@ ON_SCREEN: dict[str, tuple[tuple[str, str], str, list[tuple[str, str, str]]]] = 
             ("Orders", f"select count(distinct order_id) from {LINES}", "{:,}"),
             ("Average order value", f"select sum(line_total) / count(distinct order_id) from {LINES}", "${:,.0f}"),
             ("Margin", f"select sum(margin) from {LINES}", "${:,.0f}"),
+            (
+                "Change against 365 days before",
+                f"select (select sum(line_total) from {LINES}) / (select sum(line_total) from {YEAR_BEFORE}) - 1",
+                "{:+.1%}",
+            ),
         ],
     ),
     "products": (
@@ -58,7 +65,7 @@ ON_SCREEN: dict[str, tuple[tuple[str, str], str, list[tuple[str, str, str]]]] = 
             ("Revenue", f"select sum(line_total) from {LINES}", "${:,.0f}"),
             ("Margin rate", f"select sum(margin) / sum(line_total) from {LINES}", "{:.1%}"),
             (
-                "Change of margin rate",
+                "Change against 365 days before",
                 f"select 100 * ((select sum(margin) / sum(line_total) from {LINES})"
                 f" - (select sum(margin) / sum(line_total) from {YEAR_BEFORE}))",
                 "{:+.1f}",
@@ -209,8 +216,8 @@ def test_the_analyst_can_drill_by_a_column_and_share(superset, page):
     assert "Drill by" in dashboard.menu_at("Revenue by territory", 0.3, 0.1)
 
 
-def opened(page, name: str) -> Dashboard:
-    return open_dashboard(page, name.replace("_", "-"), charts_of(load("duckdb"), name))
+def opened(page, name: str, chosen: str = "") -> Dashboard:
+    return open_dashboard(page, name.replace("_", "-"), charts_of(load("duckdb"), name), chosen)
 
 
 def asked(stack, name: str, query: str) -> object:
@@ -226,7 +233,7 @@ def assert_numbers(stack, name: str, dashboard: Dashboard, condition: str) -> No
     for chart, query, form in ON_SCREEN[name][2]:
         value = asked(stack, name, query.format(filter=condition))
         assert value is not None, f"{chart}: nothing to show, nothing shown"
-        shown = dashboard.text(chart).replace("−", "-").splitlines()
+        shown = re.split(r"[\n\t]+", dashboard.text(chart).replace("−", "-"))
         assert form.format(value) in shown, (chart, shown)
 
 
@@ -267,6 +274,41 @@ def test_another_period_is_that_of_all_figures(superset, shop_days, page):
         assert form.format(value) in dashboard.text(chart).splitlines(), (chart, dashboard.text(chart))
     best = f"select product_name from {YEAR_BEFORE.format(filter='true')} group by all order by sum(line_total) desc limit 1"
     assert asked(superset, "", best) in dashboard.text("Best-selling products")
+
+
+def test_days_of_two_periods_are_those_of_all_figures(superset, shop_days, page):
+    """As an analyst who has cleared the period and chosen days."""
+    newest = asked(superset, "", "select max(order_date) from marts.obt_sales")
+    first, last = newest - timedelta(500), newest - timedelta(200)
+    range_ = f"{first} : {last}"  # the last day is not in it
+    dashboard = opened(
+        page,
+        "sales_overview",
+        f"(NATIVE_FILTER-days:(extraFormData:(time_range:'{range_}'),filterState:(value:'{range_}'),id:NATIVE_FILTER-days),"
+        "NATIVE_FILTER-period:(extraFormData:(),filterState:(value:!n),id:NATIVE_FILTER-period))",
+    )
+    assert dashboard.failures() == []
+    lines = "marts.obt_sales where counts_as_revenue and order_date >= date '{}' and order_date < date '{}'"
+    now, before = lines.format(first, last), lines.format(first - timedelta(365), last - timedelta(365))
+    for chart, query, form in (
+        ("Revenue", f"select sum(line_total) from {now}", "${:,.0f}"),
+        ("Orders", f"select count(distinct order_id) from {now}", "{:,}"),
+        (
+            "Change against 365 days before",
+            f"select (select sum(line_total) from {now}) / (select sum(line_total) from {before}) - 1",
+            "{:+.1%}",
+        ),
+    ):
+        shown = dashboard.text(chart).replace("−", "-")
+        assert form.format(asked(superset, "", query)) in re.split(r"[\n\t]+", shown), (chart, shown)
+    best = f"select product_name from {now} group by all order by sum(line_total) desc limit 1"
+    assert asked(superset, "", best) in dashboard.text("Best-selling products")
+
+
+def test_a_click_on_a_category_filters_the_board_by_it(superset, page):
+    dashboard = opened(page, "products")
+    sent = dashboard.click("Revenue and margin by category", 0.16, 0.85)
+    assert any('"col":"product_category","op":"IN","val":["Bikes"]' in body for body in sent), sent
 
 
 def test_a_click_on_a_territory_filters_the_board_by_it(superset, page):

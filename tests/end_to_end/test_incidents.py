@@ -1,5 +1,5 @@
 """Ten incidents on one real stack, as somebody on call meets them: what Slack, `elt status`, `elt runs` and the dashboards say, and
-how long it takes until analysts see the right figures. When all ten were played, the table of docs/operate.md is written. Slow.
+how long it takes until analysts see the right figures. The rows of the table in docs/operate.md are made of what was played. Slow.
 """
 
 from __future__ import annotations
@@ -111,6 +111,7 @@ def short(text: str) -> str:
     kept = [fact for fact in facts if re.match(r"\*(Reason|Failed before):|•", fact)]
     said = " ".join([re.sub(r"^:\w+: ", "", headline).removesuffix(" · local") + ".", *kept])
     said = re.sub(r", first at .*? UTC|(?<=127\.0\.0\.1):\d+", "", said.replace("*", ""))
+    said = re.sub(r"(?<=ELT_HOME/)[^\s\"':]+", "…", said)  # versions, and names by chance
     return said if len(said) <= TOLD else said[: TOLD - 1] + "…"
 
 
@@ -156,11 +157,10 @@ def site(make_stack) -> Iterator[Site]:
 
 @pytest.fixture(scope="module")
 def rows() -> Iterator[dict[str, incidents.Row]]:
-    """The rows of the table, by incident; when all ten are there, the page is written."""
+    """The rows of the table, by incident; those of the incidents that were played are written into the page."""
     found: dict[str, incidents.Row] = {}
     yield found
-    if list(found) == list(incidents.NAMES):
-        incidents.write(found.values())
+    incidents.write(found.values())
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ CREATE OR REPLACE MACRO {db}.main._fs_date_add(x DATE, i) AS CAST(x + i AS DATE)
     (x TIMESTAMP, i) AS x + i,
     (x TIMESTAMPTZ, i) AS x + i,
     (x VARCHAR, i) AS CAST(x AS TIMESTAMP) + i;
+CREATE OR REPLACE MACRO {db}.main._fs_days(n) AS CAST(n AS INTEGER);
 CREATE OR REPLACE MACRO {db}.main._fs_divide(a, b) AS
     CASE WHEN b = 0 AND a IS NOT NULL THEN error('Division by zero') ELSE a / b END;
 CREATE OR REPLACE MACRO {db}.main._fs_text(x DATE) AS strftime(x, '%Y-%m-%d'),

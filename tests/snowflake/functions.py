@@ -21,6 +21,7 @@ SAME: dict[str, list[tuple[str, Any]]] = {
         ("cast(timestamp '2025-01-02 03:04:05' as date)", date(2025, 1, 2)),
         ("cast(cast(1.50 as decimal(18, 4)) as varchar)", "1.5000"),
         ("cast(2.5 as integer)", 3),
+        ("date '2025-01-02' - 365 * cast(floor(2.5) as integer)", date(2023, 1, 3)),
     ],
     "coalesce": [("coalesce(null, 'a')", "a")],
     "corr": [("(select corr(a, b) from (select 1.0 as a, 2.0 as b union all select 2, 4) as t)", 1.0)],

@@ -44,6 +44,10 @@ def functions(node: exp.Expr) -> exp.Expr:
     ):
         interval = exp.Interval(this=exp.paren(node.expression), unit=exp.var(unit))
         return exp.Anonymous(this="_fs_date_add", expressions=[node.this, interval])
+    if isinstance(node, (exp.Add, exp.Sub)) and _is_product_of_whole_numbers(node.expression):
+        # days to add to a date: DuckDB takes no 64 bits for them
+        node.set("expression", exp.Anonymous(this="_fs_days", expressions=[node.expression]))
+        return node
     if isinstance(node, exp.Div):
         return exp.Anonymous(this="_fs_divide", expressions=[node.this, node.expression])
     if (
@@ -81,6 +85,15 @@ def functions(node: exp.Expr) -> exp.Expr:
         # A VARIANT as text, without its quotes.
         return exp.JSONExtractScalar(this=node.this, expression=node.expression)
     return node
+
+
+def _is_product_of_whole_numbers(node: exp.Expr) -> bool:
+    """A literal times a cast, as in `365 * cast(… as integer)`."""
+    if not isinstance(node, exp.Mul):
+        return False
+    literal, cast = node.this, node.expression
+    whole = isinstance(literal, exp.Literal) and literal.is_int
+    return whole and isinstance(cast, exp.Cast) and cast.to.this in exp.DataType.INTEGER_TYPES
 
 
 def _has_text(node: exp.Expr) -> bool:

@@ -46,16 +46,18 @@ def complaint(folder: Path, config) -> str:
     ("file", "old", "new", "words"),
     [
         ("charts/sales_overview.yaml", "x_axis: product_category", "x_axis: product_categorie", "x_axis: the dataset"),
-        ("charts/sales_overview.yaml", "metric: margin", "metric: marge", "metric: the dataset sales_compared has no metric marge"),
+        ("charts/sales_overview.yaml", "metric: margin,", "metric: marge,", "metric: the dataset sales has no metric marge"),
         ("charts/sales_overview.yaml", "days_back < 7", "days_bak < 7", "days_bak"),
         ("charts/sales_overview.yaml", "dataset: sales", "dataset: sale", "there is no dataset sale"),
         ("datasets/sales.yaml", "  customer_name:", "  custumer_name:", "there is no column custumer_name"),
-        ("datasets/sales.yaml", "as days_back", "as day_back", "there is no column days_back"),
+        ("datasets/geography.yaml", "as days_back", "as day_back", "there is no column days_back"),
         ("datasets/sales.yaml", "SUM(case when counts_as_revenue then discount", "SUM(case when counts then discount", "counts"),
         ("datasets/sales.yaml", "  orders: {", "  ordres: {", "the semantic layer has no metric ordres — did you mean orders?"),
         ("datasets/sales.yaml", "time: order_date", "time: order_number", "order_number is no column of dates"),
         ("datasets/sales_compared.yaml", "compares: sales", "compares: sale", "there is no dataset sale — did you mean sales?"),
-        ("dashboards/sales_overview.yaml", "excluding: [sales_overview/Revenue by", "excluding: [sales_overview/Revenue bi", "no row shows the chart"),
+        ("datasets/sales_compared.yaml", "change_of: revenue", "change_of: revenu", "the semantic layer has no metric revenu — did you mean revenue?"),
+        ("datasets/sales_compared.yaml", " territory_name]", " teritory_name]", "there is no column teritory_name"),
+        ("dashboards/sales_overview.yaml", "&months [sales_overview/Revenue by", "&months [sales_overview/Revenue bi", "no row shows the chart"),
         ("dashboards/sales_overview.yaml", "column: channel_name", "column: chanel_name", "no column chanel_name"),
         ("dashboards/sales_overview.yaml", "chart: sales_overview/Margin", "chart: sales_overview/Margins", "no chart sales_overview/Margins"),
     ],
@@ -156,6 +158,16 @@ def test_a_change_in_the_workspace_is_pulled_into_the_short_form_and_then_there_
     assert rows[1]["items"][0] == {"chart": "sales_overview/Revenue", "width": 2}
     metrics = yaml.safe_load((folder / "datasets/sales.yaml").read_text())["metrics"]
     assert metrics["orders"] == {"format": ",.1f"}  # its SQL stays the semantic layer's
+    assert not compare(rendered(config, load("duckdb", folder)), export)
+
+
+def test_a_changed_label_of_a_change_is_pulled_and_what_it_is_the_change_of_stays(config, folder):
+    export = rendered(config, load("duckdb", folder))
+    held = export["datasets/purchases_compared.yaml"]
+    next(m for m in held["metrics"] if m["metric_name"] == "spend_change")["verbose_name"] = "Money"
+    assert pull(config, export, load("duckdb", folder))
+    written = yaml.safe_load((folder / "datasets/purchases_compared.yaml").read_text())["metrics"]
+    assert written["spend_change"] == {"change_of": "spend", "label": "Money", "format": "+.1%"}
     assert not compare(rendered(config, load("duckdb", folder)), export)
 
 

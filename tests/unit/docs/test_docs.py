@@ -220,6 +220,18 @@ def test_drawings_are_what_their_texts_say() -> None:
         assert all(f">{title.replace('&', '&amp;')}<" in text for title in titles)
 
 
+def test_a_row_of_an_incident_that_is_played_again_takes_its_place_in_the_runbook(tmp_path: Path) -> None:
+    page = Path(shutil.copy(incidents.PAGE, tmp_path))
+    before = incidents.written(page)
+    incidents.write([], page)
+    assert page.read_text() == incidents.PAGE.read_text()
+    again = incidents.Row("source restarted", "a | b", "c", "d", "e", "f", 7)
+    incidents.write([again], page)
+    after = incidents.written(page)
+    assert after[7] == ["source restarted", "a \\| b", "c", "d", "e", "f", "7"]
+    assert after[:7] + after[8:] == before[:7] + before[8:]
+
+
 def test_the_runbook_has_the_ten_incidents_as_they_were_played() -> None:
     rows = incidents.written()
     assert [row[0] for row in rows] == list(incidents.NAMES)

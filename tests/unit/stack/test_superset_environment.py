@@ -39,12 +39,13 @@ def test_where_superset_runs_on_our_python_that_is_taken_and_nothing_is_fetched(
     assert "fetches" not in capsys.readouterr().out
 
 
-def test_on_a_newer_python_uv_may_fetch_a_312_and_that_is_said(uv, monkeypatch, capsys):
-    runs_on(monkeypatch, 3, 14)
+@pytest.mark.parametrize("minor", [13, 14])
+def test_on_a_newer_python_uv_may_fetch_a_312_and_that_is_said(uv, monkeypatch, capsys, minor):
+    runs_on(monkeypatch, 3, minor)
     assert superset.install()
-    assert uv()[-2:] == ["3.12", "DOWNLOADS="]  # uv's own default
+    assert uv()[-2:] == [">=3.11,<3.13", "DOWNLOADS="]  # uv's own default
     said = capsys.readouterr().out
-    assert "this is 3.14" in said and "fetches one (UV_PYTHON_DOWNLOADS=never forbids that)" in said
+    assert f"this is 3.{minor}" in said and "fetches a 3.12 (UV_PYTHON_DOWNLOADS=never forbids that)" in said
 
 
 def test_where_fetching_is_forbidden_or_fails_the_remedy_is_named(uv, monkeypatch):

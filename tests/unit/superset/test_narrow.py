@@ -72,6 +72,22 @@ def test_only_a_narrow_screen_of_a_reader_gets_it(ask, tree):
         ask.writes = False
 
 
+def test_only_on_a_telephone_a_heat_map_is_without_numbers(narrow, monkeypatch):
+    app = Flask(__name__)
+    narrow.install(app)
+    monkeypatch.setattr(narrow, "_may_write", lambda: False)
+    charts = [{"form_data": {"viz_type": kind, "show_values": True}} for kind in ("heatmap_v2", "table")]
+    app.get(f"{BOARD}/charts")(lambda: {"result": charts})
+
+    def shown(headers):
+        result = app.test_client().get(f"{BOARD}/charts", headers=headers).json["result"]
+        return [chart["form_data"]["show_values"] for chart in result]
+
+    assert shown(TELEPHONE) == [False, True]
+    charts[0]["form_data"]["show_values"] = True
+    assert shown({}) == [True, True]
+
+
 def test_a_layout_with_tabs_stays_as_it_is(narrow, tree):
     tabs = {**tree, "ROW-1": {**tree["ROW-1"], "type": "TABS"}}
     assert narrow.stacked(tabs) == tabs
