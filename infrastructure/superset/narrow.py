@@ -1,4 +1,4 @@
-"""A board on a narrow screen: its charts one below the other, its filters folded into one line, and maps of numbers without the numbers.
+"""A board on a narrow screen: its charts one below the other, its filters folded into one line, and no numbers on narrow columns.
 
 Superset draws the same twelve columns at every width. A browser says how wide it is by a client hint (where it knows them; others
 say that they are a telephone's), and the board's layout is changed on its way there. Who may write boards gets them as they are: an edit
@@ -18,8 +18,12 @@ HINT = "Sec-CH-Viewport-Width"
 NARROW = 700  # pixels
 COLUMNS = 12
 TEXT = 2.5  # how much higher a text is there
-# a column of a heat map is narrower than a number or the name of a quarter; a touch shows the number
-HEATMAP = {"show_values": False, "x_axis_label_rotation": 90}
+LOW = 24  # a chart's least height there: its title may take two lines
+# a column is narrower than its number and its name; a touch shows the number
+WITHOUT_NUMBERS: dict[str, dict[str, Any]] = {
+    "heatmap_v2": {"show_values": False, "x_axis_label_rotation": 90},
+    "echarts_timeseries_bar": {"show_value": False, "xAxisLabelRotation": 45},
+}
 
 
 def install(app: Flask) -> None:
@@ -41,10 +45,11 @@ def install(app: Flask) -> None:
 
 
 def without_numbers(charts: list[dict[str, Any]]) -> None:
-    """Let the heat maps among a board's charts show colours alone."""
+    """Take the numbers off the columns of a board's charts; bars that lie keep theirs."""
     for chart in charts:
-        if chart["form_data"].get("viz_type") == "heatmap_v2":
-            chart["form_data"] |= HEATMAP
+        form = chart["form_data"]
+        if form.get("orientation") != "horizontal":
+            form |= WITHOUT_NUMBERS.get(form.get("viz_type"), {})
 
 
 def in_one_column(board: dict[str, Any]) -> None:
@@ -77,7 +82,7 @@ def stacked(tree: dict[str, Any]) -> dict[str, Any]:
     for row in rows:
         for key in row["children"]:
             own, node = f"ROW-{key}", tree[key]
-            height = int(node["meta"]["height"] * (TEXT if node["type"] == "MARKDOWN" else 1))
+            height = max(LOW, int(node["meta"]["height"] * (TEXT if node["type"] == "MARKDOWN" else 1)))
             meta = {**node["meta"], "width": COLUMNS, "height": height}
             changed[own] = {**row, "id": own, "children": [key]}
             changed[key] = {**node, "parents": [*row["parents"], own], "meta": meta}

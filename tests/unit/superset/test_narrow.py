@@ -72,20 +72,22 @@ def test_only_a_narrow_screen_of_a_reader_gets_it(ask, tree):
         ask.writes = False
 
 
-def test_only_on_a_telephone_a_heat_map_is_without_numbers(narrow, monkeypatch):
+def test_only_on_a_telephone_columns_are_without_numbers(narrow, monkeypatch):
     app = Flask(__name__)
     narrow.install(app)
     monkeypatch.setattr(narrow, "_may_write", lambda: False)
-    charts = [{"form_data": {"viz_type": kind, "show_values": True}} for kind in ("heatmap_v2", "table")]
-    app.get(f"{BOARD}/charts")(lambda: {"result": charts})
+    bars = {"viz_type": "echarts_timeseries_bar", "show_value": True}
+    forms = [{"viz_type": "heatmap_v2", "show_values": True}, bars, bars | {"orientation": "horizontal"}]
+    app.get(f"{BOARD}/charts")(lambda: {"result": [{"form_data": form} for form in forms]})
 
     def shown(headers):
         result = app.test_client().get(f"{BOARD}/charts", headers=headers).json["result"]
-        return [chart["form_data"]["show_values"] for chart in result]
+        return [
+            chart["form_data"].get("show_value", chart["form_data"].get("show_values")) for chart in result
+        ]
 
-    assert shown(TELEPHONE) == [False, True]
-    charts[0]["form_data"]["show_values"] = True
-    assert shown({}) == [True, True]
+    assert shown(TELEPHONE) == [False, False, True]
+    assert shown({}) == [True, True, True]
 
 
 def test_a_layout_with_tabs_stays_as_it_is(narrow, tree):
