@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.session import Session
+
 from airbyte_local.destinations.lake.store import Place, Store
+from foundation.errors import EltError
 from foundation.settings import Settings
 
 
@@ -23,6 +28,28 @@ def store(config: Settings) -> Store:
     return Store(place(config))
 
 
+def make_table_bucket(config: Settings) -> None:
+    """Make the bucket of the local catalogue's tables, unless it is there: each such bucket is a catalogue of its own."""
+    where = place(config)
+    client = Session().create_client(
+        "s3tables",
+        region_name=where.region,
+        endpoint_url=where.endpoint,
+        aws_access_key_id=where.access_key_id,
+        aws_secret_access_key=where.secret_access_key,
+        config=Config(connect_timeout=2, read_timeout=10, retries={"max_attempts": 1}),
+    )
+    name = config.lake_catalog_warehouse
+    try:
+        there = client.list_table_buckets(prefix=name).get("tableBuckets", [])
+        if not any(each["name"] == name for each in there):
+            client.create_table_bucket(name=name)
+    except (BotoCoreError, ClientError) as error:
+        raise EltError(
+            f"the catalogue's bucket {name} can't be made: {type(error).__name__}", "elt logs lake"
+        ) from None
+
+
 def catalogue(config: Settings) -> dict[str, str]:
     """The properties with which an Iceberg client (pyiceberg, Spark's `spark.sql.catalog.…`) opens the catalogue. No credential is among
     them: `credentials` are."""
@@ -30,6 +57,9 @@ def catalogue(config: Settings) -> dict[str, str]:
         "type": "rest",
         "uri": config.lake_catalog_base,
         "warehouse": config.lake_catalog_warehouse,
+        "rest.sigv4-enabled": "true",
+        "rest.signing-name": "s3tables",
+        "rest.signing-region": config.lake_region,
         "s3.endpoint": config.lake_base,
         "s3.region": config.lake_region,
     }

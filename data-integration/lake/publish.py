@@ -46,7 +46,7 @@ def published(config: Settings, store: Store, log: Log) -> int | None:
 
 
 def _published(config: Settings, store: Store, log: Log) -> list[dict[str, Any]]:
-    tables = _wanted(store, log)
+    tables = [one | {"keep_hours": config.lake_unused_hours} for one in _wanted(store, log)]
     LAKE.install()
     done = subprocess.run(
         [str(LAKE.python), str(PROGRAM)],

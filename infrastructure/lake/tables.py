@@ -10,6 +10,7 @@ import contextlib
 import json
 import re
 import sys
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pyiceberg.catalog import Catalog, load_catalog
@@ -97,6 +98,9 @@ def _brought(catalog: Catalog, identifier: tuple[str, str], wanted: dict[str, An
         reached = {COMMIT: str(wanted["latest"]), COMPACTION: str(max(wanted["compaction"], agreed))}
         if any(table.properties.get(name) != value for name, value in reached.items()):
             transaction.set_properties(**reached)
+    if files and begins:  # what only older snapshots have goes from the store after so long
+        oldest = datetime.now(UTC) - timedelta(hours=wanted["keep_hours"])
+        table.maintenance.expire_snapshots().older_than(oldest).commit()
     return {
         "table": ".".join(identifier),
         "files": len(files),

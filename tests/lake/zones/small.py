@@ -17,7 +17,12 @@ from tests.fixtures.lake import Lake, configuration
 
 INTEGER = Column("id", "integer", DataType(Kind.INTEGER), nullable=False, as_text=False)
 TEXT = Column("label", "text", DataType(Kind.TEXT), nullable=True, as_text=False)
-ARROW = {Kind.INTEGER: pa.int32(), Kind.BIGINT: pa.int64(), Kind.TEXT: pa.string()}
+ARROW = {
+    Kind.INTEGER: pa.int32(),
+    Kind.BIGINT: pa.int64(),
+    Kind.DECIMAL: pa.string(),
+    Kind.TEXT: pa.string(),
+}
 
 
 class Writer:

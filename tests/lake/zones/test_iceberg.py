@@ -14,12 +14,14 @@ import pytest
 
 from airbyte_local.destinations.lake.manifests import Log
 from airbyte_local.destinations.lake.store import Store
+from airbyte_local.schema import DataType, Kind
 from foundation.errors import EltError
 from foundation.own_environment import LAKE
 from lake.compact import compact, retain
 from lake.load import load
 from lake.place import catalogue, credentials
 from lake.publish import publish, published
+from lake.upkeep import keep_up
 from tests.fixtures.lake import CapturingLakeEngine, Lake
 from tests.integration.airbyte_local import every_type
 from tests.integration.airbyte_local.every_type import EVERY_TYPE
@@ -38,6 +40,14 @@ print(len(list(table.scan().plan_files())), len(table.metadata.snapshots))
 
 def from_catalogue(lake: Lake, namespace: str, table: str, to: Path) -> tuple[list[tuple[object, ...]], int]:
     """A table as pyiceberg reads it: its rows in the order of their ids, and how many files it has."""
+    said = _read(lake, namespace, table, to)
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        query = f"from read_parquet('{to}') order by _airbyte_raw_id"
+        return connection.execute(query).fetchall(), int(said.split()[0])
+
+
+def _read(lake: Lake, namespace: str, table: str, to: Path) -> str:
     request = {"catalog": catalogue(lake.config), "table": [namespace, table], "to": str(to)}
     done = subprocess.run(
         [str(LAKE.python), "-c", READ],
@@ -47,10 +57,12 @@ def from_catalogue(lake: Lake, namespace: str, table: str, to: Path) -> tuple[li
         text=True,
     )
     assert not done.returncode, done.stderr[-2000:]
-    with duckdb.connect() as connection:
-        connection.execute("set TimeZone = 'UTC'")
-        query = f"from read_parquet('{to}') order by _airbyte_raw_id"
-        return connection.execute(query).fetchall(), int(done.stdout.split()[0])
+    return done.stdout
+
+
+def snapshots(lake: Lake, namespace: str, table: str, to: Path) -> int:
+    """How many snapshots a table has."""
+    return int(_read(lake, namespace, table, to).split()[1])
 
 
 def in_warehouse(lake: Lake) -> list[tuple[object, ...]]:
@@ -82,9 +94,11 @@ def test_the_catalogue_has_the_rows_of_the_warehouse_through_compaction_and_rete
     assert retain(store, log, lake.config, now=later, published=log.latest().number) == {"processed": 5}
     assert from_catalogue(lake, "shop", "items", tmp_path / "c")[1] == 1
     writer.write((9, "after"), again=True)
-    assert publish(lake.config) == {"shop.items": 1}
+    at_once = replace(lake, environ=lake.environ | {"LAKE_UNUSED_HOURS": "0"})
+    assert publish(at_once.config) == {"shop.items": 1}
     load("small", lake.config)
     assert from_catalogue(lake, "shop", "items", tmp_path / "d") == (in_warehouse(lake), 1)
+    assert snapshots(lake, "shop", "items", tmp_path / "e") == 1, "older ones name files that are gone"
 
 
 def test_columns_of_a_table_follow_and_a_type_that_iceberg_cannot_widen_asks_for_a_compaction(
@@ -102,6 +116,14 @@ def test_columns_of_a_table_follow_and_a_type_that_iceberg_cannot_widen_asks_for
     load("small", lake.config)
     rows, _ = from_catalogue(lake, "shop", "items", tmp_path / "a")
     assert sorted((row[0], row[1]) for row in rows) == [(1, "a"), (5_000_000_000, "b")]
+    decimal = replace(INTEGER, source_type="numeric(20,2)", type=DataType(Kind.DECIMAL, 20, 2))
+    writer.write(("1.25", "d", None), columns=(decimal, TEXT, more))
+    with pytest.raises(EltError, match=r"shop\.items: .*id: the type has changed; run `elt lake compact`"):
+        publish(lake.config)
+    (done,) = keep_up(lake.config)
+    assert done.after == 1
+    load("small", lake.config)
+    assert from_catalogue(lake, "shop", "items", tmp_path / "b") == (in_warehouse(lake), 1)
 
 
 def test_every_type_is_readable_from_the_catalogue(capturing: CapturingLakeEngine, tmp_path: Path) -> None:
