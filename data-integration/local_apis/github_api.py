@@ -72,8 +72,14 @@ class GithubApi:
 
     def of_organisation(self, request: Request) -> Response:
         owner = request.path_params["owner"]
-        found = [tool for tool in TOOLS if tool.full_name.split("/")[0] == owner]
-        return self._pages(request, [self.github.repository(tool) for tool in found])
+        found = [self.github.repository(tool) for tool in TOOLS if tool.full_name.split("/")[0] == owner]
+        # an organization has others, too
+        others = [
+            one
+            | {"id": one["id"] + 500, "name": "website", "full_name": f"{owner}/website", "language": None}
+            for one in found
+        ]
+        return self._pages(request, [*found, *others])
 
     def repository(self, request: Request) -> Response:
         tool, token = self._asked(request)

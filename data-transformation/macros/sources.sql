@@ -28,6 +28,28 @@
     }) }}
 {%- endmacro %}
 
+{#- Exchange rates. -#}
+{% macro raw_rates() -%}
+    {{ raw_or_empty(source('rates', 'rates'), {
+        reserved_column('date'): 'date', 'base': 'varchar', 'quote': 'varchar', 'rate': 'double',
+        '_airbyte_extracted_at': 'timestamp'
+    }) }}
+{%- endmacro %}
+
+{#- The weather: `observations` or `forecasts`; `moment`: since when a row is as it is. -#}
+{% macro raw_weather(stream, moment) -%}
+    {{ raw_or_empty(source('weather', stream), {
+        'city': 'varchar', 'region': 'varchar', 'country': 'varchar', reserved_column('date'): 'date',
+        'temperature_max': 'double', 'temperature_min': 'double', 'precipitation': 'double', 'wind_max': 'double',
+        moment: 'timestamp', '_airbyte_extracted_at': 'timestamp'
+    }) }}
+{%- endmacro %}
+
+{#- What the connector github left of a stream, or no rows of these columns. -#}
+{% macro raw_github(stream, columns) -%}
+    {{ raw_or_empty(source('github', stream), dict(columns, _airbyte_extracted_at='timestamp')) }}
+{%- endmacro %}
+
 {#- Ask whether a fact has other totals than a raw stream; `columns`: SQL over raw by the fact's column. -#}
 {% macro totals_differ(model, raw, columns) -%}
     select coalesce(raw_totals.row_count <> fact_totals.row_count

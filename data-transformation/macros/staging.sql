@@ -112,6 +112,19 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#- A text inside a column that landed as JSON; null where there is none. -#}
+{% macro json_text(column, name) -%}
+    {{ return(adapter.dispatch('json_text')(column, name)) }}
+{%- endmacro %}
+
+{% macro default__json_text(column, name) -%}
+    cast(get_path({{ column }}, '{{ name }}') as varchar)
+{%- endmacro %}
+
+{% macro duckdb__json_text(column, name) -%}
+    json_extract_string({{ column }}, '$.{{ name }}')
+{%- endmacro %}
+
 {#- first letter and domain: k***@adventure-works.com -#}
 {% macro mask_email(column) -%}
     left({{ column }}, 1) || '***@' || split_part({{ column }}, '@', 2)

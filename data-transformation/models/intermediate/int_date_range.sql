@@ -20,6 +20,18 @@
     ('stg_totesys_payments', ['created_at', 'last_updated', 'payment_date']),
 ] %}
 {%- endif %}
+{%- if in_use('rates') %}
+{%- set dates = dates + [('stg_exchange_rates', ['rate_date'])] %}
+{%- endif %}
+{%- if in_use('github') %}
+{%- set dates = dates + [
+    ('stg_github_commits', ['written_at']), ('stg_github_stargazers', ['starred_at']),
+    ('stg_github_releases', ['published_at']),
+] %}
+{%- endif %}
+{%- if in_use('weather') %}
+{%- set dates = dates + [('stg_weather_observations', ['weather_date']), ('stg_weather_forecasts', ['weather_date'])] %}
+{%- endif %}
 with
 
 ranges as (

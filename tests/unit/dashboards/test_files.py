@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from dashboards import FOLDER
+from dashboards.check import check
 from dashboards.compare import compare
 from dashboards.files import load
 from dashboards.pull import pull
@@ -203,9 +204,11 @@ def test_dashboards_of_an_optional_source_are_there_only_where_it_is_in_use(monk
         "dashboards.files.settings",
         lambda: load_settings({"ELT_HOME": str(tmp_path), "ELT_SOURCES": "adventureworks"}),
     )
-    assert "web_traffic" not in load("duckdb").dashboards
-    in_use = {"ELT_HOME": str(tmp_path), "ELT_SOURCES": "adventureworks,web"}
+    optional = {"web_traffic", "weather_and_sales", "open_source_activity"}
+    assert not optional & set(load("duckdb").dashboards)
+    in_use = {"ELT_HOME": str(tmp_path), "ELT_SOURCES": "adventureworks,web,weather,github"}
     monkeypatch.setattr("dashboards.files.settings", lambda: load_settings(in_use))
     found = load("duckdb")
-    assert "web_traffic" in found.dashboards
+    assert optional <= set(found.dashboards)
     assert {"web_visits", "web_conversion", "web_funnel"} <= set(found.datasets)
+    check(found)

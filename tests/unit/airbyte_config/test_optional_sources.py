@@ -1,0 +1,31 @@
+"""The connection files of optional sources, as `elt airbyte plan` reads them where all are in use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from airbyte_config.definitions import load
+from airbyte_local.sources.connector.registry import connectors
+from airbyte_local.sources.connector.specification import wrong_fields
+from foundation.settings import load_settings
+
+READ_FROM_APIS = ("rates", "weather", "github")
+
+
+@pytest.mark.parametrize("name", READ_FROM_APIS)
+def test_the_configuration_of_a_source_fits_its_connector(name: str, tmp_path: Path) -> None:
+    known = {"ELT_HOME": str(tmp_path), "ELT_SOURCES": ",".join(("adventureworks", *READ_FROM_APIS))}
+    found = load(settings=load_settings(known), need_secrets=False)
+    source = found.sources[name]
+    assert list(wrong_fields(connectors()[source.connector].specification, source.values)) == []
+    assert source.document.data["optional"] is True
+    secret = {path.rpartition(".")[2] for path in source.secrets}
+    assert secret <= connectors()[source.connector].secret_fields
+    assert found.connections[name].definition.namespace_format == name
+
+
+def test_without_them_in_use_none_is_read(tmp_path: Path) -> None:
+    found = load(settings=load_settings({"ELT_HOME": str(tmp_path)}), need_secrets=False)
+    assert not set(READ_FROM_APIS) & {*found.sources, *found.connections}
