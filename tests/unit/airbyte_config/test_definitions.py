@@ -87,6 +87,20 @@ def test_personal_columns_are_left_out() -> None:
     assert "name: password" not in text
 
 
+def test_the_second_companys_account_numbers_are_left_out_and_its_contacts_hashed(settings_of) -> None:
+    streams = {
+        stream.name: stream
+        for stream in load(settings=settings_of(ELT_SOURCES="adventureworks,totesys"))
+        .connection("totesys")
+        .definition.streams
+    }
+    assert len(streams) == 11
+    assert streams["payment"].selected_fields and "manager" not in streams["department"].selected_fields
+    assert not [field for field in streams["payment"].selected_fields if "ac_number" in str(field)]
+    hashed = {mapper["mapperConfiguration"]["targetField"] for mapper in streams["counterparty"].mappers}
+    assert hashed == {"commercial_contact", "delivery_contact"}
+
+
 def test_snowflake_is_chosen_by_a_setting_alone(settings_of) -> None:
     environ = {"SNOWFLAKE_HOST": "acme.snowflakecomputing.com", "SNOWFLAKE_LOADER_PRIVATE_KEY": "the key"}
     destination = load(settings=settings_of(AIRBYTE_DESTINATION="snowflake", **environ)).destinations[
