@@ -26,7 +26,6 @@ pytest_plugins = [
     "tests.fixtures.collector",
     "tests.fixtures.site",
     "tests.fixtures.web",
-    "tests.fixtures.totesys",
     "tests.fixtures.apis",
     "tests.fixtures.clones",
 ]

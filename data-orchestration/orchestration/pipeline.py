@@ -17,6 +17,7 @@ from foundation.settings import settings
 from orchestration.cosmos_tasks import dbt_tasks
 from orchestration.defaults import DAG_ARGUMENTS
 from orchestration.tasks import (
+    load_task,
     prepare_task,
     publish_task,
     raw_of,
@@ -27,8 +28,13 @@ from orchestration.tasks import (
 CALENDAR = ("int_date_range", "dim_date")  # a source may bring days that nobody else has
 
 
-def source_dags(source: str, every: str, *, about: str = "", owner: str = "data-platform") -> list[DAG]:
-    """The two DAGs of a source; none where the source is not in use (ELT_SOURCES). `every` is a cron expression."""
+def source_dags(
+    source: str, every: str, *, about: str = "", owner: str = "data-platform", by_lake: bool = False
+) -> list[DAG]:
+    """The two DAGs of a source; none where the source is not in use (ELT_SOURCES). `every` is a cron expression.
+
+    `by_lake`: its connection lands in the lake, from where a task of its own loads the raw layer.
+    """
     if source not in settings().sources:
         return []
     arguments = {**DAG_ARGUMENTS, "tags": [source, "pipeline"]}
@@ -36,12 +42,16 @@ def source_dags(source: str, every: str, *, about: str = "", owner: str = "data-
     with DAG(
         dag_id=f"{source}_sync",
         description=f"Airbyte sync of {source}",
-        doc_md=SYNC_DOC.format(source=source, about=about, owner=owner, paused=PAUSED),
+        doc_md=SYNC_DOC.format(
+            source=source, about=about, owner=owner, paused=PAUSED, load=LOAD_DOC if by_lake else ""
+        ),
         schedule=None if settings().elt_schedule == "manual" else every,
         dagrun_timeout=timedelta(hours=1, minutes=15),
         **arguments,
     ) as sync:
-        sync_task(source, f"Airbyte syncs what is new in {source} into the raw layer.") >> record_task()
+        place = "the lake" if by_lake else "the raw layer"
+        synced = sync_task(source, f"Airbyte syncs what is new in {source} into {place}.", into_lake=by_lake)
+        (synced >> load_task(source) if by_lake else synced) >> record_task()
     with DAG(
         dag_id=f"{source}_transformation",
         description=f"dbt build and publish of what {source} brought",
@@ -75,7 +85,12 @@ SYNC_DOC = """
 **When it fails.** Raw stays as the last sync left it: marts of {source} grow old, all others are untouched.
 
 **What to do.** Airbyte's reason is in the message. Does the source answer, are its credentials right? A new run is safe at any
-time, and goes on where the last one ended.
+time, and goes on where the last one ended.{load}
+"""
+LOAD_DOC = """
+
+`load` brings into the raw layer what `sync` has landed in the lake. If it fails, the message names the store, the file or the writer that
+keeps the warehouse; what has landed stays, and the next run loads it.
 """
 
 TRANSFORMATION_DOC = """

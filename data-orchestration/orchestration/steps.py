@@ -27,6 +27,8 @@ from transformation.request import VARIABLE, BuildRequest
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+LOAD_WAIT_SECONDS = 600.0  # for another writer of the warehouse, as `prepare` waits
+
 log = logging.getLogger(__name__)
 
 
@@ -46,6 +48,17 @@ def plan(context: Context) -> bool:
 def check_freshness(context: Context) -> dict[str, str]:
     """Are the sources fresh?"""
     return freshness.check(settings())
+
+
+def load(source: str) -> int:
+    """Bring into the raw layer what the lake has of a source's connection, and raw has not; how many rows."""
+    from lake.load import load as load_from_lake
+
+    patient = settings().model_copy(update={"elt_lease_wait_seconds": LOAD_WAIT_SECONDS})
+    done = load_from_lake(source, patient)
+    for each in done:
+        log.info("%s: %s commits, rows by table: %s", each.connection, each.commits, each.rows or "none")
+    return sum(each.total for each in done)
 
 
 def prepare(context: Context, select: tuple[str, ...] = ()) -> str:

@@ -30,13 +30,23 @@ def _airbyte_arguments(connection: str) -> dict[str, Any]:
     }
 
 
-def sync_task(source: str, about: str) -> Any:
-    """`sync`: Airbyte syncs the connection that has the source's name."""
+def sync_task(source: str, about: str, *, into_lake: bool = False) -> Any:
+    """`sync`: Airbyte syncs the connection that has the source's name; `into_lake`: its rows are not in the warehouse yet."""
     from orchestration.sync import AirbyteSyncOperator  # Airbyte's provider, which not every DAG needs
 
-    return AirbyteSyncOperator(
-        task_id="sync", doc_md=about, outlets=[raw_of(source)], **_airbyte_arguments(source)
-    )
+    outlets = [] if into_lake else [raw_of(source)]
+    return AirbyteSyncOperator(task_id="sync", doc_md=about, outlets=outlets, **_airbyte_arguments(source))
+
+
+def load_task(source: str) -> Any:
+    """`load`: what a sync has landed in the lake."""
+
+    @task(execution_timeout=timedelta(minutes=30), outlets=[raw_of(source)], **RETRIED)
+    def load() -> int:
+        """Bring what is new in the lake into the raw layer; how many rows."""
+        return steps.load(source)
+
+    return load()
 
 
 def reconcile_task(source: str) -> Any:

@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
+from tests.fixtures.lake import Lake, seaweed_server
 from tests.fixtures.source import SourceDatabase
-from tests.fixtures.totesys import Company
+from tests.fixtures.totesys import Company, company, totesys_template
 from tests.integration.transformation.raw_layer import Warehouse
 from tests.integration.transformation.small_shop import FIRST_SYNC, order
+
+__all__ = ["company", "seaweed_server", "totesys_template"]
 
 SOURCES = {"ELT_SOURCES": "adventureworks,totesys", "DBT_INDIRECT_SELECTION": "buildable"}
 NEEDED = ("+dim_date", "+dim_currency", "stg_currency_rates")
@@ -101,8 +104,10 @@ def record_number(fact: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def chain(totesys_template: SourceDatabase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
-    """Three syncs with trade between them, then a build with all tests of the company's models."""
+def chain(
+    totesys_template: SourceDatabase, seaweed_server: Lake, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Chain]:
+    """Three syncs by way of the lake with trade between them, then a build with all tests of the company's models."""
     home = tmp_path_factory.mktemp("stars")
     warehouse = Warehouse(home)
     warehouse.create_raw()
@@ -127,7 +132,7 @@ def chain(totesys_template: SourceDatabase, tmp_path_factory: pytest.TempPathFac
         },
     )
     own = totesys_template.copy()
-    made = Chain(Company(own, home), warehouse)
+    made = Chain(Company(own, home, seaweed_server.fresh(home)), warehouse)
     made.company.write(*(AUDIT.format(table) for table, _ in FACTS.values()))
     made.company.sync()
     made.company.write(

@@ -33,7 +33,10 @@ def dags(config: Settings) -> dict[str, Any]:
 def test_it_is_synced_every_ten_minutes_and_built_after_each_sync(dags: dict[str, Any]) -> None:
     sync, transformation = dags["totesys_sync"], dags["totesys_transformation"]
     assert sync["schedule"] == "*/10 * * * *"
-    assert [outlets for task in sync["tasks"].values() if (outlets := task["outlets"])] == [["totesys_raw"]]
+    assert sync["tasks"]["load"]["after"] == ["sync"]
+    assert {name: task["outlets"] for name, task in sync["tasks"].items() if task["outlets"]} == {
+        "load": ["totesys_raw"]
+    }, "raw is new when the lake has been loaded"
     assert transformation["schedule"] == ["totesys_raw"]
     assert transformation["tasks"]["publish"]["outlets"] == ["adventureworks_marts"]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from tests.fixtures.lake import Lake
 from tests.fixtures.source import SourceDatabase
 from tests.fixtures.totesys import Company
 from tests.lake.totesys.conftest import AUDIT, FACTS, Chain, record_number
@@ -34,12 +35,14 @@ CHANGES = (
 
 
 @pytest.fixture
-def fresh(chain: Chain, totesys_template: SourceDatabase, tmp_path: Path) -> Iterator[Chain]:
+def fresh(
+    chain: Chain, totesys_template: SourceDatabase, seaweed_server: Lake, tmp_path: Path
+) -> Iterator[Chain]:
     """A company of its own, synced once, with the views that a build has left."""
     warehouse = chain.warehouse.copy(tmp_path / "histories")
     warehouse.write("drop schema totesys cascade; drop schema airbyte_internal cascade")
     own = totesys_template.copy()
-    made = Chain(Company(own, warehouse.home), warehouse)
+    made = Chain(Company(own, warehouse.home, seaweed_server.fresh(warehouse.home)), warehouse)
     made.company.write(*(AUDIT.format(table) for table, _ in FACTS.values()))
     made.company.sync()  # the first versions
     yield made
@@ -61,7 +64,9 @@ def run_models(fresh: Chain, compiled: Path) -> None:
 
 
 def test_the_stars_are_what_the_source_says_after_random_histories(chain: Chain, fresh: Chain) -> None:
-    compiled = chain.warehouse.target / "compiled" / "adventureworks" / "models" / "marts" / "totesys" / "stars"
+    compiled = (
+        chain.warehouse.target / "compiled" / "adventureworks" / "models" / "marts" / "totesys" / "stars"
+    )
     dice = random.Random(28)
     for history in range(HISTORIES):
         for _ in range(dice.randint(1, 2)):

@@ -1,0 +1,64 @@
+"""The second company in a whole stack: a change in its database is in the published star, under a real Airflow."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import duckdb
+import pytest
+
+from tests.fixtures.site import Site
+from tests.fixtures.waiting import wait_until
+from totesys import database
+
+DAGS = ("totesys_sync", "totesys_transformation")
+PROMISE = 30 * 60  # seconds, at the default schedule
+SCHEDULE = 10 * 60
+
+
+@pytest.fixture(scope="module")
+def site(make_stack) -> Iterator[Site]:
+    """A stack that has published the shop, with the second company in use, filled and not read yet."""
+    stack = make_stack(
+        "two companies", ELT_SOURCES="adventureworks,totesys", ELT_SCHEDULE="manual", AW_SCALE="0.02"
+    )
+    demo = stack.elt("demo", SHOP="off")
+    assert demo.returncode == 0, demo.stdout[-3000:] + demo.stderr[-3000:]
+    filled = stack.elt("totesys", "generate", "--scale", "0.05")
+    assert filled.returncode == 0, filled.stderr
+    site = Site(stack)
+    with site.api as api:
+        for dag in DAGS:
+            api.patch(f"/dags/{dag}", json={"is_paused": False}).raise_for_status()
+    yield site
+    stack.elt("down")
+
+
+def shown(site: Site) -> list[tuple[object, ...]]:
+    query = (
+        "select sales_order_id, units_sold, unit_price from marts_totesys.fact_sales_order_current order by 1"
+    )
+    with duckdb.connect(site.config.serving_path, read_only=True) as connection:
+        return connection.execute(query).fetchall()
+
+
+def wanted(site: Site) -> list[tuple[object, ...]]:
+    with database.connect(site.config) as connection:
+        return connection.execute(
+            "select sales_order_id, units_sold, unit_price from sales_order order by 1"
+        ).fetchall()
+
+
+def test_a_change_in_the_source_is_in_the_published_star_in_time(site: Site) -> None:
+    assert shown(site) == [], "the shop's own run has built them empty"
+    for number in range(2):
+        if number:
+            with database.connect(site.config) as connection:
+                database.trade(connection, 1e9, events=100, seed=number)
+        started = time.monotonic()
+        assert site.end(site.trigger("totesys_sync"), dag="totesys_sync") == "success"
+        wait_until(lambda: shown(site) == wanted(site), 600)
+        seconds = time.monotonic() - started
+        print(f"from the trigger to the published star: {seconds:.0f} s")
+        assert seconds < PROMISE - SCHEDULE
