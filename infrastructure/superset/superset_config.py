@@ -10,6 +10,7 @@ import login_brake
 import narrow
 import results_cache
 import statement_timeout
+import strangers
 from flask import redirect, request
 from flask_login import current_user
 from sqlalchemy import create_engine
@@ -45,6 +46,7 @@ def FLASK_APP_MUTATOR(app):
     in the place of Superset's own home (a user's `welcome_dashboard_id` would change no more than that page's title).
     """
 
+    strangers.install(app)
     login_brake.install(app)
     narrow.install(app)
 
