@@ -87,3 +87,15 @@ def test_an_update_that_does_not_tell_all_of_its_row_is_refused_with_the_remedy(
     engine.sync(ORDERS)
     found = "select customer, length(note), _ab_cdc_deleted_at is not null from raw_shop.orders order by _ab_cdc_lsn"
     assert engine.raw(found)[-2:] == [("y", 28800, False), ("y", 28800, True)]
+
+
+def test_the_first_rows_of_an_empty_table_come_with_each_of_their_changes(capturing: CapturingEngine) -> None:
+    engine = capturing
+    engine.sync(ORDERS)
+    engine.write(
+        "insert into shop.orders (id, customer) values (1, 'a')",
+        "update shop.orders set customer = 'b'",
+        "delete from shop.orders",
+    )
+    engine.sync(ORDERS)
+    assert engine.raw(HISTORY) == [(1, "a", False), (1, "b", False), (1, None, True)]

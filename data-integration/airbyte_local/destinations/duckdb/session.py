@@ -137,7 +137,7 @@ class DuckdbSession:
         with self._explaining(plan):
             present = self._catalogue.get(key_of(DIALECT, plan))
             unused = saved.cursor is None and saved.blob is None
-            unused = unused and (saved.columns is None or not plan.captured)
+            unused = unused and (saved.columns is None or not plan.read.captured)
             if present is not None and unused and DIALECT.is_ours(present) and self._is_empty(plan):
                 present = None
             self._drafts.plan(plan, width(plan))

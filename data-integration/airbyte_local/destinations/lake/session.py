@@ -88,7 +88,6 @@ class Draft:
     changes: tuple[Change, ...]
     part: Part | None = None
     local: list[Path] = field(default_factory=list)
-    cursor: str | None = None  # before
 
 
 class LakeSession:
@@ -102,6 +101,7 @@ class LakeSession:
         self._latest: Manifest | None = None
         self._tables: dict[TableKey, Table] = {}
         self._columns: dict[Key, dict[str, str] | None] = {}  # the source's at the last sync
+        self._cursors: dict[Key, str | None] = {}  # then
         self._drafts: dict[Key, Draft] = {}
         self._refused: list[tuple[str, Change]] = []
         self._cleared: dict[TableKey, Table] = {}  # as they were
@@ -141,9 +141,9 @@ class LakeSession:
                 f"sync it with {SyncMode.INCREMENTAL_APPEND}",
             )
         table = self._table(plan)
-        self._columns[plan.key] = saved.columns
+        self._columns[plan.key], self._cursors[plan.key] = saved.columns, saved.cursor
         present = None if table is None else {fold(name): type_ for name, type_ in table.columns.items()}
-        unused = saved.cursor is None and saved.blob is None and (saved.columns is None or not plan.captured)
+        unused = saved.cursor is None and saved.blob is None and (saved.columns is None or not plan.read.captured)
         if table is not None and unused and not table.rows:
             present = None
         try:
@@ -187,7 +187,6 @@ class LakeSession:
         if draft is None:  # more rows, after a commit
             self.prepare(plan, target)
             draft = self._drafts[plan.key]
-        draft.cursor = saved.cursor
         here = self._scratch / uuid.uuid4().hex
         here.mkdir()
         try:
@@ -356,8 +355,9 @@ class LakeSession:
         """The part of a stream, or None when there is nothing to say of it; its table as of now is noted."""
         state = reached.streams[draft.plan.key]
         part = draft.part
-        if part is None and (draft.replaces or draft.changes or self._table(draft.plan) is None):
-            part = self._part(draft.plan, draft.target, state.generation_id)
+        if part is None or not part.landing:
+            new = draft.replaces or draft.changes or self._table(draft.plan) is None
+            part = self._part(draft.plan, draft.target, state.generation_id) if new else None
         rows = draft.table.rows + (part.rows if part else 0)
         table = replace(draft.table, rows=rows, known=self._next_known(draft, state.cursor))
         self._tables[fold(table.schema), fold(table.table)] = table
@@ -369,7 +369,7 @@ class LakeSession:
         by_cursor = plan.mode == SyncMode.INCREMENTAL_APPEND and not (plan.emitted or plan.appends)
         if not by_cursor or plan.cursor is None:
             return None
-        if not draft.local and cursor == draft.cursor:
+        if not draft.local and cursor == self._cursors.get(plan.key):
             return draft.table.known
         before = self._known(draft)
         rows = [*([before] if before else []), *draft.local]

@@ -154,7 +154,7 @@ class SnowflakeSession:
         with self._link.at(f"stream {plan.label}"):
             present = self._present(plan)
             unused = saved.cursor is None and saved.blob is None
-            unused = unused and (saved.columns is None or not plan.captured)
+            unused = unused and (saved.columns is None or not plan.read.captured)
             if present is not None and unused and DIALECT.is_ours(present) and self._is_empty(plan):
                 present = None
             target = fitting(DIALECT, plan, present, saved, refresh)
