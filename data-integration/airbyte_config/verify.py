@@ -53,7 +53,7 @@ def verify(
     settings = settings or current_settings()
     definitions = load(directory, settings)
     chosen = definitions.connection(connection)
-    warehouse = _warehouse(definitions.destination_of(chosen))
+    warehouse = _warehouse(definitions.destination_of(chosen), settings)
     with (
         # first the warehouse, so that no sync can end between the source's snapshot and the look at raw
         open_read_only(
@@ -79,7 +79,10 @@ def moment(
         return source.moment()
 
 
-def _warehouse(destination: Actor) -> Path:
+def _warehouse(destination: Actor, settings: Settings) -> Path:
+    """The file with the raw tables; of a lake that into which it is loaded."""
+    if destination.connector == "lake":
+        return settings.warehouse_path
     if destination.connector != "duckdb":
         raise NotComparableError(
             f"verify can't read a {destination.connector} destination yet",

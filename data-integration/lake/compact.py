@@ -40,6 +40,7 @@ from foundation.settings import Settings
 from lake.load import fetch
 from lake.reading import unread
 
+COMMITS = 500  # after so many a reader has one manifest to read in their place
 SMALL_BYTES = 16 << 20  # a file that is merged with others
 FULL_BYTES = 64 << 20  # of the files that are merged into one
 THREADS = 16
@@ -92,13 +93,16 @@ def live(log: Log) -> tuple[Manifest | None, dict[TableKey, Live]]:
 
 
 def compact(store: Store, log: Log, name: str, config: Settings, *, whole: bool = False) -> Compacted:
-    """Merge the small files of each table that has LAKE_COMPACT_FILES of them; `whole`: of every table that has two.
+    """Merge the small files of each table that has LAKE_COMPACT_FILES of them; `whole`: of every table that has two. After COMMITS a
+    compaction is due in any case.
 
     Readers go on meanwhile; a sync that commits meanwhile is kept. Raises EltError when another compaction was faster.
     """
     latest, tables = live(log)
     least = 2 if whole else config.lake_compact_files
-    if latest is None or not any(one.is_due(least) for one in tables.values()):
+    if latest is None:
+        return Compacted(name)
+    if latest.number - latest.compaction < COMMITS and not any(one.is_due(least) for one in tables.values()):
         return Compacted(name)
     before = sum(len(one.files) for one in tables.values())
     merged = []
@@ -192,7 +196,7 @@ def retain(
 
     Processed files that the newest compaction replaced, and files that no manifest names (of a job that was killed), go
     LAKE_UNUSED_HOURS after they were written; landing, with its manifests, LAKE_LANDING_DAYS after its commit, if a compaction
-    stands for it. `published`: the compaction with which the Iceberg tables agree; files of a later one stay for them.
+    stands for it; manifests that have nothing to replay like unused files. `published`: the compaction with which the Iceberg tables agree; files of a later one stay for them.
     """
     now = now or datetime.now(UTC)
     latest, tables = live(log)
@@ -203,13 +207,9 @@ def retain(
         through = 0
     with ThreadPoolExecutor(THREADS) as pool:
         manifests = list(pool.map(log.read, list(log.numbers())))
-    ended = [
-        one
-        for one in manifests
-        if config.lake_landing_days
-        and one.number <= through
-        and moment_of(one.committed_at) < now - timedelta(days=config.lake_landing_days)
-    ]
+    old = now - timedelta(hours=config.lake_unused_hours)
+    past = now - timedelta(days=config.lake_landing_days) if config.lake_landing_days else None
+    ended = [one for one in manifests if one.number <= through and _is_over(one, old, past)]
     store.delete(log.key(one.number) for one in ended)
     kept = [one for one in manifests if one not in ended]
     needed = {file.key for one in tables.values() for file in one.files}
@@ -221,7 +221,6 @@ def retain(
             needed |= {file.key for part in one.parts for file in part.processed}
         if published is not None and published <= one.number:
             needed |= {file.key for merged in one.merged for file in merged.files}
-    old = now - timedelta(hours=config.lake_unused_hours)
     deleted = {"manifests": len(ended)}
     for zone in ("landing", "processed"):
         gone = [
@@ -232,3 +231,9 @@ def retain(
         store.delete(gone)
         deleted[zone] = len(gone)
     return {zone: count for zone, count in deleted.items() if count}
+
+
+def _is_over(one: Manifest, old: datetime, past: datetime | None) -> bool:
+    """Whether a manifest that a compaction stands for goes: its landing may (`past`), or it has none and tells no change (`old`)."""
+    at = moment_of(one.committed_at)
+    return (past is not None and at < past) or (at < old and not one.parts and not one.refused)

@@ -101,6 +101,7 @@ def _wanted(store: Store, log: Log) -> list[dict[str, Any]]:
                 "namespace": table.schema.lower(),
                 "name": table.table.lower(),
                 "columns": file_types(table.columns),
+                "began": table.began,
                 "compaction": latest.compaction,
                 "through": through,
                 "base": base,

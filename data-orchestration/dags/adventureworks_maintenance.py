@@ -3,7 +3,7 @@
 
 **Purpose.** Every night: back up what can't be built again (dbt's snapshots, sync state, the databases of Airflow, Superset and Airbyte),
 then remove what nobody needs: drafts of published versions, old logs, old rows of the monitoring tables, raw rows past the days
-that `retention.yml` gives them.
+that `retention.yml` gives them. Where a source lands in the lake, its small files are merged, too.
 
 **Owner.** data-platform, Slack channel of the connection `slack_default`.
 

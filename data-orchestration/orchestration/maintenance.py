@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from pathlib import Path
 
 from foundation.settings import Settings
@@ -14,7 +15,8 @@ LARGEST_FILE = 100 << 20  # bytes
 
 
 def tidy(settings: Settings) -> dict[str, int]:
-    """Remove drafts of versions, old logs, old rows of the monitoring tables, rows past their retention; how much of each.
+    """Remove drafts of versions, old logs, old rows of the monitoring tables, rows past their retention, and keep up the lake where
+    a source lands in it; how much of each.
 
     On Snowflake, whose raw layer dbt's role may only read, retention is done by hand.
     """
@@ -28,7 +30,18 @@ def tidy(settings: Settings) -> dict[str, int]:
         "lineage files": _rotate(settings.logs_dir / "openlineage.jsonl"),
         "job logs": _remove_old(settings.home / "airbyte" / "jobs", LOG_DAYS),
         "runs in the monitoring tables": monitoring.prune(settings),
+        **(_lake(settings) if settings.lake_in_use else {}),
     }
+
+
+def _lake(settings: Settings) -> dict[str, int]:
+    """Compact the lake and delete what its rules let go; how many objects, by zone."""
+    from lake.upkeep import keep_up
+
+    gone: Counter[str] = Counter()
+    for done in keep_up(settings):
+        gone += Counter(done.deleted)
+    return {f"objects of the lake ({zone})": count for zone, count in gone.items()}
 
 
 def _remove_old(folder: Path, days: int) -> int:

@@ -109,8 +109,8 @@ def _brought(catalog: Catalog, identifier: tuple[str, str], wanted: dict[str, An
 
 
 def _table(catalog: Catalog, identifier: tuple[str, str], wanted: dict[str, Any]) -> Table:
-    """The table, made or with its columns as they are now. One whose types Iceberg cannot widen is made again, from the files of a
-    compaction."""
+    """The table, made or with its columns as they are now. One whose types Iceberg cannot widen is made again: from the files of a
+    compaction, or because its rows begin again anyway."""
     schema = schema_of(wanted["columns"])
     with contextlib.suppress(NamespaceAlreadyExistsError):
         catalog.create_namespace(identifier[0])
@@ -123,7 +123,8 @@ def _table(catalog: Catalog, identifier: tuple[str, str], wanted: dict[str, Any]
         field for field in schema.fields if present.get(field.name, field.field_type) != field.field_type
     ]
     if any(not _widens(present[field.name], field.field_type) for field in changed):
-        if wanted["compaction"] <= int(table.properties.get(COMPACTION, 0)):
+        compacted = wanted["compaction"] > int(table.properties.get(COMPACTION, 0))
+        if not compacted and wanted["began"] <= int(table.properties.get(COMMIT, 0)):
             names = ", ".join(field.name for field in changed)
             raise ValueError(f"{names}: the type has changed; run `elt lake compact`")
         catalog.drop_table(identifier)

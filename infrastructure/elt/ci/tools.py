@@ -18,8 +18,16 @@ from foundation.errors import EltError
 from foundation.settings import ROOT
 
 CODE = ("data-integration", "data-orchestration", "data-transformation", "infrastructure")
-LOCKS = {"adventureworks-elt": ROOT, "superset": ROOT / "infrastructure" / "superset"}
-ENVIRONMENTS = {"adventureworks-elt": Path(sys.prefix), "superset": ROOT / ".venv-superset"}
+LOCKS = {
+    "adventureworks-elt": ROOT,
+    "superset": ROOT / "infrastructure" / "superset",
+    "lake": ROOT / "infrastructure" / "lake",
+}
+ENVIRONMENTS = {
+    "adventureworks-elt": Path(sys.prefix),
+    "superset": ROOT / ".venv-superset",
+    "lake": ROOT / ".venv-lake",
+}
 # what is ours in the text of a lock: not the project itself, and nothing that only developers have
 SHIPPED = ("--frozen", "--no-dev", "--all-extras", "--no-emit-project", "--quiet")
 

@@ -126,6 +126,17 @@ def test_columns_of_a_table_follow_and_a_type_that_iceberg_cannot_widen_asks_for
     assert from_catalogue(lake, "shop", "items", tmp_path / "b") == (in_warehouse(lake), 1)
 
 
+def test_a_table_that_begins_again_with_another_type_is_made_again(lake: Lake, tmp_path: Path) -> None:
+    writer = Writer(lake)
+    writer.write((1, "a"))
+    publish(lake.config)
+    writer.write((2, "between"))
+    writer.write(("x", "b"), columns=(replace(TEXT, name="id"), TEXT), again=True)
+    assert publish(lake.config) == {"shop.items": 1}
+    load("small", lake.config)
+    assert from_catalogue(lake, "shop", "items", tmp_path / "a") == (in_warehouse(lake), 1)
+
+
 def test_every_type_is_readable_from_the_catalogue(capturing: CapturingLakeEngine, tmp_path: Path) -> None:
     engine, types = capturing, {"namespace": "shop", "name": "types", "syncMode": "incremental_append"}
     values = ", ".join(
