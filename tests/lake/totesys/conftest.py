@@ -74,8 +74,10 @@ class Chain:
     company: Company
     warehouse: Warehouse
 
-    def build(self, *arguments: str) -> None:
-        done = self.warehouse.elt("build", *(arguments or TOTESYS), environ=SOURCES)
+    def build(self, *arguments: str, further: str = "") -> None:
+        """`further`: sources in use besides."""
+        environ = SOURCES | {"ELT_SOURCES": SOURCES["ELT_SOURCES"] + further}
+        done = self.warehouse.elt("build", *(arguments or TOTESYS), environ=environ)
         assert done.returncode == 0, done.stdout[-6000:] + done.stderr
 
     def star(self, query: str) -> list[tuple[Any, ...]]:

@@ -48,5 +48,5 @@ def test_it_has_a_task_for_each_of_its_marts(dags: dict[str, Any], config: Setti
         for node in nodes
         if node["resource_type"] == "model" and node["fqn"][1] == "marts" and "totesys" in node["tags"]
     }
-    assert len(marts) == 17
+    assert len(marts) == 18
     assert marts < set(dags["totesys_transformation"]["tasks"])

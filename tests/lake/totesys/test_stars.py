@@ -82,6 +82,30 @@ def test_money_is_exact_and_converted_where_there_is_a_rate(chain: Chain) -> Non
     ) == [(0,)]
 
 
+def test_published_rates_come_first_where_they_are_in_use(chain: Chain, tmp_path: Path) -> None:
+    own = Chain(chain.company, chain.warehouse.copy(tmp_path / "rates"))
+    own.warehouse.write(
+        "create schema rates; create table rates.rates as select date '2024-06-03' as date, 'EUR' as base, quote, rate,"
+        " timestamptz '2024-06-04 00:00:00+00' as _airbyte_extracted_at"
+        " from (values ('USD', 1.25::double), ('GBP', 0.5::double)) as published (quote, rate)"
+    )
+    chosen = ("stg_exchange_rates", "fct_exchange_rates", "mart_totesys_usd_rates", "mart_totesys_orders")
+    own.build(*(word for name in chosen for word in ("--select", name)), *WITHOUT_TESTS, further=",rates")
+    assert own.star(
+        "select rate_date::varchar, per_usd::varchar, rate_origin from marts.mart_totesys_usd_rates where currency_code = 'GBP'"
+        " and rate_date in ('2024-06-02', '2024-06-03', '2024-06-13', '2024-06-14') order by 1"
+    ) == [
+        ("2024-06-02", "0.8000000000", "AdventureWorks"),
+        ("2024-06-03", "0.4000000000", "Published"),
+        ("2024-06-13", "0.4000000000", "Published"),
+        ("2024-06-14", "0.8000000000", "AdventureWorks"),
+    ]
+    assert own.star(
+        "select count(*) from marts.mart_totesys_orders where currency_code = 'GBP' and amount_usd"
+        " <> round(amount / case rate_origin when 'Published' then 0.4 else 0.8 end, 4)"
+    ) == [(0,)]
+
+
 def test_what_is_odd_is_counted(chain: Chain) -> None:
     found = {
         (stream, kind): count

@@ -27,7 +27,7 @@ currencies as (
 
 rates as (
 
-    select * from {{ ref('int_totesys_usd_rates') }}
+    select * from {{ ref('mart_totesys_usd_rates') }}
 
 ),
 
@@ -80,15 +80,15 @@ final as (
         priced.quantity,
         priced.unit_price,
         cast(priced.amount as decimal(38, 4)) as amount,
-        cast({{ divide('priced.amount', 'rates.per_usd') }} as decimal(38, 4)) as amount_usd
+        cast({{ divide('priced.amount', 'rates.per_usd') }} as decimal(38, 4)) as amount_usd,
+        rates.rate_origin
     from priced
     inner join counterparties on priced.counterparty_id = counterparties.counterparty_id
     inner join currencies on priced.currency_id = currencies.currency_id
     left join rates
         on
             currencies.currency_code = rates.currency_code
-            and priced.created_date >= rates.valid_from
-            and priced.created_date < rates.valid_to
+            and priced.created_date = rates.rate_date
 
 )
 

@@ -27,7 +27,7 @@ currencies as (
 
 rates as (
 
-    select * from {{ ref('int_totesys_usd_rates') }}
+    select * from {{ ref('mart_totesys_usd_rates') }}
 
 ),
 
@@ -52,7 +52,8 @@ final as (
         counterparties.counterparty_legal_country as country,
         coalesce(currencies.currency_code, 'Unknown') as currency_code,
         payments.payment_amount as amount,
-        cast({{ divide('payments.payment_amount', 'rates.per_usd') }} as decimal(38, 4)) as amount_usd
+        cast({{ divide('payments.payment_amount', 'rates.per_usd') }} as decimal(38, 4)) as amount_usd,
+        rates.rate_origin
     from payments
     inner join payment_types on payments.payment_type_id = payment_types.payment_type_id
     inner join counterparties on payments.counterparty_id = counterparties.counterparty_id
@@ -60,8 +61,7 @@ final as (
     left join rates
         on
             currencies.currency_code = rates.currency_code
-            and payments.created_date >= rates.valid_from
-            and payments.created_date < rates.valid_to
+            and payments.created_date = rates.rate_date
 
 )
 
