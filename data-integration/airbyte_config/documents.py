@@ -71,8 +71,10 @@ def shown(path: Path) -> str:
 def read(path: Path) -> Document:
     """Read one YAML file that holds a mapping.
 
-    Raises EltError naming file and line: not YAML, a key twice, not a mapping.
+    Raises EltError naming file and line: not YAML, a named pipe, a key twice, not a mapping.
     """
+    if path.is_fifo():  # reading it would wait for somebody who writes
+        raise EltError(f"{shown(path)} can't be read: it is a named pipe", "mend or restore the file")
     try:
         loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
         node = loader.get_single_node()

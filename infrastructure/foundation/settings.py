@@ -92,6 +92,8 @@ SECRETS = "secrets.env"  # pragma: allowlist secret
 SCALES = (0.01, 10.0)  # of the generator: 1 has the original's 760,000 rows
 
 METADATA_SUPERUSER = "postgres"
+AIRFLOW_USERS = ("operator", "viewer")  # besides the admin
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 LANDS_IN_LAKE = re.compile(r"^destination: *lake *(#.*)?$", re.MULTILINE)  # in a connection's file
 
@@ -122,6 +124,19 @@ def suffix_of(environment: str) -> str:
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", environment):
         raise EltError(f"{environment!r} can't be part of a name", "an environment is letters, digits and _")
     return f"_{environment.upper()}"
+
+
+def _distinct(given: dict[str, object], what: str) -> None:
+    """Raises EltError when two of the settings have one value; what isn't a variable can't be changed."""
+    known: dict[object, str] = {}
+    for name, value in given.items():
+        other = known.setdefault(value, name)
+        if other != name:
+            variable = name if name.isupper() else other
+            raise EltError(
+                f"{variable}: {str(value)!r}: it is {what}, as {other if variable == name else name}",
+                f"set {variable} in .env or the environment to another value",
+            )
 
 
 def _environment(value: str) -> str:
@@ -531,6 +546,34 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _each_its_own(self) -> Settings:
+        """Two users of one name would be one, with the rights of the later; two programs on one port could not both start."""
+        users = {
+            "Airflow": {
+                "AIRFLOW_ADMIN_USER": self.airflow_admin_user,
+                **{f"the user {name}": name for name in AIRFLOW_USERS},
+            },
+            "Superset": {
+                "SUPERSET_ADMIN_USER": self.superset_admin_user,
+                "SUPERSET_ANALYST_USER": self.superset_analyst_user,
+            },
+        }
+        for program, names in users.items():
+            _distinct({name: value.casefold() for name, value in names.items()}, f"a user of {program}")
+        if self.listen_host in LOOPBACK:  # else each program may have a container of its own
+            _distinct({name.upper(): getattr(self, name) for name in self._ports_here}, "a port")
+        return self
+
+    @property
+    def _ports_here(self) -> list[str]:
+        """The settings of the ports on which programs of this machine listen."""
+        ports = [name for name in type(self).model_fields if name.endswith("_port")]
+        elsewhere = [
+            f"{name}_port" for name in ("source", "metadata") if getattr(self, f"{name}_host") not in LOOPBACK
+        ]
+        return [name for name in ports if name not in (*elsewhere, "snowflake_emulator_port")]
+
+    @model_validator(mode="after")
     def _snowflake_names(self) -> Settings:
         for field, name in SNOWFLAKE_NAMES.items():
             if not getattr(self, field):
@@ -571,6 +614,8 @@ def read_env_file(path: Path) -> dict[str, str]:
                 f"{path} can't be read: it is a link to a file that is not there", "mend or remove it"
             )
         return {}
+    if path.is_fifo():  # reading it would wait for somebody who writes
+        raise EltError(f"{path} can't be read: it is a named pipe", "mend or remove it")
     values: dict[str, str] = {}
     try:
         text = path.read_text(encoding="utf-8-sig")

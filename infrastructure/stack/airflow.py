@@ -16,7 +16,7 @@ from importlib.metadata import version
 
 from foundation.errors import EltError, one_line
 from foundation.private import private
-from foundation.settings import Settings
+from foundation.settings import AIRFLOW_USERS, Settings
 from foundation.settings import settings as this_process
 from stack.airflow_environment import environment
 from stack.prepared import mark, metadata_row
@@ -139,10 +139,11 @@ def migrate(settings: Settings) -> None:
 
 def _users(settings: Settings) -> list[tuple[str, str, str]]:
     """Name, role of Airflow's and password of each user."""
+    operator, viewer = AIRFLOW_USERS
     return [
         (settings.airflow_admin_user, "Admin", settings.airflow_admin_password.get_secret_value()),
-        ("operator", OPERATOR, settings.airflow_operator_password.get_secret_value()),
-        ("viewer", "Viewer", settings.airflow_viewer_password.get_secret_value()),
+        (operator, OPERATOR, settings.airflow_operator_password.get_secret_value()),
+        (viewer, "Viewer", settings.airflow_viewer_password.get_secret_value()),
     ]
 
 

@@ -124,7 +124,7 @@ def _mark(path: Path) -> str:
     if path.is_symlink():
         return f"link to {path.readlink()}"
     mode = f"{path.stat().st_mode:o}"
-    return mode if path.is_dir() else f"{mode} {hashlib.sha256(path.read_bytes()).hexdigest()}"
+    return mode if not path.is_file() else f"{mode} {hashlib.sha256(path.read_bytes()).hexdigest()}"
 
 
 def checkout() -> dict[str, tuple[int, int]]:

@@ -5,6 +5,7 @@ Each begins as a small folder that is right; a case replaces one piece of one fi
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 
 from tests.bad_inputs.case import Case, Place
@@ -272,6 +273,12 @@ def _connections() -> Iterator[Case]:
     }
     for name, (files, says) in more.items():
         yield Case(area, name, words, says, prepare=placed("connections", files))
+
+    def pipe(place: Place) -> None:
+        placed("connections", good)(place)
+        os.mkfifo(place.inputs / "connections" / "connections" / "pipe.yaml")
+
+    yield Case(area, "a named pipe", words, "pipe.yaml can't be read: it is a named pipe", prepare=pipe)
     for verb in ("apply", "drift", "verify"):
         yield Case(
             *(area, f"elt airbyte {verb} of no YAML", ("airbyte", verb, *words[2:]), "orders.yaml, line 2"),

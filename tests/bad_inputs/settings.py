@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from tests.bad_inputs.case import Case, Place
@@ -202,6 +203,19 @@ BAD: dict[str, list[tuple[str, str]]] = {
         SECRET,
     ),
 }
+# two settings of one value, and which of them the answer names; one user of Airflow is no setting
+TWICE: list[tuple[tuple[str, ...], str, str]] = [
+    (("AIRBYTE_PORT", "SINK_PORT"), "8001", "SINK_PORT: '8001': it is a port, as AIRBYTE_PORT"),
+    (("SOURCE_PORT", "METADATA_PORT"), "5432", "METADATA_PORT: '5432': it is a port, as SOURCE_PORT"),
+    (("SUPERSET_PORT", "AIRFLOW_PORT"), "8080", "AIRFLOW_PORT: '8080': it is a port, as SUPERSET_PORT"),
+    (("AIRFLOW_ADMIN_USER",), "operator", "AIRFLOW_ADMIN_USER: 'operator': it is a user of Airflow"),
+    (("AIRFLOW_ADMIN_USER",), "Viewer", "AIRFLOW_ADMIN_USER: 'viewer': it is a user of Airflow"),
+    (
+        ("SUPERSET_ADMIN_USER", "SUPERSET_ANALYST_USER"),
+        "boss",
+        "SUPERSET_ANALYST_USER: 'boss': it is a user of Superset, as SUPERSET_ADMIN_USER",
+    ),
+]
 # values that are refused where they are used: what they name may be there on another machine
 USED: list[tuple[str, str, tuple[str, ...], str]] = [
     ("AIRBYTE_CONNECTORS", "/no/such/folder", ("connectors", "list"), "there is no folder /no/such/folder"),
@@ -245,6 +259,8 @@ def cases() -> Iterator[Case]:
         name = field.upper()
         for value, says in values:
             yield Case(AREA, f"{name}={value[:40]}", ("status",), says, {name: value})
+    for names, value, says in TWICE:
+        yield Case(AREA, f"{'='.join(names)}={value}", ("status",), says, dict.fromkeys(names, value))
     for name, value, words, says in USED:
         yield Case(AREA, f"{name}={value} elt {words[0]}", words, says, {name: value})
     yield from _env_files()
@@ -284,6 +300,13 @@ def _env_files() -> Iterator[Case]:
     )
     yield Case(
         ".env", "a folder", ("status",), ".env can't be read", prepare=lambda place: place.env_file.mkdir()
+    )
+    yield Case(
+        ".env",
+        "a named pipe",
+        ("status",),
+        ".env can't be read: it is a named pipe",
+        prepare=lambda place: os.mkfifo(place.env_file),
     )
     yield Case(
         ".env",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -115,6 +116,11 @@ def _secrets() -> Iterator[Case]:
         _file("airbyte/airbyte.sqlite", b"")(place)
         (place.home / name).unlink()
 
+    def pipe(place: Place) -> None:
+        (place.home / name).unlink()
+        os.mkfifo(place.home / name, 0o600)
+
+    yield Case(area, "a named pipe", words, "secrets.env can't be read: it is a named pipe", prepare=pipe)
     yield Case(area, "open to others", words, "can be read by others (mode 0644)", prepare=open_to_others)
     yield Case(area, "lost, with what was made with it", words, "secrets.env is lost", prepare=lost)
     yield Case(
