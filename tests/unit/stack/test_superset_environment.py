@@ -1,8 +1,10 @@
 """Which Python Superset's environment gets, and whether uv may fetch it."""
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -72,3 +74,41 @@ def test_the_bootstrap_fetches_no_python_itself_and_leaves_the_choice_to_the_env
     )
     assert done.stdout == "None\n", done.stderr
     assert "--no-python-downloads" in uv() and uv()[-2].startswith(str(python.parent))
+
+
+@pytest.fixture
+def bootstrap(monkeypatch):
+    """The bootstrap as a module, on a Python of another version; `bootstrap.ran` is what it started, `bootstrap.became` its end."""
+    spec = importlib.util.spec_from_file_location("bootstrap", ROOT / "infrastructure" / "bootstrap.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.ran, module.became = [], []
+    done = subprocess.CompletedProcess([], 0)
+    started = SimpleNamespace(run=lambda command, **_: module.ran.append(command) or done)
+    monkeypatch.setattr(module, "subprocess", started)
+    monkeypatch.setattr(module.os, "execve", lambda program, words, environ: module.became.append(words))
+
+    def on(*version):
+        running = SimpleNamespace(version_info=version, executable="/its/python3", stderr=sys.stderr)
+        monkeypatch.setattr(module, "sys", running)
+        monkeypatch.setattr(module.platform, "python_version", lambda: ".".join(map(str, version)))
+        module.main(["elt", "doctor"])
+
+    module.on = on
+    return module
+
+
+@pytest.mark.parametrize("version", [(3, 11, 2), (3, 13, 5), (3, 14, 1)])
+def test_the_bootstrap_makes_the_environment_with_the_python_that_runs_it(bootstrap, version):
+    bootstrap.on(*version)
+    sync = bootstrap.ran[-1]
+    assert sync[sync.index("--python") + 1] == "/its/python3" and "--no-python-downloads" in sync
+    [words] = bootstrap.became
+    assert words[0].endswith("/.venv/bin/elt") and words[1:] == ["doctor"]
+
+
+def test_the_bootstrap_refuses_an_older_python_with_the_remedy(bootstrap, capsys):
+    with pytest.raises(SystemExit) as ended:
+        bootstrap.on(3, 10, 12)
+    assert ended.value.code == 2 and bootstrap.ran == []
+    assert "Python 3.10.12 is too old — install 3.11 or newer" in capsys.readouterr().err
