@@ -8,7 +8,11 @@ from collections.abc import Iterator
 import duckdb
 import pytest
 
+from dashboards.browser import browser, find_browser, login, open_dashboard
+from dashboards.files import charts_of, load
+from foundation.settings import settings
 from tests.fixtures.site import Site
+from tests.fixtures.superset import login_of
 from tests.fixtures.waiting import wait_until
 from totesys import database
 
@@ -62,3 +66,33 @@ def test_a_change_in_the_source_is_in_the_published_star_in_time(site: Site) -> 
         seconds = time.monotonic() - started
         print(f"from the trigger to the published star: {seconds:.0f} s")
         assert seconds < PROMISE - SCHEDULE
+
+
+NUMBERS = (
+    (
+        "Second company's sales",
+        "select sum(amount_usd) from marts.mart_totesys_orders where order_kind = 'Sale'",
+    ),
+    ("To be paid", "select sum(amount_usd) from marts.mart_totesys_payments where payment_state <> 'Paid'"),
+)
+
+
+@pytest.fixture
+def charts(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """How many charts the dashboard has, whose files count where the source is in use."""
+    monkeypatch.setenv("ELT_SOURCES", site.stack.environ["ELT_SOURCES"])
+    settings.cache_clear()
+    yield charts_of(load("duckdb"), "two_companies")
+    settings.cache_clear()
+
+
+@pytest.mark.skipif(find_browser() is None, reason="there is no Chromium: apt-get install chromium")
+def test_the_dashboard_shows_what_is_published(site: Site, charts: int) -> None:
+    with browser(site.config.superset_url) as context:
+        page = login(context, *login_of(site.config, "analyst"))
+        dashboard = open_dashboard(page, "two-companies", charts)
+        assert dashboard.failures() == []
+        with duckdb.connect(site.config.serving_path, read_only=True) as connection:
+            for title, query in NUMBERS:
+                (value,) = connection.execute(query).fetchone()
+                assert f"${value:,.0f}" in dashboard.text(title).splitlines(), dashboard.text(title)
