@@ -2,4 +2,6 @@
 
 from orchestration.pipeline import source_dags
 
-source_dags("github", every="45 */6 * * *", about="Who works on orchestration tools, how much and since when.")
+source_dags(
+    "github", every="45 */6 * * *", about="Who works on orchestration tools, how much and since when."
+)

@@ -17,6 +17,7 @@ from foundation.settings import settings
 from orchestration.cosmos_tasks import dbt_tasks
 from orchestration.defaults import DAG_ARGUMENTS
 from orchestration.tasks import (
+    catalogue_task,
     load_task,
     prepare_task,
     publish_task,
@@ -51,7 +52,8 @@ def source_dags(
     ) as sync:
         place = "the lake" if by_lake else "the raw layer"
         synced = sync_task(source, f"Airbyte syncs what is new in {source} into {place}.", into_lake=by_lake)
-        (synced >> load_task(source) if by_lake else synced) >> record_task()
+        # raw is new when `load` has ended: its transformation does not wait for the catalogue
+        (synced >> load_task(source) >> catalogue_task(source) if by_lake else synced) >> record_task()
     with DAG(
         dag_id=f"{source}_transformation",
         description=f"dbt build and publish of what {source} brought",
@@ -90,7 +92,8 @@ time, and goes on where the last one ended.{load}
 LOAD_DOC = """
 
 `load` brings into the raw layer what `sync` has landed in the lake. If it fails, the message names the store, the file or the writer that
-keeps the warehouse; what has landed stays, and the next run loads it.
+keeps the warehouse; what has landed stays, and the next run loads it. `catalogue` adds the same files to the Iceberg tables; if it
+fails, only the readers of the catalogue wait.
 """
 
 TRANSFORMATION_DOC = """

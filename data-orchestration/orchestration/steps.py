@@ -61,6 +61,15 @@ def load(source: str) -> int:
     return sum(each.total for each in done)
 
 
+def catalogue(source: str) -> int:
+    """Bring the Iceberg tables of a source's connection up to date with the lake, where there is a catalogue; how many files are new."""
+    from lake.publish import publish
+
+    if not settings().lake_catalog_base:
+        return 0
+    return sum(publish(settings(), source).values())
+
+
 def prepare(context: Context, select: tuple[str, ...] = ()) -> str:
     """Take the warehouse for this run, its marts as they are published; tell dbt what has changed since they were built.
 

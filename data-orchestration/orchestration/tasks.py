@@ -49,6 +49,17 @@ def load_task(source: str) -> Any:
     return load()
 
 
+def catalogue_task(source: str) -> Any:
+    """`catalogue`: the lake's tables for other engines."""
+
+    @task(execution_timeout=timedelta(minutes=15), **RETRIED)
+    def catalogue() -> int:
+        """Bring the Iceberg tables up to date with the lake; how many files are new."""
+        return steps.catalogue(source)
+
+    return catalogue()
+
+
 def reconcile_task(source: str) -> Any:
     """`reconcile`: raw against the source."""
     from orchestration.sync import ReconcileOperator

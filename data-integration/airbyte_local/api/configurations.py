@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import (
     BaseModel,
@@ -218,6 +218,9 @@ class DestinationLake(Configuration):
     def pair(self) -> DestinationLake:
         if bool(self.access_key_id) != bool(self.secret_access_key):
             raise ValueError("access_key_id and secret_access_key go together")
+        endpoint = urlsplit(self.s3_endpoint)
+        if endpoint.scheme == "http" and endpoint.hostname not in ("127.0.0.1", "localhost"):
+            raise ValueError("an s3_endpoint without TLS (http) is only for a store on this machine")
         return self
 
 

@@ -34,6 +34,7 @@ def test_it_is_synced_every_ten_minutes_and_built_after_each_sync(dags: dict[str
     sync, transformation = dags["totesys_sync"], dags["totesys_transformation"]
     assert sync["schedule"] == "*/10 * * * *"
     assert sync["tasks"]["load"]["after"] == ["sync"]
+    assert sync["tasks"]["catalogue"]["after"] == ["load"]
     assert {name: task["outlets"] for name, task in sync["tasks"].items() if task["outlets"]} == {
         "load": ["totesys_raw"]
     }, "raw is new when the lake has been loaded"

@@ -9,16 +9,22 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from airbyte_local.destinations.lake import store as stores
+from airbyte_local.destinations.lake.manifests import Log
 from airbyte_local.destinations.lake.session import LakeSession
 from airbyte_local.jobs.report import Report
 from airbyte_local.sync import run
 from airbyte_local.task import Task
 from foundation.errors import EltError
-from tests.fixtures.lake import CapturingLakeEngine, LakeEngine
+from lake.compact import compact
+from lake.load import load
+from lake.warehouse import Warehouse
+from tests.fixtures.lake import CapturingLakeEngine, Lake, LakeEngine
 from tests.integration.airbyte_local.conftest import stream
+from tests.lake.zones.small import Writer
 
 ORDERS, LINES = stream("shop.orders", "incremental_append"), stream("shop.lines", "incremental_append")
 CAPTURED = [
@@ -32,17 +38,17 @@ PROCESSES.set_forkserver_preload(
 )
 
 
-def job(task: dict[str, Any], steps: int, after: bool, done: Any) -> None:
-    """A job in a process of its own, which is killed at its request number `steps` to the store."""
-    made = stores.Store.__dict__
+def doomed(steps: int, after: bool) -> list[str]:
+    """From here on this process is killed at its request number `steps` to the store; what grows are the names of its requests."""
+    made, done = stores.Store.__dict__, []
 
     def dying(name: str) -> Any:
         def call(store: Any, *arguments: Any, **options: Any) -> Any:
-            done.value += 1
-            if done.value == steps and not after:
+            done.append(name)
+            if len(done) == steps and not after:
                 os.kill(os.getpid(), signal.SIGKILL)
             answer = made_before[name](store, *arguments, **options)
-            if done.value == steps:
+            if len(done) == steps:
                 os.kill(os.getpid(), signal.SIGKILL)
             return answer
 
@@ -51,14 +57,24 @@ def job(task: dict[str, Any], steps: int, after: bool, done: Any) -> None:
     made_before = {name: made[name] for name in ("put", "put_new", "get")}
     for name in made_before:
         setattr(stores.Store, name, dying(name))
+    return done
+
+
+def job(task: dict[str, Any], steps: int, after: bool) -> None:
+    """A job in a process of its own, which is killed at a step."""
+    doomed(steps, after)
     with Path(os.devnull).open("wb") as nowhere:
         run(Task.of(task), Report(nowhere.fileno()))
 
 
 def killed(engine: LakeEngine, steps: int, after: bool) -> bool:
     """Whether a sync was killed at that step; False when it has fewer."""
-    done = PROCESSES.Value("i", 0)
-    process = PROCESSES.Process(target=job, args=(engine.task(*CAPTURED), steps, after, done))
+    return died(job, engine.task(*CAPTURED), steps, after)
+
+
+def died(target: Any, argument: Any, steps: int, after: bool) -> bool:
+    """Whether a process with that target was killed at that step; False when it has fewer."""
+    process = PROCESSES.Process(target=target, args=(argument, steps, after))
     process.start()
     process.join(60)
     assert process.exitcode in (0, -signal.SIGKILL), process.exitcode
@@ -97,6 +113,50 @@ def test_a_kill_at_any_step_leaves_all_of_a_sync_or_nothing(capturing: Capturing
     before = engine.raw("select * from raw_shop.orders order by _airbyte_raw_id")
     engine.replay()
     assert engine.raw("select * from raw_shop.orders order by _airbyte_raw_id") == before
+
+
+def compacting(lake: Lake, steps: int, after: bool) -> None:
+    """A compaction in a process of its own, which is killed at a step."""
+    doomed(steps, after)
+    store = stores.Store(lake.place)
+    compact(store, Log(store, "small"), "small", lake.config, whole=True)
+
+
+def loading(lake: Lake, steps: int, after: bool) -> None:
+    """A load in a process of its own, which is killed at a step; the last ones are at its commit."""
+    done = doomed(steps, after)
+    commit = Warehouse.commit
+
+    def dying(warehouse: Warehouse) -> None:
+        if steps > len(done) and not after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        commit(warehouse)
+        if steps > len(done):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(Warehouse, "commit", dying)  # noqa: B010
+    load("small", lake.config)
+
+
+def test_a_kill_at_any_step_of_a_compaction_or_a_load_leaves_the_rows_as_they_were(lake: Lake) -> None:
+    writer, version = Writer(lake), 0
+    for _ in range(3):
+        version += 1
+        writer.write((version, "row"))
+    for after in (False, True):
+        for steps in range(1, 9):
+            version += 1
+            writer.write((version, "row"))
+            died(compacting, lake, steps, after)
+            died(loading, lake, steps, after)
+            with duckdb.connect(lake.config.warehouse_path) as connection:
+                there = connection.execute("from duckdb_tables() where table_name = 'items'").fetchall()
+                ids = connection.execute("select id from shop.items order by id").fetchall() if there else []
+            assert ids == [(one + 1,) for one in range(len(ids))] and len(ids) <= version
+    load("small", lake.config)
+    with duckdb.connect(lake.config.warehouse_path) as connection:
+        found = connection.execute("select id from shop.items order by id").fetchall()
+    assert found == [(one + 1,) for one in range(version)]
 
 
 def test_of_two_writers_at_once_one_commits_and_the_other_says_so(

@@ -143,7 +143,9 @@ class LakeSession:
         table = self._table(plan)
         self._columns[plan.key], self._cursors[plan.key] = saved.columns, saved.cursor
         present = None if table is None else {fold(name): type_ for name, type_ in table.columns.items()}
-        unused = saved.cursor is None and saved.blob is None and (saved.columns is None or not plan.read.captured)
+        unused = (
+            saved.cursor is None and saved.blob is None and (saved.columns is None or not plan.read.captured)
+        )
         if table is not None and unused and not table.rows:
             present = None
         try:
