@@ -112,6 +112,11 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#- The type of a column that landed as JSON. -#}
+{% macro json_type() -%}
+    {{ return('json' if target.type == 'duckdb' else 'variant') }}
+{%- endmacro %}
+
 {#- A text inside a column that landed as JSON; null where there is none. -#}
 {% macro json_text(column, name) -%}
     {{ return(adapter.dispatch('json_text')(column, name)) }}

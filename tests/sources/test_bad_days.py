@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -10,9 +9,10 @@ import pytest
 
 from foundation.errors import EltError
 from local_apis.weather import Measured
-from tests.fixtures.apis import CITIES, NOW, START, Outside
+from tests.fixtures.apis import CITIES, KEY, NOW, START, Outside
 from tests.sources.troubles import after, changed, cut_off, passed, replied
 
+OTHER_KEY = "another key that nobody guesses"
 SINCE = date.fromisoformat(START)
 SEATTLE, LOS_ANGELES, LONDON, SYDNEY = CITIES
 
@@ -93,41 +93,37 @@ BAD_CALLS = {
 
 
 def test_calls_that_fail_for_a_moment_lose_nothing(outside: Outside) -> None:
-    """Check and discovery make the first calls; each later one meets a trouble, and the one after it none."""
-    for sync, kept, known in (
-        (outside.sync_rates, rates_kept, rates_known),
-        (outside.sync_weather, weather_kept, weather_known),
+    """The check makes the first call; then every second one meets a trouble, and none after them."""
+    few, many = list(BAD_CALLS.values())[:3], list(BAD_CALLS.values())
+    for sync, kept, known, troubles in (
+        (outside.sync_rates, rates_kept, rates_known, few),  # which needs few calls
+        (outside.sync_weather, weather_kept, weather_known, many),
     ):
-        bad = [one for trouble in BAD_CALLS.values() for one in (trouble, passed)]
-        outside.services.troubles.extend([passed, passed, passed, *bad])
+        bad = [one for trouble in troubles for one in (trouble, passed)]
+        outside.services.troubles.extend([passed, passed, *bad])
         sync()
         assert not outside.services.troubles, "not every trouble was met"
         assert kept(outside) == known(outside)
 
 
 def test_the_wait_that_the_service_asks_for_is_kept(outside: Outside) -> None:
-    moments: list[float] = []
-    too_many = replied(429, retry_after="2")
-
-    async def noted(*call: Any) -> None:
-        moments.append(time.monotonic())
-        await too_many(*call)
-
-    outside.services.troubles.extend([passed, noted, after(lambda: moments.append(time.monotonic()))])
+    outside.services.troubles.extend([passed, passed, replied(429, retry_after="2")])
     outside.sync_rates(quotes=["EUR"])
-    assert moments[1] - moments[0] >= 2
+    refused, _ = outside.services.calls[2]
+    first, second, *_ = (at for call, at in outside.services.calls if call == refused)
+    assert second - first >= 2
 
 
 def test_a_token_that_dies_ends_the_sync_with_its_reason_and_the_next_goes_on(outside: Outside) -> None:
     def last_word() -> None:
-        outside.apis._key = "another key"
+        outside.apis._key = OTHER_KEY
 
     outside.services.troubles.extend([passed] * 8 + [after(last_word)])
     with pytest.raises(EltError, match="does not accept the API key") as ended:
         outside.sync_weather()
-    assert "key of a test" not in str(ended.value)
+    assert KEY not in str(ended.value)
     outside.services.troubles.clear()
-    outside.sync_weather(api_key="another key")
+    outside.sync_weather(api_key=OTHER_KEY)
     assert weather_kept(outside) == weather_known(outside)
 
 

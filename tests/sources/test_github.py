@@ -21,8 +21,10 @@ from local_apis.api import refused
 from local_apis.github import TOOLS, Github, commit_of
 from local_apis.github_api import GithubApi, Token
 from tests.fixtures.apis import Clock, Services, Syncs, served
+from tests.fixtures.snowflake import Snowflake
 from tests.integration.transformation.raw_layer import Warehouse
 from tests.integration.transformation.small_shop import FIRST_SYNC, order
+from tests.integration.transformation.test_snowflake import differences
 from tests.sources.questions import Question, questions
 from tests.sources.troubles import passed, replied
 
@@ -202,6 +204,17 @@ def test_few_who_do_nearly_all_are_told_from_many_who_do_a_little(chain: Chain) 
         busiest = counts[: -(-len(counts) // 10)]
         assert (contributors, few) == (len(counts), sum(count <= 5 for count in counts))
         assert float(percent) == pytest.approx(100 * sum(busiest) / sum(counts), abs=0.06)
+
+
+def test_both_warehouses_have_the_same_marts(chain: Chain, snowflake_emulator: Snowflake) -> None:
+    snowflake_emulator.load_raw(chain.warehouse.path)
+    without_tests = ("--exclude", "resource_type:test", "--exclude", "resource_type:unit_test")
+    snowflake_emulator.build("--select", "+tag:github", "--select", "+dim_date", *without_tests, **SOURCES)
+    marts = (
+        *("dim_repository", "dim_contributor", "fct_commits", "fct_stars", "fct_releases"),
+        *("mart_repository_weeks", "mart_repository_contributors"),
+    )
+    assert differences(chain.warehouse, snowflake_emulator, [("marts", mart) for mart in marts]) == {}
 
 
 def test_no_repository_that_is_not_watched_and_no_name_or_address_is_in_the_warehouse(chain: Chain) -> None:

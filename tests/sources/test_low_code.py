@@ -28,24 +28,34 @@ def test_a_shipped_manifest_passes_against_its_recorded_answers(name: str, manif
     assert f"{name}: all is well" in said
 
 
+def live(outside: Outside, folder: Path, key: str) -> str:
+    """A file with the configuration of a service that answers."""
+    config = {
+        "url": f"{outside.services.url}/weather/v1",
+        "api_key": key,
+        "countries": ["GB"],
+        "start_date": START,
+    }
+    (folder / "live.json").write_text(json.dumps(config))
+    return str(folder / "live.json")
+
+
 def test_a_manifest_passes_against_a_live_service(
     outside: Outside, manifest_home: Path, tmp_path: Path
 ) -> None:
-    config = tmp_path / "live.json"
-    config.write_text(
-        json.dumps(
-            {
-                "url": f"{outside.services.url}/weather/v1",
-                "api_key": KEY,
-                "countries": ["GB"],
-                "start_date": START,
-            }
-        )
-    )
-    code, said = elt(manifest_home, "test", "weather", "--config", str(config))
+    code, said = elt(manifest_home, "test", "weather", "--config", live(outside, tmp_path, KEY))
     assert code == 0, said
     assert "read observations again" in said
     assert KEY not in said
+
+
+def test_a_refused_key_is_in_no_line(outside: Outside, manifest_home: Path, tmp_path: Path) -> None:
+    code, said = elt(
+        manifest_home, "test", "weather", "--config", live(outside, tmp_path, "a key that is wrong")
+    )
+    assert code == 2
+    assert "its check failed" in said
+    assert "a key that is wrong" not in said
 
 
 def test_a_new_source_passes_its_test_as_it_was_written(manifest_home: Path, tmp_path: Path) -> None:

@@ -17,9 +17,11 @@ from foundation.settings import settings
 from local_apis.rates import is_open
 from local_apis.weather import City, Measured, Weather
 from tests.fixtures.apis import Outside, outside_of
+from tests.fixtures.snowflake import Snowflake
 from tests.integration.transformation.raw_layer import Warehouse
 from tests.integration.transformation.small_shop import AT_FIRST, FIRST_SYNC
 from tests.integration.transformation.test_project_rules import check
+from tests.integration.transformation.test_snowflake import differences
 from tests.sources.questions import Question, questions
 
 SOURCES = {"ELT_SOURCES": "adventureworks,rates,weather", "DBT_INDIRECT_SELECTION": "buildable"}
@@ -219,6 +221,14 @@ def test_corrections_reach_the_marts(chain: Chain) -> None:
 )
 def test_a_question_of_the_page_has_an_answer(chain: Chain, question: Question) -> None:
     assert chain.rows(question.sql) != []
+
+
+def test_both_warehouses_have_the_same_marts(chain: Chain, snowflake_emulator: Snowflake) -> None:
+    snowflake_emulator.load_raw(chain.warehouse.path)
+    snowflake_emulator.build(*NEEDED, **SOURCES)
+    snowflake_emulator.build(*MINE, *WITHOUT_TESTS, **SOURCES)
+    marts = ("fct_exchange_rates", "fct_weather_daily", "mart_weather_sales")
+    assert differences(chain.warehouse, snowflake_emulator, [("marts", mart) for mart in marts]) == {}
 
 
 @pytest.mark.parametrize("name", ["rates", "weather"])

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 from jsonschema import Draft7Validator
 
+from airbyte_local.masking import SECRET_FIELDS, redacted, secret_values
 from airbyte_local.schema import label
 from airbyte_local.sources.connector import environment, recorded
 from airbyte_local.sources.connector.messages import Messages, Rows, State
@@ -102,7 +103,10 @@ def _as_the_server_does(connector: Connector, config: dict[str, Any], tell: Tell
     environment.ensure(connector, tell)
     status = ask(connector, "check", "CONNECTION_STATUS", {"config": config}, own_group=True)
     if status.get("status") != "SUCCEEDED":
-        raise EltError(f"{connector.label}: its check failed: {status.get('message')}", "see above")
+        said = _clean(connector, config, str(status.get("message") or "without a reason"))
+        raise EltError(
+            f"{connector.label}: its check failed: {said}", "correct the manifest or its configuration"
+        )
     tell("check: succeeded")
     catalog = ask(connector, "discover", "CATALOG", {"config": config}, own_group=True)["streams"]
     for stream in catalog:
@@ -119,6 +123,11 @@ def _as_the_server_does(connector: Connector, config: dict[str, Any], tell: Tell
         second = _read(connector, config, catalog, first.given())
         for stream in catalog:
             _check_second(stream, first, second, tell)
+
+
+def _clean(connector: Connector, config: dict[str, Any], text: str) -> str:
+    """What a connector or its tests said, without the secrets of the configuration."""
+    return redacted(text, secret_values(config, SECRET_FIELDS | connector.secret_fields))
 
 
 def _key(stream: dict[str, Any]) -> Key:
@@ -261,6 +270,6 @@ def _standard_tests(connector: Connector, config: dict[str, Any], tell: Tell) ->
     last = done.stdout.strip().splitlines()[-1:] or ["it wrote nothing"]
     if done.returncode:
         for line in done.stdout.splitlines():
-            tell(line)
+            tell(_clean(connector, config, line))
         raise EltError(f"{connector.label}: the CDK's standard tests: {last[0].strip('= ')}", "see above")
     tell(f"the CDK's standard tests: {last[0].strip('= ')}")

@@ -4,7 +4,7 @@ with
 source as (
 
     select * from {{ raw_github('commits', {
-        'sha': 'varchar', 'repository': 'varchar', 'created_at': 'timestamp', 'author': 'varchar'
+        'sha': 'varchar', 'repository': 'varchar', 'created_at': 'timestamp', 'author': json_type()
     }) }}
 
 ),

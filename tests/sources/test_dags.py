@@ -1,0 +1,29 @@
+"""The DAGs of optional sources as Airflow reads them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from foundation.settings import load_settings
+from tests.integration.orchestration.test_dag import look
+from transformation.run import write_manifest
+
+READ = ("rates", "weather", "github")
+SOURCES = ",".join(("adventureworks", *READ))
+
+
+def test_each_source_in_use_has_a_sync_and_a_transformation_of_its_marts_alone(tmp_path: Path) -> None:
+    config = load_settings({"ELT_HOME": str(tmp_path / "elt home"), "ELT_SOURCES": SOURCES})
+    assert write_manifest(config)
+    found = look(config, ELT_SOURCES=SOURCES)
+    assert found["errors"] == {}
+    for source, mart in (
+        ("rates", "fct_exchange_rates"),
+        ("weather", "mart_weather_sales"),
+        ("github", "fct_commits"),
+    ):
+        sync, transformation = found["dags"][f"{source}_sync"], found["dags"][f"{source}_transformation"]
+        assert sync["tasks"]["sync"]["outlets"] == [f"{source}_raw"]
+        assert transformation["schedule"] == [f"{source}_raw"]
+        assert f"dbt.{mart}" in transformation["tasks"]
+        assert "dbt.fct_sales" not in transformation["tasks"]
