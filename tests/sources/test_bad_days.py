@@ -129,7 +129,7 @@ def test_a_token_that_dies_ends_the_sync_with_its_reason_and_the_next_goes_on(ou
 
 def test_a_wrong_key_fails_the_check(outside: Outside) -> None:
     with pytest.raises(EltError, match="its check failed") as refused:
-        outside.sync_weather(api_key="wrong key of a test")
+        outside.sync_weather(api_key="wrong key of a test")  # pragma: allowlist secret
     assert "wrong key of a test" not in str(refused.value)
 
 
