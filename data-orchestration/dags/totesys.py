@@ -7,5 +7,4 @@ source_dags(
     every="*/10 * * * *",
     about="Sales, purchases and payments of the second company, with every change of each.",
     owner="trading",
-    by_lake=True,
 )

@@ -29,15 +29,14 @@ from orchestration.tasks import (
 CALENDAR = ("int_date_range", "dim_date")  # a source may bring days that nobody else has
 
 
-def source_dags(
-    source: str, every: str, *, about: str = "", owner: str = "data-platform", by_lake: bool = False
-) -> list[DAG]:
+def source_dags(source: str, every: str, *, about: str = "", owner: str = "data-platform") -> list[DAG]:
     """The two DAGs of a source; none where the source is not in use (ELT_SOURCES). `every` is a cron expression.
 
-    `by_lake`: its connection lands in the lake, from where a task of its own loads the raw layer.
+    Where its connection lands in the lake, a task of its own loads the raw layer from there.
     """
     if source not in settings().sources:
         return []
+    by_lake = settings().lands_in_lake(source)
     arguments = {**DAG_ARGUMENTS, "tags": [source, "pipeline"]}
     arguments["default_args"] = {**arguments["default_args"], "owner": owner}
     with DAG(

@@ -484,9 +484,13 @@ class Settings(BaseSettings):
 
     @property
     def lake_in_use(self) -> bool:
-        """Whether a source that is in use lands in the lake, as its connection's file says."""
+        """Whether a source that is in use lands in the lake."""
+        return any(map(self.lands_in_lake, self.sources))
+
+    def lands_in_lake(self, source: str) -> bool:
+        """Whether the connection of that name has the lake as its destination, as its file says."""
         folders = [ROOT / "data-integration" / "connections", *folders_of(self.elt_connections)]
-        files = [folder / "connections" / f"{name}.yaml" for folder in folders for name in self.sources]
+        files = [folder / "connections" / f"{source}.yaml" for folder in folders]
         return any(LANDS_IN_LAKE.search(file.read_text(errors="replace")) for file in files if file.exists())
 
     @property
