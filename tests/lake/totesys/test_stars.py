@@ -9,6 +9,7 @@ import duckdb
 import pytest
 
 from foundation.settings import load_settings
+from tests.fixtures.totesys import Company
 from tests.integration.transformation.test_project_rules import check
 from tests.lake.totesys.conftest import (
     COLUMNS,
@@ -134,6 +135,31 @@ def test_rows_that_are_read_again_are_no_changes_and_new_ones_come_last(chain: C
     )
     own.build("--select", "stg_totesys_payments", "--select", "fact_payment", *WITHOUT_TESTS)
     assert own.star("from marts_totesys.fact_payment order by payment_record_id") == before
+
+
+def test_by_cursor_a_fact_has_the_versions_that_syncs_have_seen(
+    chain: Chain, company: Company, tmp_path: Path
+) -> None:
+    warehouse = chain.warehouse.copy(tmp_path / "by cursor")
+    warehouse.write("drop schema totesys cascade; drop schema airbyte_internal cascade")
+    own = Chain(Company(company.database, warehouse.home), warehouse)
+    own.company.sync(by_cursor=True)
+    for units in (1, 2):  # of two changes between two syncs the last one is seen
+        own.company.write(
+            f"update sales_order set units_sold = {units}, last_updated = clock_timestamp() where sales_order_id = 5"
+        )
+    own.company.sync(by_cursor=True)
+    models = ("stg_totesys_sales_orders", "fact_sales_order", "fact_sales_order_current")
+    own.build(*(word for name in models for word in ("--select", name)), *WITHOUT_TESTS)
+    table, columns = FACTS["fact_sales_order"]
+    assert own.star(
+        "select * exclude (sales_record_id) from marts_totesys.fact_sales_order_current order by 1"
+    ) == own.company.source(f"select {columns} from {table} order by 1")
+    versions = own.star(
+        "select units_sold from marts_totesys.fact_sales_order where sales_order_id = 5 order by sales_record_id"
+    )
+    assert len(versions) == 2 and versions[1] == (2,)
+    assert own.star("select count(*) from marts_totesys.fact_sales_order") == [(601,)]
 
 
 def test_models_are_built_empty_while_the_company_was_never_read(chain: Chain, tmp_path: Path) -> None:
