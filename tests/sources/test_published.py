@@ -19,6 +19,7 @@ from tests.fixtures.site import Site
 from tests.fixtures.superset import login_of
 from tests.fixtures.waiting import wait_until
 
+pytestmark = pytest.mark.timeout(3600)
 READ = ("rates", "weather", "github")
 START = (datetime.now(UTC) - timedelta(days=40)).date()
 
