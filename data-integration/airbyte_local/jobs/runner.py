@@ -14,7 +14,6 @@ import os
 import signal
 import sqlite3
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +51,7 @@ class JobRunner:
         self._processes: dict[int, JobProcess] = {}
         self._watchers: dict[int, threading.Thread] = {}
         self._ends: dict[int, tuple[JobStatus, str | None]] = {}  # what a cancel or stop has decided
-        self._stopping = False
+        self._stopping = threading.Event()
         self._ready = Processes()
 
     def launch(
@@ -81,7 +80,7 @@ class JobRunner:
     def _start(self, job: Job, connection: Connection, chosen: list[dict[str, Any]] | None) -> None:
         job_id = job.id
         with self._lock:
-            if self._stopping:
+            if self._stopping.is_set():
                 self._store.jobs.end(job_id, JobStatus.FAILED, SERVER_STOPPED)
                 return
             if self._store.jobs.active(connection.id) != job_id:  # somebody has cancelled it already
@@ -109,7 +108,7 @@ class JobRunner:
     def stop(self) -> None:
         """End every job: the server stops."""
         with self._lock:
-            self._stopping = True
+            self._stopping.set()
             watchers = dict(self._watchers)
             for job_id in watchers:
                 self._ends.setdefault(job_id, (JobStatus.FAILED, SERVER_STOPPED))
@@ -285,9 +284,8 @@ class JobRunner:
                 self._store.jobs.end(job_id, status, reason)
             except sqlite3.OperationalError:
                 log.exception("job %s ended as %s, which cannot be stored yet", job_id, status)
-                if self._stopping:
+                if self._stopping.wait(1):
                     return
-                time.sleep(1)
             else:
                 return
 
