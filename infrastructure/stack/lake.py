@@ -72,11 +72,12 @@ def prepare(config: Settings) -> None:
 
 
 def ready(config: Settings) -> bool:
-    """Whether the store lets its user in; its buckets are made when it does so for the first time."""
+    """Whether the store lets its user in, and keeps objects; its buckets are made when it does so for the first time."""
     from lake.place import make_table_bucket, store
 
     try:
         store(config).make_bucket()
+        store(config).check()
         make_table_bucket(config)
         return httpx.get(f"{config.lake_catalog_base}/v1/config", timeout=2).status_code < 500
     except (EltError, httpx.HTTPError):

@@ -135,6 +135,17 @@ class Store:
                 raise
         return True
 
+    def check(self) -> None:
+        """Raises EltError unless an object can be written and read: a store that has just started may not find what it has."""
+        key = f"probes/{uuid.uuid4().hex}"
+        self.put(key, b"1")
+        found = self.get(key)
+        self.delete([key])
+        if found != b"1":
+            raise EltError(
+                f"the store {self.place.label} does not find what was just written", "see the store's log"
+            )
+
     def check_put_new(self) -> None:
         """Raises EltError when the store takes a second object for a new one: two jobs could then commit the same number."""
         key = f"probes/{uuid.uuid4().hex}"
