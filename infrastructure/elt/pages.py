@@ -16,7 +16,16 @@ from transformation.marts import COMPANIES, Mart, marts, targets
 
 DOCS = ROOT / "docs"
 MATRIX = re.compile(r"(<!-- bus matrix: python -m elt\.pages -->\n).*?(<!-- bus matrix end -->)", re.S)
-PROCESSES = ("Sales", "Purchasing", "Production", "People", "Web traffic", "Second company", "Weather", "Open source")
+PROCESSES = (
+    "Sales",
+    "Purchasing",
+    "Production",
+    "People",
+    "Web traffic",
+    "Second company",
+    "Weather",
+    "Open source",
+)
 
 
 def bus_matrix(*schemas: str) -> str:

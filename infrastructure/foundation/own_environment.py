@@ -79,7 +79,9 @@ class OwnEnvironment:
             except OSError as error:
                 raise EltError(f"{self.label} can't be made: {error}", "make setup") from None
             if done.returncode:
-                said = [line.strip() for line in done.stderr.splitlines() if line.strip()] or ["uv said nothing"]
+                said = [line.strip() for line in done.stderr.splitlines() if line.strip()] or [
+                    "uv said nothing"
+                ]
                 # what, and the first cause of it
                 raise EltError(f"{self.label} can't be made: {'; '.join(said[:2])}", remedy)
             (self.folder / "locked").write_text(self.digest)
