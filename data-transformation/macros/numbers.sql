@@ -15,6 +15,11 @@
     end
 {%- endmacro %}
 
+{#- How much of one currency another is worth, from what a third is worth in both: 10 decimals, of which a float has 15 digits right. -#}
+{% macro cross_rate(numerator, denominator) -%}
+    cast(cast({{ numerator }} as double) / nullif(cast({{ denominator }} as double), 0) as decimal(28, 10))
+{%- endmacro %}
+
 {% macro sign_of_ratio(numerator, denominator) -%}
     case when ({{ numerator }} < 0) <> ({{ denominator }} < 0) then -1 else 1 end
 {%- endmacro %}

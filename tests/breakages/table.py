@@ -476,8 +476,8 @@ BREAKAGES = (
         "chart-with-another-metric",
         "a chart shows the metric that it is named after",
         "infrastructure/preset/charts/sales_overview.yaml",
-        "    metric: revenue\n    x_axis: year_ending\n",
-        "    metric: margin\n    x_axis: year_ending\n",
+        "    metric: revenue\n    sort_y_axis: value_asc\n",
+        "    metric: margin\n    sort_y_axis: value_asc\n",
         ("tests/unit/dashboards/test_files.py::test_a_chart_shows_the_metric_that_it_is_called_after",),
     ),
 )

@@ -100,6 +100,7 @@ SAME: dict[str, list[tuple[str, Any]]] = {
 # what Snowflake alone has, each in a macro default__…
 SNOWFLAKE: dict[str, list[tuple[str, Any]]] = {
     "dayofweekiso": [("dayofweekiso(cast('2025-01-05' as date))", 7)],
+    "get_path": [("cast(get_path(parse_json('{\"name\": \"a\"}'), 'name') as varchar)", "a")],
     "to_char": [
         (
             "to_char(cast('2025-01-02 03:04:05.6' as timestamp_ntz), 'YYYY-MM-DD HH24:MI:SS.FF6')",

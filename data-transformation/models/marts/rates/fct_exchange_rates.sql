@@ -104,7 +104,7 @@ pairs as (
         case
             when from_rates.currency_code = to_rates.currency_code then cast(1 as decimal(28, 10))
             when from_rates.currency_code = from_rates.base_currency_code then to_rates.rate
-            else cast(cast(to_rates.rate as double) / cast(from_rates.rate as double) as decimal(28, 10))
+            else {{ cross_rate('to_rates.rate', 'from_rates.rate') }}
         end as rate
     from daily as from_rates
     inner join daily as to_rates on from_rates.date_key = to_rates.date_key
