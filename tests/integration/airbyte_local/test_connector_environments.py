@@ -89,8 +89,9 @@ def test_what_is_wrong_with_a_folder_is_said_with_its_file(elt, tmp_path: Path) 
     assert "uv.lock is missing — make it: elt connectors lock scripted" in said(
         elt("install", "scripted"), code=2
     )
-    assert "there is no connector oracle — there is: faker, web-events, scripted" in said(
-        elt("install", "oracle"), code=2
+    assert (
+        "there is no connector oracle — there is: faker, github, rates, weather, web-events, scripted"
+        in said(elt("install", "oracle"), code=2)
     )
 
 
