@@ -31,6 +31,7 @@ from starlette.routing import Mount, Route
 
 from foundation.limits.brake import Brake, unguessable
 from foundation.limits.rate import Bucket
+from foundation.limits.strict_json import UnfitError, loads
 from local_apis.github_api import GithubApi
 from local_apis.rates import LEVELS, Rates
 from local_apis.weather import Weather
@@ -38,7 +39,7 @@ from local_apis.weather import Weather
 PAGE_SIZE, MAX_PAGE_SIZE = 100, 1_000
 AN_ERROR_IN = 40  # calls
 A_REPEAT_IN = 10  # pages
-LONGEST = 400  # days of one call for rates
+LONGEST = 400  # days of one call for rates or observations
 
 Place = tuple[str, str, str, str]
 Keyed = list[tuple[Place, dict[str, Any]]]
@@ -73,7 +74,7 @@ class Apis:
                 Route("/rates/v2/rates", self.exchange_rates, methods=["GET"]),
                 Route("/weather/v1/observations", self.observations, methods=["GET"]),
                 Route("/weather/v1/forecasts", self.forecasts, methods=["GET"]),
-                *([Mount("/github", Starlette(routes=github.routes))] if github else []),
+                *([Mount("/github", routes=github.routes)] if github else []),
                 Route("/health", self.health, methods=["GET"]),
             ],
             middleware=[Middleware(GZipMiddleware, minimum_size=1_000, compresslevel=1)],
@@ -89,8 +90,9 @@ class Apis:
             raise HTTPException(422, f"from, to: at most {LONGEST} days at once")
         base = request.query_params.get("base", "EUR")
         quotes = [one for one in request.query_params.get("quotes", "").split(",") if one] or list(LEVELS)
-        if unknown := [one for one in (base, *quotes) if one not in LEVELS]:
-            raise HTTPException(422, f"{unknown[0]}: no such currency")
+        for name, code in (("base", base), *(("quotes", quote) for quote in quotes)):
+            if code not in LEVELS:
+                raise HTTPException(422, f"{name}: no such currency as {code[:20]!a}")
         return JSONResponse(list(self.rates.records(since, until, base, quotes, self._now())))
 
     def observations(self, request: Request) -> Response:
@@ -98,6 +100,8 @@ class Apis:
         self._admit(request)
         country = request.query_params.get("country", "")
         since, until = moment_of(request, "updated_since"), moment_of(request, "updated_until")
+        if (until - since).days > LONGEST:
+            raise HTTPException(422, f"updated_since, updated_until: at most {LONGEST} days at once")
         key = ("observations", country, since, until, len(self.weather.corrections))
         return self._page(request, key, lambda: self.weather.observations(country, since, until, self._now()))
 
@@ -169,9 +173,9 @@ def moment_of(request: Request, name: str) -> datetime:
     """A parameter as a time (UTC)."""
     try:
         found = datetime.fromisoformat(request.query_params.get(name, ""))
-    except ValueError:
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # the second: in UTC it would be in no year from 1 to 9999
         raise HTTPException(400, f"{name}: an ISO 8601 time, as 2026-01-31T00:00:00Z") from None
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def place_of(record: dict[str, Any]) -> Place:
@@ -189,10 +193,13 @@ def place(token: str) -> Place | None:
     if not token:
         return None
     try:
-        at, region, city, date_ = map(str, json.loads(base64.urlsafe_b64decode(token.encode())))
-    except (ValueError, TypeError):
-        raise HTTPException(400, "page_token: not one of this service") from None
-    return at, region, city, date_
+        found = loads(base64.b64decode(token.encode(), b"-_", validate=True))
+    except (ValueError, UnfitError):
+        found = None
+    match found:
+        case [str(at), str(region), str(city), str(day_)] if "\0" not in f"{at}{region}{city}{day_}":
+            return at, region, city, day_
+    raise HTTPException(400, "page_token: not one of this service")
 
 
 def whole(request: Request, name: str, default: int) -> int:

@@ -9,6 +9,7 @@ reset. `stats/contributors` is 202 when it is first asked for, while GitHub comp
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,10 +22,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from foundation.limits.strict_json import UnfitError, loads, texts
 from local_apis.github import TOOLS, Github, Tool
 
 QUOTA = 5_000  # calls of a token in an hour
 HOUR = 3_600
+PAGE = 100  # records, at most
+LARGEST = (1 << 63) - 1
+DIGITS = re.compile(r"[0-9]{1,19}")
 
 
 @dataclass
@@ -82,7 +87,7 @@ class GithubApi:
         return self._pages(request, [*found, *others])
 
     def repository(self, request: Request) -> Response:
-        tool, token = self._asked(request)
+        tool, token = self._tool(request), self._spend(request)
         return JSONResponse(self.github.repository(tool), headers=token.headers())
 
     def branches(self, request: Request) -> Response:
@@ -108,17 +113,16 @@ class GithubApi:
     async def graphql(self, request: Request) -> Response:
         """A page of releases; the cursor is the number of those before."""
         token = self._spend(request)
-        asked: dict[str, Any] = (await request.json()).get("variables") or {}
-        tool = _named(f"{asked.get('owner')}/{asked.get('name')}")
+        asked = _variables(await request.body())
+        tool = _named(f"{_text(asked, 'owner')}/{_text(asked, 'name')}")
+        start, first = _count(asked, "after", 0, LARGEST), _count(asked, "first", 10, PAGE)
+        if not first:
+            raise _refused(422, f"variables.first: a whole number from 1 to {PAGE}")
         found = self.github.releases(tool, self._now())
-        start, first = int(asked.get("after") or 0), int(asked.get("first") or 10)
         ends = start + first >= len(found)
         page = {"hasNextPage": not ends, "endCursor": None if ends else str(start + first)}
         connection = {"nodes": found[start : start + first], "pageInfo": page}
         return JSONResponse({"data": {"repository": {"releases": connection}}}, headers=token.headers())
-
-    def _asked(self, request: Request) -> tuple[Tool, Token]:
-        return self._tool(request), self._spend(request)
 
     def _tool(self, request: Request) -> Tool:
         return _named(f"{request.path_params['owner']}/{request.path_params['name']}")
@@ -156,11 +160,52 @@ def _named(full_name: str) -> Tool:
 
 def _number(request: Request, name: str, default: int) -> int:
     try:
-        return min(
-            max(int(request.query_params.get(name, default)), 1), 100 if name == "per_page" else 1 << 31
-        )
+        found = int(request.query_params.get(name, default))
     except ValueError:
         raise _refused(422, f"{name} is no number") from None
+    return min(max(found, 1), PAGE if name == "per_page" else 1 << 31)
+
+
+def _variables(body: bytes) -> dict[str, Any]:
+    """The variables of a GraphQL call. Raises HTTPException that names the field: no JSON, or JSON that nobody could keep."""
+    try:
+        asked = loads(body)
+        for path, text in texts(asked):
+            if "\0" in text:
+                raise UnfitError("holds a NUL character", path)
+    except UnfitError as unfit:
+        raise _refused(400, f"{_field(unfit.path)} {unfit.reason}") from None
+    except ValueError:
+        raise _refused(400, "the body is no JSON") from None
+    if not isinstance(asked, dict):
+        raise _refused(400, "the body is no JSON object")
+    variables = asked.get("variables")
+    if variables is not None and not isinstance(variables, dict):
+        raise _refused(422, "variables is no JSON object")
+    return variables or {}
+
+
+def _field(path: tuple[Any, ...] | None) -> str:
+    """A place in the body, for a line of text."""
+    return ascii(".".join(map(str, path)))[1:-1][:80] if path else "the body"
+
+
+def _text(variables: dict[str, Any], name: str) -> str:
+    value = variables.get(name)
+    if not isinstance(value, str):
+        raise _refused(422, f"variables.{name} is no text")
+    return value
+
+
+def _count(variables: dict[str, Any], name: str, default: int, most: int) -> int:
+    """A number from 0, or its digits: the connector's template language makes the one of the other."""
+    value = variables.get(name)
+    if value is None:
+        return default
+    digits = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(digits, str) and DIGITS.fullmatch(digits) and int(digits) <= most:
+        return int(digits)
+    raise _refused(422, f"variables.{name} is no whole number from 0 to {most}")
 
 
 def _refused(status: int, message: str, headers: dict[str, str] | None = None) -> HTTPException:

@@ -6,7 +6,7 @@ import csv
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -74,6 +74,9 @@ class Weather:
         self, country: str, since: datetime, until: datetime, now: datetime
     ) -> list[dict[str, Any]]:
         """The days of a country that were measured or corrected last from `since` to `until` (UTC), in the order of those moments."""
+        # nothing is known of before and after
+        since = max(since, datetime.combine(self._first_day, time.min, UTC))
+        until = min(until, now)
         found = []
         for place in (one for one in self.places if one.country == country):
             days = {since.date() - timedelta(days=n) for n in range(1, 7)}
