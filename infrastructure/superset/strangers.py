@@ -18,8 +18,11 @@ def install(app: Flask) -> None:
     """Limit the bodies of an application's requests, before anything reads them."""
 
     def small():
+        length = request.content_length or 0
+        if length <= STRANGERS_BODY and "Transfer-Encoding" not in request.headers:
+            return None  # for anybody: nobody is asked for, since a look at the session renews it
         request.max_content_length = BODY if _is_known() else STRANGERS_BODY
-        if (request.content_length or 0) > request.max_content_length:
+        if length > request.max_content_length:
             return jsonify(message=f"the body has more than {request.max_content_length} bytes"), 413
         return None
 
