@@ -229,9 +229,8 @@ def test_the_analyst_can_change_nothing(analyst, admin):
 @pytest.mark.threat("a user who does more than the role says")
 def test_neither_a_chart_nor_sql_lab_reads_a_file_of_the_machine(analyst, admin, superset):
     secret = superset.home / "secrets.env"
-    [dataset] = [
-        one for one in admin.get("/api/v1/dataset/").json()["result"] if one["table_name"] == "sales"
-    ]
+    listed = admin.get("/api/v1/dataset/", params={"q": "(page_size:100)"}).json()["result"]
+    [dataset] = [one for one in listed if one["table_name"] == "sales"]
     expression = f"(select max(content) from read_text('{secret}'))"
     query = {
         "datasource": {"id": dataset["id"], "type": "table"},
