@@ -89,10 +89,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE / "integration" in item.path.parents:
             item.add_marker("integration")
-        if HERE / "lake" in item.path.parents:
-            item.add_marker("lake")
-        if HERE / "sources" in item.path.parents:
-            item.add_marker("sources")
         function = item.nodeid.partition("[")[0]
         if function in promises or function.partition("::")[0] in promises:
             item.add_marker("promise")

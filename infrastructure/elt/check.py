@@ -80,7 +80,8 @@ PARALLEL = [*PYTEST, "--numprocesses", str(os.cpu_count()), "--dist", "worksteal
 
 
 WHOLE = "(stack or browser)"  # these wait for Airflow and for pages most of the time: the others run at the same time
-OPTIONAL = "(lake or sources)"  # of sources that are not in use by default: tiers of their own
+# of sources that are not in use by default, with tiers of their own: only to collect them takes seconds in each process
+NOT_OPTIONAL = ["--ignore=tests/lake", "--ignore=tests/sources"]
 
 
 def test_commands() -> Commands:
@@ -92,7 +93,8 @@ def test_commands() -> Commands:
             [
                 *PARALLEL,
                 "-m",
-                f"(not integration or promise) and not {WHOLE} and not slow and not {OPTIONAL}",
+                f"(not integration or promise) and not {WHOLE} and not slow",
+                *NOT_OPTIONAL,
             ],
         ),
     ]
@@ -124,10 +126,10 @@ def slow_commands() -> Commands:
     return [
         Command(
             "slow tests of whole runs",
-            [*PYTEST, "-m", f"{WHOLE} and slow and not {OPTIONAL}"],
+            [*PYTEST, *NOT_OPTIONAL, "-m", f"{WHOLE} and slow"],
             background=True,
         ),
-        Command("slow tests", [*PARALLEL, "-m", f"slow and not {WHOLE} and not {OPTIONAL}"]),
+        Command("slow tests", [*PARALLEL, *NOT_OPTIONAL, "-m", f"slow and not {WHOLE}"]),
         Command(
             "benchmark: generate", ["python", "tests/benchmarks/generate.py", "--scale", "0.1", "--json"]
         ),
@@ -136,12 +138,12 @@ def slow_commands() -> Commands:
 
 def lake_commands() -> Commands:
     """The second company and the lake."""
-    return [Command("lake", [*PARALLEL, "tests/lake", "-m", "lake"])]
+    return [Command("lake", [*PARALLEL, "tests/lake"])]
 
 
 def sources_commands() -> Commands:
     """Optional sources that are read from APIs."""
-    return [Command("sources", [*PARALLEL, "tests/sources", "-m", "sources"])]
+    return [Command("sources", [*PARALLEL, "tests/sources"])]
 
 
 def coverage_commands() -> Commands:
