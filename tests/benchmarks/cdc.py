@@ -6,7 +6,8 @@
 rate: changes (inserts, updates, deletes of order lines, 200 to a transaction) a second, from the request of the sync to its
 end. With `--peers` Debezium, embedded, reads the same changes and keeps none (it needs Java, and on first use a package of
 200 MB from the index): `debezium` hands each event to Python as JSON, `debezium_in_java` only counts them, and
-`debezium_objects` counts the objects that they are made of. lag: from a commit in the source until a reader of the raw table
+`debezium_objects` counts the objects that they are made of; `log_discarded` is PostgreSQL's own pg_recvlogical, which writes
+what the server decodes to nowhere: no reader can be faster. lag: from a commit in the source until a reader of the raw table
 sees it, with a sync every second while a writer writes. memory: the most that the job's process has had while one
 transaction of so many rows passed. After each the warehouse is compared with the source.
 A table on standard error, figures as JSON on standard output with `--json`.
@@ -16,9 +17,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import signal
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
@@ -36,6 +39,7 @@ from psycopg import sql
 from rich.console import Console
 from rich.table import Table
 
+from foundation.postgres import binaries
 from tests.benchmarks import debezium
 from tests.benchmarks.contestants import PeerError
 from tests.benchmarks.engine import Engine, Run, engine, totals
@@ -54,6 +58,7 @@ DEBEZIUM = {
     "debezium_in_java": ("json", False),
     "debezium_objects": ("connect", False),
 }
+DISCARDED = "log_discarded"
 LIVE = f"(select * from {TABLE.qualified} where _ab_cdc_deleted_at is null)"
 console = Console(stderr=True, width=None if sys.stderr.isatty() else 120, highlight=False)
 
@@ -124,9 +129,10 @@ def rate(captured: Captured, changes: int) -> dict[str, Any]:
 def rate_beside_debezium(captured: Captured, changes: int, home: Path) -> dict[str, dict[str, Any]]:
     """The rate of a sync, and of Debezium, which reads the same changes afterwards; without it where it does not run."""
     with captured.lines.connect() as conn:
-        for name in DEBEZIUM:
+        for name in (*DEBEZIUM, DISCARDED):
             conn.execute("select pg_create_logical_replication_slot(%s, 'pgoutput')", [name])
     found = {"rate": rate(captured, changes)}
+    found[DISCARDED] = discarded(captured.lines, changes)
     for name, (form, taken) in DEBEZIUM.items():
         console.print(f"the same changes by {name}")
         try:
@@ -150,6 +156,26 @@ def rate_beside_debezium(captured: Captured, changes: int, home: Path) -> dict[s
             "exact": read["changes"] == changes // PER_TRANSACTION * PER_TRANSACTION,
         }
     return found
+
+
+def discarded(lines: OrderLines, changes: int) -> dict[str, Any]:
+    """The rate of pg_recvlogical, which takes all that the slot has and keeps nothing."""
+    server = lines.database.dsn("superuser")
+    with lines.connect() as conn:
+        (end,) = conn.execute("select pg_current_wal_flush_lsn()::text").fetchone()
+    words = [binaries() / "pg_recvlogical", f"--slot={DISCARDED}", "--start", "--no-loop", "--file=/dev/null"]
+    words += [f"--endpos={end}", "--option=proto_version=1", "--option=publication_names=benchmark"]
+    words += [
+        f"--{name}={server[key]}" for name, key in (("host", "host"), ("port", "port"), ("username", "user"))
+    ]
+    words += [f"--dbname={server['dbname']}"]
+    started = time.monotonic()
+    subprocess.run(words, env={**os.environ, "PGPASSWORD": server["password"]}, check=True)
+    seconds = time.monotonic() - started
+    query = "select confirmed_flush_lsn >= %s from pg_replication_slots where slot_name = %s"
+    with lines.connect() as conn:
+        (whole,) = conn.execute(query, [end, DISCARDED]).fetchone()
+    return {"seconds": round(seconds, 2), "changes_per_second": round(changes / seconds), "exact": whole}
 
 
 def memory(captured: Captured, rows: int) -> dict[str, Any]:
@@ -295,7 +321,7 @@ def measure(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
 
 def summary(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The figures; null for what was not measured."""
-    rates = {"airbyte_local": "rate"} | {name: name for name in DEBEZIUM}
+    rates = {"airbyte_local": "rate"} | {name: name for name in (*DEBEZIUM, DISCARDED)}
     return {
         "changes_per_second": {
             name: found.get(part, {}).get("changes_per_second") for name, part in rates.items()
