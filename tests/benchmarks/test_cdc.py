@@ -23,7 +23,13 @@ def test_rate_lag_and_memory_are_measured_on_exact_copies() -> None:
     found = json.loads(answer.stdout)
     assert list(found) == ["changes_per_second", "raw_lag_p95_seconds", "peak_memory_mib"]
     rates = found["changes_per_second"]
-    assert list(rates) == ["airbyte_local", "debezium", "debezium_in_java", "debezium_objects", "log_discarded"]
+    assert list(rates) == [
+        "airbyte_local",
+        "debezium",
+        "debezium_in_java",
+        "debezium_objects",
+        "log_discarded",
+    ]
     assert rates["airbyte_local"] > 0 < found["raw_lag_p95_seconds"]
     assert rates["debezium"] is None  # that is measured only with `--peers`
     assert found["peak_memory_mib"] > 50
