@@ -30,14 +30,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
 from foundation.limits.brake import Brake, unguessable
-from foundation.limits.rate import Bucket
+from foundation.limits.service import Calls, moment, page_size
 from foundation.limits.strict_json import UnfitError, loads
 from local_apis.github_api import GithubApi
 from local_apis.rates import LEVELS, Rates
 from local_apis.weather import Weather
 
 PAGE_SIZE, MAX_PAGE_SIZE = 100, 1_000
-AN_ERROR_IN = 40  # calls
 A_REPEAT_IN = 10  # pages
 LONGEST = 400  # days of one call for rates or observations
 
@@ -64,9 +63,8 @@ class Apis:
         now: Callable[[], datetime] = the_time,
     ) -> None:
         self.weather, self.rates = weather, rates
-        self._key, self._faults, self._now = key, faults, now
-        self._limit = Bucket(calls_per_minute, max(1.0, calls_per_minute / 12))
-        self._calls = 0
+        self._key, self._now = key, now
+        self.calls = Calls(calls_per_minute, faults=faults)
         self._brake = Brake("apis")
         self._answer: tuple[tuple[Any, ...], Keyed] = ((), [])  # the last question, and all its records
         self.app = Starlette(
@@ -84,7 +82,7 @@ class Apis:
     # no coroutines: what takes long runs in threads
     def exchange_rates(self, request: Request) -> Response:
         """The rates of some days."""
-        self._count()
+        self.calls.count()
         since, until = day(request, "from"), day(request, "to")
         if (until - since).days > LONGEST:
             raise HTTPException(422, f"from, to: at most {LONGEST} days at once")
@@ -99,7 +97,7 @@ class Apis:
         """A page of what was measured or corrected."""
         self._admit(request)
         country = request.query_params.get("country", "")
-        since, until = moment_of(request, "updated_since"), moment_of(request, "updated_until")
+        since, until = moment(request, "updated_since"), moment(request, "updated_until")
         if (until - since).days > LONGEST:
             raise HTTPException(422, f"updated_since, updated_until: at most {LONGEST} days at once")
         key = ("observations", country, since, until, len(self.weather.corrections))
@@ -118,9 +116,7 @@ class Apis:
     def _page(
         self, request: Request, key: tuple[Any, ...], ask: Callable[[], list[dict[str, Any]]]
     ) -> Response:
-        size = whole(request, "page_size", PAGE_SIZE)
-        if not 1 <= size <= MAX_PAGE_SIZE:
-            raise HTTPException(400, f"page_size: from 1 to {MAX_PAGE_SIZE}")
+        size = page_size(request, PAGE_SIZE, MAX_PAGE_SIZE)
         question, rows = self._answer
         if question != key:
             rows = sorted(((place_of(one), one) for one in ask()), key=lambda keyed: keyed[0])
@@ -129,7 +125,7 @@ class Apis:
         start = bisect_right(rows, after, key=lambda keyed: keyed[0]) if after else 0
         page = [one for _, one in rows[start : start + size]]
         following = token_of(rows[start + size - 1][0]) if start + size < len(rows) else None
-        if self._faults and start and self._calls % A_REPEAT_IN == 0:
+        if self.calls.faults and start and self.calls.number % A_REPEAT_IN == 0:
             page = [rows[start - 1][1], *page]
         return JSONResponse({"data": page, "next_page_token": following})
 
@@ -144,14 +140,7 @@ class Apis:
             self._brake.tried(address, right=right)
         if not right:
             raise HTTPException(401, "an API key is needed")
-        self._count()
-
-    def _count(self) -> None:
-        if wait := self._limit.wait():
-            raise HTTPException(429, "too many calls", {"Retry-After": str(math.ceil(wait))})
-        self._calls += 1
-        if self._faults and self._calls % AN_ERROR_IN == 0:
-            raise HTTPException(500, "something went wrong, try again")
+        self.calls.count()
 
 
 def refused(request: Request, error: Exception) -> Response:
@@ -167,15 +156,6 @@ def day(request: Request, name: str) -> date:
         return date.fromisoformat(request.query_params.get(name, ""))
     except ValueError:
         raise HTTPException(400, f"{name}: a day, as 2026-01-31") from None
-
-
-def moment_of(request: Request, name: str) -> datetime:
-    """A parameter as a time (UTC)."""
-    try:
-        found = datetime.fromisoformat(request.query_params.get(name, ""))
-        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):  # the second: in UTC it would be in no year from 1 to 9999
-        raise HTTPException(400, f"{name}: an ISO 8601 time, as 2026-01-31T00:00:00Z") from None
 
 
 def place_of(record: dict[str, Any]) -> Place:
@@ -200,10 +180,3 @@ def place(token: str) -> Place | None:
         case [str(at), str(region), str(city), str(day_)] if "\0" not in f"{at}{region}{city}{day_}":
             return at, region, city, day_
     raise HTTPException(400, "page_token: not one of this service")
-
-
-def whole(request: Request, name: str, default: int) -> int:
-    try:
-        return int(request.query_params.get(name, str(default)))
-    except ValueError:
-        raise HTTPException(400, f"{name}: a whole number") from None

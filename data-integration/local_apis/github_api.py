@@ -22,6 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from foundation.limits.service import moment
 from foundation.limits.strict_json import UnfitError, loads, texts
 from local_apis.github import TOOLS, Github, Tool
 
@@ -95,7 +96,7 @@ class GithubApi:
         return self._pages(request, [{"name": "main", "commit": {"sha": "0"}, "protected": True}])
 
     def commits(self, request: Request) -> Response:
-        since = request.query_params.get("since", "")
+        since = f"{moment(request, 'since'):%Y-%m-%dT%H:%M:%SZ}" if "since" in request.query_params else ""
         found = self.github.commits(self._tool(request), self._now())
         return self._pages(request, [one for one in found if one["commit"]["committer"]["date"] >= since])
 

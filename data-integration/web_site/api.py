@@ -16,7 +16,7 @@ import binascii
 import hmac
 import json
 import math
-from datetime import UTC, datetime
+from datetime import datetime
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -28,20 +28,18 @@ from starlette.routing import Route
 
 from foundation.errors import EltError
 from foundation.limits.brake import Brake, unguessable
-from foundation.limits.rate import Bucket
+from foundation.limits.service import Calls, moment, page_size
 from web_site.log import Log
 
 PAGE_SIZE, MAX_PAGE_SIZE = 1_000, 10_000
-AN_ERROR_IN = 40  # calls
 
 
 class Api:
     """Handlers over one log."""
 
     def __init__(self, log: Log, token: str, *, calls_per_minute: float, faults: bool) -> None:
-        self._log, self._token, self._faults = log, token, faults
-        self._limit = Bucket(calls_per_minute, max(1.0, calls_per_minute / 12))
-        self._calls = 0
+        self._log, self._token = log, token
+        self._calls = Calls(calls_per_minute, faults=faults)
         self._brake = Brake("web")
         self.app = Starlette(
             routes=[
@@ -63,10 +61,9 @@ class Api:
     def events(self, request: Request) -> Response:
         """A page of events."""
         self._admit(request)
-        since, until = moment(request, "since"), moment(request, "until")
-        size = whole(request.query_params.get("page_size", str(PAGE_SIZE)), "page_size")
-        if not 1 <= size <= MAX_PAGE_SIZE:
-            raise HTTPException(400, f"page_size: from 1 to {MAX_PAGE_SIZE}")
+        # the log's times are in UTC, without a zone
+        since, until = (moment(request, name).replace(tzinfo=None) for name in ("since", "until"))
+        size = page_size(request, PAGE_SIZE, MAX_PAGE_SIZE)
         after = place(request.query_params.get("page_token"), since, until)
         page = self._log.page(since, until, after, size)
         following = token_of(page.last, since, until) if page.last is not None else None
@@ -93,11 +90,7 @@ class Api:
             self._brake.tried(address, right=right)
         if not right:
             raise HTTPException(401, "a bearer token is needed", {"WWW-Authenticate": "Bearer"})
-        if wait := self._limit.wait():
-            raise HTTPException(429, "too many calls", {"Retry-After": str(math.ceil(wait))})
-        self._calls += 1
-        if self._faults and self._calls % AN_ERROR_IN == 0:
-            raise HTTPException(500, "something went wrong, try again")
+        self._calls.count()
 
 
 def refused(request: Request, error: Exception) -> Response:
@@ -113,25 +106,8 @@ def unavailable(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": error.message}, 503, {"Retry-After": "5"})
 
 
-def text(moment: datetime | None) -> str | None:
-    return None if moment is None else f"{moment:%Y-%m-%dT%H:%M:%SZ}"
-
-
-def moment(request: Request, name: str) -> datetime:
-    """A parameter as a time (UTC, without its zone)."""
-    given = request.query_params.get(name, "")
-    try:
-        found = datetime.fromisoformat(given)
-        return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
-    except (ValueError, OverflowError):  # the second: in UTC it would be in no year from 1 to 9999
-        raise HTTPException(400, f"{name}: an ISO 8601 time, as 2026-01-31T00:00:00Z") from None
-
-
-def whole(given: str, name: str) -> int:
-    try:
-        return int(given)
-    except ValueError:
-        raise HTTPException(400, f"{name}: a whole number") from None
+def text(at: datetime | None) -> str | None:
+    return None if at is None else f"{at:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def token_of(position: int, since: datetime, until: datetime) -> str:

@@ -188,9 +188,10 @@ def test_forecasts_are_replaced_as_a_whole(outside: Outside) -> None:
 
 def test_faults_and_limits_of_a_day_leave_the_truth(outside: Outside) -> None:
     """As `elt up` serves them: an error in forty calls, repeated records, and a limit that a sync exceeds."""
-    outside.apis._faults = True
-    outside.apis._limit.calls, outside.apis._limit.at_once = 1200, 20
-    outside.apis._limit._left = 20
+    outside.apis.calls.faults = True
+    limit = outside.apis.calls.limit
+    limit.calls, limit.at_once = 1200, 20
+    limit._left = 20
     outside.sync_weather()
     outside.sync_rates()
     assert weather_kept(outside) == weather_known(outside)

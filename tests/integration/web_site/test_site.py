@@ -10,9 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from foundation.limits import service
 from tests.fixtures.source import SourceDatabase, SourceServer
 from tests.fixtures.web import TOKEN, WebSite, served
-from web_site import api
 from web_site.log import Log
 
 
@@ -163,7 +163,7 @@ def test_nobody_reads_without_the_token(site: WebSite, headers: dict[str, str]) 
 def test_too_many_calls_get_the_time_to_wait_and_some_calls_fail(
     generated_source: SourceDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "AN_ERROR_IN", 3)
+    monkeypatch.setattr(service, "AN_ERROR_IN", 3)
     with served(generated_source, tmp_path, calls_per_minute=60, faults=True) as site:  # five at once
         headers = {"Authorization": f"Bearer {TOKEN}"}
         with httpx.Client(base_url=f"{site.url}/v1", headers=headers) as client:

@@ -91,6 +91,7 @@ PARAMETERS = [
     ("/rates/v2/rates", {"from": "0001-01-01", "to": "9999-12-31"}, "from"),
     ("/rates/v2/rates", {"from": "2024-04-01", "to": "2024-04-02", "base": "XXX"}, "base"),
     ("/rates/v2/rates", {"from": "2024-04-01", "to": "2024-04-02", "quotes": "EUR,\0"}, "quotes"),
+    ("/github/repos/spotify/luigi/commits", {"since": "yesterday"}, "since"),
     ("/github/repos/spotify/luigi/commits", {"page": "two"}, "page"),
     ("/github/repos/spotify/luigi/commits", {"per_page": "1" * 5_000}, "per_page"),
 ]
