@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +19,7 @@ from adventureworks.database import (
     replace_all,
     row_counts,
 )
-from foundation.commands import DAY, SEED, WAIT, Group, Number
+from foundation.commands import DAY, SEED, WAIT, Group, Number, asked_to_stop
 from foundation.settings import settings
 
 SLOW = 0.5  # seconds; a table that takes longer gets a line of its own
@@ -169,15 +168,7 @@ def run_command(rate: float, seconds: float | None, seed: int | None) -> None:
     """Trade live: orders at a rate, each event a short transaction of its own, until Ctrl-C."""
     from adventureworks.shop import live
 
-    signals: list[int] = []
-
-    def stop(number: int, _: object) -> None:
-        signals.append(number)
-        if len(signals) > 1:  # asked twice: at once
-            raise KeyboardInterrupt
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
+    stopped = asked_to_stop()
     with connect_owner() as conn, readable_errors():
-        done = live(conn, rate, seconds, seed, stopped=lambda: bool(signals))
+        done = live(conn, rate, seconds, seed, stopped)
     click.echo(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in done.items()))

@@ -10,7 +10,6 @@ of a customer who wants to be forgotten (`erasure`).
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
@@ -22,11 +21,11 @@ import psycopg
 
 from adventureworks.erasure import erase, find
 from foundation.errors import EltError
+from foundation.pace import paced
 from foundation.rows import one_row
 
 DAY_LOCK = 0x41574C45  # advisory lock: one simulated day at a time
 EVERY_ONE = 2**31 - 1
-LONGEST_NAP = 0.1  # seconds; then it is asked whether to stop
 
 
 @dataclass(frozen=True)
@@ -126,15 +125,8 @@ def live(
         trade.prepare()
     always = ["new_orders", "new_lines", "new_customers"]
     done = dict.fromkeys([*always, *(name for name, _, _ in BESIDE), "forgotten_customers"], 0)
-    started = time.monotonic()
-    number = 0
-    while not stopped() and (seconds is None or time.monotonic() - started < seconds):
-        wait = started + number / rate - time.monotonic()
-        if wait > 0:
-            time.sleep(min(wait, LONGEST_NAP))
-        else:
-            number += 1
-            _serve(trade, f"{seed} {number}", done)
+    for number in paced(rate, stopped, seconds=seconds):
+        _serve(trade, f"{seed} {number}", done)
     return done
 
 

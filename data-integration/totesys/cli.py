@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import signal
 from datetime import datetime
 
 import click
 
-from foundation.commands import DAY, SEED, WAIT, Group, Number
+from foundation.commands import DAY, SEED, WAIT, Group, Number, asked_to_stop
 from foundation.settings import settings
 from totesys import database
 
@@ -46,17 +45,9 @@ def generate_command(scale: float, seed: int, as_of: datetime | None, if_empty: 
 @click.option("--seed", type=SEED, default=None, help="For the same choices again.  [default: new ones]")
 def run_command(rate: float, seconds: float | None, events: int | None, seed: int | None) -> None:
     """Trade live: orders, payments, corrections, each a short transaction of its own."""
-    signals: list[int] = []
-
-    def stop(number: int, _: object) -> None:
-        signals.append(number)
-        if len(signals) > 1:  # asked twice: at once
-            raise KeyboardInterrupt
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
+    stopped = asked_to_stop()
     with database.connect() as conn:
-        done = database.trade(conn, rate, seconds, events, seed, stopped=lambda: bool(signals))
+        done = database.trade(conn, rate, seconds, events, seed, stopped)
     click.echo(", ".join(f"{name.replace('_', ' ')}: {rows} rows" for name, rows in done.items()))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import secrets
-import time
 from collections.abc import Callable
 from contextlib import contextmanager
 from functools import cache
@@ -15,6 +14,7 @@ from psycopg import sql
 
 from adventureworks.database import connect_owner, readable_errors
 from foundation.errors import EltError
+from foundation.pace import paced
 from foundation.rows import one_row
 from foundation.settings import SCALES, Settings, settings
 
@@ -34,7 +34,6 @@ TABLES = (
 PUBLICATION = "totesys"  # of all its tables; it belongs to the database
 EARLIEST = datetime.date(2003, 1, 1)
 LOCK = 0x544F5445  # advisory lock: one at a time makes the tables or fills them
-LONGEST_NAP = 0.1  # seconds; then it is asked whether to stop
 
 # how often what happens, of a hundred events
 EVENTS = {
@@ -166,17 +165,7 @@ def trade(
         conn.execute(_text("chance"))
         conn.execute(_text("events"))
         done = dict.fromkeys(EVENTS, 0)
-        started, number = time.monotonic(), 0
-        while (
-            not stopped()
-            and (seconds is None or time.monotonic() - started < seconds)
-            and (events is None or number < events)
-        ):
-            wait = started + number / rate - time.monotonic()
-            if wait > 0:
-                time.sleep(min(wait, LONGEST_NAP))
-                continue
-            number += 1
+        for number in paced(rate, stopped, seconds=seconds, events=events):
             (dice,) = one_row(conn.execute("select pg_temp.roll(%s, 100)", [f"{seed} {number}"]))
             event = kind(dice)
             call = sql.SQL("select {}(%s)").format(sql.Identifier("pg_temp", event))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import os
 import re
+import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -77,3 +79,18 @@ def first_sentence(text: str) -> str:
     """Up to the first full stop, or the end of the first paragraph."""
     paragraph = " ".join(text.strip().split("\n\n")[0].split())
     return re.split(r"(?<=\.)\s", paragraph, maxsplit=1)[0]
+
+
+def asked_to_stop() -> Callable[[], bool]:
+    """Take SIGINT and SIGTERM as a question from now on; returns whether somebody has asked. Asked twice, the process stops at once
+    (KeyboardInterrupt)."""
+    signals: list[int] = []
+
+    def note(number: int, _: object) -> None:
+        signals.append(number)
+        if len(signals) > 1:
+            raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, note)
+    return lambda: bool(signals)
