@@ -18,8 +18,7 @@ from urllib.parse import quote
 import duckdb
 
 from airbyte_local.destinations.base import EXTRACTED_AT, RAW_ID
-from airbyte_local.destinations.duckdb import memory
-from airbyte_local.destinations.lake.conform import OPTIONS, file_types, read
+from airbyte_local.destinations.lake.conform import OPTIONS, engine, file_types, read
 from airbyte_local.destinations.lake.files import stored
 from airbyte_local.destinations.lake.manifests import (
     COMPACTION,
@@ -106,11 +105,10 @@ def compact(store: Store, log: Log, name: str, config: Settings, *, whole: bool 
         return Compacted(name)
     before = sum(len(one.files) for one in tables.values())
     merged = []
-    with tempfile.TemporaryDirectory(prefix="lake-compact-") as folder, duckdb.connect() as engine:
-        engine.execute(f"set TimeZone = 'UTC'; set memory_limit = '{memory.megabytes()}MB'")
+    with tempfile.TemporaryDirectory(prefix="lake-compact-") as folder, engine(Path(folder)) as duck:
         for key, one in tables.items():
             due = one.is_due(least)
-            files = _merge(store, engine, log.connection_id, one, Path(folder)) if due else one.files
+            files = _merge(store, duck, log.connection_id, one, Path(folder)) if due else one.files
             merged.append(Merged(*key, one.began, tuple(files)))
     manifest = Manifest(
         kind=COMPACTION,
@@ -132,12 +130,12 @@ def compact(store: Store, log: Log, name: str, config: Settings, *, whole: bool 
 
 
 def _merge(
-    store: Store, engine: duckdb.DuckDBPyConnection, connection_id: str, one: Live, folder: Path
+    store: Store, duck: duckdb.DuckDBPyConnection, connection_id: str, one: Live, folder: Path
 ) -> Iterable[File]:
     """The table's files, each run of small ones as one."""
     for run in _runs(one.files):
         whole = len(run) == 1 and not one.widened
-        yield run[0] if whole else _as_one(store, engine, connection_id, one.table, run, folder)
+        yield run[0] if whole else _as_one(store, duck, connection_id, one.table, run, folder)
 
 
 def _runs(files: Sequence[File]) -> Iterable[list[File]]:
@@ -158,7 +156,7 @@ def _runs(files: Sequence[File]) -> Iterable[list[File]]:
 
 def _as_one(
     store: Store,
-    engine: duckdb.DuckDBPyConnection,
+    duck: duckdb.DuckDBPyConnection,
     connection_id: str,
     table: Table,
     run: Sequence[File],
@@ -166,14 +164,14 @@ def _as_one(
 ) -> File:
     local = fetch(store, run, folder)
     files = read([local[file.key] for file in run], by_name=True)
-    there = {name for name, *_ in engine.execute(f"describe from {files}").fetchall()}
+    there = {name for name, *_ in duck.execute(f"describe from {files}").fetchall()}
     columns = [
         f"{quoted(name) if name in there else 'null'}::{type_} as {quoted(name)}"
         for name, type_ in file_types(table.columns).items()
     ]
     to = folder / "merged.parquet"
     query = f"select {', '.join(columns)} from {files} order by {EXTRACTED_AT}, {RAW_ID}"
-    rows: int = one_row(engine.execute(f"copy ({query}) to {literal(str(to))} {OPTIONS}"))[0]
+    rows: int = one_row(duck.execute(f"copy ({query}) to {literal(str(to))} {OPTIONS}"))[0]
     for path in local.values():
         path.unlink(missing_ok=True)
     first, last = min(file.first for file in run), max(file.last for file in run)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import duckdb
 
-from airbyte_local.destinations.lake.conform import conform
+from airbyte_local.destinations.lake.conform import conform, engine
 from airbyte_local.destinations.lake.manifests import SYNC, File, Log, Manifest, Part, Table, moment_of
 from airbyte_local.destinations.lake.store import Store
 from foundation.errors import EltError
@@ -133,6 +133,7 @@ def replay(connection: str, config: Settings | None = None) -> Loaded:
     rows: Counter[str] = Counter()
     with (
         tempfile.TemporaryDirectory(prefix="lake-replay-") as folder,
+        engine(Path(folder)) as duck,
         opened(config, f"elt lake replay {name}") as warehouse,
     ):
         warehouse.forget(log.connection_id)
@@ -146,7 +147,7 @@ def replay(connection: str, config: Settings | None = None) -> Loaded:
                 if manifest.number < table.began:
                     continue
                 if part.landing:
-                    paths = _conformed(store, part, manifest, Path(folder))
+                    paths = _conformed(store, duck, part, manifest, Path(folder))
                     if paths:
                         rows_of = warehouse.insert(table, paths, manifest.extracted_at, None)
                         added[".".join(part.table_key)] += rows_of
@@ -176,7 +177,9 @@ def _history(log: Log, latest: Manifest) -> Iterable[tuple[Manifest, str]]:
             yield manifest, digest
 
 
-def _conformed(store: Store, part: Part, manifest: Manifest, folder: Path) -> list[Path]:
+def _conformed(
+    store: Store, duck: duckdb.DuckDBPyConnection, part: Part, manifest: Manifest, folder: Path
+) -> list[Path]:
     """A part's processed files, made again here from its landing files."""
     local = fetch(store, part.landing, folder)
     known = None
@@ -186,12 +189,10 @@ def _conformed(store: Store, part: Part, manifest: Manifest, folder: Path) -> li
     groups = [landing] if known else [[one] for one in landing]
     made = []
     moment = moment_of(manifest.extracted_at).isoformat()
-    with duckdb.connect() as engine:
-        engine.execute("set TimeZone = 'UTC'")
-        for number, group in enumerate(groups):
-            to = folder / f"{manifest.number}-{part.table}-{number}.parquet"
-            if conform(engine, part, moment, group, known, to):
-                made.append(to)
+    for number, group in enumerate(groups):
+        to = folder / f"{manifest.number}-{part.table}-{number}.parquet"
+        if conform(duck, part, moment, group, known, to):
+            made.append(to)
     for path in landing:
         path.unlink(missing_ok=True)
     return made

@@ -26,13 +26,17 @@ def ports(config: Settings) -> dict[str, int]:
     return {
         "LAKE_PORT": config.lake_port,
         "LAKE_CATALOG_PORT": config.lake_catalog_port,
-        **{f"LAKE_INNER_PORT ({name})": config.lake_inner_port + index for index, name in enumerate(INNER)},
+        **{f"LAKE_INNER_PORT ({name})": port for name, port in _inner_ports(config).items()},
     }
+
+
+def _inner_ports(config: Settings) -> dict[str, int]:
+    return {name: config.lake_inner_port + index for index, name in enumerate(INNER)}
 
 
 def command(config: Settings) -> list[str]:
     """The program with all of its ports: what it is not told it takes by itself, and some on every interface."""
-    inner = {name: config.lake_inner_port + index for index, name in enumerate(INNER)}
+    inner = _inner_ports(config)
     return [
         str(LAKE.folder / "bin" / "weed"),
         "server",

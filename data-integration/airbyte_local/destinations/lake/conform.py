@@ -6,10 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
 from airbyte_local.destinations.base import EXTRACTED_AT, GENERATION_ID, META, RAW_ID
+from airbyte_local.destinations.duckdb import memory
 from airbyte_local.destinations.duckdb.types import arrived, from_text
 from airbyte_local.destinations.lake.manifests import Field, Part
 from airbyte_local.schema import Column, DataType, Kind
@@ -20,6 +22,19 @@ from foundation.rows import one_row
 # what other programs read as well: no type that only DuckDB has
 LAKE_TYPES = {"UUID": "VARCHAR", "JSON": "VARCHAR", "SMALLINT": "INTEGER"}
 OPTIONS = "(format parquet, compression zstd)"
+
+
+def engine(scratch: Path) -> duckdb.DuckDBPyConnection:
+    """DuckDB in memory, in UTC, with a limit: what exceeds it goes to the folder. It loads no extension by itself."""
+    config: dict[str, Any] = {
+        "memory_limit": f"{memory.megabytes()}MB",
+        "temp_directory": str(scratch),
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+    }
+    connection = duckdb.connect(config=config)
+    connection.execute("set TimeZone = 'UTC'")
+    return connection
 
 
 def lake_type(type_: str) -> str:

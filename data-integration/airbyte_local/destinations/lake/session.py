@@ -17,12 +17,11 @@ import duckdb
 
 from airbyte_local.batches import Batches
 from airbyte_local.destinations.base import Moment, SyncRecord, Target, Write
-from airbyte_local.destinations.duckdb import memory
 from airbyte_local.destinations.duckdb.ddl import DIALECT
 from airbyte_local.destinations.duckdb.types import column_type
 from airbyte_local.destinations.fitting import check_names, fitting
 from airbyte_local.destinations.lake import shapes
-from airbyte_local.destinations.lake.conform import conform, keep_known
+from airbyte_local.destinations.lake.conform import conform, engine, keep_known
 from airbyte_local.destinations.lake.files import Ids, stored, write_landing
 from airbyte_local.destinations.lake.manifests import (
     SYNC,
@@ -277,14 +276,7 @@ class LakeSession:
 
     def _duckdb(self) -> duckdb.DuckDBPyConnection:
         if self._engine is None:
-            config: dict[str, Any] = {
-                "memory_limit": f"{memory.megabytes()}MB",
-                "temp_directory": str(self._scratch),
-                "autoinstall_known_extensions": "false",
-                "autoload_known_extensions": "false",
-            }
-            self._engine = duckdb.connect(config=config)
-            self._engine.execute("set TimeZone = 'UTC'")
+            self._engine = engine(self._scratch)
         return self._engine
 
     def stage(self, change: ChangeBatch | Truncated) -> None:

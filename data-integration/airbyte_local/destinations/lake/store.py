@@ -184,27 +184,26 @@ class Store:
 
     def objects(self, prefix: str, limit: int | None = None) -> Iterator[Found]:
         """The objects below a prefix in the order of their keys; `limit`: the first of them."""
-        with self._explaining(f"listing {prefix}"):
-            pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self.place.bucket,
-                Prefix=self._prefix + prefix,
-                PaginationConfig={"MaxItems": limit, "PageSize": min(limit or 1000, 1000)},
-            )
-            for page in pages:
-                for item in page.get("Contents", ()):
-                    yield Found(item["Key"][len(self._prefix) :], item["Size"], item["LastModified"])
+        some = {"MaxItems": limit, "PageSize": min(limit or 1000, 1000)}
+        for page in self._listed(prefix, PaginationConfig=some):
+            for item in page.get("Contents", ()):
+                yield Found(item["Key"][len(self._prefix) :], item["Size"], item["LastModified"])
 
     def folders(self, prefix: str) -> list[str]:
         """The names directly below a prefix, which ends with a slash."""
-        found: list[str] = []
+        begin = len(self._prefix) + len(prefix)
+        return [
+            item["Prefix"][begin:].rstrip("/")
+            for page in self._listed(prefix, Delimiter="/")
+            for item in page.get("CommonPrefixes", ())
+        ]
+
+    def _listed(self, prefix: str, **how: Any) -> Iterator[dict[str, Any]]:
+        """The store's answers, page by page."""
         with self._explaining(f"listing {prefix}"):
-            pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self.place.bucket, Prefix=self._prefix + prefix, Delimiter="/"
+            yield from self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.place.bucket, Prefix=self._prefix + prefix, **how
             )
-            for page in pages:
-                for item in page.get("CommonPrefixes", ()):
-                    found.append(item["Prefix"][len(self._prefix) + len(prefix) :].rstrip("/"))
-        return found
 
     def delete(self, keys: Iterable[str]) -> None:
         """Delete objects; one that is not there is none to delete."""
