@@ -34,6 +34,7 @@ class Mart:
 def marts() -> list[Mart]:
     """Every mart of the project, by name."""
     found = []
+    configured = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["models"]["adventureworks"][MARTS]
     for path in sorted((PROJECT / "models" / "marts").rglob("*.yml"), key=lambda path: path.name):
         for model in yaml.safe_load(path.read_text()).get("models", []):
             sql = path.with_suffix(".sql").read_text()
@@ -50,7 +51,9 @@ def marts() -> list[Mart]:
                     columns=model["columns"],
                     table=model.get("config", {}).get("alias", model["name"]),
                     schema=(
-                        "marts_restricted" if "schema='marts_restricted'" in sql else _schema_of(path.parent)
+                        "marts_restricted"
+                        if "schema='marts_restricted'" in sql
+                        else _schema_of(path.parent, configured)
                     ),
                     dimensions=dimensions,
                 )
@@ -58,13 +61,12 @@ def marts() -> list[Mart]:
     return found
 
 
-def _schema_of(folder: Path) -> str:
-    """The schema that dbt_project.yml gives to the models of a folder below models/marts."""
-    marts = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["models"]["adventureworks"]["marts"]
+def _schema_of(folder: Path, configured: dict[str, Any]) -> str:
+    """The schema of the models of a folder below models/marts; `configured`: what dbt_project.yml says of that one."""
     schema = MARTS
     for part in folder.relative_to(PROJECT / "models" / "marts").parts:
-        marts = marts.get(part, {})
-        schema = marts.get("+schema", schema)
+        configured = configured.get(part, {})
+        schema = configured.get("+schema", schema)
     return str(schema)
 
 
