@@ -56,10 +56,11 @@ class SyncContext:
         """Make the stream's table, or make it fit."""
         self.warehouse.prepare(plan, self.tables[plan.key])
 
-    def begin(self, plan: StreamPlan) -> StreamState:
-        """The stream's state, while its rows are loaded."""
+    def begin(self, plan: StreamPlan, *, whole: bool = False) -> StreamState:
+        """The stream's state, while its rows are loaded; `whole`: all of them, not changes alone."""
         state = self.states[plan.key]
-        if self.refreshes(plan) or plan.mode in FULL_REFRESH_MODES:
+        again = whole and plan.appends and plan.key in self.saved.streams
+        if self.refreshes(plan) or plan.mode in FULL_REFRESH_MODES or again:
             state.generation_id += 1
         state.columns = {column.name: column.source_type for column in plan.columns}
         state.identities = {column.name: column.identity for column in plan.columns}

@@ -20,6 +20,11 @@
     case when {{ in_calendar(column) }} then cast({{ column }} as date) end
 {%- endmacro %}
 
+{#- The time of day of a timestamp; null for one that is not in the calendar (infinite ones have none). -#}
+{% macro time_of_day(column) -%}
+    case when {{ in_calendar(column) }} then cast({{ column }} as time) end
+{%- endmacro %}
+
 {#- The midnight after a timestamp's day: the exclusive form of an inclusive last day. -#}
 {% macro next_midnight(column) -%}
     case

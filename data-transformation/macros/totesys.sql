@@ -66,7 +66,8 @@
 {#-
     Which version of its source row a raw row is. Versions are in the order of reads from the beginning, then of the log, then
     of extraction. `is_change`: it differs from the version before it (a row that was read again does not). `is_last_known`:
-    the last one that has values; `is_current`: and the row has not been deleted since.
+    the last one that has values; `is_current`: and the row has not been deleted since. (A stream that was read as a whole again has
+    a generation more: what is not in that was deleted while nobody read the log.)
 -#}
 {% macro totesys_version(table, key) -%}
     {%- set captured = totesys_has(table, '_ab_cdc_lsn') -%}
@@ -93,6 +94,9 @@ _airbyte_generation_id as generation_id,
             true
         ) as is_change,
         not ({{ deleted }})
+        {%- if captured %}
+        and _airbyte_generation_id = max(_airbyte_generation_id) over ()
+        {%- endif %}
         and row_number() over (partition by {{ key }} order by {{ backwards }}) = 1 as is_current,
         not ({{ deleted }})
         and row_number() over (partition by {{ key }}, {{ deleted }} order by {{ backwards }}) = 1 as is_last_known
@@ -112,6 +116,11 @@ _airbyte_generation_id as generation_id,
 {#- A member's number, found by a left join, else that of the unknown member. -#}
 {% macro member_or_unknown(column) -%}
     coalesce({{ column }}, -1)
+{%- endmacro %}
+
+{#- An amount in US dollars. Rates have ten decimals, and `divide` counts to eight: so both sides are a hundred times as large. -#}
+{% macro in_usd(amount, per_usd) -%}
+    cast({{ divide('(' ~ amount ~ ' * 100)', '(' ~ per_usd ~ ' * 100)') }} as decimal(38, 4))
 {%- endmacro %}
 
 {#- The number of a fact's row: versions of all rows in the order in which they came, so that new ones come last. -#}

@@ -42,6 +42,22 @@ def test_each_change_is_a_row_of_its_own_in_the_order_of_the_log(capturing: Capt
     assert engine.raw(HISTORY) == [(1, "d", False), (2, "again", False)]
 
 
+def test_rows_that_are_read_as_a_whole_again_are_a_generation_of_their_own(
+    capturing: CapturingEngine,
+) -> None:
+    """So a row that was deleted while the log passed the stream by can be told from one that is there."""
+    engine, lines = capturing, ORDERS | {"name": "lines"}
+    engine.write("insert into shop.orders (id) values (1), (2)")
+    engine.sync(ORDERS, lines)
+    engine.write("delete from shop.orders where id = 2")
+    engine.sync(lines)
+    engine.sync(ORDERS, lines)
+    engine.write("insert into shop.orders (id) values (3)")
+    engine.sync(ORDERS, lines)
+    generations = "select id, _airbyte_generation_id from raw_shop.orders order by _ab_cdc_lsn, id"
+    assert engine.raw(generations) == [(1, 0), (2, 0), (1, 1), (3, 1)]
+
+
 def test_a_change_tells_each_type_as_the_snapshot_does(capturing: CapturingEngine) -> None:
     engine = capturing
     values = ", ".join(engine.instead.get(type_, value) for type_, (_, value, _) in EVERY_TYPE.items())

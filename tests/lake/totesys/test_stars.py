@@ -23,6 +23,14 @@ from tests.lake.totesys.conftest import (
 )
 
 
+# as a whole: what is there is a generation further
+READ_AGAIN = (
+    "insert into totesys.payment select * replace (uuid()::varchar as _airbyte_raw_id, _airbyte_generation_id + 1 as"
+    " _airbyte_generation_id, _airbyte_extracted_at + interval 1 day as _airbyte_extracted_at) from totesys.payment"
+    " qualify row_number() over (partition by payment_id order by _ab_cdc_lsn desc) = 1 and _ab_cdc_deleted_at is null"
+)
+
+
 @pytest.mark.parametrize("fact", FACTS)
 def test_a_fact_has_each_change_of_each_row(chain: Chain, fact: str) -> None:
     found, expected = chain.history(fact), chain.expected(fact)
@@ -128,13 +136,29 @@ def test_rows_that_are_read_again_are_no_changes_and_new_ones_come_last(chain: C
     """A refresh in the source's place: raw has all rows once more, as a later read from the beginning."""
     own = Chain(chain.company, chain.warehouse.copy(tmp_path / "again"))
     before = own.star("from marts_totesys.fact_payment order by payment_record_id")
-    own.warehouse.write(
-        "insert into totesys.payment select * replace (uuid()::varchar as _airbyte_raw_id, _airbyte_generation_id + 1 as"
-        " _airbyte_generation_id, _airbyte_extracted_at + interval 1 day as _airbyte_extracted_at) from totesys.payment"
-        " qualify row_number() over (partition by payment_id order by _ab_cdc_lsn desc) = 1 and _ab_cdc_deleted_at is null"
-    )
+    own.warehouse.write(READ_AGAIN)
     own.build("--select", "stg_totesys_payments", "--select", "fact_payment", *WITHOUT_TESTS)
     assert own.star("from marts_totesys.fact_payment order by payment_record_id") == before
+
+
+def test_what_a_later_read_of_the_whole_stream_lacks_is_deleted_and_odd_times_are_kept(
+    chain: Chain, tmp_path: Path
+) -> None:
+    own = Chain(chain.company, chain.warehouse.copy(tmp_path / "deleted meanwhile"))
+    current = "select payment_id from marts_totesys.fact_payment_current order by 1"
+    before = own.star(current)
+    own.warehouse.write(
+        f"{READ_AGAIN} and payment_id <> 1;"
+        " update totesys.payment set created_at = 'infinity', last_updated = '-infinity' where payment_id = 2",
+    )
+    models = ("stg_totesys_payments", "fact_payment", "fact_payment_current")
+    own.build(*(word for name in models for word in ("--select", name)), *WITHOUT_TESTS)
+    assert (1,) in before and own.star(current) == [row for row in before if row != (1,)]
+    assert own.star("select count(*) > 0 from marts_totesys.fact_payment where payment_id = 1") == [(True,)]
+    assert own.star(
+        "select created_date, created_time, last_updated_date, last_updated_time"
+        " from marts_totesys.fact_payment_current where payment_id = 2"
+    ) == [(None, None, None, None)]
 
 
 def test_by_cursor_a_fact_has_the_versions_that_syncs_have_seen(

@@ -13,7 +13,7 @@ from jinja2 import Environment
 from transformation.project import PROJECT
 
 ENVIRONMENT = Environment(extensions=["jinja2.ext.do"])  # noqa: S701 — SQL, not HTML
-FILES = ("keys", "numbers", "staging", "time")
+FILES = ("keys", "numbers", "staging", "time", "totesys")
 
 
 @cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from datetime import datetime
+from datetime import datetime, time
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 
 import pytest
@@ -82,6 +82,32 @@ def test_amounts_at_the_ends_of_their_types_are_divided() -> None:
     ]
     ratios = answers("{{ divide('a', 'b', 6) }}", "a decimal(38, 8), b decimal(38, 8)", rows)
     assert list(ratios) == [-1, Decimal("-3.333333"), 1, Decimal("0.333333")]
+
+
+def test_an_amount_in_dollars_is_exact_for_a_rate_of_ten_decimals() -> None:
+    rows = [
+        (Decimal("1000000000.0000"), Decimal("0.7912345678")),
+        (Decimal("-1234567.8900"), Decimal("147.9876543219")),
+        (Decimal("99999999999999.9999") * 2**31, Decimal("0.0000000001")),
+        (Decimal("0.0001"), Decimal("1")),
+        (Decimal("1"), None),
+    ]
+    columns = "a decimal(38, 4), r decimal(28, 10)"
+    with localcontext(prec=60):
+        wanted = [None if rate is None else rounded(amount / rate, 4) for amount, rate in rows]
+    assert list(answers("{{ in_usd('a', 'r') }}", columns, rows)) == wanted
+
+
+def test_time_of_day_of_a_timestamp_outside_the_calendar_is_null() -> None:
+    rows = [
+        ("2024-02-03 04:05:06.007",),
+        ("infinity",),
+        ("-infinity",),
+        ("0044-03-15 (BC) 12:00:00",),
+        (None,),
+    ]
+    found = list(answers("{{ time_of_day('moment') }}", "moment timestamp", rows))
+    assert found == [time(4, 5, 6, 7000), None, None, None, None]
 
 
 @pytest.mark.parametrize("weights", ["int", "bigint", "decimal(18, 4)", "decimal(38, 8)"])

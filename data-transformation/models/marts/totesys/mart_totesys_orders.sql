@@ -80,7 +80,7 @@ final as (
         priced.quantity,
         priced.unit_price,
         cast(priced.amount as decimal(38, 4)) as amount,
-        cast({{ divide('priced.amount', 'rates.per_usd') }} as decimal(38, 4)) as amount_usd,
+        {{ in_usd('priced.amount', 'rates.per_usd') }} as amount_usd,
         rates.rate_origin
     from priced
     inner join counterparties on priced.counterparty_id = counterparties.counterparty_id

@@ -52,7 +52,7 @@ final as (
         counterparties.counterparty_legal_country as country,
         coalesce(currencies.currency_code, 'Unknown') as currency_code,
         payments.payment_amount as amount,
-        cast({{ divide('payments.payment_amount', 'rates.per_usd') }} as decimal(38, 4)) as amount_usd,
+        {{ in_usd('payments.payment_amount', 'rates.per_usd') }} as amount_usd,
         rates.rate_origin
     from payments
     inner join payment_types on payments.payment_type_id = payment_types.payment_type_id
