@@ -100,7 +100,8 @@ class Apis:
         since, until = moment(request, "updated_since"), moment(request, "updated_until")
         if (until - since).days > LONGEST:
             raise HTTPException(422, f"updated_since, updated_until: at most {LONGEST} days at once")
-        key = ("observations", country, since, until, len(self.weather.corrections))
+        minute = self._now().replace(second=0, microsecond=0)
+        key = ("observations", country, since, until, minute, len(self.weather.corrections))
         return self._page(request, key, lambda: self.weather.observations(country, since, until, self._now()))
 
     def forecasts(self, request: Request) -> Response:

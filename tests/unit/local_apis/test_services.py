@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
+from starlette.testclient import TestClient
+
+from local_apis.api import Apis
 from local_apis.rates import Rates, is_open
 from local_apis.weather import City, Weather, cities
 
@@ -56,3 +59,18 @@ def test_a_window_holds_what_was_measured_or_corrected_in_it_and_windows_side_by
     assert {one["date"] for one in whole} >= {
         day.isoformat() for _, day, _ in weather.truth(now, date(2024, 3, 1))
     }
+
+
+def test_the_same_question_later_has_what_was_measured_since() -> None:
+    now = datetime(2024, 6, 10, 12, tzinfo=UTC)
+    apis = Apis(Weather((LONDON,)), Rates(), "key of a test", now=lambda: now)
+    client = TestClient(apis.app, headers={"X-Api-Key": "key of a test"})
+    asked = {
+        "country": "GB",
+        "updated_since": "2024-06-01T00:00:00Z",
+        "updated_until": "2024-06-20T00:00:00Z",
+    }
+    at_first = client.get("/weather/v1/observations", params=asked).json()["data"]
+    now += timedelta(days=1)
+    later = client.get("/weather/v1/observations", params=asked).json()["data"]
+    assert {one["date"] for one in later} - {one["date"] for one in at_first} == {"2024-06-10"}
