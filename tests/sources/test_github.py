@@ -158,6 +158,20 @@ def chain(manifest_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     settings.cache_clear()
 
 
+def test_a_repository_that_two_pages_have_is_there_once(tmp_path: Path) -> None:
+    warehouse = Warehouse(tmp_path)
+    warehouse.create_raw()
+    warehouse.write(
+        "create schema github; create table github.repositories as select id, 'spotify/luigi' as full_name,"
+        " 'Python' as language, id as stargazers_count, 2 as forks_count, 3 as open_issues_count,"
+        " timestamptz '2024-01-01 00:00:00+00' as created_at, timestamptz '2024-02-01 00:00:00+00' as"
+        " _airbyte_extracted_at from (values (1), (1), (2)) as pages (id)"
+    )
+    done = warehouse.elt("build", "--select", "stg_github_repositories", environ=SOURCES)
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr
+    assert warehouse.rows("select repository_id, star_count from staging.stg_github_repositories") == [(2, 2)]
+
+
 def commits_of(chain: Chain) -> list[tuple[str, str, datetime]]:
     """Repository, author and time of writing of every commit that the service knows."""
     return [

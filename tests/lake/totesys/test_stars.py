@@ -22,7 +22,6 @@ from tests.lake.totesys.conftest import (
     record_number,
 )
 
-
 # as a whole: what is there is a generation further
 READ_AGAIN = (
     "insert into totesys.payment select * replace (uuid()::varchar as _airbyte_raw_id, _airbyte_generation_id + 1 as"
@@ -96,7 +95,7 @@ def test_published_rates_come_first_where_they_are_in_use(chain: Chain, tmp_path
     own.warehouse.write(
         "create schema rates; create table rates.rates as select date '2024-06-03' as date, 'EUR' as base, quote, rate,"
         " timestamptz '2024-06-04 00:00:00+00' as _airbyte_extracted_at"
-        " from (values ('USD', 1.25::double), ('GBP', 0.5::double)) as published (quote, rate)"
+        " from (values ('USD', 1.25::double), ('GBP', 0.5::double), ('EUR', 1.0::double)) as published (quote, rate)"
     )
     chosen = ("stg_exchange_rates", "fct_exchange_rates", "mart_totesys_usd_rates", "mart_totesys_orders")
     own.build(*(word for name in chosen for word in ("--select", name)), *WITHOUT_TESTS, further=",rates")
@@ -109,6 +108,9 @@ def test_published_rates_come_first_where_they_are_in_use(chain: Chain, tmp_path
         ("2024-06-13", "0.4000000000", "Published"),
         ("2024-06-14", "0.8000000000", "AdventureWorks"),
     ]
+    assert own.star(
+        "select count(*) from marts.mart_totesys_usd_rates where currency_code = 'EUR' and rate_date = '2024-06-03'"
+    ) == [(1,)], "the base is among the rates, too"
     assert own.star(
         "select count(*) from marts.mart_totesys_orders where currency_code = 'GBP' and amount_usd"
         " <> round(amount / case rate_origin when 'Published' then 0.4 else 0.8 end, 4)"

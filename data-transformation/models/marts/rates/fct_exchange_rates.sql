@@ -40,7 +40,7 @@ in_base as (
         published.rate
     from published
     inner join current_base on published.base_currency_code = current_base.base_currency_code
-    where published.rate > 0
+    where published.rate > 0 and published.currency_code <> published.base_currency_code
 
 ),
 

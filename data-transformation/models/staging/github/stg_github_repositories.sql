@@ -10,6 +10,16 @@ source as (
 
 ),
 
+-- pages that changed while they were read have a repository twice
+ranked as (
+
+    select
+        *,
+        row_number() over (partition by full_name order by {{ extracted_at() }} desc, id desc) as recency
+    from source
+
+),
+
 renamed as (
 
     select
@@ -31,7 +41,8 @@ renamed as (
 
         -- extraction
         {{ extracted_at() }} as extracted_at
-    from source
+    from ranked
+    where recency = 1
 
 )
 
