@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+import uuid
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -67,20 +68,20 @@ def _load(store: Store, log: Log, name: str, config: Settings, again: bool) -> L
             if again:
                 warehouse.forget(log.connection_id)
             at = warehouse.reached(log.connection_id)
-            commits = new.commits if at == since else unread(log, at.number, at.extracted_at).commits
             if at != since:  # somebody else has loaded meanwhile
-                local |= fetch(store, [f for c in commits for s in c.steps for f in s.files], Path(folder))
-            tables = {table.key: table for table in new.latest.tables}
+                new = unread(log, at.number, at.extracted_at)
+                local |= fetch(store, new.files, Path(folder))
+            tables = new.tables
             for table in tables.values():  # one that began again may have other types
                 warehouse.align(table, anew=again or table.began > at.number)
             rows: Counter[str] = Counter()
-            for commit in commits:
+            for commit in new.commits:
                 added = _apply(warehouse, commit, tables, local)
                 warehouse.note(commit.manifest, commit.digest, _number(commit.manifest), sum(added.values()))
                 rows += added
-            through = max((_number(commit.manifest) for commit in commits), default=at.number)
+            through = max((_number(commit.manifest) for commit in new.commits), default=at.number)
             warehouse.commit()
-    return Loaded(name, len(commits), through, time.monotonic() - started, dict(rows))
+    return Loaded(name, len(new.commits), through, time.monotonic() - started, dict(rows))
 
 
 def _number(manifest: Manifest) -> int:
@@ -93,7 +94,7 @@ def _apply(
 ) -> Counter[str]:
     added: Counter[str] = Counter()
     for step in commit.steps:
-        if step.number < tables[step.key].began:  # it has begun again since
+        if step.is_over(tables[step.key]):
             continue
         if step.begins:
             warehouse.empty(step.key)
@@ -182,17 +183,16 @@ def _conformed(
 ) -> list[Path]:
     """A part's processed files, made again here from its landing files."""
     local = fetch(store, part.landing, folder)
-    known = None
-    if part.known is not None:
-        known = fetch(store, [part.known], folder)[part.known.key]
+    known = [fetch(store, [part.known], folder)[part.known.key]] if part.known else []
     landing = [local[file.key] for file in part.landing]
     groups = [landing] if known else [[one] for one in landing]
     made = []
     moment = moment_of(manifest.extracted_at).isoformat()
-    for number, group in enumerate(groups):
-        to = folder / f"{manifest.number}-{part.table}-{number}.parquet"
-        if conform(duck, part, moment, group, known, to):
+    for group in groups:
+        # a name of its own: DuckDB may keep what a file of the same name had a moment ago
+        to = folder / f"{uuid.uuid4().hex}.parquet"
+        if conform(duck, part, moment, group, next(iter(known), None), to):
             made.append(to)
-    for path in landing:
+    for path in (*landing, *known):
         path.unlink(missing_ok=True)
     return made

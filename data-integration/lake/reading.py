@@ -10,6 +10,7 @@ from airbyte_local.destinations.lake.manifests import (
     File,
     Log,
     Manifest,
+    Table,
     TableKey,
 )
 from airbyte_local.destinations.lake.store import Store
@@ -25,6 +26,10 @@ class Step:
     begins: bool
     files: tuple[File, ...]
     after: str | None = None
+
+    def is_over(self, table: Table) -> bool:
+        """Whether the table has begun again since."""
+        return self.number < table.began
 
 
 @dataclass(frozen=True)
@@ -44,9 +49,18 @@ class Unread:
     commits: Sequence[Commit] = field(default_factory=tuple)
 
     @property
+    def tables(self) -> dict[TableKey, Table]:
+        """As of the newest manifest."""
+        return {table.key: table for table in self.latest.tables} if self.latest else {}
+
+    @property
     def files(self) -> list[File]:
-        """The files of all steps, each once."""
-        found = {file.key: file for commit in self.commits for step in commit.steps for file in step.files}
+        """The files of all steps that count still, each once."""
+        tables = self.tables
+        steps = [step for commit in self.commits for step in commit.steps]
+        found = {
+            file.key: file for step in steps if not step.is_over(tables[step.key]) for file in step.files
+        }
         return list(found.values())
 
 

@@ -32,9 +32,13 @@ class Writer:
         self.lake, self._jobs = lake, count(1)
 
     def write(
-        self, *rows: tuple[Any, ...], columns: tuple[Column, ...] = (INTEGER, TEXT), again: bool = False
+        self,
+        *rows: tuple[Any, ...],
+        columns: tuple[Column, ...] = (INTEGER, TEXT),
+        again: bool = False,
+        each: bool = False,
     ) -> None:
-        """A sync that reads these rows; `again`: a refresh."""
+        """A sync that reads these rows; `again`: a refresh; `each`: with a commit for each row, as of a connector's."""
         plan = StreamPlan(
             namespace="shop",
             name="items",
@@ -56,11 +60,15 @@ class Writer:
             state.generation_id += 1
             state.columns = {column.name: column.source_type for column in columns}
             schema = pa.schema([pa.field(column.name, ARROW[column.type.kind]) for column in columns])
-            values = list(zip(*rows, strict=True)) or [() for _ in columns]
-            batch = pa.RecordBatch.from_arrays(
-                [pa.array(each, field.type) for each, field in zip(values, schema, strict=True)],
-                schema=schema,
-            )
-            batches = Batches(StreamStart(plan, schema), iter([StreamBatch(batch)]), lambda *_: None, plan)
-            session.load(plan, target, batches, state)
-            session.commit(ConnectionState({plan.key: state}))
+            for some in [[row] for row in rows] if each else [rows]:
+                values = list(zip(*some, strict=True)) or [() for _ in columns]
+                batch = pa.RecordBatch.from_arrays(
+                    [pa.array(column, field.type) for column, field in zip(values, schema, strict=True)],
+                    schema=schema,
+                )
+                batches = Batches(
+                    StreamStart(plan, schema), iter([StreamBatch(batch)]), lambda *_: None, plan
+                )
+                session.load(plan, target, batches, state)
+                session.commit(ConnectionState({plan.key: state}))
+                target = target.following(plan)

@@ -54,7 +54,7 @@ def doomed(steps: int, after: bool) -> list[str]:
 
         return call
 
-    made_before = {name: made[name] for name in ("put", "put_new", "get")}
+    made_before = {name: made[name] for name in ("put", "put_new", "get", "download")}
     for name in made_before:
         setattr(stores.Store, name, dying(name))
     return done

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import tracemalloc
 from dataclasses import replace
+from typing import Any
 
 import duckdb
 import pytest
 
 from airbyte_local.destinations.lake.store import Store
 from foundation.errors import EltError
-from tests.fixtures.lake import CapturingLakeEngine, LakeEngine
+from lake import load as load_module
+from lake.reading import unread
+from tests.fixtures.lake import CapturingLakeEngine, Lake, LakeEngine
 from tests.integration.airbyte_local import every_type
 from tests.integration.airbyte_local.conftest import Engine, stream
 from tests.integration.airbyte_local.every_type import EVERY_TYPE
@@ -101,6 +107,57 @@ def test_an_overwritten_stream_has_the_rows_of_its_last_sync_and_a_cleared_one_n
     engine.synced(whole)
     engine.synced(whole, jobType="clear")
     assert engine.raw("select count(*) from raw_shop.orders") == [(0,)]
+
+
+def test_files_of_a_table_that_has_begun_again_since_are_not_downloaded(engine: LakeEngine) -> None:
+    engine.write("insert into shop.orders (id) values (1)")
+    for _ in range(3):
+        engine.sync(stream("shop.orders", "full_refresh_overwrite"))
+    assert unread(engine.log).files == list(engine.log.latest().parts[0].processed)
+
+
+def test_a_load_that_another_one_has_overtaken_goes_on_from_there(engine: LakeEngine, monkeypatch) -> None:
+    engine.write("insert into shop.orders (id, updated) values (1, '2024-01-01')")
+    engine.sync(BY_CURSOR)
+    opened = load_module.opened
+
+    def overtaken(*arguments: Any) -> Any:
+        monkeypatch.setattr(load_module, "opened", opened)
+        assert engine.load().rows == {"raw_shop.orders": 1}
+        engine.write("insert into shop.lines values (1, 1, 1, now())")
+        engine.sync(BY_CURSOR, stream("shop.lines", "incremental_append"))
+        return opened(*arguments)
+
+    monkeypatch.setattr(load_module, "opened", overtaken)
+    assert engine.load().rows == {"raw_shop.lines": 1}
+    assert engine.load().commits == 0
+    assert engine.raw("select count(*) from raw_shop.orders") == [(1,)]
+
+
+def test_a_table_may_have_any_name(engine: LakeEngine) -> None:
+    engine.write(
+        'create table shop."a/b %" (id integer primary key, updated timestamp)',
+        """insert into shop."a/b %" values (1, '2024-01-01')""",
+    )
+    engine.synced(stream("shop.a/b %", "incremental_append"))
+    before = engine.raw('from raw_shop."a/b %"')
+    engine.replay()
+    assert engine.raw('from raw_shop."a/b %"') == before and len(before) == 1
+
+
+def test_a_file_is_downloaded_piece_by_piece(lake: Lake, tmp_path) -> None:
+    store, content = Store(lake.place), os.urandom(48 << 20)
+    store.put("large", content)
+    digest = hashlib.sha256(content).hexdigest()
+    tracemalloc.start()
+    store.download("large", tmp_path / "large", digest)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (tmp_path / "large").read_bytes() == content
+    assert most < 16 << 20
+    with pytest.raises(EltError, match="has another content"):
+        store.download("large", tmp_path / "other", "0" * 64)
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["large"]
 
 
 def test_a_refresh_begins_the_table_again(capturing: CapturingLakeEngine) -> None:

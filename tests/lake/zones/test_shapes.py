@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from foundation.errors import EltError
 from lake.status import schema_changes
-from tests.fixtures.lake import LakeEngine
+from tests.fixtures.lake import Lake, LakeEngine
 from tests.integration.airbyte_local.conftest import stream
+from tests.lake.zones.small import INTEGER, TEXT, Writer
 
 ORDERS, LINES = stream("shop.orders", "incremental_append"), stream("shop.lines", "incremental_append")
 CHANGES = (
@@ -49,6 +52,17 @@ def test_an_added_column_arrives_a_dropped_one_stays_and_a_wider_one_widens(
     before = engine.raw("select * from raw_shop.orders order by _airbyte_raw_id")
     engine.replay()
     assert engine.raw("select * from raw_shop.orders order by _airbyte_raw_id") == before
+
+
+def test_a_change_is_told_once_by_a_sync_of_several_commits(lake: Lake) -> None:
+    writer = Writer(lake)
+    writer.write((1, "a"), (2, "b"), each=True)
+    other = replace(TEXT, name="other")
+    writer.write((3, "c"), (4, "d"), columns=(INTEGER, other), each=True)
+    assert [line.partition("shop.items: ")[2] for line in schema_changes(lake.config, "small", None)] == [
+        "the column other is new (VARCHAR)",
+        "the column label is gone from the source; it stays, empty in new rows",
+    ]
 
 
 def test_an_incompatible_column_stops_that_table_alone_and_is_told(engine: LakeEngine) -> None:

@@ -105,11 +105,13 @@ def _without_known(connection: duckdb.DuckDBPyConnection, part: Part, query: str
     have are left out of the comparison."""
     there = {name for name, *_ in connection.execute(f"describe from {read([known])}").fetchall()}
     names = [quoted(field.name) for field in part.fields if field.name in there]
-    number = "row_number() over (partition by {})".format(", ".join(names))
+    partition = ", ".join(names)
+    number = f"row_number() over (partition by {partition} order by {RAW_ID})"
+    known_number = f"row_number() over (partition by {partition})"
     same = " and ".join(f"t.{name} is not distinct from s.{name}" for name in names)
     return (
         f'select s.* exclude ("#") from (select *, {number} as "#" from ({query})) as s'
-        f" where not exists (select 1 from (select {', '.join(names)}, {number} as \"#\" from {read([known])}) as t"
+        f' where not exists (select 1 from (select {partition}, {known_number} as "#" from {read([known])}) as t'
         f' where t."#" = s."#" and {same}) order by {RAW_ID}'
     )
 

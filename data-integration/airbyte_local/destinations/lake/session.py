@@ -338,6 +338,7 @@ class LakeSession:
         )
         self._follow(self._log.commit(manifest))
         for draft in self._drafts.values():
+            self._columns[draft.plan.key] = reached.streams[draft.plan.key].columns
             for path in draft.local:
                 with suppress(OSError):
                     path.unlink()

@@ -22,6 +22,7 @@ from botocore.session import Session
 from foundation.errors import EltError, Kind
 
 REGION = "us-east-1"
+PIECE = 1 << 20  # bytes of a download
 DELETED_AT_ONCE = 1000  # by one request, at most
 TAKEN = frozenset({"PreconditionFailed", "412", "ConditionalRequestConflict", "409"})
 MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
@@ -172,15 +173,34 @@ class Store:
         return body
 
     def download(self, key: str, to: Path, sha256: str) -> None:
-        """An object into a file. Raises EltError when it is not there, or has another content than its manifest says."""
-        body = self.get(key)
-        if body is None or hashlib.sha256(body).hexdigest() != sha256:
-            found = "is missing" if body is None else "has another content than when it was written"
+        """An object into a file, piece by piece. Raises EltError when it is not there, or has another content than its manifest
+        says; then there is no file."""
+        begun = to.with_name(f"{to.name}.part")
+        digest = self._fetched(key, begun)
+        if digest != sha256:
+            begun.unlink(missing_ok=True)
+            found = "is missing" if digest is None else "has another content than when it was written"
             raise EltError(
                 f"{self.uri(key)} {found}",
                 "restore it from the store's backup, or read the tables again: elt airbyte refresh",
             )
-        to.write_bytes(body)
+        begun.replace(to)
+
+    def _fetched(self, key: str, to: Path) -> str | None:
+        """Write an object into a file; returns its SHA-256, None when it is not there."""
+        digest = hashlib.sha256()
+        with self._explaining(f"reading {key}"):
+            try:
+                answer = self._client.get_object(Bucket=self.place.bucket, Key=self._prefix + key)
+            except ClientError as error:
+                if _code(error) in MISSING:
+                    return None
+                raise
+            with to.open("wb") as file:
+                for piece in answer["Body"].iter_chunks(PIECE):
+                    digest.update(piece)
+                    file.write(piece)
+        return digest.hexdigest()
 
     def objects(self, prefix: str, limit: int | None = None) -> Iterator[Found]:
         """The objects below a prefix in the order of their keys; `limit`: the first of them."""
