@@ -2,7 +2,8 @@
 ### AdventureWorks: the documentation of the marts
 
 **Purpose.** Every night: dbt's documentation (models, columns, tests, lineage) with what the warehouse says of the tables, as one page.
-It is shown in Airflow under *Browse → dbt Docs*; DBT_DOCS_URI (`s3://bucket/folder`) puts it elsewhere.
+It is shown in Airflow under *Browse → dbt Docs*; DBT_DOCS_URI (`s3://bucket/folder`) puts it elsewhere. Where the lake is in use, the same
+page goes into its bucket, below `docs/dbt`: `latest.json` names the version to read.
 
 **Owner.** data-platform, Slack channel of the connection `slack_default`.
 
@@ -11,15 +12,24 @@ It is shown in Airflow under *Browse → dbt Docs*; DBT_DOCS_URI (`s3://bucket/f
 **When it fails.** The last page stays; nobody's figures are touched.
 
 **What to do.** The message has dbt's reason: most often another writer kept the warehouse (`elt status`), or the project does not parse.
-Trigger it again, or wait for the night.
+Trigger it again, or wait for the night. `upload_docs`: the store does not answer (`elt status`, `elt logs lake`). `watch_docs`: what a reader
+of the bucket finds is not what was uploaded; somebody else writes there.
 """
 
 from datetime import timedelta
 
 from airflow.sdk import DAG
 
+from foundation.settings import settings
 from orchestration.defaults import DAG_ARGUMENTS
-from orchestration.tasks import publish_docs_task, record_task
+from orchestration.tasks import (
+    notify_start_task,
+    notify_success_task,
+    publish_docs_task,
+    record_task,
+    upload_docs_task,
+    watch_docs_task,
+)
 
 with DAG(
     dag_id="adventureworks_docs",
@@ -30,4 +40,7 @@ with DAG(
     tags=["adventureworks", "documentation"],
     **DAG_ARGUMENTS,
 ):
-    publish_docs_task() >> record_task()
+    last = publish_docs_task()
+    if settings().lake_in_use:
+        last = last >> upload_docs_task() >> watch_docs_task()
+    [notify_start_task(), last >> notify_success_task()] >> record_task()

@@ -1,4 +1,5 @@
-"""Are the sources fresh? What dbt's sources demand, asked of the warehouse: the record of syncs decides, the age of orders warns.
+"""Is a source fresh? What dbt's sources demand, asked of the warehouse: the record of syncs decides, the age of orders warns; posts
+are judged by the newest of them.
 
 `dbt source freshness` would say the same, after the seconds that a dbt process takes to start.
 """
@@ -13,19 +14,19 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from foundation.settings import Settings
+from foundation.settings import Settings, known_sources
 from transformation import changed_inputs
 from transformation.project import read_manifest
 
 log = logging.getLogger(__name__)
 
 
-def check(settings: Settings) -> dict[str, str]:
-    """Status of each source that has a limit ("pass", "warn"). Raises AirflowFailException when one is too old."""
+def check(settings: Settings, of: str = "adventureworks") -> dict[str, str]:
+    """Status of each of a source system's tables that has a limit ("pass", "warn"). Raises AirflowFailException when one is too old."""
     found: dict[str, str] = {}
     stale = []
     with changed_inputs.asking(settings, "freshness") as ask:
-        for source in _limited(read_manifest(settings)):
+        for source in _limited(read_manifest(settings), of, known_sources(settings.elt_connections)):
             only = source["freshness"].get("filter")
             where = f" where {only}" if only else ""
             [(newest,)] = ask(
@@ -43,10 +44,15 @@ def check(settings: Settings) -> dict[str, str]:
     return found
 
 
-def _limited(manifest: dict[str, Any]) -> list[dict[str, Any]]:
-    """The sources that have a limit."""
-    sources = manifest["sources"].values()
-    return [source for source in sources if source["loaded_at_field"] and source["freshness"]]
+def _limited(manifest: dict[str, Any], of: str, systems: list[str]) -> list[dict[str, Any]]:
+    """The tables of a source system that have a limit; what is not called after a system belongs to `adventureworks`."""
+    return [
+        source
+        for source in manifest["sources"].values()
+        if source["loaded_at_field"]
+        and source["freshness"]
+        and (source["source_name"] if source["source_name"] in systems else "adventureworks") == of
+    ]
 
 
 def _judge(limits: dict[str, Any], newest: datetime | None) -> tuple[str, str]:

@@ -8,7 +8,9 @@ have its tag whenever a sync has ended, tests and publishes them. A DAG file for
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import Any
 
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG
@@ -29,10 +31,19 @@ from orchestration.tasks import (
 CALENDAR = ("int_date_range", "dim_date")  # a source may bring days that nobody else has
 
 
-def source_dags(source: str, every: str, *, about: str = "", owner: str = "data-platform") -> list[DAG]:
+def source_dags(
+    source: str,
+    every: str,
+    *,
+    about: str = "",
+    owner: str = "data-platform",
+    after_sync: Sequence[Callable[[], Any]] = (),
+    after_sync_doc: str = "",
+) -> list[DAG]:
     """The two DAGs of a source; none where the source is not in use (ELT_SOURCES). `every` is a cron expression.
 
-    Where its connection lands in the lake, a task of its own loads the raw layer from there.
+    Where its connection lands in the lake, a task of its own loads the raw layer from there. `after_sync` makes further tasks, one after
+    another, the last of which makes the raw layer new; `after_sync_doc`: what they do, and what to do when they fail.
     """
     if source not in settings().sources:
         return []
@@ -43,16 +54,23 @@ def source_dags(source: str, every: str, *, about: str = "", owner: str = "data-
         dag_id=f"{source}_sync",
         description=f"Airbyte sync of {source}",
         doc_md=SYNC_DOC.format(
-            source=source, about=about, owner=owner, paused=PAUSED, load=LOAD_DOC if by_lake else ""
+            source=source,
+            about=about,
+            owner=owner,
+            paused=PAUSED,
+            more=LOAD_DOC if by_lake else f"\n\n{after_sync_doc}",
         ),
         schedule=None if settings().elt_schedule == "manual" else every,
         dagrun_timeout=timedelta(hours=1, minutes=15),
         **arguments,
     ) as sync:
         place = "the lake" if by_lake else "the raw layer"
-        synced = sync_task(source, f"Airbyte syncs what is new in {source} into {place}.", into_lake=by_lake)
+        is_last = not by_lake and not after_sync
+        last = sync_task(source, f"Airbyte syncs what is new in {source} into {place}.", is_last=is_last)
         # raw is new when `load` has ended: its transformation does not wait for the catalogue
-        (synced >> load_task(source) >> catalogue_task(source) if by_lake else synced) >> record_task()
+        for make in (lambda: load_task(source), lambda: catalogue_task(source)) if by_lake else after_sync:
+            last = last >> make()
+        last >> record_task()
     with DAG(
         dag_id=f"{source}_transformation",
         description=f"dbt build and publish of what {source} brought",
@@ -86,7 +104,7 @@ SYNC_DOC = """
 **When it fails.** Raw stays as the last sync left it: marts of {source} grow old, all others are untouched.
 
 **What to do.** Airbyte's reason is in the message. Does the source answer, are its credentials right? A new run is safe at any
-time, and goes on where the last one ended.{load}
+time, and goes on where the last one ended.{more}
 """
 LOAD_DOC = """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -45,9 +46,9 @@ def plan(context: Context) -> bool:
     return not context["params"]["dry_run"]
 
 
-def check_freshness(context: Context) -> dict[str, str]:
-    """Are the sources fresh?"""
-    return freshness.check(settings())
+def check_freshness(context: Context, source: str = "adventureworks") -> dict[str, str]:
+    """Is a source fresh?"""
+    return freshness.check(settings(), source)
 
 
 def load(source: str) -> int:
@@ -59,6 +60,16 @@ def load(source: str) -> int:
     for each in done:
         log.info("%s: %s commits, rows by table: %s", each.connection, each.commits, each.rows or "none")
     return sum(each.total for each in done)
+
+
+def score_posts() -> int:
+    """Score the texts of posts that are new in the raw layer; how many."""
+    from posts.sentiment import score_new
+
+    patient = settings().model_copy(update={"elt_lease_wait_seconds": LOAD_WAIT_SECONDS})
+    done = score_new(patient)
+    log.info("%s texts scored, %s have a score", done.new, done.texts)
+    return done.new
 
 
 def catalogue(source: str) -> int:
@@ -148,6 +159,21 @@ def refresh(context: Context) -> dict[str, int]:
 def publish_docs(context: Context) -> str:
     """Generate dbt's documentation and put it where it is read."""
     return documentation.publish(settings())
+
+
+def upload_docs(context: Context) -> dict[str, str | int]:
+    """Put the page into the lake's bucket; which version it is there."""
+    from lake.place import store
+
+    return asdict(documentation.upload(settings(), store(settings())))
+
+
+def watch_docs(context: Context) -> str:
+    """See that a reader of the bucket finds the page that this run has uploaded; its key."""
+    from lake.place import store
+
+    uploaded = context["ti"].xcom_pull(task_ids="upload_docs", key="return_value")
+    return documentation.watch(store(settings()), uploaded["uploaded_at"]).key
 
 
 def backup(context: Context) -> str:

@@ -30,11 +30,11 @@ def _airbyte_arguments(connection: str) -> dict[str, Any]:
     }
 
 
-def sync_task(source: str, about: str, *, into_lake: bool = False) -> Any:
-    """`sync`: Airbyte syncs the connection that has the source's name; `into_lake`: its rows are not in the warehouse yet."""
+def sync_task(source: str, about: str, *, is_last: bool = True) -> Any:
+    """`sync`: Airbyte syncs the connection that has the source's name; `is_last`: its end makes the raw layer new."""
     from orchestration.sync import AirbyteSyncOperator  # Airbyte's provider, which not every DAG needs
 
-    outlets = [] if into_lake else [raw_of(source)]
+    outlets = [raw_of(source)] if is_last else []
     return AirbyteSyncOperator(task_id="sync", doc_md=about, outlets=outlets, **_airbyte_arguments(source))
 
 
@@ -58,6 +58,28 @@ def catalogue_task(source: str) -> Any:
         return steps.catalogue(source)
 
     return catalogue()
+
+
+def score_posts_task() -> Any:
+    """`score`: how posts sound."""
+
+    @task(execution_timeout=timedelta(minutes=30), **RETRIED)
+    def score() -> int:
+        """Score the texts that are new in the raw layer; how many."""
+        return steps.score_posts()
+
+    return score()
+
+
+def gate_task(source: str) -> Any:
+    """`freshness` of a source with a DAG of its own: behind it the raw layer is new."""
+
+    @task(execution_timeout=timedelta(minutes=5), outlets=[raw_of(source)], **RETRIED)
+    def freshness() -> dict[str, str]:
+        """What the source has brought is recent; the newest row is not older than its limit."""
+        return steps.check_freshness(get_current_context(), source)
+
+    return freshness()
 
 
 def reconcile_task(source: str) -> Any:
@@ -176,6 +198,28 @@ def publish_docs_task() -> Any:
         return steps.publish_docs(get_current_context())
 
     return publish_docs()
+
+
+def upload_docs_task() -> Any:
+    """`upload_docs`."""
+
+    @task(execution_timeout=timedelta(minutes=10), **RETRIED)
+    def upload_docs() -> dict[str, str | int]:
+        """Put the page into the lake's bucket, the version to read last; which version it is."""
+        return steps.upload_docs(get_current_context())
+
+    return upload_docs()
+
+
+def watch_docs_task() -> Any:
+    """`watch_docs`."""
+
+    @task(execution_timeout=timedelta(minutes=10), **RETRIED)
+    def watch_docs() -> str:
+        """A reader of the bucket finds the whole page that this run has uploaded; its key."""
+        return steps.watch_docs(get_current_context())
+
+    return watch_docs()
 
 
 def backup_task() -> Any:

@@ -50,6 +50,21 @@
     {{ raw_or_empty(source('github', stream), dict(columns, _airbyte_extracted_at='timestamp')) }}
 {%- endmacro %}
 
+{#- Lines of the files of posts. -#}
+{% macro raw_posts() -%}
+    {{ raw_or_empty(source('posts', 'posts'), {
+        'line': 'varchar', '_ab_source_file_url': 'varchar', '_ab_source_file_last_modified': 'varchar',
+        '_airbyte_raw_id': 'varchar', '_airbyte_extracted_at': 'timestamp'
+    }) }}
+{%- endmacro %}
+
+{#- How the texts of posts sound, as far as they are scored. -#}
+{% macro raw_post_sentiment() -%}
+    {{ raw_or_empty(source('post_scores', 'post_sentiment'), {
+        'text_hash': 'varchar', 'sentiment_score': 'double', 'scorer': 'varchar', '_airbyte_extracted_at': 'timestamp'
+    }) }}
+{%- endmacro %}
+
 {#- Ask whether a fact has other totals than a raw stream; `columns`: SQL over raw by the fact's column. -#}
 {% macro totals_differ(model, raw, columns) -%}
     select coalesce(raw_totals.row_count <> fact_totals.row_count

@@ -130,6 +130,40 @@
     json_extract_string({{ column }}, '$.{{ name }}')
 {%- endmacro %}
 
+{#- A text as JSON; null for what is none. -#}
+{% macro json_or_null(text) -%}
+    {{ return(adapter.dispatch('json_or_null')(text)) }}
+{%- endmacro %}
+
+{% macro default__json_or_null(text) -%}
+    try_parse_json({{ text }})
+{%- endmacro %}
+
+{% macro duckdb__json_or_null(text) -%}
+    try_cast({{ text }} as json)
+{%- endmacro %}
+
+{#- A moment that is written as 2026-01-31T12:00:00Z, UTC without a zone; null for all else. -#}
+{% macro utc_moment(text) -%}
+    case
+        when length({{ text }}) = 20 and right({{ text }}, 1) = 'Z'
+            then try_cast(replace(replace({{ text }}, 'T', ' '), 'Z', '') as timestamp)
+    end
+{%- endmacro %}
+
+{#- The words of a text: in lower case, with one blank before, between and after them, and nothing else than a to z and 0 to 9. -#}
+{% macro words_of(text) -%}
+    {{ return(adapter.dispatch('words_of')(text)) }}
+{%- endmacro %}
+
+{% macro default__words_of(text) -%}
+    regexp_replace(' ' || lower({{ text }}) || ' ', '[^a-z0-9]+', ' ')
+{%- endmacro %}
+
+{% macro duckdb__words_of(text) -%}
+    regexp_replace(' ' || lower({{ text }}) || ' ', '[^a-z0-9]+', ' ', 'g')
+{%- endmacro %}
+
 {#- first letter and domain: k***@adventure-works.com -#}
 {% macro mask_email(column) -%}
     left({{ column }}, 1) || '***@' || split_part({{ column }}, '@', 2)

@@ -24,6 +24,7 @@ COMMANDS = {
     "shop": ("adventureworks.cli:shop", "Let the shop trade: a day, or live."),
     "totesys": ("totesys.cli:totesys", "The second company's database: fill it, let it trade."),
     "airbyte": ("airbyte_config.cli:airbyte", "Connections as code, and their jobs."),
+    "posts": ("posts.cli:posts", "Posts about data tools: drop their files, score how they sound."),
     "connectors": ("airbyte_local.connectors:connectors", "Airbyte connectors other than the built-in ones."),
     "lake": ("lake.cli:lake", "The lake: load, compact, replay, publish."),
     "sync": ("airbyte_config.cli:sync", "Run one sync job and wait for it."),

@@ -25,6 +25,7 @@ PROCESSES = (
     "Second company",
     "Weather",
     "Open source",
+    "Posts",
 )
 
 

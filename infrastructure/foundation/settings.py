@@ -96,6 +96,7 @@ AIRFLOW_USERS = ("operator", "viewer")  # besides the admin
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 LANDS_IN_LAKE = re.compile(r"^destination: *lake *(#.*)?$", re.MULTILINE)  # in a connection's file
+READS_LAKE = re.compile(r"^ *bucket: *\{setting: *LAKE_BUCKET\}", re.MULTILINE)  # in a source's file
 
 # What a single command asks for: a stack that runs need not have been started with it
 OF_ONE_COMMAND = frozenset({"AW_DATA", "AW_SCALE", "SHOP", "ELT_BROWSER", "ELT_LEASE_WAIT_SECONDS"})
@@ -484,14 +485,27 @@ class Settings(BaseSettings):
 
     @property
     def lake_in_use(self) -> bool:
-        """Whether a source that is in use lands in the lake."""
-        return any(map(self.lands_in_lake, self.sources))
+        """Whether a source that is in use lands in the lake, or is read from its bucket."""
+        return any(self.lands_in_lake(source) or self.reads_lake(source) for source in self.sources)
 
     def lands_in_lake(self, source: str) -> bool:
         """Whether the connection of that name has the lake as its destination, as its file says."""
+        return self._says("connections", source, LANDS_IN_LAKE)
+
+    def reads_lake(self, source: str) -> bool:
+        """Whether the source of that name is files in the lake's bucket, as its file says."""
+        return self._says("sources", source, READS_LAKE)
+
+    def _says(self, kind: str, source: str, what: re.Pattern[str]) -> bool:
         folders = [ROOT / "data-integration" / "connections", *folders_of(self.elt_connections)]
-        files = [folder / "connections" / f"{source}.yaml" for folder in folders]
-        return any(LANDS_IN_LAKE.search(file.read_text(errors="replace")) for file in files if file.exists())
+        files = [folder / kind / f"{source}.yaml" for folder in folders]
+        return any(what.search(file.read_text(errors="replace")) for file in files if file.exists())
+
+    @property
+    def posts_glob(self) -> str:
+        """The files of posts in the lake's bucket, as the connector for S3 looks for them."""
+        folder = self.lake_path.strip("/")
+        return f"{folder}/drops/posts/**/*.jsonl" if folder else "drops/posts/**/*.jsonl"
 
     @property
     def lake_base(self) -> str:

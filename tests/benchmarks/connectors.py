@@ -2,7 +2,7 @@
 
     python tests/benchmarks/connectors.py [--days 200] [--source weather]… [--json]
 
-The local services run in a process of their own, faults off. Each source is synced once into a new DuckDB file, as a job does it, in
+The local services, and the store of the posts' files, run in processes of their own, faults off. Each source is synced once into a new DuckDB file, as a job does it, in
 this process; the connector's commands are its children. `rows_per_second`: from the start of the sync to its end, check and discovery
 included. `our_share`: our processor time of ours and the connector's.
 """
@@ -18,6 +18,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,12 +29,15 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import httpx
 
 from foundation.settings import settings
-from tests.fixtures.apis import Syncs
+from posts.writing import Posts
+from tests.fixtures.apis import Clock, Syncs
+from tests.fixtures.lake import seaweed
+from tests.fixtures.posts import Wall
 from tests.fixtures.source import free_port
 from tests.fixtures.waiting import wait_until
 
 TOKEN = "token-of-a-benchmark"
-SOURCES = ("rates", "weather", "github")
+SOURCES = ("rates", "weather", "github", "posts")
 
 
 def services(port: int, home: Path) -> subprocess.Popen[bytes]:
@@ -85,12 +90,23 @@ def processor_seconds(of: int) -> float:
     return used.ru_utime + used.ru_stime
 
 
-def measure(source: str, port: int, days: int, home: Path) -> dict[str, Any]:
-    """One sync of a source."""
+def sync_of(source: str, port: int, days: int, home: Path, stack: ExitStack) -> Callable[[], int]:
+    """A sync of a source into a new file, with what it needs."""
     syncs = Syncs(home / f"{source}.duckdb")
+    if source != "posts":
+        return lambda: syncs.sync(source, configuration(source, port, days))
+    now = datetime.now(UTC)
+    lake = stack.enter_context(seaweed(home))
+    wall = Wall(lake, syncs, Posts((now - timedelta(days=days)).date()), Clock(now))
+    wall.drop()
+    return wall.sync
+
+
+def measure(source: str, sync: Callable[[], int]) -> dict[str, Any]:
+    """One sync."""
     ours, theirs = processor_seconds(resource.RUSAGE_SELF), processor_seconds(resource.RUSAGE_CHILDREN)
     started = time.monotonic()
-    rows = syncs.sync(source, configuration(source, port, days))
+    rows = sync()
     seconds = time.monotonic() - started
     ours = processor_seconds(resource.RUSAGE_SELF) - ours
     theirs = processor_seconds(resource.RUSAGE_CHILDREN) - theirs
@@ -121,8 +137,9 @@ def main() -> None:
 
         chosen = options.source or SOURCES
         for source in chosen:
-            ensure(connector_of(source))  # not measured
-        results = [measure(source, port, options.days, home) for source in chosen]
+            ensure(connector_of("s3" if source == "posts" else source))  # not measured
+        with ExitStack() as stack:
+            results = [measure(source, sync_of(source, port, options.days, home, stack)) for source in chosen]
     finally:
         process.terminate()
         process.wait(30)

@@ -101,17 +101,25 @@ SAME: dict[str, list[tuple[str, Any]]] = {
 SNOWFLAKE: dict[str, list[tuple[str, Any]]] = {
     "dayofweekiso": [("dayofweekiso(cast('2025-01-05' as date))", 7)],
     "get_path": [("cast(get_path(parse_json('{\"name\": \"a\"}'), 'name') as varchar)", "a")],
+    "regexp_replace": [
+        ("regexp_replace(' No, not -- a: ', '[^a-z0-9]+', ' ')", " o not a ")
+    ],  # each, not only the first
     "to_char": [
         (
             "to_char(cast('2025-01-02 03:04:05.6' as timestamp_ntz), 'YYYY-MM-DD HH24:MI:SS.FF6')",
             "2025-01-02 03:04:05.600000",
         )
     ],
+    "try_parse_json": [
+        ("cast(get_path(try_parse_json('{\"a\": \"b\"}'), 'a') as varchar)", "b"),
+        ("try_parse_json('{\"a\": ')", None),
+    ],
     "weekiso": [("weekiso(cast('2024-12-30' as date))", 1)],
 }
 
 # differs, avoided: function → what differs, and what the project does
 AVOIDED = {
+    "json_extract_string": "DuckDB's name of Snowflake's GET_PATH, cast to text: in json_text",
     "date_diff": "DuckDB's name and order of arguments: written by dbt.datediff, and only for days",
     "epoch_us": "DuckDB alone has it: in duckdb__extracted_at",
     "make_timestamp": "takes other arguments in Snowflake: in duckdb__extracted_at",

@@ -8,7 +8,7 @@ from foundation.settings import load_settings
 from tests.integration.orchestration.test_dag import look
 from transformation.run import write_manifest
 
-READ = ("rates", "weather", "github")
+READ = ("rates", "weather", "github", "posts")
 SOURCES = ",".join(("adventureworks", *READ))
 
 
@@ -21,9 +21,21 @@ def test_each_source_in_use_has_a_sync_and_a_transformation_of_its_marts_alone(t
         ("rates", "fct_exchange_rates"),
         ("weather", "mart_weather_sales"),
         ("github", "fct_commits"),
+        ("posts", "fct_posts"),
     ):
         sync, transformation = found["dags"][f"{source}_sync"], found["dags"][f"{source}_transformation"]
-        assert sync["tasks"]["sync"]["outlets"] == [f"{source}_raw"]
+        last = "freshness" if source == "posts" else "sync"
+        outlets = {name: task["outlets"] for name, task in sync["tasks"].items() if task["outlets"]}
+        assert outlets == {last: [f"{source}_raw"]}
         assert transformation["schedule"] == [f"{source}_raw"]
         assert f"dbt.{mart}" in transformation["tasks"]
         assert "dbt.fct_sales" not in transformation["tasks"]
+    posts = found["dags"]["posts_sync"]["tasks"]
+    assert {name: posts[name]["after"] for name in ("score", "freshness")} == {
+        "score": ["sync"],
+        "freshness": ["score"],
+    }
+    docs = found["dags"]["adventureworks_docs"]["tasks"]
+    assert [name for name in docs if "upload_docs" in docs[name]["after"]] == ["watch_docs"]
+    assert docs["upload_docs"]["after"] == ["publish_docs"]
+    assert docs["notify_success"]["after"] == ["watch_docs"]

@@ -29,6 +29,9 @@
     ('stg_github_releases', ['published_at']),
 ] %}
 {%- endif %}
+{%- if in_use('posts') %}
+{%- set dates = dates + [('stg_post_lines', ['posted_at'])] %}
+{%- endif %}
 {%- if in_use('weather') %}
 {%- set dates = dates + [('stg_weather_observations', ['weather_date']), ('stg_weather_forecasts', ['weather_date'])] %}
 {%- endif %}

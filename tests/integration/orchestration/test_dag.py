@@ -119,7 +119,7 @@ def marts(config):
 
 TASKS = {
     "adventureworks_full_refresh": ["build_and_publish", "record", "refresh"],
-    "adventureworks_docs": ["publish_docs", "record"],
+    "adventureworks_docs": ["notify_start", "notify_success", "publish_docs", "record"],
     "adventureworks_maintenance": ["backup", "record", "tidy"],
 }
 

@@ -11,12 +11,12 @@ from airbyte_local.sources.connector.registry import connectors
 from airbyte_local.sources.connector.specification import wrong_fields
 from foundation.settings import load_settings
 
-READ_FROM_APIS = ("rates", "weather", "github")
+BY_CONNECTOR = ("rates", "weather", "github", "posts")
 
 
-@pytest.mark.parametrize("name", READ_FROM_APIS)
+@pytest.mark.parametrize("name", BY_CONNECTOR)
 def test_the_configuration_of_a_source_fits_its_connector(name: str, tmp_path: Path) -> None:
-    known = {"ELT_HOME": str(tmp_path), "ELT_SOURCES": ",".join(("adventureworks", *READ_FROM_APIS))}
+    known = {"ELT_HOME": str(tmp_path), "ELT_SOURCES": ",".join(("adventureworks", *BY_CONNECTOR))}
     found = load(settings=load_settings(known), need_secrets=False)
     source = found.sources[name]
     assert list(wrong_fields(connectors()[source.connector].specification, source.values)) == []
@@ -28,4 +28,4 @@ def test_the_configuration_of_a_source_fits_its_connector(name: str, tmp_path: P
 
 def test_without_them_in_use_none_is_read(tmp_path: Path) -> None:
     found = load(settings=load_settings({"ELT_HOME": str(tmp_path)}), need_secrets=False)
-    assert not set(READ_FROM_APIS) & {*found.sources, *found.connections}
+    assert not set(BY_CONNECTOR) & {*found.sources, *found.connections}

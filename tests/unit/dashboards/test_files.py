@@ -204,9 +204,15 @@ def test_dashboards_of_an_optional_source_are_there_only_where_it_is_in_use(monk
         "dashboards.files.settings",
         lambda: load_settings({"ELT_HOME": str(tmp_path), "ELT_SOURCES": "adventureworks"}),
     )
-    optional = {"web_traffic", "weather_and_sales", "open_source_activity", "two_companies"}
+    optional = {
+        "web_traffic",
+        "weather_and_sales",
+        "open_source_activity",
+        "what_people_talk_about",
+        "two_companies",
+    }
     assert not optional & set(load("duckdb").dashboards)
-    in_use = {"ELT_HOME": str(tmp_path), "ELT_SOURCES": "adventureworks,web,weather,github,totesys"}
+    in_use = {"ELT_HOME": str(tmp_path), "ELT_SOURCES": "adventureworks,web,weather,github,posts,totesys"}
     monkeypatch.setattr("dashboards.files.settings", lambda: load_settings(in_use))
     found = load("duckdb")
     assert optional <= set(found.dashboards)
