@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
+from foundation.errors import EltError
 from foundation.settings import Settings, load_settings, settings
 from orchestration import freshness
 from posts.drop import FOLDER
@@ -108,7 +109,7 @@ def test_a_wrong_key_fails_the_check_without_the_key(wall: Wall) -> None:
     wall.lake = replace(
         wall.lake, environ=wall.lake.environ | {"LAKE_SECRET_ACCESS_KEY": "a-key-that-nobody-gave"}
     )
-    with pytest.raises(Exception, match="its check failed") as ended:
+    with pytest.raises(EltError, match=r"Error listing files\. Please check the credentials") as ended:
         wall.sync()
     assert "a-key-that-nobody-gave" not in str(ended.value)
 

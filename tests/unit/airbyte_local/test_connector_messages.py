@@ -9,7 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from airbyte_local.sources.connector.messages import Control, Messages, Rows, State, Status
+from airbyte_local.sources.connector.messages import (
+    Control,
+    Messages,
+    Rows,
+    State,
+    Status,
+    without_traceback,
+)
 from airbyte_local.sources.connector.registry import Connector
 from foundation.errors import EltError
 
@@ -260,3 +267,13 @@ def test_half_a_line_at_the_end_is_an_error_only_after_a_good_end() -> None:
         heard(rest=b'{"type":"RECORD"', code=1)
     (run,) = heard(rest=record("a", {}).encode())
     assert run.count == 1
+
+
+def test_of_a_traceback_only_what_it_says_in_the_end_is_an_error() -> None:
+    text = (
+        'Traceback (most recent call last):\n  File "a.py", line 1, in f\n    g()\nKeyError: 1\n\nThe above exception was the direct cause\n\n'
+        'Traceback (most recent call last):\n  File "b.py", line 2, in h\n    f()\nsome.module.CheckError: Error listing files.\nstream=posts\n'
+    )
+    assert without_traceback(text) == "CheckError: Error listing files.\nstream=posts"
+    assert without_traceback("no traceback: 1") == "no traceback: 1"
+    assert without_traceback("Traceback (most recent call last):") == "Traceback (most recent call last):"

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 LEVELS = {"FATAL": 50, "ERROR": 40, "WARN": 30, "INFO": 20, "DEBUG": 10, "TRACE": 5}
 EXCERPT = 100
+MODULE = re.compile(r"^(?:\w+\.)+(?=\w+: )")  # before the name of an exception
 HEAD = re.compile(
     rb'\s*\{\s*"type"\s*:\s*"RECORD"\s*,\s*"record"\s*:\s*\{'
     rb'((?:\s*"(?:stream|namespace)"\s*:\s*(?:"(?:[^"\\]|\\.)*"|null)\s*,)+)\s*"data"\s*:\s*\{'
@@ -323,7 +324,7 @@ class Messages:
                 if error.get(more):
                     log.error("%s", self._process.clean(error[more]))
             if of not in self.errors:  # the first is the cause, what follows is its echo
-                self.errors[of] = shortened(text, 300)
+                self.errors[of] = shortened(without_traceback(text), 300)
         return None
 
     def _described(self, descriptor: dict[str, Any]) -> Key:
@@ -379,6 +380,21 @@ def excerpt(line: str) -> str:
 def form_of(text: str) -> str:
     """A text without what it says: letters are a, digits are 9."""
     return "".join("9" if char.isdigit() else "a" if char.isalpha() else char for char in text)
+
+
+def without_traceback(text: str) -> str:
+    """What a Python traceback says in the end, without the exception's module; any other text as it is.
+
+    The file-based connectors send the whole of it as their message.
+    """
+    lines = text.strip().splitlines()
+    if not lines or not lines[0].startswith("Traceback "):
+        return text
+    last = max(
+        number for number, line in enumerate(lines) if line[:1] == " " or line.startswith("Traceback ")
+    )
+    said = "\n".join(lines[last + 1 :])
+    return MODULE.sub("", said, count=1) or text
 
 
 def shortened(text: str, most: int) -> str:
