@@ -39,9 +39,8 @@ def marts() -> list[Mart]:
         for model in yaml.safe_load(path.read_text()).get("models", []):
             sql = path.with_suffix(".sql").read_text()
             dimensions: dict[str, list[str]] = {}
-            for column in model["columns"]:
-                for target in targets(column):
-                    dimensions.setdefault(target, []).append(column["name"])
+            for column, target in references(model):
+                dimensions.setdefault(target, []).append(column)
             found.append(
                 Mart(
                     name=model["name"],
@@ -70,11 +69,15 @@ def _schema_of(folder: Path, configured: dict[str, Any]) -> str:
     return str(schema)
 
 
-def targets(column: dict[str, Any]) -> list[str]:
-    """The models to which the column's relationships tests say that it refers."""
-    tests = [
-        test["relationships"]
-        for test in column.get("data_tests", [])
-        if isinstance(test, dict) and "relationships" in test
+def references(model: dict[str, Any]) -> list[tuple[str, str]]:
+    """The columns with which the model's test `foreign_keys` says that it refers to another one, each with that one's name."""
+    keys = [
+        test["foreign_keys"]["arguments"]["columns"]
+        for test in model.get("data_tests", [])
+        if isinstance(test, dict) and "foreign_keys" in test
     ]
-    return [REF.search(test["arguments"]["to"])[1] for test in tests]  # type: ignore[index]
+    return [
+        (column, REF.search(key["to"])[1])  # type: ignore[index]
+        for columns in keys
+        for column, key in columns.items()
+    ]

@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from foundation.settings import GENERATED, ROOT, Settings
-from transformation.marts import COMPANIES, Mart, marts, targets
+from transformation.marts import COMPANIES, Mart, marts
 
 DOCS = ROOT / "docs"
 MATRIX = re.compile(r"(<!-- bus matrix: python -m elt\.pages -->\n).*?(<!-- bus matrix end -->)", re.S)
@@ -94,8 +94,10 @@ def dictionary() -> str:
             "| column | type | meaning |",
             "|---|---|---|",
         ]
+        referred = {column: target for target, columns in mart.dimensions.items() for column in columns}
         for column in mart.columns:
-            refers = "".join(f" → `{target}`" for target in targets(column))
+            target = referred.get(column["name"])
+            refers = f" → `{target}`" if target else ""
             lines.append(
                 f"| `{column['name']}` | {column['data_type']} | {_text(column['description'])}{refers} |"
             )

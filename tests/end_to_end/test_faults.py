@@ -68,9 +68,11 @@ def test_a_failed_data_test_is_reported_by_name_and_analysts_keep_the_last_good_
     with duckdb.connect(shop.settings.warehouse_path) as warehouse:
         warehouse.execute("insert into marts.fct_orders from marts.fct_orders limit 1")
     run = shop.elt("run", "--select", "fct_orders")
-    assert run.returncode == 1 and "unique_fct_orders_order_key: 1 row" in run.stderr, run.stdout + run.stderr
+    assert run.returncode == 1 and "primary_key_fct_orders_order_key: 1 row" in run.stderr, (
+        run.stdout + run.stderr
+    )
     last = (shop.home / "sink" / "messages.jsonl").read_text().splitlines()[-1]
-    assert "unique_fct_orders_order_key" in last
+    assert "primary_key_fct_orders_order_key" in last
     assert [version.number for version in versions(shop.settings)] == before
 
     again = shop.elt("run", "--everything")

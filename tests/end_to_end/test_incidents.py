@@ -214,7 +214,7 @@ def test_a_row_of_raw_that_somebody_changed(site, play):
 
 
 def test_a_data_test_that_fails(site, play):
-    failing = "unique_fct_orders_order_key"
+    failing = "primary_key_fct_orders_order_key"
     with play("data test failed") as seen:
         site.raw("insert into marts.fct_orders from marts.fct_orders limit 1")
         assert site.run(select="fct_orders") == "failed"

@@ -54,7 +54,7 @@ def test_a_row_changed_in_raw_by_hand_fails_reconcile_with_its_key_and_the_next_
 def test_a_data_test_that_fails_is_reported_by_name_and_rows_and_the_next_run_builds_on_what_is_published(
     site,
 ):
-    shown, failing = site.shown(), "unique_fct_orders_order_key"
+    shown, failing = site.shown(), "primary_key_fct_orders_order_key"
     site.raw("insert into marts.fct_orders from marts.fct_orders limit 1")
     with site.told() as told:
         run = site.trigger(select="fct_orders")

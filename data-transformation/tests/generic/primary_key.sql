@@ -1,5 +1,7 @@
-{#- The columns together are the model's key: never null, never twice. -#}
-{% test primary_key(model, columns) %}
+{#- The columns together (or the column that the test is at) are the model's key: never null, never twice. -#}
+{% test primary_key(model, columns=none, column_name=none) %}
+
+{%- set columns = columns or [column_name] %}
 
 select
     {{ columns | join(', ') }},

@@ -60,7 +60,7 @@ models:
     columns:
       - name: person_id
         description: Number of the person.
-        data_tests: [unique, not_null]
+        data_tests: [primary_key]
 """,
     "project/models/staging/toy/stg_toy_people.sql": """-- grain: one row per person of the toy
 select id as person_id from {{{{ source('toy', 'people') }}}}

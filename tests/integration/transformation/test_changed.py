@@ -396,7 +396,7 @@ def test_a_failed_test_fails_again_until_it_is_mended(warehouse: Warehouse) -> N
         )
     for _ in range(2):
         done = warehouse.elt("build", "--changed", *NO_UNIT_TESTS)
-        assert done.returncode == 1 and "unique_fct_work_orders_work_order_key" in done.stdout
+        assert done.returncode == 1 and "primary_key_fct_work_orders_work_order_key" in done.stdout
         assert noted(warehouse) == before
     with duckdb.connect(warehouse.path) as connection:
         connection.execute(

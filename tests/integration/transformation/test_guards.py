@@ -32,6 +32,21 @@ WRONG = {
         "primary_key_stg_work_orders_work_order_id",
     ),
 }
+# the same of a mart, which only a mistake of ours can bring about
+WRONG_MARTS = {
+    "a key without a row": (
+        "update marts.fct_sales set product_key = 'gone' where order_line_id = 1",
+        "fct_sales_foreign_keys",
+    ),
+    "a null instead of the unknown member": (
+        "update marts.fct_orders set customer_key = null where order_id = 1",
+        "fct_orders_foreign_keys",
+    ),
+    "a key twice": (
+        "insert into marts.dim_vendor from marts.dim_vendor",
+        "primary_key_dim_vendor_vendor_key",
+    ),
+}
 # what is odd → (what makes it so, the kind and the stream under which it is counted)
 ODD = {
     "a negative quantity": (
@@ -78,6 +93,9 @@ def wrong(first_build: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> W
     # each model is built whatever the tests of those before it say, so that every test has its say
     models = warehouse.elt("build", "--full-refresh", *MODELS_ONLY)
     assert models.returncode == 0, models.stdout[-3000:]
+    with duckdb.connect(warehouse.path) as connection:
+        for change, _ in WRONG_MARTS.values():
+            assert connection.execute(change).fetchone() > (0,)
     tests = warehouse.dbt("test", *DATA_ONLY)
     assert tests.returncode == 1
     return warehouse
@@ -89,9 +107,9 @@ def verdicts(warehouse: Warehouse) -> dict[str, str]:
     return {result["unique_id"].split(".")[2]: result["status"] for result in results}
 
 
-@pytest.mark.parametrize("what", WRONG)
+@pytest.mark.parametrize("what", WRONG | WRONG_MARTS)
 def test_wrong_rows_are_caught_by_a_named_test(wrong: Warehouse, what: str) -> None:
-    assert verdicts(wrong)[WRONG[what][1]] == "fail"
+    assert verdicts(wrong)[(WRONG | WRONG_MARTS)[what][1]] == "fail"
 
 
 @pytest.mark.parametrize("what", ODD)

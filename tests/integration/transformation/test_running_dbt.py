@@ -27,7 +27,7 @@ def test_failed_test_is_exit_code_1_and_named(warehouse: Warehouse) -> None:
         )
     done = warehouse.elt("build", "--select", "fct_sales", "--exclude", "resource_type:unit_test", "--timing")
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "unique_fct_sales_sales_key" in done.stdout
+    assert "primary_key_fct_sales_sales_key" in done.stdout
     timing = done.stdout.splitlines()[-3:]
     assert [line.split(" s  ")[1] for line in timing] == [
         "fct_sales",
