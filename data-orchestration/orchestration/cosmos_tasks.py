@@ -11,8 +11,9 @@ from __future__ import annotations
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,7 @@ from foundation.settings import settings as current_settings
 from orchestration import parameters
 from orchestration.names import ENDED_NODES, PRODUCER
 from orchestration.publish import build_environment, renew
-from orchestration.steps import lease_name
+from orchestration.steps import has_nothing_to_build, lease_name
 from transformation.project import PROJECT, manifest_path, project_digest, read_manifest
 from transformation.request import BuildRequest
 from transformation.results import artifacts_path, keep, results_path
@@ -134,6 +135,14 @@ def begin_build(context: Context) -> None:
     keep_reserved(context)
 
 
+def build_unless_unchanged(build: Callable[[Context], Any], context: Context) -> Any:
+    """The producer's `execute`, but no dbt where it would only load the seeds again."""
+    if has_nothing_to_build(context):
+        log.info("nothing has changed since the last complete build: there is nothing to do for dbt")
+        return None
+    return build(context)
+
+
 def keep_reserved(context: Context) -> None:
     """Renew the run's reservation of the warehouse, in the background, until this process ends: dbt may take long."""
     run, never = lease_name(context), Event()
@@ -197,6 +206,7 @@ def dbt_tasks(
                 "execution_timeout": timeout,
                 "pre_execute": begin_build,
                 "env": {
+                    "DBT_LOG_LEVEL_FILE": "none",  # of a folder that goes with the task; its events are in the task's log
                     # dbt writes these into its artifacts: which run it was
                     "DBT_ENV_CUSTOM_ENV_DAG_ID": "{{ dag.dag_id }}",
                     "DBT_ENV_CUSTOM_ENV_RUN_ID": "{{ run_id }}",
@@ -249,6 +259,7 @@ def dbt_tasks(
     watched = [node for task in tasks.values() if isinstance(task, DbtNodesSensor) for node in task.nodes]
     # in place of Cosmos' reporter; DbtTaskGroup offers no other way to choose one
     producer._make_parse_callable = lambda: Results(watched, tests).heard
+    producer.execute = partial(build_unless_unchanged, producer.execute)
     for task in marts:
         if before and not task.upstream_task_ids:
             before >> task

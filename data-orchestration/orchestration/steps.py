@@ -103,11 +103,18 @@ def prepare(context: Context, select: tuple[str, ...] = ()) -> str:
     return done
 
 
+def has_nothing_to_build(context: Context) -> bool:
+    """Whether `prepare` has found that nothing has changed since the last complete build."""
+    return BuildRequest.is_nothing(context["ti"].xcom_pull(task_ids="prepare", key=parameters.REQUEST))
+
+
 def publish(context: Context) -> int | None:
     """Show the marts that were built and tested; the number of the new version. None while a rollback holds, or when nothing was built."""
     ti, run = context["ti"], context["run_id"]
     try:
-        if _built_nothing(run) and (shown := publishing.leave(settings(), lease_name(context))):
+        if (has_nothing_to_build(context) or _built_nothing(run)) and (
+            shown := publishing.leave(settings(), lease_name(context))
+        ):
             log.info("nothing was built: version %s is right still", shown.number)
             ti.xcom_push(key=UNCHANGED, value=shown.number)
             return None

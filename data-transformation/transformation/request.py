@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from transformation.changed_inputs import Changes
 
 VARIABLE = "ELT_BUILD"
-NOTHING = "resource_type:seed"  # a selection that is nearly nothing, for a dbt that has to run
+NOTHING = "resource_type:seed"  # what is left to select where nothing has changed
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,11 @@ class BuildRequest:
             built_from=found.built if complete and only_changed else {},
             changes=found.difference if complete and only_changed else {},
         )
+
+    @staticmethod
+    def is_nothing(variable: str | None) -> bool:
+        """Whether the request in this variable leaves dbt nothing to build; a request of seeds alone is none of ours."""
+        return bool(variable) and json.loads(variable)["select"] == [NOTHING]  # type: ignore[arg-type]
 
     def variables(self) -> dict[str, str]:
         """The variable by which dbt gets it, for its environment."""

@@ -30,6 +30,7 @@ from orchestration.publish import (
     versions,
 )
 from tests.fixtures import warm
+from transformation.request import NOTHING, VARIABLE, BuildRequest
 from transformation.results import artifacts_path
 
 pytestmark = pytest.mark.promise
@@ -450,16 +451,20 @@ def step(config, monkeypatch):
     """A call that runs the task `publish` of a run whose dbt has ended with such results; what it returned, what it left as XCom."""
     monkeypatch.setattr(steps, "settings", lambda: config)
 
-    def run(**results):
+    def run(unchanged=False, **results):
         told = {}
-        ti = SimpleNamespace(xcom_push=lambda key, value: told.update({key: value}))
+        asked = BuildRequest(select=(NOTHING,) if unchanged else ("fct_sales",)).variables()[VARIABLE]
+        ti = SimpleNamespace(
+            xcom_push=lambda key, value: told.update({key: value}), xcom_pull=lambda task_ids, key: asked
+        )
         context = {"ti": ti, "run_id": "run 9", "dag": SimpleNamespace(dag_id="elt")}
         artifact = {"metadata": {"env": {"RUN_ID": "run 9"}}, "results": []}
         artifact["results"] = [
             {"unique_id": f"{kind}.adventureworks.x", "status": "success"} for kind in results
         ]
-        artifacts_path(config).mkdir(parents=True, exist_ok=True)
-        (artifacts_path(config) / "run_results.json").write_text(json.dumps(artifact))
+        if not unchanged:
+            artifacts_path(config).mkdir(parents=True, exist_ok=True)
+            (artifacts_path(config) / "run_results.json").write_text(json.dumps(artifact))
         return steps.publish(context), told
 
     return run
@@ -470,6 +475,9 @@ def test_a_run_that_built_nothing_publishes_nothing_and_the_next_builds_on_what_
     assert step(seed=1) == (1, {})  # nothing was shown yet
     prepare(config, "elt run 9")
     assert step(seed=1) == (None, {"unchanged": 1})
+    prepare(config, "elt run 9")
+    (artifacts_path(config) / "run_results.json").unlink()
+    assert step(unchanged=True) == (None, {"unchanged": 1})  # dbt did not run
     assert [v.number for v in versions(config)] == [1]
     with lease(config.warehouse_path, "sync job 12", wait_seconds=0):
         pass

@@ -12,7 +12,9 @@ from foundation.settings import settings
 from orchestration import cosmos_tasks
 from orchestration.cosmos_tasks import DbtNodesSensor, Results, keep_artifacts
 from orchestration.names import ENDED_NODES
+from orchestration.parameters import REQUEST
 from transformation.project import PROJECT, project_digest
+from transformation.request import NOTHING, VARIABLE, BuildRequest
 
 MANIFEST = {
     "nodes": {
@@ -116,6 +118,17 @@ def test_a_build_that_was_cut_off_is_not_begun_again_and_says_why(monkeypatch):
     with pytest.raises(AirflowFailException, match="the build was cut off in the middle"):
         cosmos_tasks.begin_build(second)
     assert reserved == [first]
+
+
+@pytest.mark.parametrize("select", [(NOTHING,), ("fct_sales+",), ()])
+def test_dbt_does_not_run_where_nothing_has_changed(select):
+    request = BuildRequest(select=select).variables()[VARIABLE]
+    ti = SimpleNamespace(
+        xcom_pull=lambda task_ids, key: request if (task_ids, key) == ("prepare", REQUEST) else ""
+    )
+    ran = []
+    cosmos_tasks.build_unless_unchanged(ran.append, {"ti": ti})
+    assert bool(ran) == (select != (NOTHING,))
 
 
 def test_of_dbts_events_only_the_end_of_a_node_is_passed_on_and_what_it_says_is_logged(caplog):
