@@ -11,9 +11,8 @@ from __future__ import annotations
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any
@@ -135,12 +134,13 @@ def begin_build(context: Context) -> None:
     keep_reserved(context)
 
 
-def build_unless_unchanged(build: Callable[[Context], Any], context: Context) -> Any:
+def build_unless_unchanged(context: Context) -> Any:
     """The producer's `execute`, but no dbt where it would only load the seeds again."""
+    task = context["task"]  # the one whose templates Airflow has rendered
     if has_nothing_to_build(context):
         log.info("nothing has changed since the last complete build: there is nothing to do for dbt")
         return None
-    return build(context)
+    return type(task).execute(task, context)
 
 
 def keep_reserved(context: Context) -> None:
@@ -259,7 +259,7 @@ def dbt_tasks(
     watched = [node for task in tasks.values() if isinstance(task, DbtNodesSensor) for node in task.nodes]
     # in place of Cosmos' reporter; DbtTaskGroup offers no other way to choose one
     producer._make_parse_callable = lambda: Results(watched, tests).heard
-    producer.execute = partial(build_unless_unchanged, producer.execute)
+    producer.execute = build_unless_unchanged
     for task in marts:
         if before and not task.upstream_task_ids:
             before >> task

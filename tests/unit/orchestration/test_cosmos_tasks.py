@@ -126,9 +126,16 @@ def test_dbt_does_not_run_where_nothing_has_changed(select):
     ti = SimpleNamespace(
         xcom_pull=lambda task_ids, key: request if (task_ids, key) == ("prepare", REQUEST) else ""
     )
-    ran = []
-    cosmos_tasks.build_unless_unchanged(ran.append, {"ti": ti})
-    assert bool(ran) == (select != (NOTHING,))
+
+    class Task:
+        ran = False
+
+        def execute(self, context):
+            self.ran = True
+
+    task = Task()
+    cosmos_tasks.build_unless_unchanged({"ti": ti, "task": task})
+    assert task.ran == (select != (NOTHING,))
 
 
 def test_of_dbts_events_only_the_end_of_a_node_is_passed_on_and_what_it_says_is_logged(caplog):
