@@ -104,6 +104,7 @@ class History:
                 "FAKETIME_TIMESTAMP_FILE": str(self._offset),
                 "FAKETIME_CACHE_DURATION": "1",
                 "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+                "PYTHONPATH": str(Path(__file__).with_name("fake_clock")),
             }
         self.server = AirbyteServer(home, free_port(), extra=clock)
         try:
