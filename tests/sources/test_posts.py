@@ -26,11 +26,11 @@ from posts.sentiment import Scored, score, score_new
 from posts.writing import TOOLS, Post, Posts, at
 from tests.fixtures.lake import Lake, seaweed_server
 from tests.fixtures.posts import NOW, START, Wall, wall_of
-from tests.fixtures.snowflake import Snowflake
+from tests.fixtures.snowflake import RAW, Snowflake
 from tests.integration.transformation.raw_layer import Warehouse
 from tests.integration.transformation.small_shop import FIRST_SYNC, order
 from tests.integration.transformation.test_project_rules import check
-from tests.integration.transformation.test_snowflake import differences
+from tests.integration.transformation.test_snowflake import differences, settings_of
 from tests.sources.questions import Question, questions
 
 __all__ = ["seaweed_server"]
@@ -361,6 +361,12 @@ def test_both_warehouses_have_the_same_marts_and_score_alike(
     chain: Chain, snowflake_emulator: Snowflake
 ) -> None:
     snowflake_emulator.load_raw(chain.warehouse.path)
+    with snowflake_emulator.connect() as session:
+        session.cursor().execute("drop table post_scores.post_sentiment")
+    ((texts,),) = chain.rows("select count(*) from post_scores.post_sentiment")
+    config = settings_of(snowflake_emulator).model_copy(update={"snowflake_raw_database": RAW})
+    assert score_new(config) == Scored(texts, texts)
+    assert score_new(config) == Scored(0, texts)
     snowflake_emulator.build(*MINE, *WITHOUT_TESTS, **SOURCES)
     assert differences(chain.warehouse, snowflake_emulator, [("marts", mart) for mart in MARTS]) == {}
 
