@@ -62,6 +62,14 @@ def load(source: str) -> int:
     return sum(each.total for each in done)
 
 
+def check_arrival() -> int:
+    """See that every file of posts has arrived whole; how many."""
+    from lake.place import store
+    from posts.arrival import check
+
+    return check(settings(), store(settings()))
+
+
 def score_posts() -> int:
     """Score the texts of posts that are new in the raw layer; how many."""
     from posts.sentiment import score_new

@@ -60,6 +60,17 @@ def catalogue_task(source: str) -> Any:
     return catalogue()
 
 
+def arrival_task() -> Any:
+    """`arrival`: the files of posts against the raw layer."""
+
+    @task(execution_timeout=timedelta(minutes=15), **RETRIED)
+    def arrival() -> int:
+        """Raw holds every line of every file; how many files."""
+        return steps.check_arrival()
+
+    return arrival()
+
+
 def score_posts_task() -> Any:
     """`score`: how posts sound."""
 

@@ -92,7 +92,7 @@ def processor_seconds(of: int) -> float:
 
 def sync_of(source: str, port: int, days: int, home: Path, stack: ExitStack) -> Callable[[], int]:
     """A sync of a source into a new file, with what it needs."""
-    syncs = Syncs(home / f"{source}.duckdb")
+    syncs = Syncs(home / f"of_{source}.duckdb")  # a file called as a schema would hide it
     if source != "posts":
         return lambda: syncs.sync(source, configuration(source, port, days))
     now = datetime.now(UTC)

@@ -31,8 +31,9 @@ def test_each_source_in_use_has_a_sync_and_a_transformation_of_its_marts_alone(t
         assert f"dbt.{mart}" in transformation["tasks"]
         assert "dbt.fct_sales" not in transformation["tasks"]
     posts = found["dags"]["posts_sync"]["tasks"]
-    assert {name: posts[name]["after"] for name in ("score", "freshness")} == {
-        "score": ["sync"],
+    assert {name: posts[name]["after"] for name in ("arrival", "score", "freshness")} == {
+        "arrival": ["sync"],
+        "score": ["arrival"],
         "freshness": ["score"],
     }
     docs = found["dags"]["adventureworks_docs"]["tasks"]

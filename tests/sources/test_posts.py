@@ -21,6 +21,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from foundation.errors import EltError
 from foundation.settings import Settings, load_settings, settings
 from orchestration import freshness
+from posts import arrival
 from posts.drop import FOLDER
 from posts.sentiment import Scored, score, score_new
 from posts.writing import TOOLS, Post, Posts, at
@@ -103,6 +104,23 @@ def test_a_line_that_is_no_json_loses_none_of_those_after_it(wall: Wall) -> None
     wall.store.put(f"{FOLDER}hand.jsonl", body)
     wall.sync()
     assert kept(wall) == sorted(line for line in body.decode().splitlines() if line)
+
+
+def test_a_file_that_the_connector_passes_over_is_named(
+    wall: Wall, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It succeeds without a file that it can't decode, and never looks at it again."""
+    monkeypatch.setattr(arrival, "SETTLED", timedelta(days=-1))
+    wall.store.put(f"{FOLDER}windows.jsonl", b'{"post_id": "0"}\r\n\r\n{"post_id": "1"}\r\n')
+    wall.store.put(f"{FOLDER}good.jsonl", '{"post_id": "ä"}\n'.encode())
+    wall.store.put(f"{FOLDER}zz-empty.jsonl", b"")
+    wall.sync()
+    config = load_settings(wall.lake.environ | {"ELT_HOME": str(tmp_path)})
+    assert arrival.check(config, wall.store) == 3
+    wall.store.put(f"{FOLDER}in-latin-1.jsonl", b'{"post_id": "2"}\n\xff\xfe\n{"post_id": "3"}\n')
+    wall.sync()
+    with pytest.raises(EltError, match=r"in-latin-1\.jsonl \(0 of 3 lines\) — are they UTF-8"):
+        arrival.check(config, wall.store)
 
 
 def test_a_wrong_key_fails_the_check_without_the_key(wall: Wall) -> None:

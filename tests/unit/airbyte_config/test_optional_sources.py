@@ -29,3 +29,18 @@ def test_the_configuration_of_a_source_fits_its_connector(name: str, tmp_path: P
 def test_without_them_in_use_none_is_read(tmp_path: Path) -> None:
     found = load(settings=load_settings({"ELT_HOME": str(tmp_path)}), need_secrets=False)
     assert not set(BY_CONNECTOR) & {*found.sources, *found.connections}
+
+
+def test_files_in_the_lakes_bucket_put_the_lake_in_use(tmp_path: Path) -> None:
+    in_use = {
+        sources: load_settings({"ELT_HOME": str(tmp_path), "ELT_SOURCES": sources}).lake_in_use
+        for sources in ("adventureworks", "adventureworks,rates", "adventureworks,posts")
+    }
+    assert in_use == {"adventureworks": False, "adventureworks,rates": False, "adventureworks,posts": True}
+
+
+@pytest.mark.parametrize(
+    ("folder", "glob"), [("elt", "elt/drops/posts/**/*.jsonl"), ("/", "drops/posts/**/*.jsonl")]
+)
+def test_posts_are_looked_for_in_the_lakes_folder(folder: str, glob: str, tmp_path: Path) -> None:
+    assert load_settings({"ELT_HOME": str(tmp_path), "LAKE_PATH": folder}).posts_glob == glob
