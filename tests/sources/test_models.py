@@ -239,7 +239,7 @@ def test_models_are_built_empty_while_a_source_was_never_read(name: str, tmp_pat
     done = warehouse.elt(
         "build",
         *("--select", f"+tag:{name}", "--exclude", "resource_type:unit_test"),
-        environ={"ELT_SOURCES": f"adventureworks,{name}"},
+        environ=SOURCES | {"ELT_SOURCES": f"adventureworks,{name}"},
     )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr
 
@@ -248,7 +248,9 @@ def test_without_the_sources_no_model_of_them_is_there(tmp_path: Path) -> None:
     warehouse = Warehouse(tmp_path)
     warehouse.create_raw()
     listed = warehouse.elt(
-        "build", "--select", "tag:rates", "tag:weather", environ={"ELT_SOURCES": "adventureworks"}
+        "build",
+        *("--select", "tag:rates", "--select", "tag:weather"),
+        environ={"ELT_SOURCES": "adventureworks"},
     )
     assert listed.returncode == 2
     assert "no node matches" in listed.stderr
