@@ -18,6 +18,7 @@ from spark.environment import SPARK
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 60
 DAEMON_MB = 192  # the heap of a master, and of a worker: rows are in its executor
+BRIEF = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"  # for what runs so briefly that optimising its code costs more than it saves
 # ends the program when the pipe on standard input closes, as it does when the one who started it ends, however that is
 KEPT = """
 exec 3<&0
@@ -68,6 +69,7 @@ def environment(java: Path, folder: Path, credentials: dict[str, str]) -> dict[s
         "SPARK_CONF_DIR": str(folder),
         "SPARK_LOCAL_DIRS": str(folder / "scratch"),
         "SPARK_DAEMON_MEMORY": f"{DAEMON_MB}m",
+        "SPARK_DAEMON_JAVA_OPTS": BRIEF,
         "PYSPARK_PYTHON": str(SPARK.python),
         "LC_ALL": "C.UTF-8",
     }
@@ -79,9 +81,11 @@ def settings_of(workers: Workers, jars: list[Path]) -> dict[str, str]:
     return {
         "spark.authenticate": "true",
         "spark.authenticate.secret": secrets.token_hex(32),
+        "spark.master.rest.enabled": "false",  # another way to submit jobs, which asks for no secret
         "spark.driver.host": LOOPBACK,
         "spark.driver.bindAddress": LOOPBACK,
         "spark.driver.extraClassPath": path,
+        "spark.driver.extraJavaOptions": BRIEF,
         "spark.executor.extraClassPath": path,
         "spark.executor.cores": "1",
         "spark.executor.memory": f"{workers.memory}m",

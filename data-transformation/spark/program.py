@@ -122,8 +122,8 @@ def run_job(spark: SparkSession, request: dict[str, Any]) -> dict[str, Any]:
     target = name_of(request["target"])
     spark.sql(f"create namespace if not exists `{CATALOG}`.`{request['target'].split('.')[0]}`")
     spark.sql(
-        f"create or replace table {target} using iceberg"
-        f" tblproperties ('format-version' = '2', '{COMMIT}' = '{commit}') as {request['query']}"
+        f"create or replace table {target} using iceberg tblproperties ('format-version' = '2',"
+        f" 'write.parquet.compression-codec' = 'zstd', '{COMMIT}' = '{commit}') as {request['query']}"
     )
     (newest,) = spark.sql(
         f"select summary['total-records'] as total, snapshot_id from {target}.snapshots order by committed_at desc limit 1"

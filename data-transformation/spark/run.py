@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from foundation.errors import EltError, Kind
 from foundation.settings import Settings
 from lake.place import catalogue, credentials
@@ -86,6 +88,7 @@ def _run(config: Settings, what: str, request: dict[str, Any], place: Place) -> 
         raise EltError("no catalogue is configured", "set LAKE_CATALOG to an Iceberg REST catalogue")
     given = _given(place.properties)
     engine = java()
+    _look_at_catalogue(config)
     jars = install()
     with _folder(config) as folder, ExitStack() as stack:
         logs = folder / "logs"
@@ -107,6 +110,18 @@ def _run(config: Settings, what: str, request: dict[str, Any], place: Place) -> 
         if "error" in answer:
             raise _failed(config, what, answer, logs)
         return answer
+
+
+def _look_at_catalogue(config: Settings) -> None:
+    """Raises EltError when the catalogue does not answer: Spark would find out after half a minute, and in many words."""
+    try:
+        httpx.get(f"{config.lake_catalog_base}/v1/config", timeout=10)
+    except httpx.HTTPError as error:
+        raise EltError(
+            f"the catalogue {config.lake_catalog_base} can't be used: {error or type(error).__name__}",
+            "check LAKE_CATALOG and that it runs (here: elt up lake), then try again",
+            kind=Kind.RETRY,
+        ) from None
 
 
 def _settings(config: Settings) -> dict[str, str]:
@@ -170,12 +185,6 @@ def _failed(config: Settings, what: str, answer: dict[str, Any], logs: Path) -> 
     told = answer["error"]
     if answer["remedy"]:
         return EltError(told, answer["remedy"])
-    if "Connection refused" in told or "HttpHostConnect" in told or "Unable to execute HTTP" in told:
-        return EltError(
-            f"the catalogue {config.lake_catalog_base} can't be used: {told}",
-            "check LAKE_CATALOG and that it runs (here: elt up lake), then try again",
-            kind=Kind.RETRY,
-        )
     return EltError(f"{what} failed: {told}", _saved(config, logs))
 
 

@@ -1,4 +1,4 @@
-"""The shop in a lake and in a warehouse, built once for all tests here."""
+"""The shop in a lake and in a warehouse, its sales built by Spark and by dbt: once for all tests here."""
 
 from __future__ import annotations
 
@@ -49,24 +49,29 @@ def build(shop: Shop) -> None:
 def landed(
     seaweed_server: Lake, generated_source: SourceDatabase, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Shop]:
-    """The shop after two syncs with awkward changes between, in lake and warehouse; dbt has built the fact."""
+    """The shop in the lake after two syncs, with awkward changes between."""
     home = tmp_path_factory.mktemp("spark") / "home"
     shop = Shop(generated_source.copy(), seaweed_server.fresh(home), home)
     shop.land()
-    shop.sync()
     shop.write(*AWKWARD)
     shop.land()
-    shop.sync()
-    build(shop)
     yield shop
     shop.database.server.drop(shop.database)
 
 
 @pytest.fixture(scope="session")
 def built(landed: Shop) -> Shop:
-    """And Spark has built it, on two workers."""
+    """And Spark has built the fact, on two workers."""
     run_job(landed.settings, FACT, TWO)
     return landed
+
+
+@pytest.fixture(scope="session")
+def modelled(built: Shop) -> Shop:
+    """And dbt has, in the warehouse."""
+    built.sync()
+    build(built)
+    return built
 
 
 @pytest.fixture

@@ -47,10 +47,10 @@ def digest(shop: Shop, folder: Path) -> str:
 
 
 def test_spark_duckdb_and_the_source_have_the_same_rows_to_the_last_digit(
-    built: Shop, tmp_path: Path
+    modelled: Shop, tmp_path: Path
 ) -> None:
-    with duckdb.connect(built.settings.warehouse_path, read_only=True) as duck:
-        spark = spark_rows(built, tmp_path)
+    with duckdb.connect(modelled.settings.warehouse_path, read_only=True) as duck:
+        spark = spark_rows(modelled, tmp_path)
         columns = [name for name, *_ in duck.execute(f"describe from {spark}").fetchall()]
         types = {
             of: duck.execute(
@@ -69,9 +69,9 @@ def test_spark_duckdb_and_the_source_have_the_same_rows_to_the_last_digit(
         totals = {
             "Spark": duck.execute(f"select {TOTALS} from {spark}").fetchone(),
             "DuckDB": duck.execute(f"select {TOTALS} from marts.fct_sales").fetchone(),
-            "source": source_totals(built),
+            "source": source_totals(modelled),
         }
-    assert rows == built.source(f"{SOURCE} order by 1, 2")
+    assert rows == modelled.source(f"{SOURCE} order by 1, 2")
     assert len(set(totals.values())) == 1, table_of_totals(totals)
 
 
@@ -105,27 +105,29 @@ def test_a_run_that_is_killed_while_it_writes_leaves_the_old_table_and_no_proces
     before, objects = digest(built, tmp_path / "a"), data_objects(built)
     command = [sys.executable, "-m", "elt.cli", "spark", "run", "fact_sales", "--workers", "1"]
     job = subprocess.Popen(command, env=built.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    family: dict[psutil.Process, list[str]] = {}
+    listening: set[tuple[str, int]] = set()
     try:
         deadline = time.monotonic() + 300
         while data_objects(built) == objects:
             assert job.poll() is None and time.monotonic() < deadline, job.communicate()
-        family = psutil.Process(job.pid).children(recursive=True)
-        told = [each.cmdline() for each in family]
-        listening = [
-            connection.laddr.ip.removeprefix("::ffff:")
-            for each in family
-            for connection in each.net_connections()
-            if connection.status == psutil.CONN_LISTEN
-        ]
+            for each in psutil.Process(job.pid).children(recursive=True):
+                with suppress(psutil.Error):  # it has ended
+                    family[each] = each.cmdline()
+                    ports = (one for one in each.net_connections() if one.status == psutil.CONN_LISTEN)
+                    listening |= {tuple(one.laddr) for one in ports}
+            time.sleep(0.1)
     finally:
         job.kill()
-    assert len(family) >= 4 and set(listening) == {"127.0.0.1"}
+        job.wait()
+    assert {address.removeprefix("::ffff:") for address, _ in listening} == {"127.0.0.1"}
+    assert len(listening) >= 8 and 6066 not in {port for _, port in listening}, "jobs without a secret"
     access_key, secret_key = built.settings.lake_credentials
     (run,) = (built.home / "spark").glob("run-*")
     secret = next(line for line in (run / "spark-defaults.conf").read_text().splitlines() if "secret" in line)
     for word in (access_key, secret_key, secret.split()[1]):
-        assert word not in json.dumps(told)
-    _, alive = psutil.wait_procs(family, 30)
+        assert word not in json.dumps(list(family.values()))
+    _, alive = psutil.wait_procs(list(family), 30)
     assert not alive
     assert digest(built, tmp_path / "b") == before
     assert ask(built.settings, "select 1 as one", 1, ONE) == (["one"], [["1"]])
