@@ -35,7 +35,7 @@ OPERATOR_MAY = [
 
 # What the supervisor runs, in the foreground, with `environment()`
 PROGRAMS: dict[str, list[str]] = {
-    "airflow-api-server": [sys.executable, "-m", "airflow", "api-server"],
+    "airflow-api-server": [sys.executable, "-m", "stack.airflow_api_server", "api-server"],
     # task logs are read from disk by the API server; the log server would listen on every interface
     "airflow-scheduler": [sys.executable, "-m", "airflow", "scheduler", "--skip-serve-logs"],
     "airflow-dag-processor": [sys.executable, "-m", "airflow", "dag-processor"],
