@@ -105,8 +105,8 @@ def _user(body: bytes) -> str:
         return str(json.loads(body)["username"])
     except (ValueError, KeyError, TypeError, RecursionError):
         pass
-    with contextlib.suppress(ValueError):  # a form of very many fields
-        return parse_qs(body.decode(errors="replace"), max_num_fields=32).get("username", [""])[-1]
+    with contextlib.suppress(ValueError):  # a form of very many fields; of two names the form takes the first
+        return parse_qs(body.decode(errors="replace"), max_num_fields=32).get("username", [""])[0]
     return ""
 
 

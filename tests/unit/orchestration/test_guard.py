@@ -79,6 +79,17 @@ def test_a_guesser_at_the_form_waits_too(client):
     assert log_in("right", "bert") == 302
 
 
+@pytest.mark.threat("guesses of a password")
+def test_a_guesser_with_two_names_is_known_by_the_one_that_counts(client):
+    for name in range(FREE + 1):
+        answer = client.post(
+            "/auth/login/",
+            data={"username": ["anna", f"nobody {name}"], "password": "wrong"},
+            follow_redirects=False,
+        )
+    assert answer.status_code == 429
+
+
 @pytest.mark.threat("a request that is too large, too slow or one of too many")
 def test_a_stranger_sends_little_and_a_task_as_much_as_it_has_found(client):
     large = b"x" * (STRANGERS_BODY + 1)
