@@ -53,6 +53,39 @@ def test_a_query_that_takes_too_long_is_ended_and_the_next_is_answered(cursor):
     assert cursor.fetchall() == [(43,)]
 
 
+DEAF = """
+import signal, sys, types, duckdb
+
+class CursorWrapper:
+    def __init__(self, connection): self.inner = connection
+    def execute(self, statement): self.inner.execute(statement)
+    def interrupt(self): self.inner.interrupt()
+
+sys.modules["duckdb_engine"] = types.SimpleNamespace(CursorWrapper=CursorWrapper)
+import statement_timeout
+
+# as gunicorn's worker, which waits for its threads
+signal.signal(signal.SIGTERM, lambda *_: print("no more requests", flush=True))
+statement_timeout.install(0.2, deaf=0.3, leave=0.3)
+CursorWrapper(duckdb.connect(config={"threads": "1"})).execute("select list_reduce(range(50000000), (a, b) -> a + b)")
+print("it was not ended")
+"""
+
+
+@pytest.mark.threat("a query that takes all memory or time")
+def test_a_query_that_hears_no_interrupt_ends_with_its_worker():
+    """gunicorn replaces a worker that has ended; a thread within the engine can't be ended otherwise."""
+    done = subprocess.run(
+        [sys.executable, "-c", DEAF],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={"PYTHONPATH": str(FOLDER)},
+    )
+    assert done.returncode == 1 and "it was not ended" not in done.stdout
+    assert "goes on 0.3 s after its interrupt: this worker ends" in done.stderr
+
+
 GREEDY = """
 import resource, duckdb
 resource.setrlimit(resource.RLIMIT_DATA, (512 << 20, 512 << 20))
