@@ -654,7 +654,7 @@ def read_env_file(path: Path) -> dict[str, str]:
 def generated_secrets(home: Path) -> dict[str, str]:
     """The secrets of this `ELT_HOME`, completed and stored (mode 0600) when some are not there yet.
 
-    Raises EltError: others can read the file, or it is lost or empty while there is state that was made with it.
+    Raises EltError: others can read the file, or it, or a secret in it, is lost while there is state that was made with it.
     """
     path = home / SECRETS
     known = _kept_secrets(path)
@@ -682,8 +682,11 @@ def generated_secrets(home: Path) -> dict[str, str]:
     return known
 
 
-# what only the secrets that it was made with can open
-SEALED = ("airbyte/airbyte.sqlite", "metadata/PG_VERSION")
+# what only the secret that it was made with can open
+SEALED = {
+    "AIRBYTE_ENCRYPTION_KEY": "airbyte/airbyte.sqlite",
+    "METADATA_PASSWORD": "metadata/PG_VERSION",
+}
 
 
 def _kept_secrets(path: Path) -> dict[str, str]:
@@ -694,10 +697,13 @@ def _kept_secrets(path: Path) -> dict[str, str]:
             f"chmod 600 {path}; where others have an account here, change the secrets (docs/security.md)",
         )
     known = read_env_file(path)
-    sealed = [name for name in SEALED if (path.parent / name).exists()]
-    if not known.keys() & GENERATED.keys() and (path.exists() or sealed):
-        found = "is empty" if path.exists() else "is lost"
-        with_it = f", and {sealed[0]} was made with it" if sealed else ""
+    sealed = {
+        name: made for name, made in SEALED.items() if name not in known and (path.parent / made).exists()
+    }
+    none = not known.keys() & GENERATED.keys()
+    if sealed or (none and path.exists()):
+        found = "is lost" if not path.exists() else "is empty" if none else f"lacks {next(iter(sealed))}"
+        with_it = f", and {next(iter(sealed.values()))} was made with it" if sealed else ""
         raise EltError(
             f"{path} {found}{with_it}",
             (

@@ -59,6 +59,27 @@ def test_an_empty_file_of_secrets_is_not_filled_again(tmp_path, content):
     assert not path.exists()
 
 
+@pytest.mark.parametrize(
+    ("secret", "made"),
+    [("AIRBYTE_ENCRYPTION_KEY", "airbyte/airbyte.sqlite"), ("METADATA_PASSWORD", "metadata/PG_VERSION")],
+)
+@pytest.mark.threat("a file that is damaged, empty or foreign")
+def test_a_file_of_secrets_that_was_cut_off_gets_no_other_key_for_what_is_sealed(tmp_path, secret, made):
+    generated_secrets(tmp_path)
+    path = tmp_path / "secrets.env"
+    cut = path.read_text().replace(f"{secret}=", "OTHER=")
+    path.write_text(cut)
+    (tmp_path / made).parent.mkdir()
+    (tmp_path / made).touch()
+    with pytest.raises(
+        EltError, match=rf"secrets\.env lacks {secret}, and {made} was made with it — put it back"
+    ):
+        generated_secrets(tmp_path)
+    assert path.read_text() == cut
+    (tmp_path / made).unlink()
+    assert generated_secrets(tmp_path)[secret]
+
+
 def test_a_file_of_secrets_that_is_no_text_is_named(tmp_path):
     path = tmp_path / "secrets.env"
     path.touch(mode=0o600)
