@@ -11,7 +11,7 @@ from foundation.settings import ROOT, Settings
 
 FOLDERS = ("data-integration", "data-orchestration", "data-transformation", "infrastructure")
 # of the system, of CI, and of other programs
-OTHERS = {"HOME", "PATH", "PYTHONPATH", "USER", "GITHUB_REPOSITORY", "GITHUB_SERVER_URL"}
+OTHERS = {"HOME", "JAVA_HOME", "PATH", "PYTHONPATH", "USER", "GITHUB_REPOSITORY", "GITHUB_SERVER_URL"}
 # what one of our processes gives another; nobody sets them in `.env`
 OWN = {
     "ELT_INSTANCE": "foundation.limits.instance: of which stack a server is",
