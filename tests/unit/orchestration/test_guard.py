@@ -84,7 +84,7 @@ def test_a_guesser_with_two_names_is_known_by_the_one_that_counts(client):
     for name in range(FREE + 1):
         answer = client.post(
             "/auth/login/",
-            data={"username": ["anna", f"nobody {name}"], "password": "wrong"},
+            data={"username": ["anna", f"nobody {name}"], "password": "wrong"},  # pragma: allowlist secret
             follow_redirects=False,
         )
     assert answer.status_code == 429
