@@ -90,7 +90,7 @@ def test_what_is_wrong_with_a_folder_is_said_with_its_file(elt, tmp_path: Path) 
         elt("install", "scripted"), code=2
     )
     assert (
-        "there is no connector oracle — there is: faker, github, rates, s3, weather, web-events, scripted"
+        "there is no connector oracle — there is: faker, github, rates, weather, s3, web-events, scripted"
         in said(elt("install", "oracle"), code=2)
     )
 
