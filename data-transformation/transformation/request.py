@@ -94,8 +94,9 @@ class BuildRequest:
 
     @staticmethod
     def is_nothing(variable: str | None) -> bool:
-        """Whether the request in this variable leaves dbt nothing to build; a request of seeds alone is none of ours."""
-        return bool(variable) and json.loads(variable)["select"] == [NOTHING]  # type: ignore[arg-type]
+        """Whether the request in this variable is one of what has changed, and nothing has; not one of somebody who wants the seeds."""
+        asked = json.loads(variable) if variable else {}
+        return bool(asked.get("built_from")) and asked["select"] == [NOTHING]
 
     def variables(self) -> dict[str, str]:
         """The variable by which dbt gets it, for its environment."""

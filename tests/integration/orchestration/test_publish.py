@@ -453,7 +453,8 @@ def step(config, monkeypatch):
 
     def run(unchanged=False, **results):
         told = {}
-        asked = BuildRequest(select=(NOTHING,) if unchanged else ("fct_sales",)).variables()[VARIABLE]
+        select, built_from = ((NOTHING,), {"project": "1"}) if unchanged else (("fct_sales",), {})
+        asked = BuildRequest(select=select, built_from=built_from).variables()[VARIABLE]
         ti = SimpleNamespace(
             xcom_push=lambda key, value: told.update({key: value}), xcom_pull=lambda task_ids, key: asked
         )

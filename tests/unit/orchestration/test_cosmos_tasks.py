@@ -120,9 +120,17 @@ def test_a_build_that_was_cut_off_is_not_begun_again_and_says_why(monkeypatch):
     assert reserved == [first]
 
 
-@pytest.mark.parametrize("select", [(NOTHING,), ("fct_sales+",), ()])
-def test_dbt_does_not_run_where_nothing_has_changed(select):
-    request = BuildRequest(select=select).variables()[VARIABLE]
+@pytest.mark.parametrize(
+    ("request_", "runs"),
+    [
+        (BuildRequest(select=(NOTHING,), built_from={"project": "1"}), False),
+        (BuildRequest(select=("fct_sales+",), built_from={"project": "1"}), True),
+        (BuildRequest(), True),
+        (BuildRequest(select=(NOTHING,)), True),  # somebody wants the seeds
+    ],
+)
+def test_dbt_does_not_run_where_nothing_has_changed(request_, runs):
+    request = request_.variables()[VARIABLE]
     ti = SimpleNamespace(
         xcom_pull=lambda task_ids, key: request if (task_ids, key) == ("prepare", REQUEST) else ""
     )
@@ -135,7 +143,7 @@ def test_dbt_does_not_run_where_nothing_has_changed(select):
 
     task = Task()
     cosmos_tasks.build_unless_unchanged({"ti": ti, "task": task})
-    assert task.ran == (select != (NOTHING,))
+    assert task.ran == runs
 
 
 def test_of_dbts_events_only_the_end_of_a_node_is_passed_on_and_what_it_says_is_logged(caplog):
