@@ -82,7 +82,8 @@ def _by_number(item: tuple[str, int]) -> int:
 
 
 def current(spark: SparkSession, table: dict[str, Any], found: dict[str, str]) -> str:
-    """A query for the last version of each row of a snapshot, without the rows whose last version says that they were deleted."""
+    """A query for the last version of each row of a snapshot, without the rows that were deleted: their last version says so, or the
+    stream was read as a whole again since, and they have none of the last generation."""
     name, snapshot = name_of(table["identifier"]), found.get("current-snapshot-id", "none")
     columns = spark.table(name).columns
     missing = [column for column in table["key"] if column not in columns]
@@ -93,10 +94,15 @@ def current(spark: SparkSession, table: dict[str, Any], found: dict[str, str]) -
     values = ", ".join(f"`{column}`" for column in columns)
     there = "" if snapshot == "none" else f" version as of {snapshot}"
     spread = f"/*+ repartition(`{table['spread']}`) */ " if table.get("spread") else ""
-    deleted = " and _ab_cdc_deleted_at is null" if "_ab_cdc_deleted_at" in columns else ""
+    there_now = (
+        " and _ab_cdc_deleted_at is null"
+        f" and _airbyte_generation_id = (select max(_airbyte_generation_id) from {name}{there})"
+        if "_ab_cdc_deleted_at" in columns
+        else ""
+    )
     return (
         f"select {values} from (select *, row_number() over (partition by {key} order by {order}) as version_rank"
-        f" from (select {spread}* from {name}{there})) where version_rank = 1{deleted}"
+        f" from (select {spread}* from {name}{there})) where version_rank = 1{there_now}"
     )
 
 
