@@ -145,7 +145,7 @@ def data_objects(shop: Shop) -> int:
 
 
 class Running:
-    """`elt spark run fact_sales` on two workers, in mid-job: its executors have work."""
+    """`elt spark run fact_sales` on two workers, in mid-job: its executors have some of the rows."""
 
     def __init__(self, shop: Shop) -> None:
         command = [sys.executable, "-m", "elt.cli", "spark", "run", "fact_sales", "--memory", "768"]
@@ -153,10 +153,13 @@ class Running:
             command, env=shop.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         deadline = time.monotonic() + 300
-        while len(self.of("CoarseGrainedExecutorBackend")) < 2:
+        while len(self.of("CoarseGrainedExecutorBackend")) < 2 or not self.rows(shop):
             assert self.job.poll() is None and time.monotonic() < deadline, self.job.communicate()
             time.sleep(0.2)
-        time.sleep(5)  # until they have some of the rows
+
+    def rows(self, shop: Shop) -> list[Path]:
+        """What an executor has written for another one."""
+        return list((shop.home / "spark").glob("run-*/**/shuffle_*.data"))
 
     def of(self, word: str) -> list[psutil.Process]:
         """Its Java processes of that class."""
