@@ -81,7 +81,7 @@ PARALLEL = [*PYTEST, "--numprocesses", str(os.cpu_count()), "--dist", "worksteal
 
 WHOLE = "(stack or browser)"  # these wait for Airflow and for pages most of the time: the others run at the same time
 # of sources that are not in use by default, with tiers of their own: only to collect them takes seconds in each process
-NOT_OPTIONAL = ["--ignore=tests/lake", "--ignore=tests/sources"]
+NOT_OPTIONAL = ["--ignore=tests/lake", "--ignore=tests/sources", "--ignore=tests/stream"]
 
 
 def test_commands() -> Commands:
@@ -146,6 +146,11 @@ def sources_commands() -> Commands:
     return [Command("sources", [*PARALLEL, "tests/sources"])]
 
 
+def stream_commands() -> Commands:
+    """The streaming lane; one process: its servers need the processors for themselves."""
+    return [Command("stream", [*PYTEST, "tests/stream"])]
+
+
 def coverage_commands() -> Commands:
     """Every tier under branch coverage, subprocesses included; the floor is in pyproject.toml."""
     measured = ["coverage", "run", "-m"]
@@ -165,6 +170,7 @@ STEPS = {
     "slow": slow_commands,
     "lake": lake_commands,
     "sources": sources_commands,
+    "stream": stream_commands,
     "coverage": coverage_commands,
 }
 

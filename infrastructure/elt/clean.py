@@ -27,7 +27,7 @@ OURS = (
         "privacy",
         "run",
     ),
-    *("serving", "sink", "superset", "web", "lake", "spark"),
+    *("serving", "sink", "superset", "web", "lake", "spark", "stream"),
     *("*.lock", "airbyte-secrets.json", "monitoring.duckdb", "secrets.env"),
     *("warehouse*.duckdb", "warehouse.duckdb.*"),
     *(".metadata*", ".monitoring*", ".postgres*", "metadata.*", "postgres.*"),

@@ -157,6 +157,12 @@ def _account(value: str) -> str:
     return value
 
 
+def _login(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,62}", value, re.ASCII):
+        raise ValueError("the name of a user is letters, digits and _ . -")
+    return value
+
+
 def _executor(value: str) -> str:
     if not re.fullmatch(r"(Local|Celery|Kubernetes)Executor|\w+(\.\w+)+", value, re.ASCII):
         raise ValueError(
@@ -221,6 +227,7 @@ Slot = Annotated[str, AfterValidator(_slot)]
 SnowflakeName = Annotated[str, AfterValidator(_snowflake_name)]  # or empty
 SnowflakeUser = Annotated[str, AfterValidator(_snowflake_user)]  # or empty
 Account = Annotated[str, AfterValidator(_account)]  # or empty
+Login = Annotated[str, AfterValidator(_login)]
 Executor = Annotated[str, AfterValidator(_executor)]
 SchemaPrefix = Annotated[str, AfterValidator(_schema_prefix)]  # or empty
 Addresses = Annotated[str, AfterValidator(_addresses)]  # or empty

@@ -43,6 +43,7 @@ from foundation.forms import (
     Host,
     Key,
     Line,
+    Login,
     Port,
     PostgresName,
     Schedule,
@@ -74,6 +75,9 @@ GENERATED: dict[str, Callable[[], str]] = {
     "GITHUB_TOKENS": lambda: secrets.token_urlsafe(24),
     "LAKE_ACCESS_KEY_ID": lambda: secrets.token_hex(10).upper(),
     "LAKE_SECRET_ACCESS_KEY": lambda: secrets.token_urlsafe(30),
+    "STREAM_KAFKA_PASSWORD": lambda: secrets.token_urlsafe(24),
+    "STREAM_REGISTRY_PASSWORD": lambda: secrets.token_urlsafe(24),
+    "STREAM_REGISTRY_DATABASE_PASSWORD": lambda: secrets.token_urlsafe(24),
     "AIRFLOW_ADMIN_PASSWORD": lambda: secrets.token_urlsafe(12),
     "AIRFLOW_OPERATOR_PASSWORD": lambda: secrets.token_urlsafe(12),
     "AIRFLOW_VIEWER_PASSWORD": lambda: secrets.token_urlsafe(12),
@@ -94,6 +98,7 @@ SCALES = (0.01, 10.0)  # of the generator: 1 has the original's 760,000 rows
 METADATA_SUPERUSER = "postgres"
 AIRFLOW_USERS = ("operator", "viewer")  # besides the admin
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+LANES = ("stream",)  # what ELT_SOURCES can name that no connection file defines
 
 LANDS_IN_LAKE = re.compile(r"^destination: *lake *(#.*)?$", re.MULTILINE)  # in a connection's file
 READS_LAKE = re.compile(r"^ *bucket: *\{setting: *LAKE_BUCKET\}", re.MULTILINE)  # in a source's file
@@ -171,9 +176,11 @@ def home_of(text: str) -> Path:
 
 
 def known_sources(further: str = "") -> list[str]:
-    """Names of the source systems: those of the connection files, here and in further folders (with `:` between)."""
+    """Names of the source systems: those of the connection files, here and in further folders (with `:` between), and LANES."""
     folders = [ROOT / "data-integration" / "connections", *folders_of(further)]
-    return sorted({file.stem for folder in folders for file in (folder / "connections").glob("*.yaml")})
+    return sorted(
+        {*LANES, *(file.stem for folder in folders for file in (folder / "connections").glob("*.yaml"))}
+    )
 
 
 class Settings(BaseSettings):
@@ -330,6 +337,22 @@ class Settings(BaseSettings):
     lake_unused_hours: Annotated[int, Field(ge=0, le=87_600)] = (
         24  # what no manifest names goes after so long
     )
+
+    # the streaming lane: Kafka and its schema registry
+    stream_kafka_brokers: Line = (
+        ""  # HOST:PORT with commas between; empty: the local broker on STREAM_KAFKA_PORT
+    )
+    stream_kafka_security: Literal["SASL_PLAINTEXT", "SASL_SSL"] = "SASL_PLAINTEXT"
+    stream_kafka_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    stream_kafka_user: Login = "elt"
+    stream_kafka_password: Secret
+    stream_kafka_port: Port = 19092
+    stream_kafka_controller_port: Port = 19093  # that only the local broker itself uses
+    stream_registry_url: Url = ""  # empty: the local registry on STREAM_REGISTRY_PORT
+    stream_registry_user: Login = "elt"
+    stream_registry_password: Secret
+    stream_registry_database_password: Secret  # of its role in the metadata PostgreSQL
+    stream_registry_port: Port = 18081
 
     superset_port: Port = 8088
     superset_worker_bytes: Annotated[int, Field(ge=1 << 28, le=1 << 50)] = (
@@ -500,6 +523,26 @@ class Settings(BaseSettings):
         folders = [ROOT / "data-integration" / "connections", *folders_of(self.elt_connections)]
         files = [folder / kind / f"{source}.yaml" for folder in folders]
         return any(what.search(file.read_text(errors="replace")) for file in files if file.exists())
+
+    @property
+    def stream_kafka_is_local(self) -> bool:
+        """Whether Kafka is the broker of this machine."""
+        return not self.stream_kafka_brokers
+
+    @property
+    def stream_registry_is_local(self) -> bool:
+        """Whether the schema registry is the one of this machine."""
+        return not self.stream_registry_url
+
+    @property
+    def stream_brokers(self) -> str:
+        """Where a client of Kafka begins."""
+        return self.stream_kafka_brokers or f"127.0.0.1:{self.stream_kafka_port}"
+
+    @property
+    def stream_registry_base(self) -> str:
+        """Where the schemas of events are."""
+        return self.stream_registry_url.rstrip("/") or f"http://127.0.0.1:{self.stream_registry_port}"
 
     @property
     def posts_glob(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -14,16 +14,7 @@ from foundation.settings import Settings, settings
 from orchestration import airflow_api
 from stack.health import answers
 from stack.postgres import CLUSTERS, Cluster
-
-
-@dataclass(frozen=True)
-class Program:
-    """A foreground process: its command, the port it takes and the variable that moves that port."""
-
-    name: str
-    command: tuple[str, ...]
-    ports: dict[str, int] = field(default_factory=dict)
-    stop_signal: str = "TERM"
+from stack.program import Program
 
 
 @dataclass(frozen=True)
@@ -54,7 +45,7 @@ def _accepts(cluster: Cluster) -> bool:
 
 def parts(config: Settings | None = None) -> dict[str, Part]:
     """The parts in the order in which they start."""
-    from stack import airflow, lake, superset
+    from stack import airflow, lake, lane, superset
 
     config = config or settings()
     postgres_programs = (
@@ -86,10 +77,20 @@ def parts(config: Settings | None = None) -> dict[str, Part]:
         lambda: lake.ready(config),
         prepare=lambda: lake.prepare(config),
     )
+    stream = Part(
+        "stream",
+        lane.programs(config),
+        ("postgres",),
+        f"{config.stream_brokers} (Kafka), {config.stream_registry_base} (schemas)",
+        lambda: lane.ready(config),
+        prepare=lambda: lane.prepare(config),
+        patience=120.0,
+    )
     optional = [
         *([web] if "web" in config.sources else []),
         *([apis] if config.local_apis else []),
         *([store] if config.lake_is_local and config.lake_in_use else []),
+        *([stream] if "stream" in config.sources else []),
     ]
     return {
         part.name: part
@@ -164,6 +165,8 @@ def unknown_part(name: str, every: dict[str, Part]) -> EltError:
         remedy = (
             "put a source in use whose connection lands there: ELT_SOURCES=adventureworks,totesys in .env"
         )
+    if name == "stream":
+        remedy = "put it in use: ELT_SOURCES=adventureworks,stream in .env"
     return EltError(f"no part is named {name!r}", remedy)
 
 

@@ -497,9 +497,12 @@ def source_cluster(config: Settings) -> Cluster:
 
 
 def metadata_cluster(config: Settings) -> Cluster:
-    """Airflow's (and Superset's) own database, apart from the source: a dead source cannot silence the alerts."""
+    """Airflow's (and Superset's, and the schema registry's) own database, apart from the source: a dead source cannot silence the
+    alerts."""
     password = config.metadata_password.get_secret_value()
-    airflow, superset = sql.Identifier("airflow"), sql.Identifier("superset")
+    passwords = {"airflow": password, "superset": config.superset_database_password.get_secret_value()}
+    if "stream" in config.sources:
+        passwords["stream_registry"] = config.stream_registry_database_password.get_secret_value()
     return Cluster(
         data_dir=config.metadata_dir,
         port=config.metadata_port,
@@ -514,16 +517,16 @@ def metadata_cluster(config: Settings) -> Cluster:
             "max_wal_size": "1GB",
             "random_page_cost": "1.1",
         },
-        setup=(
-            sql.SQL("create role {}").format(airflow),
-            alter_password("airflow", password),
-            sql.SQL("create database {} owner {}").format(airflow, airflow),
-            sql.SQL("create role {}").format(superset),
-            alter_password("superset", config.superset_database_password.get_secret_value()),
-            sql.SQL("create database {} owner {}").format(superset, superset),
-            # each sees its own database alone
-            sql.SQL("revoke connect on database {} from public").format(airflow),
-            sql.SQL("revoke connect on database {} from public").format(superset),
+        setup=tuple(
+            statement
+            for name, own in passwords.items()
+            for statement in (
+                sql.SQL("create role {}").format(sql.Identifier(name)),
+                alter_password(name, own),
+                sql.SQL("create database {0} owner {0}").format(sql.Identifier(name)),
+                # each sees its own database alone
+                sql.SQL("revoke connect on database {} from public").format(sql.Identifier(name)),
+            )
         ),
     )
 

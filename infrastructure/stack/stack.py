@@ -23,8 +23,9 @@ from foundation.private import tighten
 from foundation.settings import ENV_FILE, OF_ONE_COMMAND, Settings, read_env_file, settings
 from stack.descent import descendants
 from stack.memory import memory
-from stack.parts import Part, Program, last_line, parts, unknown_part, with_needs
+from stack.parts import Part, last_line, parts, unknown_part, with_needs
 from stack.processes import end, stack_processes, stop_strays, taken_by
+from stack.program import Program
 from stack.supervision import (
     NOT_RUNNING,
     remove_socket,

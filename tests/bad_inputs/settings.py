@@ -22,6 +22,7 @@ URL = [
     ("http://shop example.com", "a URL holds no blank"),
 ]
 NAME = [(LONG, "at most 63 bytes"), ("two\nlines", "one line of text")]
+LOGIN = [("o'neil", "letters, digits"), ("a b", "letters, digits")]
 SNOWFLAKE = [("raw;drop", "a name in Snowflake"), ("1ST", "a name in Snowflake")]
 USER = [("a b", "a user of Snowflake"), ("o'neil", "a user of Snowflake")]
 SECONDS = [("-1", "greater than"), ("inf", "finite number"), ("soon", "a valid number"), ("1e300", "604800")]
@@ -140,6 +141,13 @@ BAD: dict[str, list[tuple[str, str]]] = {
         ),
         TOKEN,
     ),
+    "stream_kafka_security": [
+        ("TLS", "'SASL_PLAINTEXT' or 'SASL_SSL'"),
+        ("sasl_ssl", "'SASL_PLAINTEXT' or 'SASL_SSL'"),
+    ],
+    "stream_kafka_mechanism": [("MD5", "it should be 'PLAIN'"), ("plain", "it should be 'PLAIN'")],
+    "stream_kafka_user": LOGIN,
+    "stream_registry_user": LOGIN,
     "lake_compact_files": [*NUMBER, ("1", "greater than or equal to 2")],
     "lake_landing_days": NUMBER,
     "lake_unused_hours": NUMBER,
@@ -156,6 +164,7 @@ BAD: dict[str, list[tuple[str, str]]] = {
         for part in (
             *("metadata", "airbyte", "sink", "sink_smtp", "web", "apis", "superset", "airflow"),
             *("lake", "lake_catalog", "lake_inner"),
+            *("stream_kafka", "stream_kafka_controller", "stream_registry"),
         )
     },
     "snowflake_emulator_port": PORT,
@@ -164,7 +173,7 @@ BAD: dict[str, list[tuple[str, str]]] = {
             *("runbook_url", "openlineage_url", "otel_exporter_otlp_endpoint", "web_url"),
             *("rates_url", "weather_url", "github_url"),
             *("dashboards_url", "preset_api_url", "airflow_url", "airflow_public_url"),
-            *("lake_endpoint", "lake_catalog"),
+            *("lake_endpoint", "lake_catalog", "stream_registry_url"),
         ),
         URL,
     ),
@@ -187,13 +196,14 @@ BAD: dict[str, list[tuple[str, str]]] = {
                 "dashboards_warehouse",
             ),
             *("preset_api_token", "airflow_admin_user", "aw_data"),
-            *("lake_region", "lake_bucket", "lake_path", "lake_catalog_warehouse"),
+            *("lake_region", "lake_bucket", "lake_path", "lake_catalog_warehouse", "stream_kafka_brokers"),
         ),
         LINE,
     ),
     **dict.fromkeys(
         (
             *("source_superuser_password", "source_owner_password", "source_reader_password"),
+            *("stream_kafka_password", "stream_registry_password", "stream_registry_database_password"),
             *("metadata_password", "airbyte_client_secret", "snowflake_private_key_passphrase"),
             *("superset_secret_key", "superset_database_password", "superset_admin_password"),
             *("superset_analyst_password", "preset_api_secret", "broker_password", "airflow_admin_password"),

@@ -23,12 +23,14 @@ LOCKS = {
     "superset": ROOT / "infrastructure" / "superset",
     "lake": ROOT / "infrastructure" / "lake",
     "spark": ROOT / "infrastructure" / "spark",
+    "stream": ROOT / "infrastructure" / "stream",
 }
 ENVIRONMENTS = {
     "adventureworks-elt": Path(sys.prefix),
     "superset": ROOT / ".venv-superset",
     "lake": ROOT / ".venv-lake",
     "spark": ROOT / ".venv-spark",
+    "stream": ROOT / ".venv-stream",
 }
 # what is ours in the text of a lock: not the project itself, and nothing that only developers have
 SHIPPED = ("--frozen", "--no-dev", "--all-extras", "--no-emit-project", "--quiet")

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from foundation.errors import EltError
+from foundation.jvm import Jar
 from spark import environment
-from spark.environment import Jar, java
+from spark.environment import java
 
 
 @pytest.fixture
@@ -77,7 +78,6 @@ def install(
     monkeypatch.setattr(environment, "SPARK", made)
     monkeypatch.setattr(environment, "JARS", folder / "iceberg")
     monkeypatch.setattr(environment, "PROJECT", project)
-    monkeypatch.setattr(environment, "ROOT", tmp_path)
     return environment.install()
 
 

@@ -1,0 +1,55 @@
+"""`elt stream …`: the lane's topics, and who reads them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from foundation.commands import Group
+from foundation.errors import EltError, Kind
+from streaming.environment import ask
+
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object instead of lines.")
+
+
+@click.group(cls=Group)
+def stream() -> None:
+    """The streaming lane: events through Kafka. docs/stream.md says how it is made."""
+
+
+def _asked(module: str, *arguments: str) -> Any:
+    """What a program of the lane's environment answers, from JSON. Raises EltError with its words."""
+    done = ask(module, *arguments)
+    if done.returncode:
+        said = next(iter(done.stderr.strip().splitlines()[::-1]), "it said nothing")
+        raise EltError(said.partition(": ")[2] or said, kind=Kind.RETRY)
+    return json.loads(done.stdout)
+
+
+@stream.command()
+@json_option
+def status(as_json: bool) -> None:
+    """How many messages each topic has, and how far each consumer group lags behind."""
+    found = _asked("streaming.status")
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    click.echo(f"Kafka at {found['brokers']}")
+    for topic in found["topics"]:
+        click.echo(
+            f"{topic['topic']:<26}{topic['messages']:>12,} messages in {topic['partitions']} partitions"
+        )
+    for group in found["groups"]:
+        lag = ", ".join(f"{name} {behind:,}" for name, behind in group["lag"].items()) or "nothing taken yet"
+        click.echo(f"group {group['group']:<20}{sum(group['lag'].values()):>12,} behind ({lag})")
+
+
+@stream.command()
+def topics() -> None:
+    """Which topics there are, what an event in each is about, and by what it keeps its order."""
+    from streaming.catalogue import TOPICS
+
+    for topic in TOPICS.values():
+        click.echo(f"{topic.name}: {topic.about}; by {topic.key}, {topic.partitions} partitions")

@@ -1,0 +1,76 @@
+"""The lane as a part of the stack: it starts, says what it has, comes back after kills, and leaves nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from tests.fixtures.stack import Stack
+from tests.fixtures.waiting import wait_until
+
+
+def test_it_is_no_part_where_it_is_not_in_use(make_stack: Callable[..., Stack]) -> None:
+    stack = make_stack("no stream")
+    done = stack.elt("up", "stream")
+    assert done.returncode == 2
+    assert (
+        "no part is named 'stream' — put it in use: ELT_SOURCES=adventureworks,stream in .env" in done.stderr
+    )
+    away = stack.elt("stream", "status")
+    assert away.returncode == 2 and "can't be used" in away.stderr and "Traceback" not in away.stderr
+
+
+def test_without_java_it_says_so_in_one_line_and_the_rest_works(
+    make_stack: Callable[..., Stack], tmp_path: Path
+) -> None:
+    stack = make_stack("no java", ELT_SOURCES="adventureworks,stream", JAVA_HOME=str(tmp_path))
+    done = stack.elt("up", "stream")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "Kafka needs Java 17 or later" in done.stderr and "openjdk-17-jre-headless" in done.stderr
+    assert stack.elt("up", "sink").returncode == 0
+
+
+def test_it_starts_survives_kills_and_leaves_nothing(make_stack: Callable[..., Stack]) -> None:
+    stack = make_stack("stream", ELT_SOURCES="adventureworks,stream")
+    done = stack.elt("up", "stream")
+    assert done.returncode == 0, done.stderr
+    assert f"127.0.0.1:{stack.environ['STREAM_KAFKA_PORT']} (Kafka)" in done.stdout
+    said = stack.elt("stream", "status").stdout
+    assert "shop.orders" in said and f"Kafka at 127.0.0.1:{stack.environ['STREAM_KAFKA_PORT']}" in said
+    listening = {
+        connection.laddr.ip
+        for process in stack.processes()
+        for connection in process.net_connections()
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert listening == {"127.0.0.1"}
+    secrets = [
+        line.partition("=")[2]
+        for line in (stack.home / "secrets.env").read_text().splitlines()
+        if line.startswith("STREAM_")
+    ]
+    logs = "".join(log.read_text(errors="replace") for log in (stack.home / "logs").glob("stream-*.log"))
+    words = " ".join(" ".join(process.cmdline()) for process in stack.processes())
+    assert len(secrets) == 3 and not any(secret in logs + words for secret in secrets)
+    killed = [one for one in stack.processes() if {"streaming.registry", "kafka.Kafka"} & {*one.cmdline()}]
+    assert len(killed) == 2
+    for process in killed:
+        process.kill()
+    wait_until(lambda: stack.elt("up", "stream").returncode == 0, 90)
+    assert not any(process.is_running() for process in killed)
+    assert "shop.orders" in stack.elt("stream", "status").stdout
+    down = stack.elt("down")
+    assert down.returncode == 0, down.stderr
+    assert not stack.processes()
+    away = stack.elt("stream", "status")
+    assert away.returncode == 2 and "elt up stream" in away.stderr
+
+
+def test_the_topics_are_told_where_no_kafka_runs(make_stack: Callable[..., Stack]) -> None:
+    done = make_stack("bare").elt("stream", "topics")
+    assert (
+        done.returncode == 0
+        and "shop.orders: an order that was placed, with its lines; by order id" in done.stdout
+    )
