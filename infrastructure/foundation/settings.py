@@ -78,6 +78,8 @@ GENERATED: dict[str, Callable[[], str]] = {
     "STREAM_KAFKA_PASSWORD": lambda: secrets.token_urlsafe(24),
     "STREAM_REGISTRY_PASSWORD": lambda: secrets.token_urlsafe(24),
     "STREAM_REGISTRY_DATABASE_PASSWORD": lambda: secrets.token_urlsafe(24),
+    "STREAM_CLICKHOUSE_PASSWORD": lambda: secrets.token_urlsafe(24),
+    "STREAM_CLICKHOUSE_READER_PASSWORD": lambda: secrets.token_urlsafe(24),
     "AIRFLOW_ADMIN_PASSWORD": lambda: secrets.token_urlsafe(12),
     "AIRFLOW_OPERATOR_PASSWORD": lambda: secrets.token_urlsafe(12),
     "AIRFLOW_VIEWER_PASSWORD": lambda: secrets.token_urlsafe(12),
@@ -354,6 +356,15 @@ class Settings(BaseSettings):
     stream_registry_database_password: Secret  # of its role in the metadata PostgreSQL
     stream_registry_port: Port = 18081
 
+    # and its ClickHouse
+    stream_clickhouse_url: Url = ""  # empty: the local one on STREAM_CLICKHOUSE_PORT
+    stream_clickhouse_port: Port = 18123
+    stream_clickhouse_database: PostgresName = "shop"
+    stream_clickhouse_user: Login = "elt"
+    stream_clickhouse_password: Secret
+    stream_clickhouse_reader: Login = "reader"  # a user that only reads
+    stream_clickhouse_reader_password: Secret
+
     superset_port: Port = 8088
     superset_worker_bytes: Annotated[int, Field(ge=1 << 28, le=1 << 50)] = (
         3 << 30
@@ -545,6 +556,22 @@ class Settings(BaseSettings):
         return self.stream_registry_url.rstrip("/") or f"http://127.0.0.1:{self.stream_registry_port}"
 
     @property
+    def stream_clickhouse_is_local(self) -> bool:
+        """Whether ClickHouse is the one of this machine."""
+        return not self.stream_clickhouse_url
+
+    @property
+    def stream_clickhouse_base(self) -> str:
+        """Where the lane's ClickHouse answers."""
+        return self.stream_clickhouse_url.rstrip("/") or f"http://127.0.0.1:{self.stream_clickhouse_port}"
+
+    def stream_clickhouse_login(self, *, writes: bool) -> tuple[str, str]:
+        """Name and password of the user of ClickHouse that writes, or of the one that only reads."""
+        if writes:
+            return self.stream_clickhouse_user, self.stream_clickhouse_password.get_secret_value()
+        return self.stream_clickhouse_reader, self.stream_clickhouse_reader_password.get_secret_value()
+
+    @property
     def posts_glob(self) -> str:
         """The files of posts in the lake's bucket, as the connector for S3 looks for them."""
         folder = self.lake_path.strip("/")
@@ -617,6 +644,10 @@ class Settings(BaseSettings):
             "Superset": {
                 "SUPERSET_ADMIN_USER": self.superset_admin_user,
                 "SUPERSET_ANALYST_USER": self.superset_analyst_user,
+            },
+            "ClickHouse": {
+                "STREAM_CLICKHOUSE_USER": self.stream_clickhouse_user,
+                "STREAM_CLICKHOUSE_READER": self.stream_clickhouse_reader,
             },
         }
         for program, names in users.items():

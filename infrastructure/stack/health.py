@@ -75,6 +75,7 @@ PAGES = {
     "web": "http://127.0.0.1:{web_port}/health",
     "apis": "http://127.0.0.1:{apis_port}/health",
     "registry": "http://127.0.0.1:{stream_registry_port}/health",
+    "clickhouse": "http://127.0.0.1:{stream_clickhouse_port}/health",
     "superset": "http://127.0.0.1:{superset_port}/health",
     "airflow-api-server": "http://127.0.0.1:{airflow_port}/execution/health",
 }

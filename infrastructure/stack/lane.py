@@ -1,4 +1,4 @@
-"""The streaming lane as a part of the stack: Kafka, the schema registry. Those that are elsewhere are not started."""
+"""The streaming lane as a part of the stack: Kafka, the schema registry, ClickHouse. Those that are elsewhere are not started."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ def programs(config: Settings) -> tuple[Program, ...]:
     if config.stream_registry_is_local:
         port = {"STREAM_REGISTRY_PORT": config.stream_registry_port}
         found.append(_launched("stream-registry", "streaming.registry", ports=port))
+    if config.stream_clickhouse_is_local:
+        port = {"STREAM_CLICKHOUSE_PORT": config.stream_clickhouse_port}
+        found.append(_launched("stream-clickhouse", "streaming.clickhouse", ports=port))
     return tuple(found)
 
 
@@ -38,7 +41,8 @@ def prepare(config: Settings) -> None:
 
 
 def ready(config: Settings) -> bool:
-    """Whether Kafka and the registry do their work."""
-    return (not config.stream_registry_is_local or answers(config, "registry", timeout=2)) and kafka.ready(
+    """Whether Kafka, the registry and ClickHouse do their work."""
+    local = {"registry": config.stream_registry_is_local, "clickhouse": config.stream_clickhouse_is_local}
+    return all(answers(config, name, timeout=2) for name, here in local.items() if here) and kafka.ready(
         config
     )

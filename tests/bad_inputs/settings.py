@@ -148,6 +148,9 @@ BAD: dict[str, list[tuple[str, str]]] = {
     "stream_kafka_mechanism": [("MD5", "it should be 'PLAIN'"), ("plain", "it should be 'PLAIN'")],
     "stream_kafka_user": LOGIN,
     "stream_registry_user": LOGIN,
+    "stream_clickhouse_user": LOGIN,
+    "stream_clickhouse_reader": LOGIN,
+    "stream_clickhouse_database": NAME,
     "lake_compact_files": [*NUMBER, ("1", "greater than or equal to 2")],
     "lake_landing_days": NUMBER,
     "lake_unused_hours": NUMBER,
@@ -164,7 +167,7 @@ BAD: dict[str, list[tuple[str, str]]] = {
         for part in (
             *("metadata", "airbyte", "sink", "sink_smtp", "web", "apis", "superset", "airflow"),
             *("lake", "lake_catalog", "lake_inner"),
-            *("stream_kafka", "stream_kafka_controller", "stream_registry"),
+            *("stream_kafka", "stream_kafka_controller", "stream_registry", "stream_clickhouse"),
         )
     },
     "snowflake_emulator_port": PORT,
@@ -173,7 +176,7 @@ BAD: dict[str, list[tuple[str, str]]] = {
             *("runbook_url", "openlineage_url", "otel_exporter_otlp_endpoint", "web_url"),
             *("rates_url", "weather_url", "github_url"),
             *("dashboards_url", "preset_api_url", "airflow_url", "airflow_public_url"),
-            *("lake_endpoint", "lake_catalog", "stream_registry_url"),
+            *("lake_endpoint", "lake_catalog", "stream_registry_url", "stream_clickhouse_url"),
         ),
         URL,
     ),
@@ -204,6 +207,7 @@ BAD: dict[str, list[tuple[str, str]]] = {
         (
             *("source_superuser_password", "source_owner_password", "source_reader_password"),
             *("stream_kafka_password", "stream_registry_password", "stream_registry_database_password"),
+            *("stream_clickhouse_password", "stream_clickhouse_reader_password"),
             *("metadata_password", "airbyte_client_secret", "snowflake_private_key_passphrase"),
             *("superset_secret_key", "superset_database_password", "superset_admin_password"),
             *("superset_analyst_password", "preset_api_secret", "broker_password", "airflow_admin_password"),

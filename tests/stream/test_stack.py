@@ -37,6 +37,7 @@ def test_it_starts_survives_kills_and_leaves_nothing(make_stack: Callable[..., S
     done = stack.elt("up", "stream")
     assert done.returncode == 0, done.stderr
     assert f"127.0.0.1:{stack.environ['STREAM_KAFKA_PORT']} (Kafka)" in done.stdout
+    assert f"127.0.0.1:{stack.environ['STREAM_CLICKHOUSE_PORT']} (ClickHouse)" in done.stdout
     said = stack.elt("stream", "status").stdout
     assert "shop.orders" in said and f"Kafka at 127.0.0.1:{stack.environ['STREAM_KAFKA_PORT']}" in said
     listening = {
@@ -53,9 +54,13 @@ def test_it_starts_survives_kills_and_leaves_nothing(make_stack: Callable[..., S
     ]
     logs = "".join(log.read_text(errors="replace") for log in (stack.home / "logs").glob("stream-*.log"))
     words = " ".join(" ".join(process.cmdline()) for process in stack.processes())
-    assert len(secrets) == 3 and not any(secret in logs + words for secret in secrets)
-    killed = [one for one in stack.processes() if {"streaming.registry", "kafka.Kafka"} & {*one.cmdline()}]
-    assert len(killed) == 2
+    assert len(secrets) == 5 and not any(secret in logs + words for secret in secrets)
+    killed = [
+        one
+        for one in stack.processes()
+        if {"streaming.registry", "streaming.clickhouse", "kafka.Kafka"} & {*one.cmdline()}
+    ]
+    assert len(killed) == 3
     for process in killed:
         process.kill()
     wait_until(lambda: stack.elt("up", "stream").returncode == 0, 90)
