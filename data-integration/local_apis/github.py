@@ -40,14 +40,23 @@ TOOLS = (
 
 
 class Github:
-    """What the service knows at a time; `first_day`: when its history begins. `extra`: commits that a test has added."""
+    """What the service knows at a time; `first_day`: when its history begins.
+
+    `extra`: commits that a test has added; `edited`: what it has changed of releases, by id (None: the release is deleted).
+    """
 
     def __init__(self, first_day: date = date(2022, 1, 1), seed: int = 42) -> None:
         self.first_day, self._seed = first_day, seed
         self.extra: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        self.edited: dict[int, dict[str, Any] | None] = {}
         self._made: dict[str, list[dict[str, Any]]] = {}
 
-    def repository(self, tool: Tool) -> dict[str, Any]:
+    def repository(self, tool: Tool, now: datetime) -> dict[str, Any]:
+        """A repository as it is shown by now. The connector leaves out one that was not updated since its first day."""
+        stars = self.stargazers(tool, now)
+        pushed = max((one["commit"]["committer"]["date"] for one in self.commits(tool, now)), default=None)
+        starred = max((one["starred_at"] for one in stars), default=None)
+        created = f"{self.first_day}T00:00:00Z"
         owner, name = tool.full_name.split("/")
         organisation = {"login": owner, "id": tool.number + 10_000, "type": "Organization"}
         return {
@@ -61,12 +70,12 @@ class Github:
             "fork": False,
             "default_branch": "main",
             "language": tool.language,
-            "stargazers_count": tool.stars,
+            "stargazers_count": len(stars),
             "forks_count": tool.stars // 5,
             "open_issues_count": tool.people,
-            "created_at": f"{self.first_day}T00:00:00Z",
-            "updated_at": f"{self.first_day}T00:00:00Z",
-            "pushed_at": f"{self.first_day}T00:00:00Z",
+            "created_at": created,
+            "updated_at": max(pushed or created, starred or created),
+            "pushed_at": pushed or created,
         }
 
     def commits(self, tool: Tool, now: datetime) -> list[dict[str, Any]]:
@@ -132,7 +141,8 @@ class Github:
 
     def releases(self, tool: Tool, now: datetime) -> list[dict[str, Any]]:
         """A release about every thirty days of work, the first ones first, as nodes of GraphQL."""
-        found, day, number = [], self.first_day + timedelta(days=20), 1
+        found: list[dict[str, Any]] = []
+        day, number = self.first_day + timedelta(days=20), 1
         while day <= now.date():
             at = f"{day}T12:00:00Z"
             found.append(
@@ -158,7 +168,8 @@ class Github:
             )
             day += timedelta(days=20 + int(20 * fractions(self._seed, tool.full_name, "release", number)[0]))
             number += 1
-        return found
+        edited = [(one, self.edited.get(one["id"], {})) for one in found]
+        return [one | changes for one, changes in edited if changes is not None]
 
 
 def user(person: int) -> dict[str, Any]:

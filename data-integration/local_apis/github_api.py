@@ -78,7 +78,8 @@ class GithubApi:
 
     def of_organisation(self, request: Request) -> Response:
         owner = request.path_params["owner"]
-        found = [self.github.repository(tool) for tool in TOOLS if tool.full_name.split("/")[0] == owner]
+        now = self._now()
+        found = [self.github.repository(tool, now) for tool in TOOLS if tool.full_name.split("/")[0] == owner]
         # an organization has others, too
         others = [
             one
@@ -89,7 +90,7 @@ class GithubApi:
 
     def repository(self, request: Request) -> Response:
         tool, token = self._tool(request), self._spend(request)
-        return JSONResponse(self.github.repository(tool), headers=token.headers())
+        return JSONResponse(self.github.repository(tool, self._now()), headers=token.headers())
 
     def branches(self, request: Request) -> Response:
         self._tool(request)

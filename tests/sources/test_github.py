@@ -106,6 +106,37 @@ def test_every_page_of_every_stream_arrives_and_later_commits_with_the_next_sync
     assert late["sha"] in hub.kept()["spotify/luigi"]
 
 
+def releases_known(hub: Hub) -> list[tuple[Any, ...]]:
+    """Id, tag, whether it is for trying out, and when it was published, of each release that the service shows."""
+    return sorted(
+        (one["id"], one["tag_name"], one["prerelease"], one["published_at"])
+        for tool in READ.values()
+        for one in hub.api.github.releases(tool, hub.clock.now)
+    )
+
+
+def test_a_release_that_is_edited_published_late_or_deleted_is_as_the_service_has_it(hub: Hub) -> None:
+    kept = (
+        "select id, tag_name, prerelease, strftime(published_at, '%Y-%m-%dT%H:%M:%SZ')"
+        " from github.releases order by 1"
+    )
+    hub.clock.now += timedelta(days=120)
+    edited = hub.api.github.edited
+    older, trial, gone, *_ = (
+        one["id"] for one in hub.api.github.releases(READ["kestra-io/kestra"], hub.clock.now)
+    )
+    edited[older] = None  # a draft, which nobody sees
+    edited[trial] = {"prerelease": True}
+    hub.sync()
+    assert hub.syncs.rows(kept) == releases_known(hub)
+    hub.clock.now += timedelta(hours=1)
+    edited[older] = {"published_at": f"{hub.clock.now:%Y-%m-%dT%H:%M:%SZ}"}
+    edited[trial] = {"prerelease": False}
+    edited[gone] = None
+    hub.sync()
+    assert hub.syncs.rows(kept) == releases_known(hub)
+
+
 def test_limits_and_a_repository_that_vanishes_lose_nothing_of_the_others(hub: Hub) -> None:
     secondary = replied(403, b'{"message": "You have exceeded a secondary rate limit."}', retry_after="1")
     too_many = replied(429, b'{"message": "Too many requests"}', retry_after="1")

@@ -53,6 +53,18 @@ def test_contributors_are_computed_first_and_agree_with_the_commits(
     assert all(one["total"] == sum(week["c"] for week in one["weeks"]) for one in found)
 
 
+def test_a_repository_was_updated_when_something_last_happened_in_it(
+    client: TestClient, github: Github
+) -> None:
+    """The connector leaves out a repository that was not updated since its first day."""
+    stars = github.stargazers(LUIGI, NOW)
+    found = client.get("/repos/spotify/luigi").json()
+    assert found["stargazers_count"] == len(stars)
+    assert found["pushed_at"] == github.commits(LUIGI, NOW)[0]["commit"]["committer"]["date"]
+    assert found["updated_at"] == max(found["pushed_at"], stars[-1]["starred_at"]) > found["created_at"]
+    assert found["updated_at"] in [one["updated_at"] for one in client.get("/orgs/spotify/repos").json()]
+
+
 def test_a_token_has_a_quota_and_asking_for_it_costs_nothing(
     client: TestClient, tokens: dict[str, Token]
 ) -> None:

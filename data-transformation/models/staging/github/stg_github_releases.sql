@@ -5,8 +5,18 @@ source as (
 
     select * from {{ raw_github('releases', {
         'id': 'bigint', 'repository': 'varchar', 'tag_name': 'varchar', 'prerelease': 'boolean', 'draft': 'boolean',
-        'created_at': 'timestamp', 'published_at': 'timestamp'
+        'created_at': 'timestamp', 'published_at': 'timestamp', '_airbyte_raw_id': 'varchar'
     }) }}
+
+),
+
+-- pages that changed while they were read have a release twice
+ranked as (
+
+    select
+        *,
+        row_number() over (partition by id order by {{ extracted_at() }} desc, _airbyte_raw_id desc) as recency
+    from source
 
 ),
 
@@ -28,8 +38,8 @@ renamed as (
 
         -- extraction
         {{ extracted_at() }} as extracted_at
-    from source
-    where published_at is not null and not coalesce(draft, false)
+    from ranked
+    where recency = 1 and published_at is not null and not coalesce(draft, false)
 
 )
 
