@@ -32,14 +32,22 @@ counted as (
 
 ),
 
+-- all who have no account are one row, which is nobody's: it has no rank
 ranked as (
 
     select
         *,
-        row_number() over (partition by repository_key order by commit_count desc, contributor_key asc) as commit_rank,
-        count(*) over (partition by repository_key) as contributor_count,
+        case when is_person then row_number() over (
+            partition by repository_key, is_person order by commit_count desc, contributor_key asc
+        ) end as commit_rank,
+        sum(case when is_person then 1 else 0 end) over (partition by repository_key) as contributor_count,
         sum(commit_count) over (partition by repository_key) as repository_commit_count
-    from counted
+    from (
+        select
+            *,
+            contributor_key <> {{ unknown_key() }} as is_person
+        from counted
+    ) as people
 
 ),
 
@@ -48,7 +56,7 @@ grouped as (
 
     select
         *,
-        commit_rank <= ceil(contributor_count / 10.0) as is_in_busiest_tenth
+        is_person and commit_rank <= ceil(contributor_count / 10.0) as is_in_busiest_tenth
     from ranked
 
 ),
