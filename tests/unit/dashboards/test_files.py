@@ -37,6 +37,12 @@ def replace(path: Path, old: str, new: str) -> int:
     return text[: text.index(old)].count("\n") + 1
 
 
+@pytest.mark.parametrize("dataset", ["products", "github/repository_contributors", "posts/keywords"])
+def test_totals_over_all_time_follow_no_filter_of_days(dataset):
+    """Else it would leave out whoever did nothing in those days, and show the totals of all time of the others."""
+    assert "time" not in yaml.safe_load((FOLDER / "datasets" / f"{dataset}.yaml").read_text())
+
+
 def complaint(folder: Path, config) -> str:
     with pytest.raises(EltError) as refused:
         rendered(config, load("duckdb", folder))
