@@ -143,11 +143,18 @@
     try_cast({{ text }} as json)
 {%- endmacro %}
 
-{#- A moment that is written as 2026-01-31T12:00:00Z, UTC without a zone; null for all else. -#}
+{#-
+    A moment that is written as 2026-01-31T12:00:00Z, or with an offset (2026-01-31T14:00:00+02:00), in UTC without a zone; null for all
+    else. A blank may stand for the T; fractions of a second are cut off.
+-#}
 {% macro utc_moment(text) -%}
-    case
-        when length({{ text }}) = 20 and right({{ text }}, 1) = 'Z'
-            then try_cast(replace(replace({{ text }}, 'T', ' '), 'Z', '') as timestamp)
+    {%- set whole = "replace(regexp_replace(upper(" ~ text ~ "), '[.][0-9]+', ''), ' ', 'T')" -%}
+    {%- set local = "try_cast(replace(left(" ~ whole ~ ", 19), 'T', ' ') as timestamp)" -%}
+    {%- set minutes = "(try_cast(substring(" ~ whole ~ ", 21, 2) as integer) * 60 + try_cast(right(" ~ whole ~ ", 2) as integer))" -%}
+    case translate({{ whole }}, '0123456789', '0000000000')
+        when '0000-00-00T00:00:00Z' then {{ local }}
+        when '0000-00-00T00:00:00+00:00' then cast({{ dbt.dateadd('minute', '-' ~ minutes, local) }} as timestamp)
+        when '0000-00-00T00:00:00-00:00' then cast({{ dbt.dateadd('minute', minutes, local) }} as timestamp)
     end
 {%- endmacro %}
 

@@ -329,6 +329,18 @@ def test_what_nobody_can_read_stops_no_build_and_is_counted(chain: Chain, tmp_pa
         json.dumps(whole | {"post_id": None}),
         *("", "null", "[]", "7", "{", '{"post_id": "\\ud800"}', '"\\u0000"', "\ufeff{}", "x" * 100_000),
     ]
+    # the same moment as people write it, and an edit an hour later
+    moments = {
+        "2025-06-01T10:00:00Z": "2025-06-01T11:00:00.123456Z",
+        "2025-06-01T12:00:00+02:00": "2025-06-01 06:30:00-04:30",
+        "2025-06-01t10:00:00.5z": "2025-06-02T00:45:00+13:45",
+    }
+    odd += [
+        json.dumps(whole | {"post_id": posted_at, "posted_at": posted_at, "edited_at": edited_at})
+        for posted_at, edited_at in moments.items()
+    ]
+    late = "2025-06-01T12:00:00+02:00"
+    odd.append(json.dumps(whole | {"post_id": late, "posted_at": late, "edited_at": "9999-01-01T00:00:00Z"}))
     for line in odd:
         copy.write(
             "insert into posts.posts (line, _ab_source_file_url, _ab_source_file_last_modified, _airbyte_raw_id,"
@@ -340,7 +352,10 @@ def test_what_nobody_can_read_stops_no_build_and_is_counted(chain: Chain, tmp_pa
     found = copy.rows(
         "select line_count, post_count, malformed_line_count from marts.mart_post_files where file_path = 'odd.jsonl'"
     )
-    assert found == [(len(odd), 1, len(odd) - 1)]
+    assert found == [(len(odd), 1 + len(moments), len(odd) - 2 - len(moments))]
+    assert copy.rows(
+        "select distinct posted_at, edited_at from marts.fct_posts where post_id like '2025-06-01%:%'"
+    ) == [(datetime(2025, 6, 1, 10), datetime(2025, 6, 1, 11))]
     assert copy.rows(
         "select channel, edited_at, keyword_count from marts.fct_posts where post_id = 'odd'"
     ) == [("Unknown", None, 1)]

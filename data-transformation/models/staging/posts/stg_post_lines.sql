@@ -30,7 +30,7 @@ renamed as (
 
         -- timestamps
         {{ utc_moment(json_text('record', 'posted_at')) }} as stated_at,
-        {{ utc_moment(json_text('record', 'edited_at')) }} as edited_at,
+        {{ utc_moment(json_text('record', 'edited_at')) }} as stated_edit_at,
         _ab_source_file_last_modified as file_modified_at,
 
         -- extraction
@@ -39,7 +39,7 @@ renamed as (
 
 ),
 
--- who dates a post later than the day after its arrival has not said when it was written
+-- who dates a post or an edit later than the day after its arrival has not said when it was written
 dated as (
 
     select
@@ -47,7 +47,13 @@ dated as (
         case
             when {{ in_calendar('stated_at') }} and stated_at < {{ plus_days('cast(extracted_at as date)', 2) }}
                 then stated_at
-        end as posted_at
+        end as posted_at,
+        case
+            when
+                {{ in_calendar('stated_edit_at') }}
+                and stated_edit_at < {{ plus_days('cast(extracted_at as date)', 2) }}
+                then stated_edit_at
+        end as edited_at
     from renamed
 
 ),
