@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airbyte_local.destinations.base import Moment
-from airbyte_local.history import in_snapshot, with_own
+from airbyte_local.history import emptied, in_snapshot, with_own
 from airbyte_local.schema import StreamPlan
 from airbyte_local.sources.base import StreamBatch, StreamStart
 
@@ -95,6 +95,7 @@ class Batches:
         self.greatest: int | None = None
         self.next_start: StreamStart | None = None
         self.error: Exception | None = None
+        self.tells_emptied = False  # a row says that all of before are deleted
         self._items, self._passed = items, passed
         self._first = self._pull()
 
@@ -113,6 +114,8 @@ class Batches:
             _wait_for_room()
             yield self._mapped(batch)
             batch = self._pull()
+        if self.tells_emptied and self._moment is not None:
+            yield emptied(self.schema, self._moment)
 
     def _pull(self) -> pa.RecordBatch | None:
         try:

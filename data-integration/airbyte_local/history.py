@@ -2,7 +2,8 @@
 
 A stream that is read so lands as one that is appended, with the three columns of capture among its own: a destination has
 nothing to do for it but to insert. Rows of the first load are as of the snapshot. A deleted row has its key and
-`_ab_cdc_deleted_at`; the last row of a key by `_ab_cdc_lsn` is what the source has.
+`_ab_cdc_deleted_at`; the last row of a key by `_ab_cdc_lsn` is what the source has. A stream that is read as a whole again, and is empty
+then, gets a deleted row without a key: it stands for all rows of before.
 """
 
 from __future__ import annotations
@@ -62,6 +63,14 @@ def in_snapshot(batch: pa.RecordBatch, moment: Moment) -> pa.RecordBatch:
         for value, field in zip(values, OWN_FIELDS, strict=True)
     ]
     return pa.RecordBatch.from_arrays([*batch.columns, *more], schema=with_own(batch.schema))
+
+
+def emptied(schema: pa.Schema, moment: Moment) -> pa.RecordBatch:
+    """The one row, without a key, of a snapshot that has none: what there was is deleted. `schema`: with the columns of capture."""
+    values = {CDC_LSN: moment.lsn, CDC_UPDATED_AT: moment.at, CDC_DELETED_AT: moment.at}
+    return pa.RecordBatch.from_arrays(
+        [pa.array([values.get(field.name)], field.type) for field in schema], schema=schema
+    )
 
 
 def with_own(schema: pa.Schema) -> pa.Schema:

@@ -99,12 +99,14 @@ def refuse_shared_slot(context: SyncContext, source: CaptureSource) -> None:
 def load_whole(context: SyncContext, snapshot: Snapshot, plans: Sequence[StreamPlan], moment: Moment) -> None:
     """Streams as they are in the snapshot; rows that are in the table and not there are deleted ones.
 
-    Where each change is a row, they are a generation of their own: a key that is in an earlier one alone is deleted.
+    Where each change is a row, they are a generation of their own: a key that is in an earlier one alone is deleted. One without rows has
+    a row that says so.
     """
     requests = [ReadRequest(plan.read, None) for plan in context.warehouse.order(plans)]
     with ReadAhead(snapshot.read(requests), snapshot.cancel) as items:
         for batches in by_stream(iter(items), context.report.passed, plans, moment):
             plan = batches.plan
+            batches.tells_emptied = batches.is_empty and context.reads_again(plan)
             state = context.begin(plan, whole=True)
             written = context.warehouse.load(plan, context.tables[plan.key], batches, state, moment)
             context.report.loaded(plan, batches.rows, batches.bytes, written)

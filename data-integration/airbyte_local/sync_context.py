@@ -56,10 +56,14 @@ class SyncContext:
         """Make the stream's table, or make it fit."""
         self.warehouse.prepare(plan, self.tables[plan.key])
 
+    def reads_again(self, plan: StreamPlan) -> bool:
+        """Whether the stream keeps each change as a row, and has rows of before that stay when it is read as a whole."""
+        return plan.appends and plan.key in self.saved.streams and not self.refreshes(plan)
+
     def begin(self, plan: StreamPlan, *, whole: bool = False) -> StreamState:
         """The stream's state, while its rows are loaded; `whole`: all of them, not changes alone."""
         state = self.states[plan.key]
-        again = whole and plan.appends and plan.key in self.saved.streams
+        again = whole and self.reads_again(plan)
         if self.refreshes(plan) or plan.mode in FULL_REFRESH_MODES or again:
             state.generation_id += 1
         state.columns = {column.name: column.source_type for column in plan.columns}

@@ -45,14 +45,17 @@
     }) }}
 {%- endmacro %}
 
-{#- A raw table of the company, or no rows of its columns while no sync has made it. -#}
+{#-
+    A raw table of the company, or no rows of its columns while no sync has made it. A row without a key (it says that the table was empty
+    when it was read as a whole again) is left out.
+-#}
 {% macro raw_totesys(table) -%}
     {%- set columns = dict(totesys_columns()[table]) -%}
     {%- do columns.update({
         'created_at': 'timestamp', 'last_updated': 'timestamp', '_airbyte_raw_id': 'varchar',
         '_airbyte_extracted_at': 'timestamp', '_airbyte_generation_id': 'bigint'
     }) -%}
-    {{ raw_or_empty(source('totesys', table), columns) }}
+    (select * from {{ raw_or_empty(source('totesys', table), columns) }} where {{ table }}_id is not null) as versions
 {%- endmacro %}
 
 {#- Has the raw table this column? Change data capture adds three, a cursor sync does not. -#}
@@ -67,7 +70,7 @@
     Which version of its source row a raw row is. Versions are in the order of reads from the beginning, then of the log, then
     of extraction. `is_change`: it differs from the version before it (a row that was read again does not). `is_last_known`:
     the last one that has values; `is_current`: and the row has not been deleted since. (A stream that was read as a whole again has
-    a generation more: what is not in that was deleted while nobody read the log.)
+    a generation more, be it a row without a key alone: what is not in that was deleted while nobody read the log.)
 -#}
 {% macro totesys_version(table, key) -%}
     {%- set captured = totesys_has(table, '_ab_cdc_lsn') -%}
@@ -95,7 +98,9 @@ _airbyte_generation_id as generation_id,
         ) as is_change,
         not ({{ deleted }})
         {%- if captured %}
-        and _airbyte_generation_id = max(_airbyte_generation_id) over ()
+        and _airbyte_generation_id = (
+            select max(everything._airbyte_generation_id) from {{ source('totesys', table) }} as everything
+        )
         {%- endif %}
         and row_number() over (partition by {{ key }} order by {{ backwards }}) = 1 as is_current,
         not ({{ deleted }})

@@ -58,6 +58,29 @@ def test_rows_that_are_read_as_a_whole_again_are_a_generation_of_their_own(
     assert engine.raw(generations) == [(1, 0), (2, 0), (1, 1), (3, 1)]
 
 
+def test_a_table_that_was_emptied_at_once_has_a_row_without_a_key_that_says_so(
+    capturing: CapturingEngine,
+) -> None:
+    """The log tells no row of a TRUNCATE, and the snapshot after it has none."""
+    engine = capturing
+    engine.sync(ORDERS)
+    engine.write("insert into shop.orders (id) values (1), (2)")
+    engine.sync(ORDERS)
+    engine.write("truncate shop.orders cascade")
+    engine.sync(ORDERS)
+    rows = (
+        "select id, _airbyte_generation_id, _ab_cdc_deleted_at is not null, _ab_cdc_lsn > 0 from raw_shop.orders"
+        " order by _airbyte_extracted_at, id"
+    )
+    emptied = [(1, 0, False, True), (2, 0, False, True), (None, 1, True, True)]
+    assert engine.raw(rows) == emptied
+    assert engine.sync(ORDERS)["orders"] == (0, 0)
+    assert engine.raw(rows) == emptied
+    engine.write("insert into shop.orders (id) values (3)")
+    engine.sync(ORDERS)
+    assert engine.raw(rows) == [*emptied, (3, 1, False, True)]
+
+
 def test_a_change_tells_each_type_as_the_snapshot_does(capturing: CapturingEngine) -> None:
     engine = capturing
     values = ", ".join(engine.instead.get(type_, value) for type_, (_, value, _) in EVERY_TYPE.items())

@@ -89,6 +89,14 @@ def test_the_stars_are_what_the_source_says_after_random_histories(chain: Chain,
     )
     assert versions[0][0] > versions[0][1] > 600
 
+    # of a table that was emptied at once nothing is current, and every version is still there
+    fresh.company.write("truncate payment")
+    fresh.company.sync()
+    history = fresh.history("fact_payment")
+    run_models(fresh, compiled)
+    assert fresh.history("fact_payment") == history
+    assert fresh.star("select count(*) from marts_totesys.fact_payment_current") == [(0,)]
+
     # the same from what was read alone, numbers of records included
     before = {fact: fresh.star(f"from marts_totesys.{fact} order by 1") for fact in FACTS}
     fresh.warehouse.write("drop schema totesys cascade")

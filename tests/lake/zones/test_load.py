@@ -48,6 +48,22 @@ def test_each_change_is_a_row_of_its_own_and_comes_once(either: CapturingLakeEng
     assert engine.raw(EVERYTHING) == before
 
 
+def test_a_table_that_was_emptied_at_once_has_a_row_without_a_key_that_says_so(
+    capturing: CapturingLakeEngine,
+) -> None:
+    engine = capturing
+    engine.write("insert into shop.orders (id, customer) values (1, 'a')")
+    engine.sync(ORDERS)
+    engine.write("truncate shop.orders cascade")
+    engine.sync(ORDERS)
+    engine.load()
+    rows = "select id, customer, _airbyte_generation_id, _ab_cdc_deleted_at is not null from raw_shop.orders order by 3"
+    assert engine.raw(rows) == [(1, "a", 0, False), (None, None, 1, True)]
+    before = engine.raw(EVERYTHING)
+    engine.replay()
+    assert engine.raw(EVERYTHING) == before
+
+
 def test_each_type_arrives_as_a_sync_into_the_warehouse_lands_it(
     capturing: CapturingLakeEngine, tmp_path
 ) -> None:
