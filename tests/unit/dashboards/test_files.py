@@ -43,6 +43,13 @@ def test_totals_over_all_time_follow_no_filter_of_days(dataset):
     assert "time" not in yaml.safe_load((FOLDER / "datasets" / f"{dataset}.yaml").read_text())
 
 
+@pytest.mark.parametrize("source", ["github", "posts", "weather"])
+def test_a_board_of_another_source_says_how_new_that_source_is(source):
+    """The shop may be new while nothing has come from there for days."""
+    (board,) = (FOLDER / "dashboards" / source).glob("*.yaml")
+    assert f"{board.stem}/Data as of" in board.read_text()
+
+
 def complaint(folder: Path, config) -> str:
     with pytest.raises(EltError) as refused:
         rendered(config, load("duckdb", folder))
