@@ -34,7 +34,7 @@ from airflow.sdk import DAG, DeadlineAlert, DeadlineReference, SyncCallback
 from foundation.settings import settings
 from orchestration import notices, parameters
 from orchestration.cosmos_tasks import dbt_tasks
-from orchestration.defaults import DAG_ARGUMENTS
+from orchestration.defaults import DAG_ARGUMENTS, one_form
 from orchestration.listener import when_changed
 from orchestration.tasks import (
     freshness_task,
@@ -62,10 +62,11 @@ with DAG(
     params=parameters.form(settings()),
     tags=["adventureworks", "pipeline"],
     **DAG_ARGUMENTS,
-):
+) as dag:
     sync = sync_task("adventureworks", "Airbyte syncs the shop's changes into the raw layer.")
     prepare = prepare_task()
     dbt = dbt_tasks(settings(), timeout=timedelta(minutes=45), after=prepare)
     plan_task() >> sync >> [reconcile_task("adventureworks"), freshness_task()] >> prepare
     dbt >> publish_task() >> (success := notify_success_task())
     [notify_start_task(), success] >> record_task(dbt)
+one_form(dag)

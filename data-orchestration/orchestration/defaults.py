@@ -6,11 +6,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset
+from airflow.sdk.definitions.param import ParamsDict
 
 from orchestration import notices
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import DAG, Context
 
 RAW, MARTS = Asset("adventureworks_raw"), Asset("adventureworks_marts")
 
@@ -45,3 +46,13 @@ NOTICE: dict[str, Any] = {
     "retries": 1,
     "retry_delay": timedelta(seconds=5),
 }
+
+
+def one_form(dag: DAG) -> None:
+    """Keep the trigger form's parameters once, at the DAG. Call it when all tasks are made.
+
+    Airflow writes a copy of them into each task, and the triggerer reads the DAG once for each task that it watches. A task's context has
+    the parameters all the same: Airflow takes those of the DAG, then the task's, then what somebody chose.
+    """
+    for task in dag.tasks:
+        task.params = ParamsDict()

@@ -63,6 +63,7 @@ print("DAGS=" + json.dumps({
                     "teardown": task.is_teardown,
                     "backoff": bool(task.retry_exponential_backoff),
                     "outlets": [asset.name for asset in task.outlets],
+                    "params": list(task.params),
                 }
                 for task in dag.tasks
             },
@@ -238,6 +239,13 @@ def test_a_task_that_watches_dbt_has_no_process_and_watches_from_the_beginning(d
     assert set(watching) == {"dbt.staging", "dbt.intermediate", *(f"dbt.{name}" for name in marts)}
     for name, task in watching.items():
         assert task["trigger_rule"] == "one_success" and "prepare" in task["after"], name
+
+
+def test_the_form_stands_once_in_the_dag_and_in_no_task(found):
+    assert found["dags"]["adventureworks_elt"]["params"]
+    assert not [
+        name for name, dag in found["dags"].items() for task in dag["tasks"].values() if task["params"]
+    ]
 
 
 def test_nothing_is_built_or_published_after_a_failure(dag):
