@@ -11,6 +11,7 @@ import pytest
 from dashboards.browser import browser, find_browser, login, open_dashboard
 from dashboards.files import charts_of, load
 from foundation.settings import settings
+from tests.fixtures.lake import inner_ports
 from tests.fixtures.site import Site
 from tests.fixtures.stack import Stack
 from tests.fixtures.superset import login_of
@@ -26,7 +27,12 @@ SCHEDULE = 10 * 60
 @pytest.fixture(scope="module")
 def site(make_stack: Callable[..., Stack]) -> Iterator[Site]:
     """A stack that has read the shop, with the second company in use, filled and not read yet; built is what its stars share."""
-    stack = make_stack("two companies", ELT_SOURCES="adventureworks,totesys", ELT_SCHEDULE="manual")
+    stack = make_stack(
+        "two companies",
+        ELT_SOURCES="adventureworks,totesys",
+        ELT_SCHEDULE="manual",
+        LAKE_INNER_PORT=str(inner_ports()),
+    )
     shared = (word for name in NEEDED for word in ("--select", name))
     for words in (
         ("up", "airflow"),
