@@ -15,6 +15,8 @@ from transformation.run import QUIET, variables
 
 ORCHESTRATION = ROOT / "data-orchestration"
 Section = dict[str, object]
+# ours for Airflow's, by the name of the setting
+EXECUTORS = {"LocalExecutor": "stack.local_executor.OnDemandExecutor"}
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -89,11 +91,11 @@ def _sections(settings: Settings) -> dict[str, Section]:
         "core": {
             "dags_folder": ORCHESTRATION / "dags",
             "plugins_folder": ORCHESTRATION / "plugins",
-            "executor": settings.airflow_executor,
+            "executor": EXECUTORS.get(settings.airflow_executor, settings.airflow_executor),
             "auth_manager": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
             "fernet_key": settings.airflow_fernet_key.get_secret_value(),
             "execution_api_server_url": f"{settings.airflow_base}/execution/",
-            # LocalExecutor keeps a process for each; a run needs two or three at a time
+            # tasks at a time; a run needs two or three
             "parallelism": 6 if settings.airflow_executor == "LocalExecutor" else 12,
             "max_active_tasks_per_dag": 12,
             "load_examples": False,

@@ -22,6 +22,8 @@ from stack import MARK
 from stack.parts import Part
 
 NOT_RUNNING = xmlrpc.client.Fault
+# of the C library, for all programs: few arenas, and what a peak has taken goes back to the system
+MEMORY = {"MALLOC_ARENA_MAX": "2", "MALLOC_TRIM_THRESHOLD_": "131072", "MALLOC_MMAP_THRESHOLD_": "131072"}
 
 
 def socket_path(home: Path) -> Path:
@@ -123,12 +125,12 @@ def start_supervisord(home: Path, every: Iterable[Part]) -> None:
     socket_path(home).unlink(missing_ok=True)
     with (home / "logs" / "supervisord.err").open("wb") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "supervisor.supervisord", "-c", str(configuration)],
+            [sys.executable, "-m", "stack.supervisord", "-c", str(configuration)],
             stdin=subprocess.DEVNULL,
             stdout=errors,
             stderr=errors,
             start_new_session=True,  # a Ctrl-C in the terminal is not for the stack
-            env=os.environ | {MARK: str(home), "ELT_HOME": str(home)},
+            env=os.environ | {MARK: str(home), "ELT_HOME": str(home), **MEMORY},
             cwd=ROOT,
         )
     deadline = time.monotonic() + 15

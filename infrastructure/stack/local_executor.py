@@ -1,0 +1,39 @@
+"""Airflow's LocalExecutor with workers on demand: one for each task that waits, none where nothing has run for a while.
+
+LocalExecutor starts as many workers as may ever run at a time, and keeps them. On one machine they are idle for most of the day.
+"""
+
+from __future__ import annotations
+
+import time
+
+from airflow.executors.local_executor import LocalExecutor
+
+IDLE_SECONDS = 30.0
+
+
+class OnDemandExecutor(LocalExecutor):
+    """As many workers as tasks, up to the parallelism; after IDLE_SECONDS without a task they end."""
+
+    _busy_at = 0.0
+
+    def sync(self) -> None:
+        """Called at each turn of the scheduler's loop."""
+        super().sync()
+        if self.running or self.queued_tasks or not self.activity_queue.empty():
+            self._busy_at = time.monotonic()
+        elif self.workers and time.monotonic() - self._busy_at > IDLE_SECONDS:
+            for _ in self.workers:
+                self.activity_queue.put(None)  # a worker that takes it ends; `_check_workers` takes note
+            self._busy_at = time.monotonic()
+
+    def _spawn_workers_with_gc_freeze(self, spawn_number: int) -> None:
+        """Start workers for the tasks that wait, `spawn_number` at most.
+
+        Without the freeze of the original: to undo it would also release what supervisord has frozen for all its forks.
+        """
+        with self._unread_messages:
+            waiting = self._unread_messages.value
+        for _ in range(min(spawn_number, waiting)):
+            self._busy_at = time.monotonic()
+            self._spawn_worker()

@@ -1,0 +1,182 @@
+"""Supervisord whose Airflow programs are forks of itself: `python -m stack.supervisord -c FILE`.
+
+Airflow's four programs import the same two thousand modules. Executed, each imports them by itself and keeps them in memory of its own.
+Here supervisord imports them once, before the first of the four begins: each is a fork, which starts at once and shares what nobody
+writes. All other programs are executed, as supervisord does it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import importlib
+import os
+import runpy
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+from setproctitle import setthreadtitle
+from supervisor import supervisord
+from supervisor.options import ServerOptions
+
+from foundation.settings import ROOT, settings
+from stack.airflow import PROGRAMS
+from stack.airflow_environment import environment
+
+LIBRARIES = (
+    "airflow.__main__",
+    "airflow.api_fastapi.core_api.app",
+    "airflow.api_fastapi.execution_api.app",
+    "airflow.dag_processing.manager",
+    "airflow.executors.local_executor",
+    "airflow.jobs.scheduler_job_runner",
+    "airflow.jobs.triggerer_job_runner",
+    "airflow.providers.airbyte.operators.airbyte",
+    "airflow.providers.openlineage.plugins.listener",
+    "airflow.providers.standard.decorators.python",
+    "airflow.sdk.execution_time.supervisor",
+    "airflow.sdk.execution_time.task_runner",
+    "airflow.utils.serve_logs",
+    "alembic.config",
+    "anyio._backends._asyncio",
+    "cosmos.airflow.task_group",
+    "cosmos.operators.watcher",
+    "cosmos.plugin.airflow3",
+    "dbt.cli.main",
+    "duckdb",
+    "psycopg",
+    "pyarrow.dataset",
+    "uvicorn",
+)
+
+
+class Options(ServerOptions):
+    """Supervisord's own, but that Airflow's programs are forked."""
+
+    shares = False  # whether the libraries are there
+
+    def check_execv_args(self, filename: str, argv: Sequence[str], st: os.stat_result | None) -> None:
+        """Called in supervisord before a fork."""
+        super().check_execv_args(filename, argv, st)
+        if _of_airflow(argv) and not Options.shares:
+            Options.shares = sys.platform == "linux" and _import_libraries()
+
+    def execve(self, filename: str, argv: Sequence[str], env: Mapping[str, str]) -> None:
+        """Called in a fork, to become the program; does not return."""
+        name = _of_airflow(argv)
+        if name and Options.shares:
+            _become(name, env)
+        os.execve(filename, [*argv], {**env})
+
+
+def _of_airflow(argv: Sequence[str]) -> str | None:
+    """The name of Airflow's program that this command starts."""
+    name = argv[-1]
+    return name if name in PROGRAMS and [*argv] == [sys.executable, "-m", "stack.airflow", name] else None
+
+
+def _import_libraries() -> bool:
+    """Import what Airflow's programs have in common; False if that is not possible, so that each is executed."""
+    try:
+        with _airflows_environment():
+            _import()
+    except Exception:  # noqa: BLE001 # whatever a library raises: the stack starts all the same
+        traceback.print_exc()
+        return False
+    if threading.active_count() > 1:
+        print(
+            f"a library has started a thread, so nothing is forked: {threading.enumerate()}", file=sys.stderr
+        )
+        return False
+    gc.set_threshold(10_000, 10, 10)  # the forks': their collector has only their own objects to look at
+    gc.collect()
+    gc.freeze()
+    return True
+
+
+def _import() -> None:
+    for name in LIBRARIES:
+        importlib.import_module(name)
+    importlib.import_module("airflow.cli.cli_parser").get_parser()  # it is kept, with all that it imports
+    # Airflow's API for tasks, which triggerer and DAG processor would each make for themselves, one per process
+    api: Any = importlib.import_module("airflow.api_fastapi.execution_api.app")
+    shared = api.InProcessExecutionAPI()
+    _ = shared.app  # made now, connected when a process first asks
+    api.InProcessExecutionAPI = lambda: shared
+
+
+@contextmanager
+def _airflows_environment() -> Iterator[None]:
+    before = dict(os.environ)
+    _set(os.environ | environment(settings()))
+    sys.path[1:1] = [place for place in os.environ["PYTHONPATH"].split(os.pathsep) if place not in sys.path]
+    try:
+        yield
+    finally:
+        _set(before)
+
+
+def _set(env: Mapping[str, str]) -> None:
+    values = dict(env)
+    os.environ.clear()
+    os.environ.update(values)
+
+
+def _forget_our_modules() -> None:
+    """Our own code may have changed since supervisord began, so a program reads it again, as `.env`, too."""
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if (
+            file
+            and file.startswith(f"{ROOT}/")
+            and not file.startswith(f"{sys.prefix}/")
+            and name != "__main__"
+        ):
+            del sys.modules[name]
+
+
+def _become(name: str, env: Mapping[str, str]) -> NoReturn:
+    """Run Airflow's program to its end, as a process of its own would."""
+    for number in signal.valid_signals():
+        if callable(signal.getsignal(number)):  # supervisord's
+            python = number == signal.SIGINT
+            signal.signal(number, signal.default_int_handler if python else signal.SIG_DFL)
+    setthreadtitle(
+        name
+    )  # the process's; a new command line would overwrite the stack's mark in its environment
+    code: object = 0
+    try:
+        _run(name, env)
+    except SystemExit as end:
+        code = end.code
+    except BaseException:  # noqa: BLE001 # as the interpreter does
+        traceback.print_exc()
+        code = 1
+    if isinstance(code, str):
+        print(code, file=sys.stderr)
+    threading._shutdown()  # type: ignore[attr-defined] # waits for threads, as the interpreter does before it ends
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else 0 if code is None else 1)
+
+
+def _run(name: str, env: Mapping[str, str]) -> None:
+    _set(env)
+    _forget_our_modules()
+    with importlib.import_module("foundation.errors").one_line(name):
+        config = importlib.import_module("foundation.settings").settings()
+        _set(os.environ | importlib.import_module("stack.airflow_environment").environment(config))
+        _, _, module, *arguments = PROGRAMS[name]
+        sys.argv = [module, *arguments]
+        runpy.run_module(module, run_name="__main__")
+
+
+if __name__ == "__main__":
+    supervisord.ServerOptions = Options  # its main() makes one
+    supervisord.main()

@@ -1,0 +1,104 @@
+"""Airflow's programs as forks of supervisord: each behaves as a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from foundation.settings import ROOT
+
+# a supervisord in small: it holds a signal and a library, then forks what would be one of Airflow's programs
+PARENT = """
+    import atexit, os, signal, sys
+    from stack import supervisord
+    supervisord.PROGRAMS = {"airflow-probe": [sys.executable, "-m", "probe", "one", "two"]}
+    supervisord.Options.shares = True
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    signal.signal(signal.SIGINT, lambda *_: None)
+    os.environ["OF_SUPERVISORD"] = "yes"
+    if (child := os.fork()) == 0:
+        supervisord.Options.execve(None, sys.executable, [sys.executable, "-m", "stack.airflow", "airflow-probe"], {"GIVEN": "yes"})
+    print("ended with", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def _run(folder: Path, program: str) -> str:
+    (folder / "probe.py").write_text(textwrap.dedent(program))
+    (folder / "parent.py").write_text(textwrap.dedent(PARENT))
+    done = subprocess.run(
+        [sys.executable, "parent.py"],
+        cwd=folder,
+        env={"PATH": "/usr/bin", "ELT_HOME": str(folder / "home"), "PYTHONPATH": f"{folder}:{ROOT}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return done.stdout + done.stderr
+
+
+def test_a_fork_has_the_arguments_environment_and_signals_of_a_new_process(tmp_path: Path) -> None:
+    said = _run(
+        tmp_path,
+        """
+        import os, signal, sys
+        print(sys.argv[1:], sorted({"GIVEN", "AIRFLOW_HOME", "OF_SUPERVISORD"} & set(os.environ)))
+        print(signal.getsignal(signal.SIGTERM) == signal.SIG_DFL, signal.getsignal(signal.SIGINT).__name__)
+        """,
+    )
+    assert "['one', 'two'] ['AIRFLOW_HOME', 'GIVEN']" in said
+    assert "True default_int_handler" in said
+    assert "ended with 0" in said
+
+
+@pytest.mark.parametrize(
+    ("ending", "code", "says"),
+    [
+        ("sys.exit(3)", 3, ""),
+        ("sys.exit('no database')", 1, "no database"),
+        ("raise ValueError('wrong')", 1, "ValueError: wrong"),
+        ("sys.exit()", 0, ""),
+    ],
+)
+def test_a_fork_ends_as_a_process_of_its_own_does(tmp_path: Path, ending: str, code: int, says: str) -> None:
+    said = _run(tmp_path, f"import atexit, sys\natexit.register(print, 'cleaned up')\n{ending}\n")
+    assert f"ended with {code}" in said
+    assert says in said
+    assert said.count("cleaned up") == 1
+
+
+def test_other_programs_are_executed(tmp_path: Path) -> None:
+    said = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys; from stack.supervisord import Options; Options.shares = True;"
+            "Options.execve(None, sys.executable, [sys.executable, '-c', 'print(sorted(__import__(\"os\").environ)[0])'], {'GIVEN': 'yes'})",
+        ],
+        env={"ELT_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert said.stdout.strip() == "GIVEN", said.stderr
+
+
+def test_what_airflows_programs_share_starts_no_thread_and_opens_no_connection(tmp_path: Path) -> None:
+    """A thread would not be there in a fork, and two forks would speak over one connection."""
+    said = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import os, psutil; from stack import supervisord; print(supervisord._import_libraries());"
+            "from airflow import settings; print(settings.engine.pool.checkedin(), settings.engine.pool.checkedout());"
+            "print(psutil.Process().net_connections(kind='all'), 'AIRFLOW_HOME' in os.environ)",
+        ],
+        env={"PATH": "/usr/bin", "ELT_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert said.stdout.splitlines()[-3:] == ["True", "0 0", "[] False"], said.stdout + said.stderr
