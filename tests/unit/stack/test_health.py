@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import re
 import threading
 
 import pytest
@@ -85,8 +86,8 @@ def test_another_program_on_the_port_is_not_ours(tmp_path, program):
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        variable = program.removesuffix("-api-server").upper()
-        config = load_settings({"ELT_HOME": str(tmp_path), f"{variable}_PORT": str(server.server_address[1])})
+        (variable,) = re.findall(r"{(\w+_port)}", health.PAGES[program])
+        config = load_settings({"ELT_HOME": str(tmp_path), variable.upper(): str(server.server_address[1])})
         assert not health.answers(config, program)
         names.append(instance(tmp_path / "another", program))
         assert not health.answers(config, program)
