@@ -29,6 +29,26 @@ QUERIES = frozenset({"SELECT", "WITH", "WATCH", "EXPLAIN"})  # an INSERT that ha
 FILES = frozenset({"INFILE", "OUTFILE"})
 # what reads a file or asks the network whatever the user's rights are, runs a program, or looks into this process
 INSIDES = frozenset({"FILE", "DISK", "EXECUTABLE", "PYTHON", "ARROWSTREAM"})
+MAKES = frozenset({"CREATE", "ATTACH", "REPLACE"})  # statements in which ENGINE is no column's name
+# what follows a column that is called engine, in the query of such a statement
+AFTER_A_COLUMN = frozenset(
+    {
+        "AND",
+        "AS",
+        "BETWEEN",
+        "FROM",
+        "GROUP",
+        "IN",
+        "IS",
+        "LIKE",
+        "ILIKE",
+        "LIMIT",
+        "NOT",
+        "OR",
+        "ORDER",
+        "WHERE",
+    }
+)
 ENGINES = re.compile(r"\w*MERGETREE|ATOMIC|MEMORY|NULL|(TINY|STRIPE)?LOG")  # those that reach nothing outside
 SESSION_WORDS = ("SET", "USE")  # change nothing but the session
 
@@ -72,7 +92,7 @@ def statement_of(body: bytes) -> Statement:
         raise RefusedStatement(
             SYNTAX_ERROR, f"Max query size exceeded: a statement has at most {TEXT_BYTES} bytes"
         )
-    _check(list(_words(text)))
+    _check(text, list(_words(text)))
     return found
 
 
@@ -130,7 +150,8 @@ def _words(text: bytes) -> Iterator[Word]:
         yield last
 
 
-def _check(words: list[Word]) -> None:
+def _check(text: bytes, words: list[Word]) -> None:
+    makes = bool(words) and words[0].text in MAKES
     for number, word in enumerate(words):
         if word.text in FILES and not word.quoted:
             raise RefusedStatement(
@@ -140,9 +161,14 @@ def _check(words: list[Word]) -> None:
             raise RefusedStatement(
                 ACCESS_DENIED, f"Not enough privileges: {word.text} reaches outside of the server"
             )
-        if word.text == "ENGINE" and not word.quoted and number + 1 < len(words):
-            engine = words[number + 1].text
-            if not ENGINES.fullmatch(engine):
+        if makes and word.text == "ENGINE" and not word.quoted and number + 1 < len(words):
+            following = words[number + 1]
+            between = [
+                one.group() for one in TOKEN.finditer(text, word.end, following.start) if not one["blank"]
+            ]
+            engine = following.text
+            named = between == [b"="] or (not between and engine not in AFTER_A_COLUMN)
+            if named and not ENGINES.fullmatch(engine):
                 raise RefusedStatement(
                     ACCESS_DENIED, f"Not enough privileges: {engine} reaches outside of the server"
                 )

@@ -32,6 +32,8 @@ def test_an_insert_is_its_head_and_its_data(body: bytes, text: str, form: str, d
         b"SELECT 'INSERT INTO t VALUES (1)'",
         b"-- INSERT INTO t VALUES\nSELECT 1;",
         b"INSERT INTO t",
+        b"select name, engine from system.tables where engine = name and engine in ('View') or engine is not null",
+        b"create view v as select engine from t where engine = 'File'",
         b"select 'python(x)', python, \"outfile\" from t -- into outfile",
     ],
 )
@@ -55,6 +57,7 @@ def test_a_query_is_left_whole(body: bytes) -> None:
         b"insert into t select * from arrowStream(140737488355328)",
         b"create table t (a String) engine = File(CSV, '/etc/passwd')",
         b"create database d engine Filesystem('/etc')",
+        b"create or replace table t (a String) engine /* = Memory */ = File(CSV)",
         b"create table t engine = `PostgreSQL`('127.0.0.1', 'a', 'b', 'c', 'd') as select 1",
     ],
 )
