@@ -1,4 +1,4 @@
-"""`elt stream …`: the lane's topics, and who reads them."""
+"""`elt stream …`: the lane's topics, who reads them, and who writes them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from typing import Any
 
 import click
 
-from foundation.commands import Group
+from foundation.commands import Group, Number
 from foundation.errors import EltError, Kind
-from streaming.environment import ask
+from streaming.environment import ask, become
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object instead of lines.")
+RATE = Number(min=0, min_open=True, max=100_000)
+SECONDS = Number(min=0, min_open=True, max=86_400)
+FORGETTABLE = ("orders", "page_views")
 
 
 @click.group(cls=Group)
@@ -53,3 +56,28 @@ def topics() -> None:
 
     for topic in TOPICS.values():
         click.echo(f"{topic.name}: {topic.about}; by {topic.key}, {topic.partitions} partitions")
+
+
+@stream.command()
+@click.option("--rate", type=RATE, default=100, show_default=True, help="Payments in a second.")
+@click.option("--seconds", type=SECONDS, default=10, show_default=True, help="For so long.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, (1 << 63) - 1),
+    default=7,
+    show_default=True,
+    help="Of the payments; those of a seed go on where they were.",
+)
+def produce(rate: float, seconds: float, seed: int) -> None:
+    """Make payments by card, beside those that the stack makes (they have STREAM_SEED): the same again for the same seed."""
+    become("streaming.producer", "cards", str(seed), str(rate), str(seconds))
+
+
+@stream.command()
+@click.argument("producer", type=click.Choice(FORGETTABLE))
+def forget(producer: str) -> None:
+    """Let PRODUCER begin anew, where it can't go on: what happened meanwhile is in no event."""
+    ask_ = ask("streaming.producer", "forget", producer)
+    if ask_.returncode:
+        raise EltError(ask_.stderr.strip().partition(": ")[2])
+    click.echo(f"{producer}: begins anew")

@@ -43,7 +43,11 @@ def environ() -> dict[str, str]:
         for name, value in os.environ.items()
         if name not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
     }
-    return kept | {"PYTHONPATH": os.pathsep.join(map(str, PACKAGES)), "PYTHONUNBUFFERED": "1"}
+    return kept | {
+        "PYTHONPATH": os.pathsep.join(map(str, PACKAGES)),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONWARNINGS": "ignore",
+    }
 
 
 def become(module: str, *arguments: str) -> NoReturn:

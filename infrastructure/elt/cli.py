@@ -28,7 +28,7 @@ COMMANDS = {
     "connectors": ("airbyte_local.connectors:connectors", "Airbyte connectors other than the built-in ones."),
     "lake": ("lake.cli:lake", "The lake: load, compact, replay, publish."),
     "spark": ("spark.cli:spark", "Spark over the lake's tables: run a job, ask a query."),
-    "stream": ("streaming.cli:stream", "Events in seconds: topics, lag."),
+    "stream": ("streaming.cli:stream", "Events in seconds: topics, lag, payments by card."),
     "sync": ("airbyte_config.cli:sync", "Run one sync job and wait for it."),
     "snowflake": ("elt.snowflake.cli:snowflake", "A Snowflake account: set it up, look it over."),
     "run": ("elt.dagrun:run", "Trigger the DAG and watch its run."),

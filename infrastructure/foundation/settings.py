@@ -365,6 +365,11 @@ class Settings(BaseSettings):
     stream_clickhouse_reader: Login = "reader"  # a user that only reads
     stream_clickhouse_reader_password: Secret
 
+    # and its producers
+    stream_slot: Slot = "elt_stream"  # through which orders are read from the source's log
+    stream_seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 42  # of the payments by card
+    stream_cards_per_second: Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)] = 2
+
     superset_port: Port = 8088
     superset_worker_bytes: Annotated[int, Field(ge=1 << 28, le=1 << 50)] = (
         3 << 30

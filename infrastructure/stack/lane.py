@@ -1,4 +1,4 @@
-"""The streaming lane as a part of the stack: Kafka, the schema registry, ClickHouse. Those that are elsewhere are not started."""
+"""The streaming lane as a part of the stack: Kafka, the schema registry, ClickHouse, and who writes events. Those that are elsewhere are not started."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from streaming.environment import install
 
 
 def programs(config: Settings) -> tuple[Program, ...]:
-    """In the order in which they start."""
+    """In the order in which they start; a producer waits for what it needs."""
     found = []
     if config.stream_kafka_is_local:
         # it takes its time to end
@@ -25,6 +25,10 @@ def programs(config: Settings) -> tuple[Program, ...]:
     if config.stream_clickhouse_is_local:
         port = {"STREAM_CLICKHOUSE_PORT": config.stream_clickhouse_port}
         found.append(_launched("stream-clickhouse", "streaming.clickhouse", ports=port))
+    found.append(_launched("stream-orders", "streaming.producer", "orders"))
+    found.append(_launched("stream-cards", "streaming.producer", "cards"))
+    if "web" in config.sources:
+        found.append(_launched("stream-page-views", "streaming.producer", "page_views"))
     return tuple(found)
 
 

@@ -85,6 +85,7 @@ def parts(config: Settings | None = None) -> dict[str, Part]:
         lambda: lane.ready(config),
         prepare=lambda: lane.prepare(config),
         patience=120.0,
+        wants=("web",) if "web" in config.sources else (),
     )
     optional = [
         *([web] if "web" in config.sources else []),

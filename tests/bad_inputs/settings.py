@@ -147,6 +147,13 @@ BAD: dict[str, list[tuple[str, str]]] = {
     ],
     "stream_kafka_mechanism": [("MD5", "it should be 'PLAIN'"), ("plain", "it should be 'PLAIN'")],
     "stream_kafka_user": LOGIN,
+    "stream_slot": [("Elt-Slot", "a replication slot"), (LONG, "a replication slot")],
+    "stream_seed": NUMBER,
+    "stream_cards_per_second": [
+        ("0", "greater than 0"),
+        ("inf", "finite number"),
+        ("many", "a valid number"),
+    ],
     "stream_registry_user": LOGIN,
     "stream_clickhouse_user": LOGIN,
     "stream_clickhouse_reader": LOGIN,

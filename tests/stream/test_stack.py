@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,14 +33,27 @@ def test_without_java_it_says_so_in_one_line_and_the_rest_works(
     assert stack.elt("up", "sink").returncode == 0
 
 
+def messages(stack: Stack) -> dict[str, int]:
+    found = json.loads(stack.elt("stream", "status", "--json").stdout)
+    return {each["topic"]: each["messages"] for each in found["topics"]}
+
+
 def test_it_starts_survives_kills_and_leaves_nothing(make_stack: Callable[..., Stack]) -> None:
-    stack = make_stack("stream", ELT_SOURCES="adventureworks,stream")
+    stack = make_stack("stream", ELT_SOURCES="adventureworks,stream", STREAM_CARDS_PER_SECOND="50")
+    assert stack.elt("up", "postgres").returncode == 0
+    assert stack.elt("source", "generate", "--scale", "0.01").returncode == 0
     done = stack.elt("up", "stream")
     assert done.returncode == 0, done.stderr
     assert f"127.0.0.1:{stack.environ['STREAM_KAFKA_PORT']} (Kafka)" in done.stdout
     assert f"127.0.0.1:{stack.environ['STREAM_CLICKHOUSE_PORT']} (ClickHouse)" in done.stdout
+    wait_until(lambda: "orders: from" in (stack.home / "logs" / "stream-orders.log").read_text(), 60)
+    assert stack.elt("shop", "day").returncode == 0
+    wait_until(
+        lambda: messages(stack)["shop.orders"] > 0 and messages(stack)["shop.card_transactions"] > 0, 60
+    )
     said = stack.elt("stream", "status").stdout
     assert "shop.orders" in said and f"Kafka at 127.0.0.1:{stack.environ['STREAM_KAFKA_PORT']}" in said
+
     listening = {
         connection.laddr.ip
         for process in stack.processes()
@@ -55,17 +69,19 @@ def test_it_starts_survives_kills_and_leaves_nothing(make_stack: Callable[..., S
     logs = "".join(log.read_text(errors="replace") for log in (stack.home / "logs").glob("stream-*.log"))
     words = " ".join(" ".join(process.cmdline()) for process in stack.processes())
     assert len(secrets) == 5 and not any(secret in logs + words for secret in secrets)
-    killed = [
-        one
-        for one in stack.processes()
-        if {"streaming.registry", "streaming.clickhouse", "kafka.Kafka"} & {*one.cmdline()}
-    ]
-    assert len(killed) == 3
+
+    before = messages(stack)
+    names = {"streaming.registry", "streaming.clickhouse", "streaming.producer", "kafka.Kafka"}
+    killed = [one for one in stack.processes() if names & {*one.cmdline()}]
+    assert len(killed) == 5
     for process in killed:
         process.kill()
     wait_until(lambda: stack.elt("up", "stream").returncode == 0, 90)
-    assert not any(process.is_running() for process in killed)
-    assert "shop.orders" in stack.elt("stream", "status").stdout
+    wait_until(lambda: messages(stack)["shop.card_transactions"] > before["shop.card_transactions"] + 50, 60)
+    assert messages(stack)["shop.orders"] >= before["shop.orders"]
+
+    made = stack.elt("stream", "produce", "--rate", "100", "--seconds", "2")
+    assert made.returncode == 0 and "payments in" in made.stdout, made.stderr
     down = stack.elt("down")
     assert down.returncode == 0, down.stderr
     assert not stack.processes()

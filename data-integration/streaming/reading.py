@@ -1,0 +1,105 @@
+"""What a topic holds now, read from its beginning to its end, without a group.
+
+A transaction that is open hides whatever was committed behind its first message, of other producers, too. So the end is where the topic ended
+when the reading began, and an open transaction before it is waited for: it ends by itself within its own time limit.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.serialization import MessageField, SerializationContext
+
+from foundation.errors import EltError, Kind
+from foundation.settings import Settings
+from streaming.catalogue import Topic
+from streaming.client import connection, unreachable
+from streaming.schemas import Schemas
+
+STARTING = frozenset(
+    {
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._UNKNOWN_PARTITION,
+    }
+)
+ANSWER_SECONDS = 90.0  # more than a transaction may take
+
+
+def messages(config: Settings, topic: str) -> Iterator[Message]:
+    """Every committed message of a topic, partition by partition in order. Raises EltError."""
+    consumer = Consumer(
+        connection(config)
+        | {
+            "group.id": "elt-reading",  # it joins none: what it reads is assigned
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "earliest",
+            "isolation.level": "read_committed",
+        }
+    )
+    try:
+        places = _places(consumer, topic)
+        ends = {place.partition: _end(consumer, place) for place in places}
+        consumer.assign(places)
+        while ends:
+            message = consumer.poll(ANSWER_SECONDS)
+            if message is None:
+                raise EltError(
+                    f"Kafka at {config.stream_brokers} does not answer within {ANSWER_SECONDS:g} s",
+                    "check that it runs (here: elt up stream), then try again",
+                    kind=Kind.RETRY,
+                )
+            error = message.error()
+            if error is None:
+                yield message
+            elif error.code() == KafkaError._PARTITION_EOF:
+                if message.offset() >= ends.get(message.partition(), 0):
+                    ends.pop(message.partition(), None)
+            elif not error.retriable():
+                raise unreachable(config, error)
+    except KafkaException as error:
+        raise unreachable(config, error) from None
+    finally:
+        consumer.close()
+
+
+def _places(consumer: Consumer, topic: str) -> list[TopicPartition]:
+    """The partitions of a topic. Raises KafkaException: it has none, which must not be taken for an empty topic."""
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while True:
+        found = consumer.list_topics(topic, timeout=ANSWER_SECONDS).topics[topic]
+        if found.error is None and found.partitions:
+            return [TopicPartition(topic, number, 0) for number in found.partitions]
+        error = found.error or KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART)
+        if error.code() not in STARTING or time.monotonic() > deadline:
+            raise KafkaException(error)
+        time.sleep(0.1)
+
+
+def _end(consumer: Consumer, place: TopicPartition) -> int:
+    """The offset after the last message; a broker that has just started takes a moment until it leads its partitions."""
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while True:
+        try:
+            return int(consumer.get_watermark_offsets(place, ANSWER_SECONDS)[1])
+        except KafkaException as error:
+            if error.args[0].code() not in STARTING or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
+def values(config: Settings, topic: Topic) -> Iterator[dict[str, Any]]:
+    """The events of a topic, read by the schemas that they were written by. What is no event is passed over."""
+    reader = Schemas(config).deserializer()
+    for message in messages(config, topic.name):
+        try:
+            found = reader(message.value(), SerializationContext(topic.name, MessageField.VALUE))
+        except (ValueError, TypeError, EOFError):
+            continue
+        if isinstance(found, dict):
+            yield found
