@@ -1,4 +1,4 @@
-"""The streaming lane as a part of the stack: Kafka, the schema registry, ClickHouse, and who writes events. Those that are elsewhere are not started."""
+"""The streaming lane as a part of the stack: Kafka, the schema registry, ClickHouse, who writes events, and the sink. Those that are elsewhere are not started."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ def programs(config: Settings) -> tuple[Program, ...]:
     found.append(_launched("stream-cards", "streaming.producer", "cards"))
     if "web" in config.sources:
         found.append(_launched("stream-page-views", "streaming.producer", "page_views"))
+    found.append(_launched("stream-sink", "streaming.sink"))  # it waits for ClickHouse
     return tuple(found)
 
 

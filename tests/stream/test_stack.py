@@ -71,9 +71,15 @@ def test_it_starts_survives_kills_and_leaves_nothing(make_stack: Callable[..., S
     assert len(secrets) == 5 and not any(secret in logs + words for secret in secrets)
 
     before = messages(stack)
-    names = {"streaming.registry", "streaming.clickhouse", "streaming.producer", "kafka.Kafka"}
+    names = {
+        "streaming.registry",
+        "streaming.clickhouse",
+        "streaming.producer",
+        "streaming.sink",
+        "kafka.Kafka",
+    }
     killed = [one for one in stack.processes() if names & {*one.cmdline()}]
-    assert len(killed) == 5
+    assert len(killed) == 6
     for process in killed:
         process.kill()
     wait_until(lambda: stack.elt("up", "stream").returncode == 0, 90)

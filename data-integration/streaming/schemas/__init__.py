@@ -32,9 +32,10 @@ class Schemas:
             raise self.away(error) from None
         return AvroSerializer(self._client, topic.text, conf={"auto.register.schemas": False})
 
-    def deserializer(self) -> AvroDeserializer:
-        """What reads bytes by the schema that they were written by."""
-        return AvroDeserializer(self._client)
+    def deserializer(self, topic: Topic | None = None) -> AvroDeserializer:
+        """What reads bytes by the schema that they were written by; with a topic it gives them in this version's schema of it: what is newer
+        is left out, what an older one lacks has its default."""
+        return AvroDeserializer(self._client, topic.text if topic else None)
 
     def _refused(self, topic: Topic, error: SchemaRegistryError) -> EltError:
         if error.http_status_code == 401:

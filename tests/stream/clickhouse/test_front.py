@@ -85,6 +85,14 @@ def test_inserts_are_taken_in_each_compression_of_the_client(
     ]
 
 
+def test_what_is_acknowledged_is_in_its_table(client: Any) -> None:
+    """ClickHouse itself collects small inserts by default; here an acknowledgement means that the rows are there."""
+    client.command("create table taken (a UInt32) engine = MergeTree order by a")
+    for number in range(1, 31):
+        client.insert("taken", [[number]], column_names=["a"])
+        assert client.command("select count() from taken") == number
+
+
 def test_parameters_settings_and_formats_arrive(client: Any) -> None:
     assert client.query("select {a:String}, {b:Int32}", parameters={"a": "it's", "b": -1}).result_rows == [
         ("it's", -1)
