@@ -81,3 +81,13 @@ def forget(producer: str) -> None:
     if ask_.returncode:
         raise EltError(ask_.stderr.strip().partition(": ")[2])
     click.echo(f"{producer}: begins anew")
+
+
+@stream.command()
+@click.option("--select", default="", help="Only these models, as dbt selects them.")
+def build(select: str) -> None:
+    """Build the lane's marts in ClickHouse by dbt, and test them."""
+    from foundation.settings import settings
+    from streaming import marts
+
+    marts.build(settings(), ["--select", select] if select else [])
