@@ -54,14 +54,16 @@ def messages(config: Settings, topic: str) -> Iterator[Message]:
                     "check that it runs (here: elt up stream), then try again",
                     kind=Kind.RETRY,
                 )
-            error = message.error()
-            if error is None:
+            error, end = message.error(), ends.get(message.partition(), 0)
+            if error is not None and error.code() != KafkaError._PARTITION_EOF:
+                if not error.retriable():
+                    raise unreachable(config, error)
+                continue
+            if error is None and message.offset() < end:
                 yield message
-            elif error.code() == KafkaError._PARTITION_EOF:
-                if message.offset() >= ends.get(message.partition(), 0):
-                    ends.pop(message.partition(), None)
-            elif not error.retriable():
-                raise unreachable(config, error)
+            # where others write all the time the end of what is there never comes by itself
+            if message.offset() >= (end if error else end - 1):
+                ends.pop(message.partition(), None)
     except KafkaException as error:
         raise unreachable(config, error) from None
     finally:
