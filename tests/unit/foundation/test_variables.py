@@ -19,6 +19,10 @@ OWN = {
     "ELT_BUILD": "transformation.request: what a build shall do",
     "ELT_RUN": "foundation.lease: for which run a process works",
     "ELT_STACK": "stack: to which stack a process belongs",
+    **dict.fromkeys(
+        ("STREAM_CLICKHOUSE_HOST", "STREAM_CLICKHOUSE_HTTP_PORT", "STREAM_CLICKHOUSE_SECURE"),
+        "streaming.marts, from STREAM_CLICKHOUSE_URL",
+    ),
     "SUPERSET_DATABASE_URI": "stack.superset, from METADATA_… and SUPERSET_DATABASE_PASSWORD",
     "SUPERSET_RESULTS": "stack.superset, from ELT_HOME",
     "SUPERSET_SHOWN_FILES": "stack.superset, from ELT_HOME",
