@@ -58,12 +58,12 @@ LIBRARIES = (
 class Options(ServerOptions):
     """Supervisord's own, but that Airflow's programs are forked."""
 
-    shares = False  # whether the libraries are there
+    shares: bool | None = None  # whether the libraries are there; None: nobody has tried
 
     def check_execv_args(self, filename: str, argv: Sequence[str], st: os.stat_result | None) -> None:
         """Called in supervisord before a fork."""
         super().check_execv_args(filename, argv, st)
-        if _of_airflow(argv) and not Options.shares:
+        if _of_airflow(argv) and Options.shares is None:
             Options.shares = sys.platform == "linux" and _import_libraries()
 
     def execve(self, filename: str, argv: Sequence[str], env: Mapping[str, str]) -> None:
@@ -130,13 +130,9 @@ def _set(env: Mapping[str, str]) -> None:
 def _forget_our_modules() -> None:
     """Our own code may have changed since supervisord began, so a program reads it again, as `.env`, too."""
     for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if (
-            file
-            and file.startswith(f"{ROOT}/")
-            and not file.startswith(f"{sys.prefix}/")
-            and name != "__main__"
-        ):
+        file = getattr(module, "__file__", None) or ""
+        ours = file.startswith(f"{ROOT}/") and not file.startswith(f"{sys.prefix}/")
+        if ours and name != "__main__":
             del sys.modules[name]
 
 
@@ -146,9 +142,8 @@ def _become(name: str, env: Mapping[str, str]) -> NoReturn:
         if callable(signal.getsignal(number)):  # supervisord's
             python = number == signal.SIGINT
             signal.signal(number, signal.default_int_handler if python else signal.SIG_DFL)
-    setthreadtitle(
-        name
-    )  # the process's; a new command line would overwrite the stack's mark in its environment
+    # the process's own name; a new command line would overwrite the stack's mark in its environment
+    setthreadtitle(name)
     code: object = 0
     try:
         _run(name, env)

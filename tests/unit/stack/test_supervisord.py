@@ -102,3 +102,23 @@ def test_what_airflows_programs_share_starts_no_thread_and_opens_no_connection(t
         timeout=300,
     )
     assert said.stdout.splitlines()[-3:] == ["True", "0 0", "[] False"], said.stdout + said.stderr
+
+
+def test_libraries_that_can_not_be_shared_are_tried_once(tmp_path: Path) -> None:
+    said = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys; from stack import supervisord; from supervisor.options import ServerOptions;"
+            "ServerOptions.check_execv_args = lambda *_: None; supervisord.LIBRARIES = ('nowhere_to_be_found',);"
+            "options = object.__new__(supervisord.Options);"
+            "[options.check_execv_args('', [sys.executable, '-m', 'stack.airflow', name], None) for name in supervisord.PROGRAMS];"
+            "print(supervisord.Options.shares)",
+        ],
+        env={"PATH": "/usr/bin", "ELT_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert said.stdout.strip() == "False", said.stderr
+    assert said.stderr.count("ModuleNotFoundError: No module named 'nowhere_to_be_found'") == 1
