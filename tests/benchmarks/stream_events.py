@@ -85,7 +85,8 @@ def payments(kafka: Broker, schemas: Registry, options: argparse.Namespace) -> d
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
-    time.sleep(4)  # until it has its partitions
+    assert reader.stdin is not None and reader.stdout is not None
+    assert reader.stdout.readline() == b"ready\n", "the reader got no partitions"
     words = ["streaming.launch", "streaming.producer", "cards", "1", str(options.rate), str(options.seconds)]
     writer = Running(words, environ, Path(kafka.log).parent / "cards.log")
     used = processor(kafka.process)
@@ -101,7 +102,6 @@ def payments(kafka: Broker, schemas: Registry, options: argparse.Namespace) -> d
                 "registry": memory(schemas.program.process),
             }
     assert writer.process.returncode == 0, writer.said[-2000:]
-    assert reader.stdin is not None and reader.stdout is not None
     reader.stdin.write(b"END\n")
     reader.stdin.close()
     found = json.loads(reader.stdout.read())

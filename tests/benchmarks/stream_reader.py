@@ -1,4 +1,4 @@
-"""`.venv-stream/bin/python stream_reader.py`: take payments until a line comes on standard input, then say how late they were, as JSON."""
+"""`.venv-stream/bin/python stream_reader.py`: say `ready`, take payments until a line comes on standard input, then say how late they were, as JSON."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def main() -> None:
             "fetch.wait.max.ms": 20,
         }
     )
-    consumer.subscribe([CARDS.name])
+    consumer.subscribe([CARDS.name], on_assign=lambda *_: print("ready", flush=True))
     decode, context = Schemas(settings()).deserializer(), SerializationContext(CARDS.name, MessageField.VALUE)
     late: list[float] = []
     ended, before = None, 0

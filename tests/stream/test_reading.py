@@ -8,6 +8,7 @@ import time
 from streaming.catalogue import POSITIONS
 from streaming.reading import messages
 from tests.fixtures.stream import Broker, producer
+from tests.fixtures.waiting import wait_until
 
 
 def test_it_ends_though_somebody_writes_all_the_time(kafka_server: Broker) -> None:
@@ -26,9 +27,7 @@ def test_it_ends_though_somebody_writes_all_the_time(kafka_server: Broker) -> No
     thread = threading.Thread(target=write)
     thread.start()
     try:
-        deadline = time.monotonic() + 60
-        while len(written) < 50 and time.monotonic() < deadline:
-            time.sleep(0.05)
+        wait_until(lambda: len(written) >= 50)
         before = len(written)
         started = time.monotonic()
         found = [int(message.value()) for message in messages(kafka_server.config, POSITIONS.name)]

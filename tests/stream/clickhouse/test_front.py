@@ -21,6 +21,7 @@ import pytest
 
 from foundation.settings import ROOT
 from tests.fixtures.clickhouse import ClickHouse, memory_mib, served
+from tests.fixtures.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -337,9 +338,7 @@ def test_a_kill_loses_no_acknowledged_insert(tmp_path: Path) -> None:
             thread.start()
         for _ in range(5):
             before = sum(acknowledged)
-            deadline = time.monotonic() + 30
-            while sum(acknowledged) < before + 20 and time.monotonic() < deadline:
-                time.sleep(0.01)
+            wait_until(lambda before=before: sum(acknowledged) >= before + 20, 30)
             server.end(signal.SIGKILL)
             server.start()
         stopped.set()
