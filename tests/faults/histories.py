@@ -15,7 +15,6 @@ import multiprocessing
 import os
 import random
 import signal
-import subprocess
 import time
 from collections import Counter
 from contextlib import suppress
@@ -32,7 +31,7 @@ from foundation.settings import load_settings
 from orchestration import backup
 from orchestration.sealed import verify
 from tests.fixtures.airbyte import AirbyteServer
-from tests.fixtures.small_disk import mount, unmount
+from tests.fixtures.small_disk import mount, read_only, unmount
 from tests.fixtures.source import SourceServer, free_port
 from tests.fixtures.waiting import wait_until
 from tests.integration.airbyte_local.conftest import SHOP, connect, source_configuration, stream
@@ -218,13 +217,8 @@ class History:
         name, folder = chance.choice(
             [("publish", self.config.serving_path.parent.parent), ("backup", self.config.home / "backups")]
         )
-        bound = ["mount", "--bind", str(folder), str(folder)]
-        for words in bound, ["mount", "-o", "remount,bind,ro", str(folder)]:
-            subprocess.run(words, check=True)
-        try:
+        with read_only(folder):
             self.work(name, refused=True)
-        finally:
-            unmount(folder)
 
     def work(self, name: str, kill_after: float | None = None, refused: bool = False) -> float:
         """Publish, back up or restore in a process of its own, which is killed after so many seconds; how long it took.

@@ -182,9 +182,9 @@ def publish(settings: Settings, run: str, wait_seconds: float, prepared: str | N
                 "the next run builds and tests them again",
             )
         _unless_rolled_back(settings, prepared)  # while the lease was waited for
-        _remove_drafts(serving)
         draft = serving / f".draft-{os.getpid()}"
         try:
+            _remove_drafts(serving)
             draft.mkdir(parents=True)
             tables = _copy(warehouse, draft / settings.serving_path.name)
             number = max((number for number, _ in _numbered(serving)), default=0) + 1

@@ -30,6 +30,7 @@ from orchestration.publish import (
     versions,
 )
 from tests.fixtures import warm
+from tests.fixtures.small_disk import read_only
 from transformation.request import NOTHING, VARIABLE, BuildRequest
 from transformation.results import artifacts_path
 
@@ -305,6 +306,17 @@ def test_a_disk_that_fails_is_one_line_with_a_remedy(config):
     publish(config, "run 1")
     config.warehouse_path.write_bytes(b"not a database" * 1_000)
     with pytest.raises(EltError, match="the last version is still shown") as caught:
+        publish(config, "run 2")
+    assert "\n" not in str(caught.value)
+    assert read(config, "select count(*) from marts.fct") == [(1_000,)]
+
+
+def test_a_folder_that_can_only_be_read_is_one_line_with_a_remedy(config):
+    """Also where a publish that was killed has left its draft."""
+    publish(config, "run 1")
+    serving = config.serving_path.parent.parent
+    (serving / ".draft-1").mkdir()
+    with read_only(serving), pytest.raises(EltError, match="the last version is still shown") as caught:
         publish(config, "run 2")
     assert "\n" not in str(caught.value)
     assert read(config, "select count(*) from marts.fct") == [(1_000,)]
