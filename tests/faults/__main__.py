@@ -51,6 +51,7 @@ def main() -> int:
                         history.close()
                     history = None  # the next one begins anew
                 done += 1
+                print(f"{done} of {options.histories}, {len(lost)} lost", file=sys.stderr, flush=True)
             if history:
                 told += history.told
                 history.close()
