@@ -11,25 +11,24 @@ process, lock or half version is left.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import random
 import signal
 import time
 from collections import Counter
 from contextlib import suppress
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import duckdb
 import httpx
 import psutil
 
-from foundation.errors import EltError, one_line
+from foundation.errors import EltError
 from foundation.lease import holder, lease
 from foundation.settings import load_settings
 from orchestration import backup
 from orchestration.sealed import verify
+from tests.faults.work import PROCESSES, work
 from tests.fixtures.airbyte import AirbyteServer
 from tests.fixtures.small_disk import mount, read_only, unmount
 from tests.fixtures.source import SourceServer, free_port
@@ -40,27 +39,6 @@ from tests.integration.airbyte_local.test_faults import Versions, crash
 from tests.integration.airbyte_local.test_jobs import job_processes, runs
 
 STREAMS = [stream("shop.orders"), stream("shop.lines")]
-# forks for each process of its own, with all imported
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["orchestration.backup", "orchestration.publish.on_duckdb"])
-
-
-def work(name: str, environ: dict[str, str], ready: Connection) -> None:
-    """What a process of its own does: publish or back up, once it has said that it is ready."""
-    from orchestration.publish import on_duckdb
-
-    os.environ.update(environ)
-    config = load_settings(environ)
-    ready.send(None)
-    with one_line(name):
-        if name == "publish":
-            on_duckdb.publish(config, "a history", 30, None)
-        elif name == "backup":
-            backup.backup(config, wait_seconds=30)
-        else:
-            backup.restore(config)
-
-
 WORK = ("publish", "backup", "restore")
 LIMITS = {"memory": psutil.RLIMIT_AS, "descriptors": psutil.RLIMIT_NOFILE}  # of the processes of a job
 DISK_MB = 256
