@@ -90,7 +90,7 @@ def backup(
 def _backup(config: Settings, root: Path, report: Callable[[str], None], wait_seconds: float) -> Path:
     for leftover in root.glob(".2*"):  # of one that was killed
         shutil.rmtree(leftover, ignore_errors=True)
-    folder = root / _stamp()
+    folder = root / _name(backups(config))
     draft = folder.with_name(f".{folder.name}")
     draft.mkdir(mode=0o700)
     try:
@@ -112,8 +112,13 @@ def _backup(config: Settings, root: Path, report: Callable[[str], None], wait_se
     return folder
 
 
-def _stamp() -> str:
-    return datetime.now(UTC).strftime(STAMP)
+def _name(known: list[Path]) -> str:
+    """Of a new backup: after all others, also within a second of the newest, or when the clock was put back."""
+    moment = datetime.now(UTC)
+    with suppress(IndexError, ValueError):  # there is none, or somebody has given it another name
+        newest = datetime.strptime(known[-1].name, STAMP).replace(tzinfo=UTC)
+        moment = max(moment, newest + timedelta(seconds=1))
+    return moment.strftime(STAMP)
 
 
 def restore(

@@ -108,14 +108,22 @@ def test_a_state_that_is_there_is_newer_and_stays(config):
 
 def test_the_last_seven_stay_and_a_failed_one_leaves_nothing(config, monkeypatch):
     for hour in range(9):
-        monkeypatch.setattr(backups, "_stamp", lambda hour=hour: f"2026-03-01T{hour:02}0000Z")
+        monkeypatch.setattr(backups, "_name", lambda known, hour=hour: f"2026-03-01T{hour:02}0000Z")
         backups.backup(config)
     assert [path.name[11:13] for path in backups.backups(config)] == [f"{hour:02}" for hour in range(2, 9)]
-    monkeypatch.setattr(backups, "_stamp", lambda: "2026-03-02T000000Z")
+    monkeypatch.setattr(backups, "_name", lambda known: "2026-03-02T000000Z")
     with lease(config.warehouse_path, "sync job 12"), pytest.raises(WarehouseInUseError, match="sync job 12"):
         backups.backup(config, wait_seconds=0.1)
     assert len(backups.backups(config)) == 7
     assert not list((config.home / "backups").glob(".*"))
+
+
+def test_backups_within_a_second_and_before_a_wrong_clock_all_stay(config):
+    """Each is the newest when it is made, so the one that goes at the eighth is the oldest."""
+    made = [backups.backup(config) for _ in range(3)]
+    late = made[-1].rename(made[-1].with_name("2999-01-01T000000Z"))  # made while the clock was wrong
+    newest = backups.backup(config)
+    assert backups.backups(config) == [*made[:2], late, newest]
 
 
 def test_other_secrets_or_no_backup_are_refused_with_what_to_do(config):
@@ -238,7 +246,7 @@ def test_what_was_built_and_published_from_newer_histories_is_never_built_upon(c
 def test_a_backup_killed_at_any_moment_leaves_no_half_one(config, monkeypatch):
     """Neither a draft of its own nor an old one that it was removing: the next backup clears both away."""
     for hour in range(7):
-        monkeypatch.setattr(backups, "_stamp", lambda hour=hour: f"2026-03-01T{hour:02}0000Z")
+        monkeypatch.setattr(backups, "_name", lambda known, hour=hour: f"2026-03-01T{hour:02}0000Z")
         backups.backup(config)
     (config.home / "backups" / ".2026-02-01T100000Z").mkdir()  # a killed draft
     remove = shutil.rmtree
@@ -249,14 +257,14 @@ def test_a_backup_killed_at_any_moment_leaves_no_half_one(config, monkeypatch):
             raise KeyboardInterrupt
         remove(path, **options)
 
-    monkeypatch.setattr(backups, "_stamp", lambda: "2026-03-01T070000Z")
+    monkeypatch.setattr(backups, "_name", lambda known: "2026-03-01T070000Z")
     monkeypatch.setattr(backups.shutil, "rmtree", killed)
     with pytest.raises(KeyboardInterrupt):
         backups.backup(config)
     for folder in backups.backups(config):
         verify(folder)
     monkeypatch.setattr(backups.shutil, "rmtree", remove)
-    monkeypatch.setattr(backups, "_stamp", lambda: "2026-03-01T080000Z")
+    monkeypatch.setattr(backups, "_name", lambda known: "2026-03-01T080000Z")
     backups.backup(config)
     assert len(backups.backups(config)) == 7
     assert not [path for path in (config.home / "backups").glob(".*") if path.is_dir()]
