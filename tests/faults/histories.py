@@ -268,12 +268,11 @@ class History:
             if path.is_dir()
         ]
         assert left == []
-        ours = {
-            self.server.process.pid,
-            *(child.pid for child in psutil.Process(self.server.process.pid).children(True)),
-        }
-        mark = str(self.config.home)
-        for process in psutil.process_iter(["pid"]):
+        server, mark = self.server.process.pid, str(self.config.home)
+        for process in psutil.process_iter():
             with suppress(psutil.Error):
-                if process.pid not in (*ours, os.getpid()) and process.environ().get("ELT_HOME") == mark:
+                if process.environ().get("ELT_HOME") != mark:
+                    continue
+                family = {process.pid, *(parent.pid for parent in process.parents())}
+                if server not in family and process.pid != os.getpid():
                     raise AssertionError(f"process {process.pid} is left: {' '.join(process.cmdline())}")
