@@ -33,6 +33,7 @@ def status(config: Settings) -> dict[str, Any]:
                     "partitions": len(ends.get(name, {})),
                     # with what ends a transaction, which takes a place, too
                     "messages": sum(end - first for first, end in ends.get(name, {}).values()),
+                    "offsets": sum(end for _, end in ends.get(name, {}).values()),  # ever given
                 }
                 for name, topic in TOPICS.items()
             ],

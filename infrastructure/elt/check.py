@@ -81,7 +81,12 @@ PARALLEL = [*PYTEST, "--numprocesses", str(os.cpu_count()), "--dist", "worksteal
 
 WHOLE = "(stack or browser)"  # these wait for Airflow and for pages most of the time: the others run at the same time
 # of sources that are not in use by default, with tiers of their own: only to collect them takes seconds in each process
-NOT_OPTIONAL = ["--ignore=tests/lake", "--ignore=tests/sources", "--ignore=tests/stream"]
+NOT_OPTIONAL = [
+    "--ignore=tests/lake",
+    "--ignore=tests/sources",
+    "--ignore=tests/stream",
+    "--ignore=tests/monitoring",
+]
 
 
 def test_commands() -> Commands:
@@ -151,6 +156,11 @@ def stream_commands() -> Commands:
     return [Command("stream", [*PYTEST, "tests/stream"])]
 
 
+def monitoring_commands() -> Commands:
+    """Prometheus and Alertmanager: their files by their own tools, and an alert that reaches Slack."""
+    return [Command("monitoring", [*PYTEST, "tests/monitoring"])]
+
+
 def coverage_commands() -> Commands:
     """Every tier under branch coverage, subprocesses included; the floor is in pyproject.toml."""
     measured = ["coverage", "run", "-m"]
@@ -171,6 +181,7 @@ STEPS = {
     "lake": lake_commands,
     "sources": sources_commands,
     "stream": stream_commands,
+    "monitoring": monitoring_commands,
     "coverage": coverage_commands,
 }
 

@@ -27,7 +27,7 @@ OURS = (
         "privacy",
         "run",
     ),
-    *("serving", "sink", "superset", "web", "lake", "spark", "stream"),
+    *("serving", "sink", "superset", "web", "lake", "spark", "stream", "monitoring"),
     *("*.lock", "airbyte-secrets.json", "monitoring.duckdb", "secrets.env"),
     *("warehouse*.duckdb", "warehouse.duckdb.*"),
     *(".metadata*", ".monitoring*", ".postgres*", "metadata.*", "postgres.*"),

@@ -80,6 +80,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "STREAM_REGISTRY_DATABASE_PASSWORD": lambda: secrets.token_urlsafe(24),
     "STREAM_CLICKHOUSE_PASSWORD": lambda: secrets.token_urlsafe(24),
     "STREAM_CLICKHOUSE_READER_PASSWORD": lambda: secrets.token_urlsafe(24),
+    "MONITORING_PASSWORD": lambda: secrets.token_urlsafe(24),
     "AIRFLOW_ADMIN_PASSWORD": lambda: secrets.token_urlsafe(12),
     "AIRFLOW_OPERATOR_PASSWORD": lambda: secrets.token_urlsafe(12),
     "AIRFLOW_VIEWER_PASSWORD": lambda: secrets.token_urlsafe(12),
@@ -369,6 +370,16 @@ class Settings(BaseSettings):
     stream_slot: Slot = "elt_stream"  # through which orders are read from the source's log
     stream_seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 42  # of the payments by card
     stream_cards_per_second: Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)] = 2
+
+    # metrics and alerts
+    monitoring: Literal["off", "exporter", "on"] = (
+        "off"  # exporter: metrics alone, for a Prometheus elsewhere; on: Prometheus and Alertmanager, too
+    )
+    monitoring_user: Login = "elt"  # of all three
+    monitoring_password: Secret
+    exporter_port: Port = 8005
+    prometheus_port: Port = 19090
+    alertmanager_port: Port = 19094
 
     superset_port: Port = 8088
     superset_worker_bytes: Annotated[int, Field(ge=1 << 28, le=1 << 50)] = (

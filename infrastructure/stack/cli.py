@@ -38,7 +38,7 @@ PARTS = click.argument("part", nargs=-1, shell_complete=_completed)
 def up(part: tuple[str, ...]) -> None:
     """Start PARTs and what they need (all, when none is named), and wait until each is healthy.
 
-    Parts: postgres, sink, airbyte, airflow, superset, and where ELT_SOURCES asks for them web, apis, lake and stream. What runs already is left alone.
+    Parts: postgres, sink, airbyte, airflow, superset, where ELT_SOURCES asks for them web, apis, lake and stream, and where MONITORING does, monitoring. What runs already is left alone.
     """
     stack.up(part, report=click.echo)
 

@@ -76,6 +76,7 @@ PAGES = {
     "apis": "http://127.0.0.1:{apis_port}/health",
     "registry": "http://127.0.0.1:{stream_registry_port}/health",
     "clickhouse": "http://127.0.0.1:{stream_clickhouse_port}/health",
+    "exporter": "http://127.0.0.1:{exporter_port}/health",
     "superset": "http://127.0.0.1:{superset_port}/health",
     "airflow-api-server": "http://127.0.0.1:{airflow_port}/execution/health",
 }

@@ -45,7 +45,7 @@ def _accepts(cluster: Cluster) -> bool:
 
 def parts(config: Settings | None = None) -> dict[str, Part]:
     """The parts in the order in which they start."""
-    from stack import airflow, lake, lane, superset
+    from stack import airflow, lake, lane, monitoring, superset
 
     config = config or settings()
     postgres_programs = (
@@ -86,6 +86,15 @@ def parts(config: Settings | None = None) -> dict[str, Part]:
         prepare=lambda: lane.prepare(config),
         patience=120.0,
         wants=("web",) if "web" in config.sources else (),
+    )
+    eyes = Part(
+        "monitoring",
+        monitoring.programs(config),
+        (),
+        monitoring.address(config),
+        lambda: monitoring.ready(config),
+        prepare=lambda: monitoring.prepare(config),
+        wants=("sink",),
     )
     optional = [
         *([web] if "web" in config.sources else []),
@@ -151,6 +160,7 @@ def parts(config: Settings | None = None) -> dict[str, Part]:
                 patience=120.0,
             ),
             *optional,
+            *([eyes] if config.monitoring != "off" else []),
         )
     }
 
@@ -168,6 +178,8 @@ def unknown_part(name: str, every: dict[str, Part]) -> EltError:
         )
     if name == "stream":
         remedy = "put it in use: ELT_SOURCES=adventureworks,stream in .env"
+    if name == "monitoring":
+        remedy = "put it in use: MONITORING=on in .env"
     return EltError(f"no part is named {name!r}", remedy)
 
 

@@ -125,6 +125,13 @@ def refusal(payload: object) -> str | None:
     return None
 
 
+def words(payload: dict[str, Any]) -> str:
+    """What a message says: its text, and its attachments' titles and texts, in which Alertmanager puts all."""
+    attachments = [each for each in payload.get("attachments") or [] if isinstance(each, dict)]
+    said = [payload.get("text"), *(each.get(field) for each in attachments for field in ("title", "text"))]
+    return "\n".join(part for part in said if isinstance(part, str) and part)
+
+
 def _is_block(block: object) -> bool:
     if not isinstance(block, dict) or not isinstance(block.get("type"), str):
         return False
@@ -181,7 +188,7 @@ class Sink:
         if reason := refusal(payload):
             return PlainTextResponse(reason, 400)
         try:
-            self.messages.add("slack", text=payload.get("text", ""), payload=payload)
+            self.messages.add("slack", text=words(payload), payload=payload)
         except OSError as error:
             return PlainTextResponse(self._not_kept(error), 507 if full(error) else 500)
         return PlainTextResponse("ok")

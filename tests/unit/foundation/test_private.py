@@ -53,6 +53,8 @@ def test_only_root_lets_others_pass_through_its_home(monkeypatch):
         "stack.airflow",
         "stack.superset",
         "stack.postgres",
+        "stack.monitoring",
+        "exporter.__main__",
     ],
 )
 @pytest.mark.threat("another user of the machine")

@@ -1,0 +1,70 @@
+"""The exporter's two pages: `/metrics`, for who has the password (HTTP Basic), and `/health`."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import math
+from collections.abc import Callable
+
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from foundation.limits.brake import Brake, unguessable
+from foundation.limits.requests import Scope
+
+REALM = {"WWW-Authenticate": 'Basic realm="exporter"'}
+
+
+class Api:
+    """`text`: makes the page of metrics."""
+
+    def __init__(self, text: Callable[[], bytes], user: str, password: str) -> None:
+        self._text, self._user, self._password = text, user, password
+        self._brake = Brake("exporter")
+        self.app = Starlette(
+            routes=[
+                Route("/metrics", self.metrics, methods=["GET"]),
+                Route("/health", self.health, methods=["GET"]),
+            ]
+        )
+
+    def knows(self, scope: Scope) -> bool:
+        """Whether a request's header has the user and the password (compared in constant time)."""
+        return self._right(_login(dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")))
+
+    def _right(self, login: str) -> bool:
+        return hmac.compare_digest(login.encode(), f"{self._user}:{self._password}".encode())
+
+    async def metrics(self, request: Request) -> Response:
+        """Prometheus's text; a part that does not answer is a figure there."""
+        login = _login(request.headers.get("authorization", ""))
+        address, user = request.client.host if request.client else "", login.partition(":")[0]
+        right = self._right(login)
+        if (wait := self._brake.wait(address, user)) and not (right and unguessable(self._password)):
+            return PlainTextResponse("too many wrong passwords\n", 429, {"Retry-After": str(math.ceil(wait))})
+        if login:
+            self._brake.tried(address, user, right=right)
+        if not right:
+            return PlainTextResponse("user and password, please\n", 401, REALM)
+        return Response(await run_in_threadpool(self._text), media_type=CONTENT_TYPE_LATEST)
+
+    async def health(self, request: Request) -> Response:
+        """Whether it serves at all."""
+        return JSONResponse({"status": "ok"})
+
+
+def _login(header: str) -> str:
+    """`USER:PASSWORD` of a header; empty: it has none."""
+    scheme, _, given = header.partition(" ")
+    if scheme.lower() != "basic":
+        return ""
+    try:
+        return base64.b64decode(given.strip(), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return ""

@@ -1,0 +1,48 @@
+"""The project's files, judged by the tools of Prometheus and Alertmanager themselves."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stack.monitoring import FILES
+from tests.fixtures.stack import Stack
+
+
+def judged(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*map(str, words)], capture_output=True, text=True)
+
+
+def test_the_configurations_are_right_and_hold_no_secret(written: Stack) -> None:
+    place, config = written.home / "monitoring", written.settings
+    for words in (
+        ("promtool", "check", "config", place / "prometheus.yml"),
+        ("promtool", "check", "web-config", place / "web.yml"),
+        ("amtool", "check-config", place / "alertmanager.yml"),
+    ):
+        done = judged(*words)
+        assert done.returncode == 0, done.stdout + done.stderr
+    secrets = {config.monitoring_password.get_secret_value(), config.slack_webhook_token.get_secret_value()}
+    for file in place.rglob("*"):
+        if file.is_file():
+            assert file.stat().st_mode & 0o077 == 0
+            assert file.name in ("password", "slack_url") or not any(s in file.read_text() for s in secrets)
+    assert (
+        config.elt_environment
+        in yaml.safe_load((place / "prometheus.yml").read_text())["global"]["external_labels"].values()
+    )
+
+
+def test_a_wrong_rule_is_found(tmp_path: Path) -> None:
+    rule = (FILES / "rules" / "machine.yml").read_text().replace("elt_up == 0", "elt_up === 0")
+    (tmp_path / "machine.yml").write_text(rule)
+    assert judged("promtool", "check", "rules", tmp_path / "machine.yml").returncode == 1
+
+
+@pytest.mark.parametrize("file", sorted((FILES / "tests").glob("*.yml")), ids=lambda file: file.name)
+def test_alerts_fire_when_they_should_and_not_else(file: Path) -> None:
+    done = judged("promtool", "test", "rules", file)
+    assert done.returncode == 0, done.stdout + done.stderr

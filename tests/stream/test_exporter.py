@@ -1,0 +1,83 @@
+"""What the exporter shows of the lane is what Kafka and ClickHouse have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from exporter import lane
+from exporter.looks import LIMIT_SECONDS
+from foundation.errors import EltError
+from foundation.settings import Settings
+from streaming.catalogue import CARDS, DEAD_LETTERS, TOPICS
+from streaming.client import connection
+from tests.fixtures.clickhouse import served
+from tests.fixtures.stream import Broker, producer
+from tests.fixtures.waiting import wait_until
+
+
+def of_this_process(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The exporter's environment is the stack's; a program that it asks has the same."""
+    for name, value in broker.environ.items():
+        monkeypatch.setenv(name, value)
+    return broker.config
+
+
+def shown(config: Settings) -> dict[tuple[str, ...], float]:
+    return {(name, *labels): value for name, labels, value in lane.kafka(config)}
+
+
+def test_topics_and_lag_are_those_of_kafka(kafka_server: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    from confluent_kafka import Consumer, TopicPartition
+
+    config = of_this_process(kafka_server, monkeypatch)
+    before = shown(config)
+    writer = producer(config)
+    for number in range(30):
+        writer.produce(CARDS.name, str(number), partition=0)
+    writer.produce(DEAD_LETTERS.name, "a reason")
+    assert writer.flush(30) == 0
+
+    reader = Consumer(connection(config) | {"group.id": "test-lag", "enable.auto.commit": False})
+    [(_, high)] = [reader.get_watermark_offsets(TopicPartition(CARDS.name, 0), timeout=20)]
+    reader.commit(offsets=[TopicPartition(CARDS.name, 0, high - 12)], asynchronous=False)
+    reader.close()
+    after = shown(config)
+
+    def grown(metric: str, topic: str) -> float:
+        return after[metric, topic] - before[metric, topic]
+
+    for metric in ("elt_stream_topic_messages", "elt_stream_topic_offsets_total"):
+        assert grown(metric, CARDS.name) == 30
+        assert grown(metric, DEAD_LETTERS.name) == 1
+    assert {topic for metric, *rest in after for topic in rest[-1:] if metric.endswith("_messages")} == set(
+        TOPICS
+    )
+    assert after["elt_stream_consumer_lag", "test-lag", CARDS.name] == 12
+
+
+def test_a_broker_that_is_down_is_an_error_in_time(
+    own_broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = of_this_process(own_broker, monkeypatch)
+    with pytest.raises(EltError, match=r"Kafka at .* can't be used"):
+        shown(config)
+    assert LIMIT_SECONDS < 10
+
+
+def test_rows_are_those_of_clickhouse(tmp_path: Path) -> None:
+    with served(tmp_path / "elt home") as server:
+        client = server.client()
+        client.command("create table shop.orders (a Int64) engine = MergeTree order by a")
+        client.command("insert into shop.orders select number from numbers(1234)")
+        client.command("create view shop.seen as select 1 as b")
+
+        def rows() -> dict[tuple[str, ...], float]:
+            return {
+                labels: value
+                for name, labels, value in lane.clickhouse(server.settings)
+                if name == "elt_clickhouse_table_rows"
+            }
+
+        wait_until(lambda: rows() == {("orders",): 1234.0}, 20)
