@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import yaml
 
 from stack.monitoring import FILES
 from tests.fixtures.stack import Stack
+
+DASHBOARDS = sorted((FILES / "grafana").glob("*.json"))
 
 
 def judged(*words: str | Path) -> subprocess.CompletedProcess[str]:
@@ -45,4 +48,19 @@ def test_a_wrong_rule_is_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize("file", sorted((FILES / "tests").glob("*.yml")), ids=lambda file: file.name)
 def test_alerts_fire_when_they_should_and_not_else(file: Path) -> None:
     done = judged("promtool", "test", "rules", file)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("file", DASHBOARDS, ids=lambda file: file.name)
+def test_every_expression_of_a_dashboard_is_promql(file: Path, tmp_path: Path) -> None:
+    """As rules, which Prometheus parses; Grafana puts a span in the place of `$__rate_interval`."""
+    expressions = [
+        target["expr"].replace("$__rate_interval", "5m")
+        for panel in json.loads(file.read_text())["panels"]
+        for target in panel.get("targets", [])
+    ]
+    assert expressions
+    rules = [{"record": f"panel:{number}", "expr": expr} for number, expr in enumerate(expressions)]
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))
+    done = judged("promtool", "check", "rules", tmp_path / "rules.yml")
     assert done.returncode == 0, done.stdout + done.stderr
