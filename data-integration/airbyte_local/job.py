@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 STDIN, STDOUT, STDERR = 0, 1, 2
 SERVER_GONE = 70
+THREADS_SECONDS = 20  # for Arrow's threads to start
 
 # what a job imports sooner or later, the libraries' own lazy parts included
 ENGINE = (
@@ -47,6 +48,22 @@ def import_engine() -> None:
     with contextlib.suppress(Exception):
         for name in ENGINE:
             importlib.import_module(name)
+
+
+def start_threads() -> None:
+    """Have Arrow start the threads by which DuckDB reads rows, before there is a task.
+
+    pyarrow 26 waits for ever for a thread that can't be started, for lack of memory or of processes: SIGALRM ends a job that
+    waits here, and no later scan needs another thread.
+    """
+    import pyarrow as pa
+    import pyarrow.dataset as ds
+
+    pa.set_io_thread_count(1)  # one stream is read at a time
+    nothing = pa.schema([("nothing", pa.int64())]).empty_table()
+    signal.alarm(THREADS_SECONDS)
+    ds.Scanner.from_batches(nothing.to_reader()).to_table()
+    signal.alarm(0)
 
 
 def read_task() -> Task:
@@ -87,6 +104,7 @@ def main() -> NoReturn:
     adopt_orphans()  # what a connector has started and left stays below this process
     setproctitle("airbyte_local.job waits for a task")
     import_engine()
+    start_threads()
     task = read_task()
     setproctitle(f"airbyte_local.job {task.job_id}: {task.type} of {task.connection_name}")
     threading.Thread(target=end_with_server, daemon=True).start()

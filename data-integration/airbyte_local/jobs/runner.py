@@ -35,6 +35,10 @@ LOGS, LOGS_BYTES, TRIM_EVERY = 2_000, 512 << 20, 20  # of ended jobs
 PAUSE_SECONDS = 0.5  # after the last job has ended: its client's next questions come first
 ENDS_DELETED = "the connection's source or destination was deleted before the job began"
 NO_PROCESS = "its process could not be started"
+HINTS = {
+    "SIGKILL": " (by hand, or for lack of memory)",
+    "SIGALRM": " (no thread started: a limit of memory or processes)",
+}
 SERVER_STOPPED = (
     "the server was stopped while the job ran; no change is half written, and the next sync continues"
 )
@@ -317,6 +321,6 @@ def death(code: int) -> str:
     """Why a job that gave no result ended, from its exit code."""
     if code < 0:
         name = signal.Signals(-code).name
-        hint = " (by hand, or for lack of memory)" if name == "SIGKILL" else ""
+        hint = HINTS.get(name, "")
         return f"the job's process was ended by {name}{hint}; the warehouse holds all of the sync or nothing of it"
     return f"the job's process ended with code {code} and no result: see its log"

@@ -102,3 +102,34 @@ def test_a_template_that_was_killed_while_it_forked_leaves_no_zombie(
     wait_until(lambda: forked.ppid() == os.getpid())
     assert template_of(kept).pid != template.pid
     assert not psutil.pid_exists(forked.pid)
+
+
+THREADS = """
+import os, resource, sys, duckdb, psutil, pyarrow as pa
+from airbyte_local import job
+job.import_engine()
+job.THREADS_SECONDS = 2
+if room := int(sys.argv[1]):
+    most = psutil.Process().memory_info().vms + room
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+job.start_threads()
+connection = duckdb.connect()
+before = len(os.listdir("/proc/self/task"))
+for _ in range(5):
+    connection.register("rows", pa.table({"id": range(10_000)}).to_reader(max_chunksize=100))
+    connection.execute("create or replace table copy as from rows where id > 5")
+print(before, len(os.listdir("/proc/self/task")))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="counts threads by /proc")
+def test_a_job_that_reads_rows_starts_no_thread_but_the_first() -> None:
+    done = subprocess.run([sys.executable, "-c", THREADS, "0"], capture_output=True, text=True, timeout=60)
+    before, after = done.stdout.split() or pytest.fail(done.stderr)
+    assert before == after
+
+
+def test_a_job_without_room_for_its_threads_ends_and_does_not_wait_for_them() -> None:
+    words = [sys.executable, "-c", THREADS, str(4 << 20)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert done.returncode, done.stdout
