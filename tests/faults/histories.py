@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 import signal
 import time
 from collections import Counter
@@ -53,6 +54,8 @@ def limit(pid: int, fault: str, chance: random.Random) -> None:
         most = process.memory_info().vms + chance.randint(0, 64 << 20)
     else:
         most = process.num_fds() + chance.randint(0, 4)
+    _, allowed = process.rlimit(LIMITS[fault])  # less than all where it was forked from one that has a limit
+    most = most if allowed == resource.RLIM_INFINITY else min(most, allowed)
     process.rlimit(LIMITS[fault], (most, most))
 
 
