@@ -1,11 +1,12 @@
 """What the data looks like, without any data: an in-memory DuckDB with every mart of the dbt project, empty, as its contract
-says, and the monitoring tables. SQL of a dataset or a metric that does not bind there would not run in the warehouse.
+says, the monitoring tables, and those of the streaming lane. SQL of a dataset or a metric that does not bind there would not run in the warehouse.
 """
 
 # ruff: noqa: S608 - what is tried here is SQL that the files hold
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ import duckdb
 from airbyte_config.documents import At, Document
 from foundation.quoting import quoted
 from foundation.settings import ROOT
+from streaming.sink.minutes import PER_MINUTE
+from streaming.sink.tables import LANDED, columns_of, table_of
 from transformation.marts import COMPANIES, MARTS, marts
 
 if TYPE_CHECKING:
@@ -34,7 +37,30 @@ def empty_warehouse() -> duckdb.DuckDBPyConnection:
             columns = ", ".join(f"{quoted(column['name'])} {column['data_type']}" for column in mart.columns)
             connection.execute(f"create table {quoted(mart.schema)}.{quoted(mart.table)} ({columns})")
     connection.execute(MONITORING.read_text())
+    for table, of_clickhouse in lane().items():
+        listed = ", ".join(f"{quoted(name)} {duckdb_type(kind)}" for name, kind in of_clickhouse.items())
+        connection.execute(f"create table {quoted(table)} ({listed})")
     return connection
+
+
+def lane() -> dict[str, dict[str, str]]:
+    """The lane's tables with ClickHouse's types. What a board asks of them has to be SQL that DuckDB takes, too."""
+    tables = {table_of(topic): columns_of(topic) | {"stored_at": "DateTime64(3, 'UTC')"} for topic in LANDED}
+    for view in PER_MINUTE:
+        figures = {name: kind for name, (kind, _) in (view.by | view.figures).items()}
+        tables[view.name] = {"minute": "DateTime('UTC')", **figures, "messages": "UInt64"}
+    return tables
+
+
+def duckdb_type(kind: str) -> str:
+    """DuckDB's type for one of ClickHouse's."""
+    if inner := re.fullmatch(r"(?:Nullable|LowCardinality)\((.*)\)", kind):
+        return duckdb_type(inner[1])
+    if kind.startswith(("Decimal", "Bool", "Float64")):
+        return kind.replace("Float64", "double")
+    if kind.startswith("DateTime"):
+        return "timestamp"
+    return {"Int32": "integer", "Int64": "bigint", "UInt64": "ubigint"}.get(kind, "varchar")
 
 
 def source_of(document: Document) -> str:

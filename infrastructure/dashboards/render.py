@@ -24,6 +24,7 @@ from foundation.settings import Settings
 NAMESPACE = UUID("6f0b8f3e-54d1-5a0c-9a3b-2c3f0f6f8b11")
 VERSION = "1.0.0"
 TEMPORAL = ("DATE", "TIMESTAMP")
+MASK = ":XXXXXXXXXX"  # what Superset shows of a password that it keeps
 SCOPE = {"rootPath": ["ROOT_ID"], "excluded": []}
 
 Rendered = dict[str, dict[str, Any]]  # file in the bundle → content
@@ -71,7 +72,7 @@ def database(name: str, document: Document, settings: Settings) -> dict[str, Any
     }
     content = {
         "database_name": data["name"],
-        "sqlalchemy_uri": _uri(data["uri"]),
+        "sqlalchemy_uri": _uri(data["uri"], masked="password" in data),
         "cache_timeout": data.get("cache_timeout", 0),
         "expose_in_sqllab": data.get("expose_in_sqllab", True),
         "allow_run_async": False,
@@ -83,13 +84,15 @@ def database(name: str, document: Document, settings: Settings) -> dict[str, Any
         "uuid": uuid_of("database", data["name"]),
         "version": VERSION,
     }
+    if "password" in data:  # beside the URI, which an export shows with a mask in its place
+        content["password"] = data["password"]
     if "encrypted" in data:
         content["encrypted_extra"] = json.dumps(data["encrypted"])
     return content
 
 
-def _uri(parts: dict[str, Any]) -> str:
-    login = f"{quote(parts['username'], safe='')}@" if "username" in parts else ""
+def _uri(parts: dict[str, Any], *, masked: bool) -> str:
+    login = f"{quote(parts['username'], safe='')}{MASK if masked else ''}@" if "username" in parts else ""
     query = "&".join(f"{key}={quote(str(value), safe='')}" for key, value in parts.get("query", {}).items())
     return f"{parts['driver']}://{login}{parts.get('host', '')}/{parts['database']}" + (
         f"?{query}" if query else ""
@@ -124,8 +127,8 @@ def dataset(name: str, document: Document, assets: Assets, settings: Settings) -
         )
     return {
         "table_name": data.get("table", name),
-        "schema": data.get("schema", "main" if data.get("database") else "marts"),
-        "catalog": base["catalog"],
+        "schema": data.get("schema") or base.get("schema") or ("main" if data.get("database") else "marts"),
+        "catalog": base.get("catalog"),
         "sql": data["sql"].strip() if "sql" in data else None,
         "main_dttm_col": data.get("time"),
         "description": data["description"].strip(),
@@ -228,6 +231,7 @@ def dashboard(name: str, document: Document, assets: Assets) -> dict[str, Any]:
             "label_colors": assets.style.data["colors"],
             "shared_label_colors": sorted(assets.style.data["colors"]),
             "refresh_frequency": data.get("refresh_seconds", 0),
+            "stagger_refresh": False,  # else a chart's turn comes up to five seconds later
             "timed_refresh_immune_slices": [],
             "expanded_slices": {},
         },

@@ -29,7 +29,9 @@ class Uri(_Shape):
 
 class Database(_Shape):
     name: Text
-    catalog: Words
+    catalog: Words = ""  # none, where the engine has none
+    schema_: Words = Field("", alias="schema")  # of its datasets
+    password: Words = ""
     uri: Uri
     connect_args: dict[str, Any] = {}
 

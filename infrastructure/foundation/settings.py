@@ -581,6 +581,16 @@ class Settings(BaseSettings):
         """Where the lane's ClickHouse answers."""
         return self.stream_clickhouse_url.rstrip("/") or f"http://127.0.0.1:{self.stream_clickhouse_port}"
 
+    @property
+    def stream_clickhouse_place(self) -> str:
+        """Host and port of it, as a URI has them."""
+        return self.stream_clickhouse_base.partition("://")[2]
+
+    @property
+    def stream_clickhouse_secure(self) -> str:
+        """Whether it is reached by TLS, as a URI says it."""
+        return str(self.stream_clickhouse_base.startswith("https://")).lower()
+
     def stream_clickhouse_login(self, *, writes: bool) -> tuple[str, str]:
         """Name and password of the user of ClickHouse that writes, or of the one that only reads."""
         if writes:

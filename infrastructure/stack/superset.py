@@ -29,7 +29,11 @@ ENVIRONMENT = ROOT / ".venv-superset"
 WORKERS = 2
 
 
-def _own() -> OwnEnvironment:
+def _own(*, clickhouse: bool = False) -> OwnEnvironment:
+    """Superset's environment; with ClickHouse's dialect where that is wanted, or already there for another stack of this folder."""
+    with_clickhouse = OwnEnvironment("Superset's environment", PROJECT, ENVIRONMENT, groups=("stream",))
+    if clickhouse or with_clickhouse.installed():
+        return with_clickhouse
     return OwnEnvironment("Superset's environment", PROJECT, ENVIRONMENT)
 
 
@@ -38,8 +42,8 @@ def installed() -> bool:
     return _own().installed()
 
 
-def install() -> bool:
-    """Make or renew Superset's environment. True if there was work; it takes about a minute, once.
+def install(*, clickhouse: bool = False) -> bool:
+    """Make or renew Superset's environment. True if there was work; it takes about a minute, once. `clickhouse`: with its dialect.
 
     Where our own Python is newer than what Superset runs on, uv uses a 3.11 or 3.12 that it finds, or fetches a 3.12, unless
     UV_PYTHON_DOWNLOADS forbids that. Raises EltError when uv can't: no network, no Python that Superset runs on.
@@ -51,7 +55,7 @@ def install() -> bool:
             f"Superset runs on Python 3.11 and 3.12, this is {sys.version_info[0]}.{sys.version_info[1]}: uv uses one of them"
             " that it finds, or fetches a 3.12 (UV_PYTHON_DOWNLOADS=never forbids that)"
         )
-    return _own().install(
+    return _own(clickhouse=clickhouse).install(
         say,
         python=sys.executable if ours else ">=3.11,<3.13",
         may_fetch_python=not ours,
@@ -101,7 +105,7 @@ def prepare(settings: Settings) -> bool:
     from dashboards.render import rendered
     from orchestration import monitoring
 
-    install()
+    install(clickhouse="stream" in settings.sources)
     home = settings.home / "superset"
     home.mkdir(parents=True, exist_ok=True)
     settings.logs_dir.mkdir(parents=True, exist_ok=True)

@@ -223,9 +223,11 @@ def test_dashboards_of_an_optional_source_are_there_only_where_it_is_in_use(monk
         "open_source_activity",
         "what_people_talk_about",
         "two_companies",
+        "live_operations",
     }
     assert not optional & set(load("duckdb").dashboards)
-    in_use = {"ELT_HOME": str(tmp_path), "ELT_SOURCES": "adventureworks,web,weather,github,posts,totesys"}
+    sources = "adventureworks,web,weather,github,posts,totesys,stream"
+    in_use = {"ELT_HOME": str(tmp_path), "ELT_SOURCES": sources}
     monkeypatch.setattr("dashboards.files.settings", lambda: load_settings(in_use))
     found = load("duckdb")
     assert optional <= set(found.dashboards)

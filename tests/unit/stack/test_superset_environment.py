@@ -50,6 +50,13 @@ def test_on_a_newer_python_uv_may_fetch_a_312_and_that_is_said(uv, monkeypatch, 
     assert f"this is 3.{minor}" in said and "fetches a 3.12 (UV_PYTHON_DOWNLOADS=never forbids that)" in said
 
 
+def test_clickhouses_dialect_comes_where_it_is_wanted_and_then_stays(uv, monkeypatch):
+    runs_on(monkeypatch, 3, 12)
+    assert superset.install() and "--group" not in uv()
+    assert superset.install(clickhouse=True) and uv().count("--group") == 1
+    assert not superset.install() and superset.installed()
+
+
 def test_where_fetching_is_forbidden_or_fails_the_remedy_is_named(uv, monkeypatch):
     runs_on(monkeypatch, 3, 13)
     monkeypatch.setenv("UV_PYTHON_DOWNLOADS", "never")
