@@ -84,6 +84,19 @@ def forget(producer: str) -> None:
 
 
 @stream.command()
+def viewers() -> None:
+    """Who may look at the embedded page, with password and territory. Not for a log."""
+    from foundation.settings import settings
+    from streaming.page.viewers import viewers as known
+
+    config = settings()
+    click.echo(f"http://127.0.0.1:{config.stream_page_port}")
+    for viewer in known(config).values():
+        sees = "all territories" if viewer.territory is None else f"territory {viewer.territory}"
+        click.echo(f"{viewer.name:<16}{viewer.password}  {sees}")
+
+
+@stream.command()
 @click.option("--select", default="", help="Only these models, as dbt selects them.")
 def build(select: str) -> None:
     """Build the lane's marts in ClickHouse by dbt, and test them."""

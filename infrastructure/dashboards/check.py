@@ -52,7 +52,7 @@ FIELDS: dict[str, tuple[set[str], set[str]]] = {  # kind → (must have, may hav
     "chart": ({"viz", "dataset", "params"}, {"description", "where", "title", "uuid"}),
     "dashboard": (
         {"title", "description"},
-        {"rows", "position", "filters", "native_filters", "refresh_seconds", "color_scheme"},
+        {"rows", "position", "filters", "native_filters", "refresh_seconds", "color_scheme", "embedded"},
     ),
     "metric": (set(), {"sql", "change_of", "points_of", "label", "description", "format"}),
     "column": (set(), {"sql", "label", "description"}),

@@ -161,7 +161,7 @@ def chart(file: str, title: str, definition: dict[str, Any], assets: Assets) -> 
     time = assets.datasets[definition["dataset"]].data.get("time")
     filters = [_time_filter(time)] if time else []
     params["adhoc_filters"] = filters + [_condition(text) for text in definition.get("where", [])]
-    return {
+    content = {
         "slice_name": definition.get("title", title),
         "description": definition.get("description"),
         "certified_by": OWNER,
@@ -173,6 +173,36 @@ def chart(file: str, title: str, definition: dict[str, Any], assets: Assets) -> 
         "dataset_uuid": uuid_of("dataset", definition["dataset"]),
         "version": VERSION,
     }
+    if any(
+        document.data.get("embedded") and shows(document, f"{file}/{title}")
+        for document in assets.dashboards.values()
+    ):
+        content["query_context"] = json.dumps({"queries": [asked(definition["params"])]})
+    return content
+
+
+def shows(dashboard: Document, chart: str) -> bool:
+    """Whether a dashboard has that chart (`file/title`)."""
+    return any(item.get("chart") == chart for row in dashboard.data.get("rows", []) for item in row["items"])
+
+
+def asked(params: dict[str, Any]) -> dict[str, Any]:
+    """The columns and metrics that a chart asks for: Superset lets a guest ask for no others. Its pages keep this with each chart that is saved there."""
+    columns: list[Any] = [*params.get("groupby", []), *params.get("all_columns", [])]
+    if axis := params.get("x_axis"):
+        columns.insert(
+            0,
+            {
+                "timeGrain": params.get("time_grain_sqla"),
+                "columnType": "BASE_AXIS",
+                "sqlExpression": axis,
+                "label": axis,
+                "expressionType": "SQL",
+                "isColumnReference": True,
+            },
+        )
+    metrics = params.get("metrics") or [params[name] for name in ("metric",) if name in params]
+    return {"columns": columns, "metrics": metrics}
 
 
 def chart_uuid(file: str, title: str, definition: dict[str, Any]) -> str:

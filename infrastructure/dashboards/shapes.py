@@ -108,6 +108,7 @@ class Dashboard(_Shape):
     rows: list[Row] = []
     filters: list[Filter] = []
     refresh_seconds: int = Field(0, ge=0)
+    embedded: bool = False
 
 
 class Charts(_Shape):

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 PLAIN_ADDRESS = r"[^@\s<>;,]+@[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?"
 ADDRESS = re.compile(rf"{PLAIN_ADDRESS}|[^<>@;,]*<{PLAIN_ADDRESS}>")  # the second: Name <name@host>
+VIEWER = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]{0,62}):([1-9][0-9]{0,8}|all)")
 PORT = "a port is a whole number from 1 to 65535"
 POSTGRES_NAME_BYTES = 63
 
@@ -185,6 +186,19 @@ def _addresses(value: str) -> str:
     return value
 
 
+def _viewers(value: str) -> str:
+    names = []
+    for each in value.split(","):
+        if not (found := VIEWER.fullmatch(each.strip())):
+            raise ValueError(
+                "a viewer is NAME:TERRITORY, as germany:8, or NAME:all; several have commas between them"
+            )
+        names.append(found[1])
+    if twice := next((name for name in names if names.count(name) > 1), ""):
+        raise ValueError(f"the viewer {twice} is there twice")
+    return value
+
+
 def _address(value: str) -> str:
     if "," in value or not value:
         raise ValueError("it is one e-mail address: name@host")
@@ -232,5 +246,6 @@ Executor = Annotated[str, AfterValidator(_executor)]
 SchemaPrefix = Annotated[str, AfterValidator(_schema_prefix)]  # or empty
 Addresses = Annotated[str, AfterValidator(_addresses)]  # or empty
 Address = Annotated[str, AfterValidator(_address)]
+Viewers = Annotated[str, AfterValidator(_viewers)]
 Folders = Annotated[str, AfterValidator(_folders)]  # or empty
 Storage = Annotated[str, AfterValidator(_storage)]  # or empty

@@ -56,6 +56,7 @@ from foundation.forms import (
     Text,
     Token,
     Url,
+    Viewers,
 )
 from foundation.private import open_to_others, tighten
 
@@ -81,12 +82,14 @@ GENERATED: dict[str, Callable[[], str]] = {
     "STREAM_CLICKHOUSE_PASSWORD": lambda: secrets.token_urlsafe(24),
     "STREAM_CLICKHOUSE_READER_PASSWORD": lambda: secrets.token_urlsafe(24),
     "MONITORING_PASSWORD": lambda: secrets.token_urlsafe(24),
+    "STREAM_VIEWER_SECRET": lambda: secrets.token_urlsafe(32),
     "AIRFLOW_ADMIN_PASSWORD": lambda: secrets.token_urlsafe(12),
     "AIRFLOW_OPERATOR_PASSWORD": lambda: secrets.token_urlsafe(12),
     "AIRFLOW_VIEWER_PASSWORD": lambda: secrets.token_urlsafe(12),
     "AIRFLOW_FERNET_KEY": lambda: Fernet.generate_key().decode(),
     "AIRFLOW_JWT_SECRET": lambda: secrets.token_urlsafe(48),
     "SUPERSET_SECRET_KEY": lambda: secrets.token_urlsafe(48),
+    "SUPERSET_GUEST_SECRET": lambda: secrets.token_urlsafe(48),
     "SUPERSET_DATABASE_PASSWORD": lambda: secrets.token_urlsafe(24),
     "SUPERSET_ADMIN_PASSWORD": lambda: secrets.token_urlsafe(12),
     "SUPERSET_ANALYST_PASSWORD": lambda: secrets.token_urlsafe(12),
@@ -366,6 +369,12 @@ class Settings(BaseSettings):
     stream_clickhouse_reader: Login = "reader"  # a user that only reads
     stream_clickhouse_reader_password: Secret
 
+    # and its page, which embeds a board of Superset's
+    stream_page_port: Port = 18084
+    stream_token_port: Port = 18085  # that only the page's own web server asks
+    stream_viewers: Viewers = "northwest:1,southwest:4,germany:8,operations:all"  # NAME:TERRITORY or NAME:all
+    stream_viewer_secret: Secret  # from which their passwords are made
+
     # and its producers
     stream_slot: Slot = "elt_stream"  # through which orders are read from the source's log
     stream_seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 42  # of the payments by card
@@ -386,6 +395,7 @@ class Settings(BaseSettings):
         3 << 30
     )  # of memory; a query that takes more ends
     superset_secret_key: Secret
+    superset_guest_secret: Secret  # signs the guest tokens of the lane's page
     superset_database_password: Secret  # of its role in the metadata PostgreSQL
     superset_admin_user: Line = "admin"
     superset_admin_password: Secret

@@ -77,6 +77,7 @@ PAGES = {
     "registry": "http://127.0.0.1:{stream_registry_port}/health",
     "clickhouse": "http://127.0.0.1:{stream_clickhouse_port}/health",
     "exporter": "http://127.0.0.1:{exporter_port}/health",
+    "page": "http://127.0.0.1:{stream_page_port}/health",
     "superset": "http://127.0.0.1:{superset_port}/health",
     "airflow-api-server": "http://127.0.0.1:{airflow_port}/execution/health",
 }

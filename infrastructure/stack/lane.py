@@ -1,4 +1,5 @@
-"""The streaming lane as a part of the stack: Kafka, the schema registry, ClickHouse, who writes events, and the sink. Those that are elsewhere are not started."""
+"""The streaming lane as a part of the stack: Kafka, the schema registry, ClickHouse, who writes events, the sink, and the embedded page. Those that are
+elsewhere are not started."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from stack.health import answers
 from stack.program import Program
 from streaming import kafka
 from streaming.environment import install
+from streaming.page import nginx
 
 
 def programs(config: Settings) -> tuple[Program, ...]:
@@ -30,6 +32,11 @@ def programs(config: Settings) -> tuple[Program, ...]:
     if "web" in config.sources:
         found.append(_launched("stream-page-views", "streaming.producer", "page_views"))
     found.append(_launched("stream-sink", "streaming.sink"))  # it waits for ClickHouse
+    if not nginx.missing():
+        tokens = (sys.executable, "-m", "streaming.page")
+        found.append(Program("stream-tokens", tokens, {"STREAM_TOKEN_PORT": config.stream_token_port}))
+        page = (sys.executable, "-m", "streaming.page.nginx")
+        found.append(Program("stream-page", page, {"STREAM_PAGE_PORT": config.stream_page_port}))
     return tuple(found)
 
 
@@ -43,11 +50,19 @@ def prepare(config: Settings) -> None:
         kafka.prepare(config)
     else:
         install()
+    if lacking := nginx.missing():
+        print(lacking, flush=True)
+    else:
+        nginx.install()
 
 
 def ready(config: Settings) -> bool:
-    """Whether Kafka, the registry and ClickHouse do their work."""
-    local = {"registry": config.stream_registry_is_local, "clickhouse": config.stream_clickhouse_is_local}
+    """Whether Kafka, the registry, ClickHouse and the page do their work."""
+    local = {
+        "registry": config.stream_registry_is_local,
+        "clickhouse": config.stream_clickhouse_is_local,
+        "page": not nginx.missing(),
+    }
     return all(answers(config, name, timeout=2) for name, here in local.items() if here) and kafka.ready(
         config
     )

@@ -81,7 +81,7 @@ def parts(config: Settings | None = None) -> dict[str, Part]:
         "stream",
         lane.programs(config),
         ("postgres",),
-        f"{config.stream_brokers} (Kafka), {config.stream_registry_base} (schemas), {config.stream_clickhouse_base} (ClickHouse)",
+        f"{config.stream_brokers} (Kafka), {config.stream_registry_base} (schemas), {config.stream_clickhouse_base} (ClickHouse), http://127.0.0.1:{config.stream_page_port} (page)",
         lambda: lane.ready(config),
         prepare=lambda: lane.prepare(config),
         patience=120.0,

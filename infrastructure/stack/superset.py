@@ -23,6 +23,7 @@ from foundation.private import private
 from foundation.settings import ROOT, Settings
 from foundation.settings import settings as this_process
 from stack.prepared import mark, metadata_row
+from streaming.page import embedded
 
 PROJECT = ROOT / "infrastructure" / "superset"
 ENVIRONMENT = ROOT / ".venv-superset"
@@ -76,6 +77,8 @@ def environment(settings: Settings) -> dict[str, str]:
         "SUPERSET_SHOWN_FILES": os.pathsep.join(map(str, (settings.serving_path, settings.monitoring_path))),
         "SUPERSET_RESULTS": str(settings.superset_results_dir),
         "SUPERSET_WORKER_BYTES": str(settings.superset_worker_bytes),
+        "SUPERSET_EMBEDDED": _embedded(settings),
+        "SUPERSET_GUEST_SECRET": settings.superset_guest_secret.get_secret_value(),
         "SUPERSET_SECRET_KEY": settings.superset_secret_key.get_secret_value(),
         "SUPERSET_DATABASE_URI": (
             f"postgresql+psycopg2://superset:{password}@{settings.metadata_host}:{settings.metadata_port}/superset"
@@ -92,6 +95,22 @@ def environment(settings: Settings) -> dict[str, str]:
         "DO_NOT_TRACK": "1",
         "TZ": "UTC",
     }
+
+
+def _embedded(settings: Settings) -> str:
+    """The board that the lane's page embeds, as JSON: its slug, what it is called by who embeds it, the page's origins, and the audience of
+    guest tokens; empty where the lane is not in use: then nothing can be embedded."""
+    if "stream" not in settings.sources:
+        return ""
+    hosts = ("127.0.0.1", "localhost")
+    return json.dumps(
+        {
+            "slug": embedded.DASHBOARD.replace("_", "-"),
+            "uuid": embedded.UUID,
+            "origins": [f"http://{host}:{settings.stream_page_port}" for host in hosts],
+            "audience": embedded.AUDIENCE,
+        }
+    )
 
 
 def prepare(settings: Settings) -> bool:
@@ -162,6 +181,7 @@ def _fingerprint(settings: Settings, bundle: bytes) -> str:
             for name in ("prepare.py", "superset_config.py")
         ),
         hashlib.sha256(bundle).hexdigest(),
+        _embedded(settings),
         *(digest.hexdigest() for digest in passwords),
         found,
     ]

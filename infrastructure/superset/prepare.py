@@ -4,14 +4,16 @@
 four of Superset's commands, each with its seconds of start-up; and no password is on a command line. Safe to repeat.
 """
 
+import json
 import os
 import sys
 from pathlib import Path
+from uuid import UUID
 from zipfile import ZipFile
 
 from superset.app import create_app
 
-ANALYST = "Analyst"
+ANALYST, GUEST = "Analyst", "Guest"
 
 # The rights of a reader of dashboards, and no more: nothing here writes, lists databases or users, or takes SQL.
 MAY = {
@@ -46,6 +48,14 @@ MAY = {
     # each page reports what it did, and the plain home asks for it; nothing of it is kept (superset_config.py)
     ("can_log", "Superset"),
     ("can_recent_activity", "Log"),
+}
+
+
+# Of a guest with a token, on the one board that the token names.
+GUEST_MAY = {
+    ("can_read", "Dashboard"),
+    ("can_read", "Chart"),
+    ("can_read", "CurrentUserRestApi"),
 }
 
 
@@ -99,6 +109,27 @@ def set_analyst_role() -> None:
     db.session.commit()
 
 
+def set_embedded(wanted: dict) -> None:
+    """A guest's rights, and the one board that is for guests; none where nothing is wanted."""
+    from superset import db, security_manager
+    from superset.models.dashboard import Dashboard
+    from superset.models.embedded_dashboard import EmbeddedDashboard
+
+    role = security_manager.add_role(GUEST)
+    role.permissions = [security_manager.add_permission_view_menu(*pair) for pair in sorted(GUEST_MAY)]
+    for known in db.session.query(EmbeddedDashboard):
+        if str(known.uuid) == wanted.get("uuid") or not wanted:
+            db.session.delete(known)
+    db.session.flush()
+    if wanted:
+        board = db.session.query(Dashboard).filter_by(slug=wanted["slug"]).one()
+        origins = ",".join(wanted["origins"])
+        db.session.add(
+            EmbeddedDashboard(uuid=UUID(wanted["uuid"]), allow_domain_list=origins, dashboard_id=board.id)
+        )
+    db.session.commit()
+
+
 def main(bundle: str) -> None:
     """All of it, in the order in which each needs the one before."""
     app = create_app()
@@ -112,6 +143,7 @@ def main(bundle: str) -> None:
         set_user(os.environ["SUPERSET_ADMIN_USER"], os.environ["SUPERSET_ADMIN_PASSWORD"], "Admin")
         import_assets(bundle)
         set_analyst_role()
+        set_embedded(json.loads(os.environ["SUPERSET_EMBEDDED"] or "{}"))
         set_user(os.environ["SUPERSET_ANALYST_USER"], os.environ["SUPERSET_ANALYST_PASSWORD"], ANALYST)
         db.session.commit()
 

@@ -2,10 +2,12 @@
 (`stack.superset.environment`); it runs in Superset's own environment, so nothing of ours is imported here.
 """
 
+import json
 import os
 import threading
 from pathlib import Path
 
+import guests
 import login_brake
 import narrow
 import results_cache
@@ -48,6 +50,7 @@ def FLASK_APP_MUTATOR(app):
 
     strangers.install(app)
     login_brake.install(app)
+    guests.install(app)
     narrow.install(app)
 
     @app.before_request
@@ -115,9 +118,16 @@ _IN_METADATA = {
 FILTER_STATE_CACHE_CONFIG = {**_IN_METADATA, "CACHE_KEY_PREFIX": "filters"}
 EXPLORE_FORM_DATA_CACHE_CONFIG = {**_IN_METADATA, "CACHE_KEY_PREFIX": "explore"}
 
+# The streaming lane's page embeds one board for guests (prepare.py); without the lane nothing can be embedded.
+_EMBEDDED = json.loads(os.environ["SUPERSET_EMBEDDED"] or "{}")
+GUEST_ROLE_NAME = "Guest"
+GUEST_TOKEN_JWT_SECRET = os.environ["SUPERSET_GUEST_SECRET"]
+GUEST_TOKEN_JWT_AUDIENCE = _EMBEDDED.get("audience", "nobody")
+
 APP_NAME = "AdventureWorks"
 FEATURE_FLAGS = {
     "DASHBOARD_VIRTUALIZATION": False,  # charts below the fold load at once: they are there when one scrolls
+    "EMBEDDED_SUPERSET": bool(_EMBEDDED),
     "DRILL_BY": True,
     "DRILL_TO_DETAIL": True,
     "ENABLE_TEMPLATE_PROCESSING": False,

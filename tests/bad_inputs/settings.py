@@ -70,6 +70,12 @@ BAD: dict[str, list[tuple[str, str]]] = {
     "listen_host": HOST,
     "source_port": [*PORT, ("-1", "a port is"), ("80.5", "a port is")],
     "airbyte_url": [*URL, ("ftp://shop", "a URL begins with"), ("http://", "a URL names a host")],
+    "stream_viewers": [
+        ("germany", "NAME:TERRITORY"),
+        ("germany:8;france:7", "NAME:TERRITORY"),
+        ("germany:8 or 1 = 1", "NAME:TERRITORY"),
+        ("germany:8,germany:all", "there twice"),
+    ],
     "source_ssl_mode": [("yes", "it should be 'disable'"), ("REQUIRE", "it should be 'disable'")],
     "source_slot": [
         ("Elt-Slot", "a replication slot"),
@@ -218,6 +224,7 @@ BAD: dict[str, list[tuple[str, str]]] = {
             *("source_superuser_password", "source_owner_password", "source_reader_password"),
             *("stream_kafka_password", "stream_registry_password", "stream_registry_database_password"),
             *("stream_clickhouse_password", "stream_clickhouse_reader_password"),
+            *("stream_viewer_secret", "superset_guest_secret"),
             *("metadata_password", "airbyte_client_secret", "snowflake_private_key_passphrase"),
             *("superset_secret_key", "superset_database_password", "superset_admin_password"),
             *("superset_analyst_password", "preset_api_secret", "broker_password", "airflow_admin_password"),

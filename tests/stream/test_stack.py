@@ -68,7 +68,7 @@ def test_it_starts_survives_kills_and_leaves_nothing(make_stack: Callable[..., S
     ]
     logs = "".join(log.read_text(errors="replace") for log in (stack.home / "logs").glob("stream-*.log"))
     words = " ".join(" ".join(process.cmdline()) for process in stack.processes())
-    assert len(secrets) == 5 and not any(secret in logs + words for secret in secrets)
+    assert len(secrets) == 6 and not any(secret in logs + words for secret in secrets)
 
     before = messages(stack)
     names = {

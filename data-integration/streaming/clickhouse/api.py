@@ -10,8 +10,6 @@ a query are not taken.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import gzip
 import hmac
 import io
@@ -30,6 +28,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from foundation.limits.basic import basic
 from foundation.limits.brake import Brake, unguessable
 from streaming.clickhouse.accounts import Account
 from streaming.clickhouse.engine import SESSION_SECONDS, Engine, EngineError, Request, summary_of
@@ -193,13 +192,9 @@ class Front:
 
 def credentials(headers: Headers) -> tuple[str, str]:
     """Name and password of a request's header; empty where there are none."""
-    scheme, _, given = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "basic":
-        try:
-            name, _, password = base64.b64decode(given, validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
-            return "", ""
-        return name, password
+    header = headers.get("authorization", "")
+    if header.lower().startswith("basic "):
+        return basic(header)
     return headers.get("x-clickhouse-user", ""), headers.get("x-clickhouse-key", "")
 
 

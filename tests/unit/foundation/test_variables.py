@@ -24,6 +24,7 @@ OWN = {
         "streaming.marts, from STREAM_CLICKHOUSE_URL",
     ),
     "SUPERSET_DATABASE_URI": "stack.superset, from METADATA_… and SUPERSET_DATABASE_PASSWORD",
+    "SUPERSET_EMBEDDED": "stack.superset, from ELT_SOURCES and STREAM_PAGE_PORT",
     "SUPERSET_RESULTS": "stack.superset, from ELT_HOME",
     "SUPERSET_SHOWN_FILES": "stack.superset, from ELT_HOME",
 }
