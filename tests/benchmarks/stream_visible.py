@@ -5,7 +5,8 @@
 A whole lane of its own: broker, registry, ClickHouse, the sink. A producer sends so many a second; a reader asks ClickHouse every 50 ms, by
 its user that only reads, which offsets are there. `visible`: from the moment in which the producer got the event to the moment in which the
 answer with it had come. `figures`: the same for the figures per minute. `behind`: events that were not visible when the producer ended.
-Memory is each program's own share (PSS).
+`sustained`: the producer reached the rate, and the last quarter's events took no longer than the first's (twice as long, and half a second): the
+lag did not grow. Memory is each program's own share (PSS), `postgres` the registry's.
 """
 
 from __future__ import annotations
@@ -147,12 +148,14 @@ def measured(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
             "kafka": kafka.process.pid,
             "registry": schemas.program.process.pid,
             "clickhouse": house.process.pid,
+            "postgres": schemas.cluster.running_pid(),
         }
         taken = {name: memory(pid) for name, pid in (pids | {"sink": sink.process.pid}).items()}
         wait_until(lambda: looking.figures[-1][0] == total + 1, 90)
         looking.stopped.set()
         looking.join(30)
         latencies, behind = [], 0
+        by_moment: list[tuple[float, float]] = []
         for partition in {place[0] for place in sent}:
             seen = iter(looking.seen[partition])
             offset, when = next(seen)
@@ -160,9 +163,14 @@ def measured(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
                 while offset < mine:
                     offset, when = next(seen)
                 latencies.append(when - at)
+                by_moment.append((at, when - at))
                 behind += when > ended
         (rows,) = reader.query("select count() from card_transactions final").result_rows[0]
         assert rows == total + 1, rows
+        quarter = max(1, len(by_moment) // 4)
+        in_order = [seconds for _, seconds in sorted(by_moment)]
+        first, last = percentile(in_order[:quarter], 50), percentile(in_order[-quarter:], 50)
+        reached = total / (ended - started)
         # the figures of a moment hold the first so many events of all partitions
         moments = sorted(sent.values())
         late = [
@@ -172,13 +180,14 @@ def measured(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         ]
         return {
             "rate": options.rate,
-            "reached": round(total / (ended - started)),
+            "reached": round(reached),
+            "sustained": reached >= 0.98 * options.rate and last <= 2 * first + 0.5,
             "events": total,
             "visible_seconds": {f"p{p}": round(percentile(latencies, p), 3) for p in (50, 95, 99, 100)},
             "figures_seconds": {f"p{p}": round(percentile(late, p), 3) for p in (50, 95, 100)},
             "behind": behind,
             "query_seconds_p95": round(percentile(looking.seconds, 95), 4),
-            "memory_mib": taken,
+            "memory_mib": taken | {"all": sum(taken.values())},
         }
 
 
