@@ -1,14 +1,18 @@
-"""`python -m streaming.status`: the lane as JSON: of each topic how many messages, of each group how far it lags behind."""
+"""`python -m streaming.status`: the lane as JSON: of each topic how many messages, of each group how far it lags behind.
+
+`--each-line`: such a line, or `{"error": …}`, for each line of the input, until its end: for who asks again and again.
+"""
 
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from foundation.errors import one_line
+from foundation.errors import EltError, one_line
 from foundation.private import private
 from foundation.settings import Settings, settings
 from streaming.catalogue import TOPICS
@@ -68,7 +72,18 @@ def _group(client: AdminClient, group: str, ends: Ends) -> dict[str, Any]:
     return {"group": group, "lag": lag}
 
 
+def _answer(config: Settings) -> dict[str, Any]:
+    try:
+        return status(config)
+    except EltError as error:
+        return {"error": str(error)}
+
+
 if __name__ == "__main__":
     private()
     with one_line("stream"):
-        print(json.dumps(status(settings())))
+        if sys.argv[1:] == ["--each-line"]:
+            for _ in sys.stdin:
+                print(json.dumps(_answer(settings())), flush=True)
+        else:
+            print(json.dumps(status(settings())))

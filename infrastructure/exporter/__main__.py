@@ -8,6 +8,7 @@ import uvicorn
 
 from exporter.airflow import Airflow
 from exporter.api import Api
+from exporter.lane import Kafka
 from exporter.looks import Looks, parts
 from foundation.errors import one_line
 from foundation.limits.http import configured
@@ -26,8 +27,8 @@ def main() -> None:
     with one_line("exporter"):
         config = settings()
         listener = listen(config.listen_host, config.exporter_port, "EXPORTER_PORT", "the exporter")
-    airflow = Airflow()
-    looks = Looks(config, lambda: parts(config, airflow))
+    airflow, kafka = Airflow(), Kafka()
+    looks = Looks(config, lambda: parts(config, airflow, kafka))
     api = Api(looks.text, config.monitoring_user, config.monitoring_password.get_secret_value())
     print(f"exporter: metrics on {config.listen_host}:{config.exporter_port}", flush=True)
     application = Limited(api.app, admitted=api.knows, instance=instance(config.home, "exporter"), at_once=8)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 
 from exporter.catalogue import Sample
 from foundation.errors import EltError
 from foundation.settings import Settings
-from streaming.environment import ask
+from streaming.environment import environ, program
 
 TABLES = """
 select name, total_rows, total_bytes from system.tables
@@ -19,18 +21,45 @@ format JSONCompact
 """
 
 
-def kafka(config: Settings) -> Iterator[Sample]:
-    """Asked by a short program in the lane's environment, which has Kafka's client."""
-    done = ask("streaming.status", timeout=30)
-    if done.returncode:
-        raise EltError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "Kafka: no answer")
-    found = json.loads(done.stdout)
-    for topic in found["topics"]:
-        yield "elt_stream_topic_messages", (topic["topic"],), topic["messages"]
-        yield "elt_stream_topic_offsets_total", (topic["topic"],), topic["offsets"]
-    for group in found["groups"]:
-        for topic, lag in group["lag"].items():
-            yield "elt_stream_consumer_lag", (group["group"], topic), lag
+class Kafka:
+    """Asked by a program in the lane's environment, which has Kafka's client. It stays, as its start costs more than its answers, and ends with
+    this one, whose end closes its input."""
+
+    def __init__(self) -> None:
+        self._program: subprocess.Popen[str] | None = None
+
+    def look(self, config: Settings) -> Iterator[Sample]:
+        """Topics, and the lag of each group."""
+        found = self._ask()
+        for topic in found["topics"]:
+            yield "elt_stream_topic_messages", (topic["topic"],), topic["messages"]
+            yield "elt_stream_topic_offsets_total", (topic["topic"],), topic["offsets"]
+        for group in found["groups"]:
+            for topic, lag in group["lag"].items():
+                yield "elt_stream_consumer_lag", (group["group"], topic), lag
+
+    def _ask(self) -> dict[str, Any]:
+        if self._program is None or self._program.poll() is not None:
+            words = program("streaming.status", "--each-line")
+            try:
+                self._program = subprocess.Popen(
+                    words, env=environ(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+                )
+            except OSError:
+                raise EltError("the lane's environment is not there", "elt up stream makes it") from None
+        asked, answers = self._program.stdin, self._program.stdout
+        assert asked is not None and answers is not None  # noqa: S101 - they are pipes
+        try:
+            print(file=asked, flush=True)
+            found: dict[str, Any] = json.loads(answers.readline())
+        except (OSError, ValueError):
+            self._program.kill()
+            self._program.wait()
+            self._program = None
+            raise EltError("the program that asks Kafka has ended", "the next look starts it again") from None
+        if "error" in found:
+            raise EltError(found["error"])
+        return found
 
 
 def clickhouse(config: Settings) -> Iterator[Sample]:

@@ -36,7 +36,7 @@ class Part:
     good_for: float
 
 
-def parts(config: Settings, airflow: Airflow) -> dict[str, Part]:
+def parts(config: Settings, airflow: Airflow, kafka: lane.Kafka) -> dict[str, Part]:
     """The parts that somebody has started, and those that are elsewhere."""
     started = machine.started(config)
     lane_in_use = "stream" in config.sources
@@ -48,7 +48,7 @@ def parts(config: Settings, airflow: Airflow) -> dict[str, Part]:
         "airflow": ("airflow-api-server" in started or config.airflow_url, Part(airflow.look, 60)),
         "kafka": (
             lane_in_use and ("stream-kafka" in started or not config.stream_kafka_is_local),
-            Part(lane.kafka, 30),
+            Part(kafka.look, 15),
         ),
         "clickhouse": (
             lane_in_use and ("stream-clickhouse" in started or not config.stream_clickhouse_is_local),

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from datetime import datetime
 
 import httpx
@@ -14,8 +15,10 @@ import psutil
 import pytest
 
 from adventureworks.database import connect_owner
+from exporter.airflow import Airflow
 from foundation.lease import lease
 from foundation.settings import ROOT
+from orchestration.airflow_api import COMPONENTS
 from tests.fixtures.site import DAG, RUNS
 from tests.fixtures.waiting import wait_until
 
@@ -307,6 +310,24 @@ def test_airflows_metrics_reach_a_collector_by_one_variable(site, collector):
 
 
 @pytest.mark.threat("a user who does more than the role says")
+def test_the_exporter_shows_runs_and_components_as_airflow_has_them(site):
+    found = {(name, *labels): value for name, labels, value in Airflow().look(site.config)}
+    with site.api as api:
+        for state, outcome in (("success", "success"), ("failed", "failure")):
+            asked = {"state": state, "order_by": "-end_date", "limit": 1}
+            runs = api.get(RUNS, params=asked).raise_for_status().json()
+            assert found["elt_airflow_dag_runs", DAG, state] == runs["total_entries"]
+            for run in runs["dag_runs"]:
+                moment = datetime.fromisoformat(run["end_date"]).timestamp()
+                assert found[f"elt_airflow_dag_last_{outcome}_timestamp_seconds", DAG] == moment
+        paused = api.get(f"/dags/{DAG}").raise_for_status().json()["is_paused"]
+    assert found["elt_airflow_dag_runs", DAG, "success"] > 0
+    assert found["elt_airflow_dag_last_success_duration_seconds", DAG] > 1
+    assert found["elt_airflow_dag_paused", DAG] == paused
+    assert all(found["elt_airflow_component_up", component] == 1 for component in COMPONENTS)
+    assert 0 <= time.time() - found["elt_airflow_scheduler_heartbeat_timestamp_seconds",] < 60
+
+
 def test_the_api_asks_for_a_token_and_each_user_may_what_the_role_says(site):
     """A viewer looks; an operator triggers and clears, and changes no connection, variable or pool."""
     base = f"{site.config.airflow_base}/api/v2"

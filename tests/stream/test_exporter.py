@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
 
 from exporter import lane
-from exporter.looks import LIMIT_SECONDS
 from foundation.errors import EltError
 from foundation.settings import Settings
 from streaming.catalogue import CARDS, DEAD_LETTERS, TOPICS
 from streaming.client import connection
 from tests.fixtures.clickhouse import served
+from tests.fixtures.source import free_port
 from tests.fixtures.stream import Broker, producer
 from tests.fixtures.waiting import wait_until
 
@@ -24,15 +25,15 @@ def of_this_process(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> Settings
     return broker.config
 
 
-def shown(config: Settings) -> dict[tuple[str, ...], float]:
-    return {(name, *labels): value for name, labels, value in lane.kafka(config)}
+def shown(kafka: lane.Kafka, config: Settings) -> dict[tuple[str, ...], float]:
+    return {(name, *labels): value for name, labels, value in kafka.look(config)}
 
 
 def test_topics_and_lag_are_those_of_kafka(kafka_server: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
     from confluent_kafka import Consumer, TopicPartition
 
-    config = of_this_process(kafka_server, monkeypatch)
-    before = shown(config)
+    config, kafka = of_this_process(kafka_server, monkeypatch), lane.Kafka()
+    before = shown(kafka, config)
     writer = producer(config)
     for number in range(30):
         writer.produce(CARDS.name, str(number), partition=0)
@@ -43,7 +44,7 @@ def test_topics_and_lag_are_those_of_kafka(kafka_server: Broker, monkeypatch: py
     [(_, high)] = [reader.get_watermark_offsets(TopicPartition(CARDS.name, 0), timeout=20)]
     reader.commit(offsets=[TopicPartition(CARDS.name, 0, high - 12)], asynchronous=False)
     reader.close()
-    after = shown(config)
+    after = shown(kafka, config)
 
     def grown(metric: str, topic: str) -> float:
         return after[metric, topic] - before[metric, topic]
@@ -57,13 +58,26 @@ def test_topics_and_lag_are_those_of_kafka(kafka_server: Broker, monkeypatch: py
     assert after["elt_stream_consumer_lag", "test-lag", CARDS.name] == 12
 
 
-def test_a_broker_that_is_down_is_an_error_in_time(
-    own_broker: Broker, monkeypatch: pytest.MonkeyPatch
+def test_a_broker_that_is_down_and_a_program_that_is_killed_are_errors_that_pass(
+    kafka_server: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = of_this_process(own_broker, monkeypatch)
+    config, kafka = of_this_process(kafka_server, monkeypatch), lane.Kafka()
+    assert shown(kafka, config)
+    kafka._program.kill()
+    kafka._program.wait(30)
+    assert shown(kafka, config)
+    kafka._program.kill()  # while it is asked
+    with contextlib.suppress(EltError):
+        shown(kafka, config)
+    assert shown(kafka, config)
+
+    monkeypatch.setenv("STREAM_KAFKA_PORT", str(free_port()))
+    away = lane.Kafka()
     with pytest.raises(EltError, match=r"Kafka at .* can't be used"):
-        shown(config)
-    assert LIMIT_SECONDS < 10
+        shown(away, config)
+    for each in (kafka, away):
+        each._program.stdin.close()
+        assert each._program.wait(30) == 0  # it ends with who asks
 
 
 def test_rows_are_those_of_clickhouse(tmp_path: Path) -> None:

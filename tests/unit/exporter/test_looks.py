@@ -93,7 +93,7 @@ def test_a_part_is_not_asked_again_while_its_answer_is_good(config):
 
 
 def test_a_part_that_nobody_started_is_not_shown(config):
-    found = shown(Looks(config, lambda: looks.parts(config, looks.Airflow())))
+    found = shown(Looks(config, lambda: looks.parts(config, looks.Airflow(), looks.lane.Kafka())))
     assert {labels[0] for name, *labels in found if name == "elt_up"} == {"machine", "monitoring"}
     assert found["elt_published_data_deadline_seconds",] == 3600
     assert found["elt_disk_free_bytes", "home"] > 0
