@@ -49,5 +49,22 @@ DEAD_LETTERS = Topic(
 POSITIONS = Topic(
     "shop.positions", "how far each producer has come in its source", "producer", partitions=1, compacted=True
 )
-TOPICS = {topic.name: topic for topic in (ORDERS, ORDER_STATUS, PAGE_VIEWS, CARDS, DEAD_LETTERS, POSITIONS)}
+ORDERS_ENRICHED = Topic(
+    "shop.orders_enriched",
+    "an order with attributes of its customer and products, as they were published then",
+    "order id",
+    "order_enriched",
+)
+CARDS_SCORED = Topic(
+    "shop.card_transactions_scored",
+    "a payment with its features, and how likely it is fraud",
+    "card",
+    "card_transaction_scored",
+)
+WINDOWS = Topic("shop.windows", "a part of a minute's figures; parts add up", "minute", "window")
+SESSIONS = Topic("shop.sessions", "a visit to the web site", "visitor", "session")
 EVENTS = {topic.name: topic for topic in (ORDERS, ORDER_STATUS, PAGE_VIEWS, CARDS)}
+DERIVED = {
+    topic.name: topic for topic in (ORDERS_ENRICHED, CARDS_SCORED, WINDOWS, SESSIONS)
+}  # by the enricher
+TOPICS = EVENTS | DERIVED | {topic.name: topic for topic in (DEAD_LETTERS, POSITIONS)}

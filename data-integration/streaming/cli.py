@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import click
 
 from foundation.commands import Group, Number
-from foundation.errors import EltError, Kind
-from streaming.environment import ask, become
+from foundation.errors import EltError
+from streaming.environment import answer, ask, become
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object instead of lines.")
 RATE = Number(min=0, min_open=True, max=100_000)
@@ -22,27 +21,18 @@ def stream() -> None:
     """The streaming lane: events through Kafka. docs/stream.md says how it is made."""
 
 
-def _asked(module: str, *arguments: str) -> Any:
-    """What a program of the lane's environment answers, from JSON. Raises EltError with its words."""
-    done = ask(module, *arguments)
-    if done.returncode:
-        said = next(iter(done.stderr.strip().splitlines()[::-1]), "it said nothing")
-        raise EltError(said.partition(": ")[2] or said, kind=Kind.RETRY)
-    return json.loads(done.stdout)
-
-
 @stream.command()
 @json_option
 def status(as_json: bool) -> None:
     """How many messages each topic has, and how far each consumer group lags behind."""
-    found = _asked("streaming.status")
+    found = answer("streaming.status")
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
     click.echo(f"Kafka at {found['brokers']}")
     for topic in found["topics"]:
         click.echo(
-            f"{topic['topic']:<26}{topic['messages']:>12,} messages in {topic['partitions']} partitions"
+            f"{topic['topic']:<30}{topic['messages']:>12,} messages in {topic['partitions']} partitions"
         )
     for group in found["groups"]:
         lag = ", ".join(f"{name} {behind:,}" for name, behind in group["lag"].items()) or "nothing taken yet"
@@ -104,3 +94,39 @@ def build(select: str) -> None:
     from streaming import marts
 
     marts.build(settings(), ["--select", select] if select else [])
+
+
+@stream.command()
+@json_option
+def train(as_json: bool) -> None:
+    """Train a model of fraud on the payments that ClickHouse has. It scores from now on if it is better on the held-out days."""
+    from foundation.settings import settings
+    from streaming import training
+
+    record = training.train(settings())
+    if as_json:
+        click.echo(json.dumps(record, indent=2))
+        return
+    click.echo(f"model {record['version']}: {record['payments']:,} payments, {record['frauds']:,} frauds")
+    for name, figures in record["metrics"].items():
+        shown = ", ".join(f"{figure} {value:.3f}" for figure, value in figures.items())
+        click.echo(f"{name:<10}{shown} on {', '.join(record['held_out_days'])}")
+    click.echo("promoted" if record["promoted"] else "not promoted: it is not better")
+
+
+@stream.command()
+@json_option
+def drift(as_json: bool) -> None:
+    """Whether the payments of the last day look as those did from which the model learned. Exit code 1: they do not."""
+    from streaming import training
+
+    found = training.drift()
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    else:
+        click.echo(
+            f"model {found['model_version'] or 'none'}: {found['payments']:,} payments of the last day"
+        )
+        for name, index in found["psi"].items():
+            click.echo(f"{name:<20}{index:.3f}")
+    training.unless_drifted(found)

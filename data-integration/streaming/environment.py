@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from foundation.errors import EltError
+from foundation.errors import EltError, Kind
 from foundation.jvm import install_jars
 from foundation.jvm import java as java_of
 from foundation.own_environment import OwnEnvironment
@@ -67,6 +68,15 @@ def ask(module: str, *arguments: str, timeout: float = 60) -> subprocess.Complet
         )
     except subprocess.TimeoutExpired:
         raise EltError(f"{module} did not end within {timeout:.0f} s", "see `elt logs stream`") from None
+
+
+def answer(module: str, *arguments: str, timeout: float = 60) -> Any:
+    """What that program answers, from JSON. Raises EltError with its words."""
+    done = ask(module, *arguments, timeout=timeout)
+    if done.returncode:
+        said = next(iter(done.stderr.strip().splitlines()[::-1]), "it said nothing")
+        raise EltError(said.partition(": ")[2] or said, kind=Kind.RETRY)
+    return json.loads(done.stdout)
 
 
 def _see_that_it_is_there() -> None:

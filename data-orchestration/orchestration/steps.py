@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import asdict
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airbyte_config import jobs
 from foundation.settings import settings
@@ -78,6 +78,30 @@ def score_posts() -> int:
     done = score_new(patient)
     log.info("%s texts scored, %s have a score", done.new, done.texts)
     return done.new
+
+
+def train_fraud() -> dict[str, Any]:
+    """Train the model of fraud by card, which scores if it is better; the figures of the held-out days by candidate."""
+    from streaming import training
+
+    record = training.train(settings())
+    log.info("model %s is %s", record["version"], "promoted" if record["promoted"] else "not better")
+    figures: dict[str, Any] = record["metrics"]
+    return figures
+
+
+def check_drift() -> dict[str, float]:
+    """The population stability index of each feature of the last day's payments. Raises DriftError; AirflowSkipException: nothing to compare."""
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    from streaming import training
+
+    found = training.drift()
+    if not found["psi"]:
+        raise AirflowSkipException("no model is promoted, or it has scored too few payments")
+    training.unless_drifted(found)
+    indices: dict[str, float] = found["psi"]
+    return indices
 
 
 def catalogue(source: str) -> int:

@@ -82,6 +82,28 @@ def score_posts_task() -> Any:
     return score()
 
 
+def fraud_training_task() -> Any:
+    """`train`: the model of fraud, in the lane's environment."""
+
+    @task(execution_timeout=timedelta(minutes=90), **RETRIED)
+    def train() -> dict[str, Any]:
+        """Train, and promote what is better; the figures of the held-out days."""
+        return steps.train_fraud()
+
+    return train()
+
+
+def fraud_drift_task() -> Any:
+    """`drift`: payments against those that the model knows."""
+
+    @task(execution_timeout=timedelta(minutes=15))
+    def drift() -> dict[str, float]:
+        """The index of each feature; fails when one has drifted."""
+        return steps.check_drift()
+
+    return drift()
+
+
 def gate_task(source: str) -> Any:
     """`freshness` of a source with a DAG of its own: behind it the raw layer is new."""
 

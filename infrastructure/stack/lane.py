@@ -1,5 +1,5 @@
-"""The streaming lane as a part of the stack: Kafka, the schema registry, ClickHouse, who writes events, the sink, and the embedded page. Those that are
-elsewhere are not started."""
+"""The streaming lane as a part of the stack: Kafka, the schema registry, ClickHouse, who writes events, the sink, the enricher, alerts, and the
+embedded page. Those that are elsewhere are not started."""
 
 from __future__ import annotations
 
@@ -32,6 +32,8 @@ def programs(config: Settings) -> tuple[Program, ...]:
     if "web" in config.sources:
         found.append(_launched("stream-page-views", "streaming.producer", "page_views"))
     found.append(_launched("stream-sink", "streaming.sink"))  # it waits for ClickHouse
+    found.append(_launched("stream-enricher", "streaming.enricher"))
+    found.append(_launched("stream-alerts", "streaming.fraud.alerts"))
     if not nginx.missing():
         tokens = (sys.executable, "-m", "streaming.page")
         found.append(Program("stream-tokens", tokens, {"STREAM_TOKEN_PORT": config.stream_token_port}))

@@ -1,8 +1,10 @@
 """`python -m tests.faults.stream --kills 60 --seed 1`: a random history of kills while the shop trades and pays, then the topics beside the shop.
 
-Killed at random moments, often in the midst of their start, are the producers of orders and of payments, the broker, the registry, and the
-server of the shop's log. At the end each order and each change of its header has to be one event, in the order of its revisions, and each payment number
-one event. The last line is a summary as JSON; exit code 1 when something is missing, or there twice.
+Killed at random moments, often in the midst of their start, are the producers of orders and of payments, the broker, the registry, the
+server of the shop's log, the enricher, the sink, and ClickHouse. At the end each order and each change of its header has to be one event, in the
+order of its revisions, and each payment number one event; each order has to be enriched once, each payment scored once; the minutes that are
+over have to count each payment once; and ClickHouse has to have each event of each topic once. The last line is a summary as JSON; exit
+code 1 when something is missing, or there twice.
 """
 
 from __future__ import annotations
@@ -19,20 +21,41 @@ import time
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
 from adventureworks import shop
 from foundation.errors import EltError
-from foundation.settings import load_settings
+from foundation.settings import Settings, load_settings
+from streaming.catalogue import (
+    CARDS,
+    CARDS_SCORED,
+    DEAD_LETTERS,
+    DERIVED,
+    EVENTS,
+    ORDER_STATUS,
+    ORDERS,
+    ORDERS_ENRICHED,
+    WINDOWS,
+    Topic,
+)
 from tests.benchmarks.stream_events import shop as small_shop
+from tests.fixtures.clickhouse import ClickHouse
 from tests.fixtures.source import SourceDatabase
 from tests.fixtures.stream import Running, broker, environ_of, registry, together, use_clients
 from tests.fixtures.waiting import wait_until
 
 HEADERS = "select salesorderid, revisionnumber from sales.salesorderheader"
-VICTIMS = ("orders", "cards", "broker", "registry", "source")
-WEIGHTS = (4, 4, 2, 2, 1)
+PROGRAMS = {
+    "orders": ("streaming.producer", "orders"),
+    "cards": ("streaming.producer", "cards"),
+    "enricher": ("streaming.enricher",),
+    "sink": ("streaming.sink",),
+}
+VICTIMS = (*PROGRAMS, "broker", "registry", "source", "ClickHouse")
+WEIGHTS = (3, 3, 4, 3, 2, 2, 1, 2)
+DRAIN_SECONDS = 600
 
 
 def trade(database: SourceDatabase, rate: float, over: threading.Event) -> None:
@@ -46,7 +69,6 @@ def trade(database: SourceDatabase, rate: float, over: threading.Event) -> None:
 
 
 def history(kills: int, seed: int, folder: Path) -> dict[str, object]:
-    from streaming.catalogue import CARDS, DEAD_LETTERS, ORDER_STATUS, ORDERS
     from streaming.reading import values
 
     dice = random.Random(seed)
@@ -58,10 +80,16 @@ def history(kills: int, seed: int, folder: Path) -> dict[str, object]:
         database = small_shop()
         cluster = database.server.cluster
         stack.callback(cluster.stop)
-        environ = together(kafka, schemas, database) | {"STREAM_CARDS_PER_SECOND": "200"}
+        house = ClickHouse(Path(kafka.environ["ELT_HOME"]))
+        stack.callback(lambda: house.process and house.process.poll() is None and house.end())
+        house.start()
+        environ = together(kafka, schemas, database) | {
+            "STREAM_CARDS_PER_SECOND": "100",
+            "STREAM_CLICKHOUSE_PORT": str(house.port),
+        }
         programs = {
-            name: Running(["streaming.launch", "streaming.producer", name], environ, folder / f"{name}.log")
-            for name in ("orders", "cards")
+            name: Running(["streaming.launch", *words], environ, folder / f"{name}.log")
+            for name, words in PROGRAMS.items()
         }
         for program in programs.values():
             program.start()
@@ -84,6 +112,9 @@ def history(kills: int, seed: int, folder: Path) -> dict[str, object]:
                 elif victim == "broker":
                     kafka.kill()
                     kafka.start()
+                elif victim == "ClickHouse":
+                    house.end(signal.SIGKILL)
+                    house.start()
                 elif victim == "registry":
                     schemas.program.kill()
                     schemas.start()
@@ -108,8 +139,27 @@ def history(kills: int, seed: int, folder: Path) -> dict[str, object]:
             return [(one["salesorderid"], one["revisionnumber"]) for one in values(config, ORDER_STATUS)]
 
         wait_until(lambda: last in changes(), 180)
-        for program in programs.values():
-            program.stop()
+        for name in ("orders", "cards"):
+            programs[name].stop()
+        ids = {topic: Counter(one["event_id"] for one in values(config, topic)) for topic in EVENTS.values()}
+        made_of = {ORDERS_ENRICHED: ORDERS, CARDS_SCORED: CARDS}
+        wait_until(
+            lambda: all(_has(config, made, ids[source]) for made, source in made_of.items()), DRAIN_SECONDS
+        )
+        programs["enricher"].stop()
+        derived = {topic: list(values(config, topic)) for topic in DERIVED.values()}
+        ids |= {topic: Counter(one["event_id"] for one in events) for topic, events in derived.items()}
+        wait_until(
+            lambda: all(_stored(house, topic) >= set(found) for topic, found in ids.items()), DRAIN_SECONDS
+        )
+        programs["sink"].stop()
+        rows = {topic: Counter(_rows(house, topic)) for topic in ids}
+        paid = Counter(_minute(one) for one in values(config, CARDS))
+        counted: Counter[int] = Counter()
+        for part in derived[WINDOWS]:
+            if part["subject"] == "payments":
+                counted[_minute(part)] += part["events"]
+        over_by = max(paid) - 3  # later ones may be open
         placed = Counter(one["salesorderid"] for one in values(config, ORDERS))
         changed = changes()
         numbers = Counter(int(one["event_id"].rpartition("-")[2]) for one in values(config, CARDS))
@@ -131,7 +181,42 @@ def history(kills: int, seed: int, folder: Path) -> dict[str, object]:
             "changes_out_of_order": sum(revisions != sorted(revisions) for revisions in of_order.values()),
             "payments_missing": max(numbers, default=-1) + 1 - len(numbers),
             "payments_twice": sum(count > 1 for count in numbers.values()),
+            "derived": {topic.name: len(events) for topic, events in derived.items()},
+            **{
+                f"{made.name}_missing": len(set(ids[source]) - set(ids[made]))
+                for made, source in made_of.items()
+            },
+            **{f"{topic.name}_twice": ids[topic].total() - len(ids[topic]) for topic in derived},
+            "minutes_over": sum(minute <= over_by for minute in paid),
+            "minutes_missing": sum(
+                paid[minute] != counted[minute]
+                for minute in paid.keys() | counted.keys()
+                if minute <= over_by
+            ),
+            "rows_missing": sum(len(set(found) - set(rows[topic])) for topic, found in ids.items()),
+            "rows_twice": sum(found.total() - len(found) for found in rows.values()),
         }
+
+
+def _has(config: Settings, topic: Topic, wanted: Counter[str]) -> bool:
+    from streaming.reading import values
+
+    return {one["event_id"] for one in values(config, topic)} >= set(wanted)
+
+
+def _rows(house: ClickHouse, topic: Topic) -> list[str]:
+    table = topic.name.rpartition(".")[2]
+    rows = house.client(database="shop").query(f"select event_id from {table} final").result_rows
+    return [row[0] for row in rows]
+
+
+def _stored(house: ClickHouse, topic: Topic) -> set[str]:
+    time.sleep(0.5)
+    return set(_rows(house, topic))
+
+
+def _minute(event: dict[str, Any]) -> int:
+    return int(event["occurred_at"].timestamp() // 60)
 
 
 def main() -> None:

@@ -57,19 +57,27 @@ class Decoder:
         value = message.value()
         if value is None:
             raise Poison("the message has no value")
-        try:
-            fields = read(value, SerializationContext(topic.name, MessageField.VALUE))
-        except (OSError, httpx.HTTPError) as error:
-            raise Away(f"the schema registry: {error or type(error).__name__}") from None
-        except SchemaRegistryError as error:
-            if error.http_status_code in (404, 422):
-                raise Poison(f"the registry knows no such schema: {error.error_message}") from None
-            raise Away(f"the schema registry: {error.error_message}") from None
-        except Exception as error:  # noqa: BLE001 - the library raises what Avro's bytes lead to
-            raise Poison(f"the value is no {topic.schema}: {error or type(error).__name__}") from None
+        fields = event_of(value, topic, read)
         own = {named(name): field for name, field in fields.items()}
         place = [message.topic(), message.partition(), message.offset(), _appended(message)]
         return Row(message, [*place, *(checked(name, own[name]) for name in columns)])
+
+
+def event_of(value: bytes, topic: Topic, read: Callable[..., Any]) -> dict[str, Any]:
+    """The event that a value is, by `read` (`Schemas.deserializer`). Raises Poison: it is none; Away: the registry can't be asked."""
+    try:
+        found = read(value, SerializationContext(topic.name, MessageField.VALUE))
+    except (OSError, httpx.HTTPError) as error:
+        raise Away(f"the schema registry: {error or type(error).__name__}") from None
+    except SchemaRegistryError as error:
+        if error.http_status_code in (404, 422):
+            raise Poison(f"the registry knows no such schema: {error.error_message}") from None
+        raise Away(f"the schema registry: {error.error_message}") from None
+    except Exception as error:  # noqa: BLE001 - the library raises what Avro's bytes lead to
+        raise Poison(f"the value is no {topic.schema}: {error or type(error).__name__}") from None
+    if not isinstance(found, dict):
+        raise Poison(f"the value is no {topic.schema}")
+    return found
 
 
 def checked(name: str, value: Any) -> Any:

@@ -11,7 +11,7 @@ import json
 from typing import Any
 
 from foundation.errors import EltError, Kind
-from streaming.catalogue import DEAD_LETTERS, EVENTS, Topic
+from streaming.catalogue import DEAD_LETTERS, DERIVED, EVENTS, Topic
 
 DAYS = 7
 PLACE = {
@@ -32,7 +32,7 @@ MOMENTS = (
     "timestamp-micros",
     "local-timestamp-micros",
 )  # the shop's calendar has no zone: it is kept as UTC, untouched
-LANDED = (*EVENTS.values(), DEAD_LETTERS)
+LANDED = (*EVENTS.values(), *DERIVED.values(), DEAD_LETTERS)
 
 
 def table_of(topic: Topic) -> str:

@@ -12,11 +12,18 @@ renamed as (
         -- text
         merchant_category,
         channel,
+        country,
+        card_country,
+        coalesce(device_id, '') as device_id,
         country != card_country as is_abroad,
         -- numerics
         amount,
+        toInt64(amount * 100) as cents,
         -- timestamps
-        occurred_at as paid_at
+        occurred_at as paid_at,
+        toUnixTimestamp64Micro(occurred_at) as paid_at_us,
+        -- payments of a card are in one partition, in their order
+        offset as kafka_offset
     from payments
 )
 

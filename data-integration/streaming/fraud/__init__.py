@@ -1,0 +1,1 @@
+"""Fraud by card: features, rules, the trained model, drift, and alerts."""

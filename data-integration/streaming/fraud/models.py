@@ -1,0 +1,143 @@
+"""Trained models on disk: a folder for each version, and a link to the promoted one, which is switched in one step.
+
+`v3/model.joblib` is the model, `v3/record.json` its version row. Both are written before the folder gets its name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from foundation.errors import EltError
+from foundation.settings import Settings
+
+FILE, RECORD, CURRENT = "model.joblib", "record.json", "current"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of a version. `metrics`: of the held-out days, by candidate; `reference`: how features and scores were spread, for drift."""
+
+    version: int
+    trained_at: str  # UTC, ISO 8601
+    days: list[str]
+    held_out_days: list[str]
+    payments: int
+    frauds: int
+    features: list[str]
+    threshold: float
+    metrics: dict[str, dict[str, float]]
+    reference: dict[str, dict[str, list[float]]]
+    promoted: bool
+    sklearn: str
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Model:
+    """One that can score."""
+
+    record: Record
+    _classifier: Any = field(repr=False)
+
+    def score(self, values: Sequence[float]) -> float:
+        """How likely a payment with these features is fraud, 0 to 1."""
+        return float(self._classifier.predict_proba([values])[0, 1])
+
+    def scores(self, rows: Any) -> Any:
+        """Of many payments, as an array of (payments,); `rows`: an array of (payments, features)."""
+        return self._classifier.predict_proba(rows)[:, 1]
+
+
+def folder_of(config: Settings) -> Path:
+    """Where the versions are."""
+    return config.home / "stream" / "models"
+
+
+def promoted(config: Settings) -> int | None:
+    """The version by which payments are scored; None: by the rules."""
+    try:
+        return int((folder_of(config) / CURRENT).readlink().name.removeprefix("v"))
+    except FileNotFoundError:
+        return None
+
+
+def load(config: Settings, version: int) -> Model:
+    """A version. Raises EltError: it is damaged, or made by another scikit-learn."""
+    import joblib
+    import sklearn
+
+    folder = folder_of(config) / f"v{version}"
+    remedy = "elt stream train makes another"
+    try:
+        record = Record(**json.loads((folder / RECORD).read_text()))
+        content = (folder / FILE).read_bytes()
+    except (OSError, ValueError, TypeError) as error:
+        raise EltError(f"model {version} can't be read: {error}", remedy) from None
+    if hashlib.sha256(content).hexdigest() != record.sha256:
+        raise EltError(f"{folder / FILE} is not the file that was written", remedy)
+    if record.sklearn != sklearn.__version__:
+        raise EltError(
+            f"model {version} is of scikit-learn {record.sklearn}, here is {sklearn.__version__}", remedy
+        )
+    return Model(record, joblib.load(folder / FILE))
+
+
+def records(config: Settings) -> list[Record]:
+    """Of all versions, oldest first."""
+    found = [
+        Record(**json.loads(file.read_text()))
+        for file in folder_of(config).glob(f"v*/{RECORD}")
+        if re.fullmatch(r"v\d+", file.parent.name)
+    ]
+    return sorted(found, key=lambda record: record.version)
+
+
+def keep(config: Settings, record: Record, classifier: Any) -> Record:
+    """Write a version; it is promoted by `promote`. The next number is the folder's."""
+    import joblib
+
+    folder = folder_of(config)
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / f".draft-{os.getpid()}"
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    joblib.dump(classifier, draft / FILE)
+    digest = hashlib.sha256((draft / FILE).read_bytes()).hexdigest()
+    numbered = Record(**asdict(record) | {"version": next_version(config), "sha256": digest})
+    (draft / RECORD).write_text(json.dumps(asdict(numbered), indent=1) + "\n")
+    for path in (*draft.iterdir(), draft):
+        _sync(path)
+    draft.rename(folder / f"v{numbered.version}")
+    _sync(folder)
+    return numbered
+
+
+def promote(config: Settings, version: int) -> None:
+    """Score by this version from now on."""
+    folder = folder_of(config)
+    link = folder / f".{CURRENT}.new"
+    link.unlink(missing_ok=True)
+    link.symlink_to(f"v{version}", target_is_directory=True)
+    link.replace(folder / CURRENT)
+    _sync(folder)
+
+
+def next_version(config: Settings) -> int:
+    """The number of the version that is kept next."""
+    return max((record.version for record in records(config)), default=0) + 1
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
