@@ -87,7 +87,9 @@ class Apis:
         if (until - since).days > LONGEST:
             raise HTTPException(422, f"from, to: at most {LONGEST} days at once")
         base = request.query_params.get("base", "EUR")
-        quotes = [one for one in request.query_params.get("quotes", "").split(",") if one] or list(LEVELS)
+        # each once, however often it is named
+        named = dict.fromkeys(request.query_params.get("quotes", "").split(","))
+        quotes = [one for one in named if one] or list(LEVELS)
         for name, code in (("base", base), *(("quotes", quote) for quote in quotes)):
             if code not in LEVELS:
                 raise HTTPException(422, f"{name}: no such currency as {code[:20]!a}")

@@ -77,6 +77,8 @@ class Weather:
         # nothing is known of before and after
         since = max(since, datetime.combine(self._first_day, time.min, UTC))
         until = min(until, now)
+        if since > until:
+            return []
         found = []
         for place in (one for one in self.places if one.country == country):
             days = {since.date() - timedelta(days=n) for n in range(1, 7)}

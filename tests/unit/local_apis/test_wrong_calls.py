@@ -178,3 +178,21 @@ def test_the_token_of_a_page_leads_to_the_next(client: TestClient) -> None:
         if not (token_ := answer["next_page_token"]):
             break
     assert found == sorted(set(found)) and len(found) == 4
+
+
+def test_a_currency_that_is_named_many_times_is_answered_once(client: TestClient) -> None:
+    days = {"from": "2024-04-01", "to": "2024-04-05", "base": "USD"}
+    once = client.get("/rates/v2/rates", params=days | {"quotes": "EUR,GBP"})
+    many = client.get("/rates/v2/rates", params=days | {"quotes": "EUR,GBP," * 100})
+    assert len(once.json()) == 10 and many.json() == once.json()
+
+
+@pytest.mark.parametrize(("since", "until"), [("9999-12-25", "9999-12-31"), ("2024-04-11", "2024-04-12")])
+def test_nothing_is_known_of_days_to_come(since: str, until: str) -> None:
+    apis = Apis(
+        Weather(), Rates(), KEY, now=lambda: NOW
+    )  # of all cities, so that some days are late and some corrected
+    client = TestClient(apis.app, headers={"X-Api-Key": KEY}, raise_server_exceptions=False)
+    query = {"country": "US", "updated_since": since, "updated_until": until}
+    answer = client.get("/weather/v1/observations", params=query)
+    assert (answer.status_code, answer.json()) == (200, {"data": [], "next_page_token": None})
