@@ -71,7 +71,7 @@ BAD_ARGUMENTS, TOO_MANY_TRIES, AUTHENTICATION_FAILED = 36, 202, 516
 STATUS = {
     **dict.fromkeys((36, 43, 46, 47, 62, 115), 400),  # arguments, types, functions, names, syntax, settings
     **dict.fromkeys((60, 81), 404),
-    **dict.fromkeys((164, 497), 403),
+    **dict.fromkeys((164, 452, 497), 403),
     159: 408,
 }
 READERS: dict[str, Callable[[io.BytesIO], Any]] = {

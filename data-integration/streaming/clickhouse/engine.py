@@ -23,6 +23,7 @@ from streaming.clickhouse.accounts import Account
 from streaming.clickhouse.statements import (
     READONLY,
     SESSION_WORDS,
+    SYNTAX_ERROR,
     RefusedStatement,
     Statement,
     allowed,
@@ -137,8 +138,8 @@ class Engine:
             if database:
                 handle.query("USE {database:Identifier}", "TSV", {"database": database})
             handle.query(f"SET {_settings(request)}", "TSV")
-            kind, count = _class_of(handle, statement)
-            allowed(statement, kind, count, writes=account.writes)
+            kind = _class_of(handle, statement)
+            allowed(_canonical(handle, statement), kind, request.parameters, writes=account.writes)
             if not account.writes:
                 handle.query("SET readonly = 1", "TSV")
             if statement.data is None:
@@ -220,12 +221,18 @@ class Engine:
                 self._sessions.pop(key).handle.close()
 
 
-def _class_of(handle: Connection, statement: Statement) -> tuple[str, int]:
-    """What the engine's own parser says of a statement: its class, and how many there are in it."""
+def _class_of(handle: Connection, statement: Statement) -> str:
+    """What the engine's own parser says of a statement. Raises RefusedStatement: it is several."""
     report = handle._conn.classify_query(statement.whole)
-    if report["statement_count"] == 0:  # it does not parse: the engine's words say where
-        handle.query(f"SELECT formatQuery({_literal(statement.whole)})", "Null")
-    return report["query_class"].name, int(report["statement_count"])
+    if int(report["statement_count"]) > 1:
+        raise RefusedStatement(SYNTAX_ERROR, "Multi-statements are not allowed: a request has one statement")
+    return str(report["query_class"].name)
+
+
+def _canonical(handle: Connection, statement: Statement) -> str:
+    """The statement as the engine writes it, without comments. Where it does not parse, the engine's words say where."""
+    found = handle.query(f"SELECT formatQuery({_literal(statement.whole)})", "TSVRaw")
+    return bytes(found.bytes() or b"").decode()
 
 
 def _settings(request: Request) -> str:

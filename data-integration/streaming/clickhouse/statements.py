@@ -1,15 +1,16 @@
 """What a request wants of the engine: one statement, and for an INSERT the data that follow its head.
 
 The engine is a library, and has what a server must not offer: it can read a local file into a table (FROM INFILE), write an answer into
-one (INTO OUTFILE), and look into the memory of its process (`Python`, `arrowstream`); one of its functions (`file`) asks for no right. What only its words tell is refused here; what
-changes the engine itself, or needs rights, by the class that the engine's own parser gives a statement (`allowed`). Files and the network
-are besides no right of the engine's one user (users.xml).
+one (INTO OUTFILE), and look into the memory of its process (`Python`, `arrowstream`); one of its functions (`file`) asks for no right. What
+changes the engine itself, or needs rights, is refused by the class that the engine's own parser gives a statement, what only its words tell by
+its words: those of the text that the engine makes of it, which has no comments, and one kind of quotes. Files and the network are besides no right of the engine's
+one user (users.xml), and the kernel lets this process reach neither (`shut_in`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -29,26 +30,11 @@ QUERIES = frozenset({"SELECT", "WITH", "WATCH", "EXPLAIN"})  # an INSERT that ha
 FILES = frozenset({"INFILE", "OUTFILE"})
 # what reads a file or asks the network whatever the user's rights are, runs a program, or looks into this process
 INSIDES = frozenset({"FILE", "DISK", "EXECUTABLE", "PYTHON", "ARROWSTREAM"})
-MAKES = frozenset({"CREATE", "ATTACH", "REPLACE"})  # statements in which ENGINE is no column's name
-# what follows a column that is called engine, in the query of such a statement
-AFTER_A_COLUMN = frozenset(
-    {
-        "AND",
-        "AS",
-        "BETWEEN",
-        "FROM",
-        "GROUP",
-        "IN",
-        "IS",
-        "LIKE",
-        "ILIKE",
-        "LIMIT",
-        "NOT",
-        "OR",
-        "ORDER",
-        "WHERE",
-    }
+READS_A_FILE = (
+    "FILE"  # of them a function of values: another function takes its name alone (arrayMap(file, …))
 )
+NAMED_BY_A_PARAMETER = re.compile(r"\{\s*(\w+)\s*:\s*Identifier\s*\}")
+MAKES = frozenset({"CREATE", "ATTACH", "REPLACE"})  # statements in which ENGINE is no column's name
 ENGINES = re.compile(r"\w*MERGETREE|ATOMIC|MEMORY|NULL|(TINY|STRIPE)?LOG")  # those that reach nothing outside
 SESSION_WORDS = ("SET", "USE")  # change nothing but the session
 
@@ -83,7 +69,7 @@ class Statement:
 
 
 def statement_of(body: bytes) -> Statement:
-    """Read a request's whole text. Raises RefusedStatement: it is no UTF-8 or too long, or reaches for what is no request's."""
+    """Read a request's whole text. Raises RefusedStatement: it is no UTF-8 or too long."""
     found = _insert(body)
     if found is None:
         found = Statement(_decoded(body).strip().rstrip(";"))
@@ -92,19 +78,24 @@ def statement_of(body: bytes) -> Statement:
         raise RefusedStatement(
             SYNTAX_ERROR, f"Max query size exceeded: a statement has at most {TEXT_BYTES} bytes"
         )
-    _check(text, list(_words(text)))
     return found
 
 
-def allowed(statement: Statement, kind: str, count: int, *, writes: bool) -> None:
-    """Whether a user may run a statement of this class. Raises RefusedStatement."""
-    if count != 1:
-        raise RefusedStatement(SYNTAX_ERROR, "Multi-statements are not allowed: a request has one statement")
+def allowed(canonical: str, kind: str, parameters: Mapping[str, str], *, writes: bool) -> None:
+    """Whether a user may run a statement of this class; `canonical`: as the engine writes it. Raises RefusedStatement."""
+    text = canonical.encode()
+    words = list(_words(text))
+    _check(text, words)
+    for name in NAMED_BY_A_PARAMETER.findall(canonical):
+        if parameters.get(name, "").strip('`" ').upper() in INSIDES:
+            raise RefusedStatement(
+                ACCESS_DENIED, f"Not enough privileges: the parameter {name} reaches outside of the server"
+            )
     if kind == READS:
         return
     if not writes:
         raise RefusedStatement(READONLY, "Cannot execute query in readonly mode: this user only reads")
-    if kind == WRITES or (kind == CONTROLS and statement.first_word in SESSION_WORDS):
+    if kind == WRITES or (kind == CONTROLS and words[0].text in SESSION_WORDS):
         return
     raise RefusedStatement(
         ACCESS_DENIED,
@@ -113,7 +104,8 @@ def allowed(statement: Statement, kind: str, count: int, *, writes: bool) -> Non
 
 
 class Word(NamedTuple):
-    """A word, or a name in quotes, upper case; where it begins and ends; how deep in parentheses it is, and whether one opens behind it."""
+    """A word, or a name in quotes, upper case; where it begins and ends; how deep in parentheses it is, whether one opens behind it, and
+    what stands before it."""
 
     text: str
     start: int
@@ -121,11 +113,12 @@ class Word(NamedTuple):
     depth: int
     quoted: bool
     calls: bool
+    before: bytes
 
 
 def _words(text: bytes) -> Iterator[Word]:
     """What is neither blank, comment nor text. It is lazy: data behind the head of an INSERT are not looked at."""
-    depth, last = 0, None
+    depth, last, before = 0, None, b""
     for token in TOKEN.finditer(text):
         if token["blank"]:
             continue
@@ -145,32 +138,41 @@ def _words(text: bytes) -> Iterator[Word]:
                 depth,
                 bool(token["name"]),
                 False,
+                before,
             )
+        before = token.group()
     if last is not None:
         yield last
 
 
 def _check(text: bytes, words: list[Word]) -> None:
-    makes = bool(words) and words[0].text in MAKES
+    """Look for words that reach outside."""
+    # the engine writes no comments
+    if any(token["blank"] and not token["blank"].isspace() for token in TOKEN.finditer(text)):
+        raise RefusedStatement(SYNTAX_ERROR, "this statement can't be read for certain")
+    makes, queries = bool(words) and words[0].text in MAKES, False
     for number, word in enumerate(words):
         if word.text in FILES and not word.quoted:
             raise RefusedStatement(
                 ACCESS_DENIED, f"Not enough privileges: {word.text} is a file of the server"
             )
-        if word.text in INSIDES and word.calls:
+        queries = queries or word.text in QUERIES or word.text == "FUNCTION"
+        # the columns of INSERT INTO table (file, …)
+        filled = words[0].text == "INSERT" and not queries and word.depth == 1 and word.before in (b"(", b",")
+        named = word.text == READS_A_FILE and not (word.quoted or word.before == b"." or filled)
+        if word.text in INSIDES and (word.calls or named):
             raise RefusedStatement(
-                ACCESS_DENIED, f"Not enough privileges: {word.text} reaches outside of the server"
+                ACCESS_DENIED,
+                f"Not enough privileges: {word.text} reaches outside of the server (a column of that name: table.file)",
             )
         if makes and word.text == "ENGINE" and not word.quoted and number + 1 < len(words):
             following = words[number + 1]
             between = [
                 one.group() for one in TOKEN.finditer(text, word.end, following.start) if not one["blank"]
             ]
-            engine = following.text
-            named = between == [b"="] or (not between and engine not in AFTER_A_COLUMN)
-            if named and not ENGINES.fullmatch(engine):
+            if between == [b"="] and not ENGINES.fullmatch(following.text):
                 raise RefusedStatement(
-                    ACCESS_DENIED, f"Not enough privileges: {engine} reaches outside of the server"
+                    ACCESS_DENIED, f"Not enough privileges: {following.text} reaches outside of the server"
                 )
 
 

@@ -204,6 +204,10 @@ OUTSIDE = (
     "create function f as x -> x",
     "execute as default select 1",
     "backup database shop to Disk('default', 'x')",
+    "select arrayMap(file, ['/etc/passwd'])",
+    "select ‘'’, file('/etc/passwd'), ‘'’",
+    "select 1 // '\n, file('/etc/passwd') // '",
+    "select file('/proc/self/environ')",
 )
 OF_WRITERS = (
     "insert into function file('OUTFILE', 'CSV', 'a Int8') values (1)",
@@ -243,6 +247,60 @@ def test_nor_does_the_writer_reach_outside(kept: dict[bool, Any], statement: str
     said = refused(lambda: kept[True].command(statement.replace("OUTFILE", f"{tmp_path}/out")))
     assert "root:" not in said
     assert not list(tmp_path.iterdir())
+
+
+# config.xml lies in the engine's folder: of it the kernel's fence keeps nobody
+HIDDEN: tuple[tuple[str, dict[str, str]], ...] = (
+    ("select arrayMap(file, ['config.xml'])", {}),
+    ("select arrayMap(`file`, ['config.xml'])", {}),
+    ("select * apply(file) from (select 'config.xml')", {}),
+    ("with file as f select arrayMap(f, ['config.xml'])", {}),
+    ("select arrayMap({f:Identifier}, ['config.xml'])", {"param_f": "file"}),
+    ("select arrayMap({ f : Identifier }, ['config.xml'])", {"param_f": "`file`"}),
+    ("select ‘'’, file('config.xml'), ‘'’", {}),
+    ("select 1 as “'”, file('config.xml'), 1 as “'”", {}),
+    ("select 1 // '\n, file('config.xml') // '", {}),
+    ("select 1", {"additional_result_filter": "file('config.xml') != ''"}),
+    (
+        "select * from system.one",
+        {"additional_table_filters": "{'system.one': 'file(\\'config.xml\\') != \\'\\''}"},
+    ),
+    ("select 1", {"format_template_row": "config.xml", "default_format": "Template"}),
+    ("select 1", {"format_schema": "config.xml:M", "default_format": "Protobuf"}),
+)
+
+
+@pytest.mark.threat("a service that is taken over")
+@pytest.mark.parametrize("writes", [False, True])
+@pytest.mark.parametrize(("statement", "parameters"), HIDDEN, ids=map(str, range(len(HIDDEN))))
+def test_no_quotes_comments_or_parameters_hide_a_file(
+    server: ClickHouse, statement: str, parameters: dict[str, str], writes: bool
+) -> None:
+    answer = ask(server, statement, writes=writes, **parameters)
+    assert answer.status_code in (400, 403) and "<clickhouse>" not in answer.text, answer.text
+
+
+def test_data_are_no_expressions(server: ClickHouse, kept: dict[bool, Any]) -> None:
+    kept[True].command("create table lines (a String) engine = MergeTree order by a")
+    assert ask(server, "insert into shop.lines values (file('config.xml'))", writes=True).status_code != 200
+    assert ask(server, "insert into shop.lines values ('one'), ('file')", writes=True).status_code == 200
+    assert kept[False].query("select a from shop.lines order by a").result_rows == [("file",), ("one",)]
+
+
+def test_a_column_may_be_called_as_what_reaches_outside(kept: dict[bool, Any]) -> None:
+    kept[True].command(
+        "create table named (file String, engine String, disk Int8) engine MergeTree order by disk"
+    )
+    kept[True].insert("named", [("a", "Python", 1)])
+    found = kept[False].query(
+        "select named.file, engine, disk from named where engine = 'Python' and named.file = 'a'"
+    )
+    assert found.result_rows == [("a", "Python", 1)]
+
+
+def test_the_kernel_keeps_the_engine_in(server: ClickHouse) -> None:
+    """Without it only the words of a statement would be looked at."""
+    assert "no Landlock" not in server.log.read_text()
 
 
 # -------------------------------------------------------------------------------------------------- limits

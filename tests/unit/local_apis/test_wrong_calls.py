@@ -180,6 +180,7 @@ def test_the_token_of_a_page_leads_to_the_next(client: TestClient) -> None:
     assert found == sorted(set(found)) and len(found) == 4
 
 
+@pytest.mark.threat("a request that makes a server fail")
 def test_a_currency_that_is_named_many_times_is_answered_once(client: TestClient) -> None:
     days = {"from": "2024-04-01", "to": "2024-04-05", "base": "USD"}
     once = client.get("/rates/v2/rates", params=days | {"quotes": "EUR,GBP"})
