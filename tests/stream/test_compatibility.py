@@ -125,6 +125,48 @@ def test_a_number_that_means_something_else_is_another_type(reader: Any, writer:
     ]
 
 
+def entangled(count: int, last: str) -> str:
+    """Records each of which holds any other; the last one differs by a field."""
+    there: set[int] = set()
+
+    def defined(number: int) -> dict[str, Any]:
+        there.add(number)
+        others = [f"R{n}" if n in there else defined(n) for n in range(count) if n != number]
+        return record(
+            field("any", others), field("own", last if number == count - 1 else "int"), name=f"R{number}"
+        )
+
+    return json.dumps(defined(0))
+
+
+@pytest.mark.threat("a request that makes a server fail")
+def test_records_that_hold_each_other_are_compared_once_a_pair() -> None:
+    """Every way through them would be a factorial of their number."""
+    schemas = [parse(entangled(8, last)) for last in ("string", "int")]
+    kinds = [each.kind for each in unreadable(*schemas)]
+    assert set(kinds) == {"MISSING_UNION_BRANCH"} and not unreadable(schemas[0], schemas[0])
+
+
+def test_a_type_that_another_branch_took_for_readable_is_looked_at_again() -> None:
+    inner = record(field("w", "r1.W"), name="r1.V")
+    first = record(field("v", inner), field("extra", "int"), name="r1.W")
+    second = record(field("v", "r1.V"), field("extra", "string"), name="r2.W")
+    written = record(field("v", record(field("w", "w.W"), name="w.V")), field("extra", "string"), name="w.W")
+    breaks = unreadable(parse(json.dumps([first, second])), parse(json.dumps([written])))
+    assert [each.kind for each in breaks] == ["MISSING_UNION_BRANCH"]
+
+
+@pytest.mark.threat("a request that makes a server fail")
+def test_what_would_take_too_long_to_compare_is_refused() -> None:
+    branches = [[record(name=f"{side}{number}") for number in range(400)] for side in "rw"]
+    with pytest.raises(InvalidSchemaError, match="pairs of types"):
+        unreadable(*(parse(json.dumps(each)) for each in branches))
+    chain = [record(name="C0"), *(record(field("f", f"C{n - 1}"), name=f"C{n}") for n in range(1, 2_000))]
+    deep = [parse(json.dumps(record(field("f", "C1999"))), [json.dumps(chain)]) for _ in range(2)]
+    with pytest.raises(InvalidSchemaError, match="too deep"):
+        unreadable(*deep)
+
+
 OLD, NEW = record(ID), record(ID, field("n", "int", default=0))  # forward and backward
 MORE = record(ID, field("n", "int"))  # forward alone
 LESS = record()  # backward alone, from OLD

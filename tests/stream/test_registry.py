@@ -165,6 +165,56 @@ def test_a_schema_can_use_the_names_of_another(schemas: Registry) -> None:
     assert refusal(client.register_schema, "price", lost) == (422, 42201)
 
 
+@pytest.mark.threat("a request that makes a server fail")
+def test_a_schema_that_is_referred_to_many_times_is_read_once(schemas: Registry) -> None:
+    """Twelve at each of nine levels: 12^9, if each were read as often as it is named."""
+    client = schemas.client()
+    for level in range(9):
+        text = json.dumps({"type": "record", "name": f"L{level}", "fields": [{"name": "id", "type": "int"}]})
+        below = [SchemaReference(f"L{level - 1}", f"level-{level - 1}", 1)] * 12 if level else []
+        client.register_schema(f"level-{level}", Schema(text, "AVRO", below))
+    for number in range(101):
+        client.register_schema(f"many-{number}", schema(name=f"Many{number}"))
+    many = [SchemaReference(f"Many{number}", f"many-{number}", 1) for number in range(101)]
+    assert client.register_schema(SUBJECT, Schema(FIRST.schema_str, "AVRO", many[:100]))
+    assert refusal(client.register_schema, SUBJECT, Schema(WIDER.schema_str, "AVRO", many)) == (422, 42201)
+
+
+WRONG: list[tuple[str, str, Any]] = [
+    ("GET", "/subjects/a%00b/versions", None),
+    ("GET", "/subjects?subjectPrefix=%00", None),
+    ("POST", "/subjects/a%00b/versions", {"schema": FIRST.schema_str}),
+    ("PUT", "/config/a%00b", {"compatibility": "NONE"}),
+    ("GET", "/mode/a%00b", None),
+    ("GET", f"/subjects/{SUBJECT}/versions/1{'0' * 5_000}", None),
+    ("GET", f"/subjects/{SUBJECT}/versions/{'0' * 20}1{'0' * 5_000}", None),
+    ("GET", f"/schemas/ids/{'9' * 30}", None),
+    *(
+        ("POST", f"/subjects/{SUBJECT}/versions", {"schema": WIDER.schema_str, "references": [reference]})
+        for reference in (
+            {"name": "Item", "subject": "a\0b", "version": 1},
+            {"name": "a\0b", "subject": SUBJECT, "version": 1},
+            {"name": "Item", "subject": SUBJECT, "version": True},
+            {"name": "Item", "subject": SUBJECT, "version": 1 << 70},
+            {"name": "Item", "subject": SUBJECT, "version": -1},
+        )
+    ),
+    ("POST", f"/subjects/{SUBJECT}/versions", {"schema": '{"type": "string", "doc": "a\\u0000b"}'}),
+    ("POST", f"/subjects/{SUBJECT}/versions", {"schema": '{"type": "string", "doc": "\\ud800"}'}),
+]
+
+
+@pytest.mark.threat("a request that makes a server fail")
+@pytest.mark.parametrize(("method", "path", "body"), WRONG, ids=map(str, range(len(WRONG))))
+def test_a_wrong_request_is_no_error_of_the_server(
+    schemas: Registry, method: str, path: str, body: Any
+) -> None:
+    schemas.client().register_schema(SUBJECT, FIRST)
+    answer = schemas.ask(method, path, body)
+    assert 400 <= answer.status_code < 500, answer.text
+    assert len(answer.json()["message"]) < 500 and "\0" not in answer.text
+
+
 def test_events_are_read_by_the_schema_that_they_were_written_by(schemas: Registry) -> None:
     """Forwards and backwards: an old reader reads new events, a new one old events."""
     client = schemas.client()

@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from foundation.limits.brake import Brake, unguessable
 from foundation.limits.requests import Scope
-from foundation.limits.strict_json import UnfitError, loads
+from foundation.limits.strict_json import UnfitError, loads, texts
 from streaming.registry.avro import InvalidSchemaError, Type, compact, parse
 from streaming.registry.compatibility import Break, Level, broken
 from streaming.registry.store import Reader, Store, UnavailableError, Version
@@ -28,7 +28,7 @@ from streaming.registry.store import Reader, Store, UnavailableError, Version
 MEDIA = "application/vnd.schemaregistry.v1+json"
 MODES = ("READWRITE", "READONLY", "READONLY_OVERRIDE")
 LARGEST = 1 << 20  # bytes of a request
-DEPTH = 10  # of references
+DEPTH, REFERENCES = 10, 100  # of references, and how many schemas they lead to
 EVERY = ""  # the subject whose settings hold for all that have none
 
 
@@ -123,6 +123,7 @@ class Api:
             if refused := self._admit(request):
                 return refused
             try:
+                _see_that_it_can_be_kept(request)
                 found = handlers[request.method](request)
             except Refused as refusal:
                 return _error(refusal.code, refusal.message)
@@ -387,7 +388,7 @@ def _wanted(request: Request) -> _Wanted:
 
 def _is_reference(each: Any) -> bool:
     match each:
-        case {"name": str(), "subject": str(), "version": int()}:
+        case {"name": str(), "subject": str(), "version": int(version)} if not isinstance(version, bool):
             return True
     return False
 
@@ -395,11 +396,24 @@ def _is_reference(each: Any) -> bool:
 def _body(request: Request) -> dict[str, Any]:
     try:
         found = loads(request.state.body)
-    except (ValueError, UnfitError) as error:
+        for path, text in texts(found):
+            if "\0" in text:
+                raise UnfitError("holds a NUL character", path)
+    except UnfitError as error:
+        place = ascii(".".join(map(str, error.path)))[1:-1][:80] if error.path else "the body"
+        raise Refused(42201, f"{place} {error.reason}") from None
+    except ValueError as error:
         raise Refused(42201, f"the body is no JSON: {error}") from None
     if not isinstance(found, dict):
         raise Refused(42201, "the body is no JSON object")
     return found
+
+
+def _see_that_it_can_be_kept(request: Request) -> None:
+    """PostgreSQL's texts have no NUL."""
+    for name, value in (*request.path_params.items(), *request.query_params.items()):
+        if "\0" in value:
+            raise Refused(42208, f"{name[:64]!a} holds a NUL character")
 
 
 def _is(request: Request, flag: str) -> bool:
@@ -442,7 +456,7 @@ def _version(reader: Reader, request: Request, *, deleted: bool = False) -> Vers
         raise no_subject(subject)
     if given in ("latest", "-1"):
         return found[-1]
-    if not given.isascii() or not given.isdigit() or not 0 < int(given[:10]) < 1 << 31:
+    if not given.isascii() or not given.isdigit() or len(given) > 10 or not 0 < int(given) < 1 << 31:
         raise Refused(
             42202,
             f"The specified version '{given[:20]}' is not a valid version id. Allowed values are between [1, 2^31-1] and the"
@@ -464,21 +478,34 @@ def _told(version: Version) -> dict[str, Any]:
     return found | ({"references": version.references} if version.references else {})
 
 
-def _referenced(reader: Reader, references: list[dict[str, Any]], depth: int = 0) -> list[str]:
-    """The bodies of the schemas that are referred to, each behind those that it needs. Raises InvalidSchemaError."""
+def _referenced(reader: Reader, references: list[dict[str, Any]]) -> list[str]:
+    """The bodies of the schemas that are referred to, each once and behind those that it needs. Raises InvalidSchemaError."""
+    bodies: dict[str, None] = {}
+    _refer(reader, references, 0, set(), bodies)
+    return list(bodies)
+
+
+def _refer(
+    reader: Reader,
+    references: list[dict[str, Any]],
+    depth: int,
+    seen: set[tuple[str, int]],
+    bodies: dict[str, None],
+) -> None:
     if depth > DEPTH:
         raise InvalidSchemaError(f"references are nested deeper than {DEPTH} levels")
-    bodies: list[str] = []
     for each in references:
-        found = next((v for v in reader.versions(each["subject"]) if v.version == each["version"]), None)
+        named = each["subject"], each["version"]
+        if named in seen:
+            continue
+        seen.add(named)
+        if len(seen) > REFERENCES:
+            raise InvalidSchemaError(f"it refers to more than {REFERENCES} schemas")
+        found = reader.one(*named)
         if found is None:
-            raise InvalidSchemaError(
-                f"there is no version {each['version']} of {each['subject']}, which it refers to"
-            )
-        bodies += [body for body in _referenced(reader, found.references, depth + 1) if body not in bodies]
-        if found.body not in bodies:
-            bodies.append(found.body)
-    return bodies
+            raise InvalidSchemaError(f"there is no version {named[1]} of {named[0]}, which it refers to")
+        _refer(reader, found.references, depth + 1, seen, bodies)
+        bodies.setdefault(found.body)
 
 
 def _breaks(reader: Reader, subject: str, new: Type, earlier: list[Version]) -> list[Break]:

@@ -10,7 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from streaming.registry.avro import Field, Type
+from streaming.registry.avro import Field, InvalidSchemaError, Type
+
+Pair = tuple[int, int]  # the ids of a reader's type and a writer's
+MOST_PAIRS = 100_000
 
 # what is written as the one can be read as the other
 PROMOTED = {
@@ -51,31 +54,82 @@ class Break:
 
 
 def broken(level: Level, new: Type, earlier: list[Type]) -> list[Break]:
-    """What forbids `new` at a level; `earlier`: the versions that are there, the latest first."""
+    """What forbids `new` at a level; `earlier`: the versions that are there, the latest first. Raises InvalidSchemaError: too much to compare."""
     against = earlier if level.transitive else earlier[:1]
-    found: list[Break] = []
+    readable, found = _Readable(), list[Break]()
     for each in against:
         if level.startswith(("BACKWARD", "FULL")):
-            found += unreadable(new, each)
+            found += unreadable(new, each, readable)
         if level.startswith(("FORWARD", "FULL")):
-            found += unreadable(each, new)
+            found += unreadable(each, new, readable)
     return list(dict.fromkeys(found))
 
 
-def unreadable(reader: Type, writer: Type) -> list[Break]:
-    """Why a reader can't read all that a writer may write; empty: it can."""
-    return list(_Resolution().of(reader, writer, ""))
+def unreadable(reader: Type, writer: Type, readable: _Readable | None = None) -> list[Break]:
+    """Why a reader can't read all that a writer may write; empty: it can. Raises InvalidSchemaError: too much to compare.
+
+    `readable`: what is known already of these types.
+    """
+    try:
+        return list(_Resolution(readable or _Readable()).of(reader, writer, ""))
+    except RecursionError:
+        raise InvalidSchemaError("its types are nested too deep to be compared") from None
+
+
+class _Readable:
+    """Which types read which, each pair looked at once: without the places, which a choice between branches does not need.
+
+    A pair that its own parts lead back to counts as readable until it turns out otherwise; then all is looked at again with that
+    knowledge, so an answer never rests on what was wrong.
+    """
+
+    def __init__(self) -> None:
+        self._refuted: set[Pair] = set()
+        self._known: dict[Pair, bool] = {}
+        self._steps = 0
+
+    def __call__(self, reader: Type, writer: Type) -> bool:
+        while True:
+            self._known = {}
+            found = self.now(reader, writer)
+            refuted = {pair for pair, readable in self._known.items() if not readable}
+            if refuted <= self._refuted:
+                return found
+            self._refuted |= refuted
+
+    def now(self, reader: Type, writer: Type) -> bool:
+        """The answer as far as it is known."""
+        pair = (id(reader), id(writer))
+        if pair in self._refuted:
+            self._known[pair] = False
+        elif pair not in self._known:
+            self.step()
+            self._known[pair] = True
+            self._known[pair] = next(_Part(self).breaks(reader, writer, ""), None) is None
+        return self._known[pair]
+
+    def step(self) -> None:
+        self._steps += 1
+        if self._steps > MOST_PAIRS:
+            raise InvalidSchemaError(f"more than {MOST_PAIRS} pairs of types would have to be compared")
 
 
 class _Resolution:
-    def __init__(self, begun: frozenset[tuple[int, int]] = frozenset()) -> None:
-        self._begun = set(begun)  # a type that holds itself is looked at once
+    """The rules. What a record, an array … holds is looked at by `of`, a branch of a union by `_readable`."""
+
+    def __init__(self, readable: _Readable) -> None:
+        self._readable = readable
+        self._begun: set[Pair] = set()  # a type that holds itself is looked at once
 
     def of(self, reader: Type, writer: Type, path: str) -> Iterator[Break]:
-        if (id(reader), id(writer)) in self._begun:
-            return
-        if reader.name and writer.name:
-            self._begun.add((id(reader), id(writer)))
+        if (id(reader), id(writer)) not in self._begun:
+            self._readable.step()
+            if reader.name and writer.name:
+                self._begun.add((id(reader), id(writer)))
+            yield from self.breaks(reader, writer, path)
+
+    def breaks(self, reader: Type, writer: Type, path: str) -> Iterator[Break]:
+        """What this pair breaks."""
         if writer.kind == "union":
             for branch in writer.parts:
                 yield from self._in_union(reader, branch, path)
@@ -95,11 +149,13 @@ class _Resolution:
         """One branch of the writer's: some branch of a reader's union reads it."""
         if reader.kind != "union":
             yield from self.of(reader, writer, path)
-            return
-        for branch in reader.parts:
-            if not list(_Resolution(frozenset(self._begun)).of(branch, writer, path)):
-                return
-        yield Break("MISSING_UNION_BRANCH", path or "/", f"no branch reads {_told(writer)}")
+        elif not any(
+            (id(branch), id(writer)) in self._begun or self._reads(branch, writer) for branch in reader.parts
+        ):
+            yield Break("MISSING_UNION_BRANCH", path or "/", f"no branch reads {_told(writer)}")
+
+    def _reads(self, reader: Type, writer: Type) -> bool:
+        return self._readable(reader, writer)
 
     def _inner(self, reader: Type, writer: Type, path: str) -> Iterator[Break]:
         yield from self.of(
@@ -144,6 +200,17 @@ class _Resolution:
             "record": _record,
         }
     )
+
+
+class _Part(_Resolution):
+    """The rules of one pair; what it holds is known already, or found out and kept."""
+
+    def of(self, reader: Type, writer: Type, path: str) -> Iterator[Break]:
+        if not self._readable.now(reader, writer):
+            yield Break("", path, "")
+
+    def _reads(self, reader: Type, writer: Type) -> bool:
+        return self._readable.now(reader, writer)
 
 
 def _source(wanted: Field, written: dict[str, Field]) -> Field | None:

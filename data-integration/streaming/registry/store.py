@@ -134,6 +134,12 @@ class Reader:
         query = f"{VERSIONS} where v.subject = %s and (%s or not v.deleted) order by v.version"
         return [Version(*row) for row in self.connection.execute(query, [subject, deleted])]
 
+    def one(self, subject: str, version: int) -> Version | None:
+        """A version of a subject; None: it is not there, or hidden."""
+        query = f"{VERSIONS} where v.subject = %s and v.version = %s and not v.deleted"
+        found = self.connection.execute(query, [subject, version]).fetchone()
+        return None if found is None else Version(*found)
+
     def of_schema(self, number: int, *, deleted: bool = False) -> list[Version]:
         """The versions that have the schema of that number."""
         query = f"{VERSIONS} where s.id = %s and (%s or not v.deleted) order by v.subject, v.version"
