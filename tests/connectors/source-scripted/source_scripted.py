@@ -1,13 +1,14 @@
 """A connector whose configuration names a script: a JSON file with its streams and the steps of `read`.
 
 A step is a line to write (`line`: text, or a message), a `file` to write so many `times`, words for standard error (`stderr`), a count
-of rows with states between (`count`), or an end: `exit`, `kill`, `hang`. What it was given goes to `<script>.given`, for the test to look at.
+of rows with states between (`count`), or an end: `exit`, `kill`, `hang`, or a process that stays (`leave`: seconds) with the outputs open. What it was given goes to `<script>.given`, for the test to look at.
 """
 
 import argparse
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -85,6 +86,8 @@ def play(step, state):
         count(step["count"], state)
     elif "stderr" in step:
         sys.stderr.write(step["stderr"] + "\n")
+    elif "leave" in step:
+        subprocess.Popen(["sleep", step["leave"]], start_new_session=True)
     elif "exit" in step:
         sys.exit(step["exit"])
     elif "kill" in step:

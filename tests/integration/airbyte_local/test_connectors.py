@@ -13,6 +13,7 @@ from threading import Thread
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from airbyte_api import api, models
 from airbyte_api.errors import AirbyteAPIError
@@ -628,6 +629,23 @@ def test_a_fault_fails_the_job_by_name_and_keeps_what_was_vouched_for(
     assert reason in job["failureReason"]
     assert "running" not in {one["status"] for one in job["streams"]}
     assert (made.ids("a"), made.saved("a")) == ([1], {"n": 1})
+
+
+@pytest.mark.threat("a process that outlives its job")
+@pytest.mark.parametrize(("code", "status"), [(0, "succeeded"), (3, "failed")])
+def test_a_process_that_the_connector_leaves_does_not_keep_the_job(
+    server: AirbyteServer, tmp_path: Path, code: int, status: str
+) -> None:
+    """It has the connector's outputs open, and would not end for minutes."""
+    made = scripted(server, tmp_path, {"a": INCREMENTAL})
+    seconds = f"{300 + code}.25"
+    made.script(
+        [stream("a")], [record("a", {"id": 1}), state("a", {"n": 1}), {"leave": seconds}, {"exit": code}]
+    )
+    job = made.run()
+    assert job["status"] == status and "written nothing" not in job.get("failureReason", "")
+    assert made.ids("a") == [1]
+    assert not [one for one in psutil.process_iter(["cmdline"]) if seconds in (one.info["cmdline"] or [])]
 
 
 def test_text_that_is_no_message_is_logged_and_does_no_harm(server: AirbyteServer, tmp_path: Path) -> None:

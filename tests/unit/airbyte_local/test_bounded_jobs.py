@@ -13,6 +13,7 @@ import pytest
 
 from airbyte_local.jobs import runner
 from airbyte_local.jobs.report import Capped, Redacted
+from airbyte_local.sources.connector.process import LONGEST_WORDS, words
 
 # a server whose job starts a process that leaves group and session, and has no environment
 SERVER = """
@@ -91,3 +92,19 @@ def test_only_the_newest_logs_are_kept(tmp_path, monkeypatch):
     (tmp_path / "notes.log").touch()
     runner.trim(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"12.log", "11.log", "notes.log"}
+
+
+@pytest.mark.threat("a request that is too large, too slow or one of too many")
+def test_of_an_error_line_without_end_only_its_beginning_is_kept():
+    longest = LONGEST_WORDS
+    said = io.BytesIO(b"one\n" + b"x" * 5 * longest + b"\n" + b"y" * (longest - 1) + b"\nlast")
+    found = list(words(said))
+    assert [found[0], found[2][:2], found[3]] == [b"one\n", b"yy", b"last"] and len(found) == 4
+    assert found[1].startswith(b"xxx") and len(found[1]) <= longest
+    assert found[1].endswith("… (a line without end)\n".encode())
+
+
+def test_a_secret_at_the_end_of_what_is_kept_is_not_cut_in_two():
+    secret = b"hush" * 100
+    said = io.BytesIO(b"x" * (LONGEST_WORDS - 200) + secret + b"x" * LONGEST_WORDS)
+    assert b"hush" not in next(words(said))

@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from airbyte_local import exact
 from airbyte_local.masking import SECRET_FIELDS, redacted, secret_values
@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 RUNNING: set[Process] = set()  # of this process
 PIPE_BYTES = 1 << 20
 LONGEST_LINE = 64 << 20  # Airbyte's own limit for a record is 20 MB
+LONGEST_WORDS, MARGIN = 1 << 20, 16 << 10  # of a line of standard error; a secret is shorter than the margin
 GATHER_SECONDS = 0.05  # a connector that writes line by line is not read line by line
 TICK_SECONDS = 0.5
 TERM_SECONDS = 3.0
@@ -120,6 +121,10 @@ class Process:
         heard = time.monotonic()
         while True:
             if not poll.poll(TICK_SECONDS * 1000):
+                if (
+                    self._process.poll() is not None
+                ):  # all that it wrote is read; a process that it left keeps the pipe open
+                    break
                 if time.monotonic() - heard > self._patience:
                     raise EltError(
                         f"{self.connector.label} has written nothing for {self._patience:g} s ({self.command}); it was ended",
@@ -165,10 +170,20 @@ class Process:
     def _listen(self) -> None:
         """Copy its standard error to the log."""
         with pipe_of(self._process.stderr) as stream:
-            for line in stream:
+            for line in words(stream):
                 if text := self.clean(line.decode(errors="replace").rstrip()):
                     self.last_words = text
                     log.info("%s: %s", self.connector.type, text)
+
+
+def words(stream: IO[bytes]) -> Iterator[bytes]:
+    """The lines of a connector's standard error; of one that is longer than LONGEST_WORDS its beginning, without what may be half a secret."""
+    whole = True
+    while piece := stream.readline(LONGEST_WORDS):
+        complete = piece.endswith(b"\n") or len(piece) < LONGEST_WORDS
+        if whole:
+            yield piece if complete else piece[:-MARGIN] + "… (a line without end)\n".encode()
+        whole = complete
 
 
 def end_all() -> None:
