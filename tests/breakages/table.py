@@ -387,10 +387,12 @@ BREAKAGES = (
         f"{DAGS}/publish/on_duckdb.py",
         """        draft = serving / f".draft-{os.getpid()}"
         try:
+            _remove_drafts(serving)
             draft.mkdir(parents=True)
             tables""",
         """        draft = serving / f".draft-{os.getpid()}"
         try:
+            _remove_drafts(serving)
             draft.mkdir(parents=True)
             _show(serving, draft.name)
             tables""",
