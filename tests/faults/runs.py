@@ -153,7 +153,7 @@ class Runs:
             with duckdb.connect(home / self.config.warehouse_path.name, read_only=True) as duck:
                 duck.execute(f"attach {literal(str(self.config.serving_path))} as shown (read_only)")
                 names = duck.execute(
-                    f"select schema_name || '.' || table_name from duckdb_tables() where database_name = current_database() and {MARTS}"
+                    f"select schema_name || '.' || table_name from duckdb_tables() where database_name = 'shown' and {MARTS}"
                 ).fetchall()
                 assert names
                 for (name,) in names:
