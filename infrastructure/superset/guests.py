@@ -1,7 +1,7 @@
 """What a guest may ask for: the figures of a chart as it is. A guest is a browser with the token of an embedded board.
 
 Superset compares a guest's columns and metrics with the chart's where a request names its chart, and adds the conditions of the token (his territory) to each
-query. It takes free SQL in other places, and requests that name no chart: here neither passes.
+query. It takes free SQL in other places, requests that name no chart, and those for samples of all columns: here none of these passes.
 
 It runs in Superset's own environment.
 """
@@ -14,6 +14,7 @@ from flask import Flask, jsonify, request
 from flask_login import current_user
 
 DATA = "/api/v1/chart/data"
+FIGURES = (None, "full", "results")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -40,6 +41,10 @@ def refused(body: Any) -> str:
     for query in body["queries"]:
         if not isinstance(query, dict):
             return "no query"
+        # `samples` and the like are every column of the dataset, `query` is its SQL
+        for asked in (body.get("result_type"), query.get("result_type")):
+            if asked not in FIGURES:
+                return f"the result type {str(asked)[:20]}"
         extras = query.get("extras") or {}
         if not isinstance(extras, dict) or extras.get("where") or extras.get("having"):
             return "a condition"

@@ -46,7 +46,8 @@ GUEST = {"X-GuestToken": "signed"}
 
 @pytest.mark.threat("a user who does more than the role says")
 def test_a_guest_gets_the_figures_of_a_chart_as_it_is(client):
-    assert client.post("/api/v1/chart/data", json=AS_IT_IS, headers=GUEST).text == "figures"
+    for form in ({}, {"result_type": "full", "result_format": "json"}, {"result_type": "results"}):
+        assert client.post("/api/v1/chart/data", json=AS_IT_IS | form, headers=GUEST).text == "figures"
 
 
 @pytest.mark.parametrize(
@@ -64,6 +65,9 @@ def test_a_guest_gets_the_figures_of_a_chart_as_it_is(client):
         (AS_IT_IS | {"form_data": {"slice_id": 3, "type": "NATIVE_FILTER"}}, "no chart"),
         ({"form_data": {"slice_id": 3}}, "no queries"),
         ([], "no queries"),
+        (AS_IT_IS | {"result_type": "samples"}, "the result type samples"),
+        (changed(result_type="drill_detail"), "the result type drill_detail"),
+        (AS_IT_IS | {"result_type": "query"}, "the result type query"),
     ],
 )
 @pytest.mark.threat("a user who does more than the role says")
