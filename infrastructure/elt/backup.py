@@ -32,9 +32,12 @@ def restore_command(name: str | None, yes: bool) -> None:
     """Put the backup NAME (the newest, without one) in the place of what is there. PostgreSQL has to run, Airflow not."""
     config = settings()
     confirmed("This replaces what is there. Go on?", yes)
-    folder = restore(
-        config, name, report=lambda line: click.echo(f"  {line}"), obstacles=list(_running(config))
-    )
+    from stack.stack import alone
+
+    with alone(config.home):  # nothing starts on what is being replaced
+        folder = restore(
+            config, name, report=lambda line: click.echo(f"  {line}"), obstacles=list(_running(config))
+        )
     click.echo(f"restored {folder}: `elt up`, then `elt run`")
 
 
@@ -44,5 +47,5 @@ def _running(config: Settings) -> Iterator[str]:
 
     running = supervised(config.home) or {}
     for program, part in (("airflow-scheduler", "airflow"), ("airbyte", "airbyte")):
-        if running.get(program, {}).get("statename") == "RUNNING":
+        if running.get(program, {}).get("statename") in ("STARTING", "RUNNING", "BACKOFF", "STOPPING"):
             yield f"{part} runs on what is to be replaced (`elt down {part}`)"

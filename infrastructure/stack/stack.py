@@ -59,15 +59,16 @@ def _check_disk(home: Path) -> None:
 
 
 @contextlib.contextmanager
-def _alone(home: Path) -> Iterator[None]:
-    """One start or stop of a stack at a time."""
+def alone(home: Path) -> Iterator[None]:
+    """One start, stop or restore of a stack at a time. Raises EltError while another is at work."""
     (home / "run").mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(home / "run" / "stack.lock", timeout=1):
             yield
     except Timeout:
         raise EltError(
-            "another `elt up` or `elt down` is at work on this stack", "wait for it, then try again"
+            "another `elt up`, `elt down` or `elt restore` is at work on this stack",
+            "wait for it, then try again",
         ) from None
 
 
@@ -80,7 +81,7 @@ def up(names: Iterable[str] = (), report: Callable[[str], None] = lambda line: N
     every = parts()
     wanted = with_needs(names, every)
     _check_disk(home)
-    with _alone(home):
+    with alone(home):
         _start(wanted, every, report)
     return wanted
 
@@ -164,7 +165,7 @@ def down(names: Iterable[str] = (), report: Callable[[str], None] = lambda line:
     if unknown := [name for name in names if name not in every]:
         raise unknown_part(unknown[0], every)
     chosen = [p for p in every.values() if not names or p.name in names or set(p.needs) & set(names)]
-    with _alone(home):
+    with alone(home):
         _stop(chosen, everything=not names, report=report)
 
 
