@@ -183,6 +183,7 @@ BAD: dict[str, list[tuple[str, str]]] = {
             *("metadata", "airbyte", "sink", "sink_smtp", "web", "apis", "superset", "airflow"),
             *("lake", "lake_catalog", "lake_inner"),
             *("stream_kafka", "stream_kafka_controller", "stream_registry", "stream_clickhouse"),
+            *("stream_page", "stream_token"),
             *("exporter", "prometheus", "alertmanager"),
         )
     },

@@ -11,11 +11,17 @@ from foundation.settings import load_settings
 from orchestration import monitoring
 from orchestration.publish import on_duckdb
 
-NOW = datetime.now(UTC)
+NOW = datetime.now(UTC)  # this file is imported, and its tests run, some minutes later
+LATER = 900
 
 
 def ago(**span) -> datetime:
     return NOW - timedelta(**span)
+
+
+def age(value: float, seconds: float) -> bool:
+    """Whether that is the age now of what was so old at NOW."""
+    return seconds <= value <= seconds + LATER
 
 
 @pytest.fixture
@@ -87,10 +93,10 @@ def test_the_last_build_and_the_version_that_is_shown_are_what_counts(config):
     assert found["elt_dbt_last_build_timestamp_seconds",] == pytest.approx(
         ago(minutes=5).timestamp(), abs=0.01
     )
-    assert found["elt_published_data_age_seconds",] == pytest.approx(3000, abs=60)
+    assert age(found["elt_published_data_age_seconds",], 3000)
     current.unlink()
     current.symlink_to("v4")
-    assert shown(config)["elt_published_data_age_seconds",] == pytest.approx(600, abs=60)
+    assert age(shown(config)["elt_published_data_age_seconds",], 600)
 
 
 def test_elsewhere_than_on_duckdb_the_newest_version_counts_and_no_warehouse_is_asked(config):
@@ -98,4 +104,4 @@ def test_elsewhere_than_on_duckdb_the_newest_version_counts_and_no_warehouse_is_
         published(duck, config, 3, ago(minutes=50))
         published(duck, config, 4, ago(minutes=10))
     elsewhere = load_settings({"ELT_HOME": str(config.home), "DBT_TARGET": "snowflake"})
-    assert shown(elsewhere)["elt_published_data_age_seconds",] == pytest.approx(600, abs=60)
+    assert age(shown(elsewhere)["elt_published_data_age_seconds",], 600)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streaming.clickhouse.statements import RefusedStatement, Statement, allowed, statement_of
+from streaming.clickhouse.statements import READS, WRITES, RefusedStatement, allowed, statement_of
 
 
 @pytest.mark.parametrize(
@@ -43,32 +43,35 @@ def test_a_query_is_left_whole(body: bytes) -> None:
     assert found.text == body.decode().rstrip(";")
 
 
+# as the engine writes them; test_front.py asks it for them
 @pytest.mark.parametrize(
-    "body",
+    "canonical",
     [
-        b"INSERT INTO t FROM INFILE '/etc/passwd' FORMAT CSV",
-        b"INSERT INTO t (a) from/**/infile '/etc/passwd' COMPRESSION 'gzip' FORMAT CSV",
-        b"INSERT INTO t -- it's\n FROM INFILE '/etc/passwd' VALUES",
-        b"INSERT INTO t (`a'`) FROM # '\n INFILE '/etc/passwd' FORMAT CSV",
-        b"select 1 into outfile '/tmp/x'",
-        b"select 1 into /* ' */ OutFile '/tmp/x' -- '",
-        b"select * from Python(engine)",
-        b"select * from `python` /**/ (engine)",
-        b"insert into t select * from arrowStream(140737488355328)",
-        b"create table t (a String) engine = File(CSV, '/etc/passwd')",
-        b"create database d engine Filesystem('/etc')",
-        b"create or replace table t (a String) engine /* = Memory */ = File(CSV)",
-        b"create table t engine = `PostgreSQL`('127.0.0.1', 'a', 'b', 'c', 'd') as select 1",
+        "INSERT INTO t FROM INFILE 'x' FORMAT CSV",
+        "SELECT 1 INTO OUTFILE 'x'",
+        "SELECT * FROM Python(engine)",
+        "SELECT * FROM `python`(engine)",
+        "INSERT INTO t SELECT * FROM arrowStream(1)",
+        "SELECT arrayMap(file, ['x'])",
+        "CREATE TABLE t (`a` String) ENGINE = File(CSV, 'x')",
+        "CREATE DATABASE d ENGINE = Filesystem('x')",
+        "CREATE TABLE t ENGINE = `PostgreSQL`('127.0.0.1', 'a', 'b', 'c', 'd') AS SELECT 1",
+        "SELECT arrayMap({f:Identifier}, ['x'])",
     ],
 )
-def test_nothing_reaches_outside_or_into_the_process(body: bytes) -> None:
+def test_nothing_reaches_outside_or_into_the_process(canonical: str) -> None:
     with pytest.raises(RefusedStatement, match="Not enough privileges"):
-        statement_of(body)
+        allowed(canonical, READS, {"f": "file"}, writes=True)
+
+
+def test_a_text_with_a_comment_is_not_the_engines() -> None:
+    with pytest.raises(RefusedStatement, match="can't be read for certain"):
+        allowed("SELECT 1 /* one */", READS, {}, writes=True)
 
 
 @pytest.mark.parametrize("engine", ["MergeTree", "ReplacingMergeTree(x)", "Null", "Memory", "`MergeTree`()"])
 def test_engines_that_reach_nothing_outside_are_taken(engine: str) -> None:
-    assert statement_of(f"create table t (a Int8) engine = {engine} order by a".encode()).data is None
+    allowed(f"CREATE TABLE t (`a` Int8) ENGINE = {engine} ORDER BY a", WRITES, {}, writes=True)
 
 
 @pytest.mark.parametrize(
@@ -85,23 +88,21 @@ def test_what_is_no_statement_is_refused_with_its_reason(body: bytes, reason: st
 
 
 @pytest.mark.parametrize(
-    ("text", "kind", "count", "writer", "reader"),
+    ("canonical", "kind", "writer", "reader"),
     [
-        ("select 1", "READ_ONLY", 1, True, True),
-        ("select 1; select 2", "READ_ONLY", 2, False, False),
-        ("insert into t select 1", "MUTATING", 1, True, False),
-        ("set max_threads = 1", "CONTROL", 1, True, False),
-        ("/* x */ use shop", "CONTROL", 1, True, False),
-        ("select 1 into outfile '/tmp/x'", "CONTROL", 1, False, False),
-        ("system shutdown", "CONTROL", 1, False, False),
-        ("create user x", "MUTATING_GLOBAL", 1, False, False),
-        ("whatever comes next year", "UNKNOWN", 1, False, False),
+        ("SELECT 1", "READ_ONLY", True, True),
+        ("INSERT INTO t SELECT 1", "MUTATING", True, False),
+        ("SET max_threads = 1", "CONTROL", True, False),
+        ("USE shop", "CONTROL", True, False),
+        ("SYSTEM SHUTDOWN", "CONTROL", False, False),
+        ("CREATE USER x", "MUTATING_GLOBAL", False, False),
+        ("WHATEVER COMES NEXT YEAR", "UNKNOWN", False, False),
     ],
 )
-def test_who_may_run_what(text: str, kind: str, count: int, writer: bool, reader: bool) -> None:
+def test_who_may_run_what(canonical: str, kind: str, writer: bool, reader: bool) -> None:
     for writes, may in ((True, writer), (False, reader)):
         if may:
-            allowed(Statement(text), kind, count, writes=writes)
+            allowed(canonical, kind, {}, writes=writes)
         else:
             with pytest.raises(RefusedStatement):
-                allowed(Statement(text), kind, count, writes=writes)
+                allowed(canonical, kind, {}, writes=writes)
