@@ -1,9 +1,11 @@
-"""The space that is left on the disks of a stack."""
+"""The space that is left on the disks of a stack, and what has to be on one."""
 
 from __future__ import annotations
 
 import errno
+import os
 import shutil
+from pathlib import Path
 
 from foundation.settings import Settings
 
@@ -23,3 +25,12 @@ def disk_lacks(config: Settings) -> str:
         if folder.exists() and (free := shutil.disk_usage(folder).free) < NEEDED:
             lacking.setdefault(folder.stat().st_dev, f"the disk of {folder} has {free / 1e9:.1f} GB free")
     return ", ".join(lacking.values())
+
+
+def flush(path: Path) -> None:
+    """Make sure that a file, or the names in a folder, are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -20,6 +20,7 @@ from foundation.errors import EltError, one_line
 from foundation.private import private
 from foundation.settings import ROOT, Settings
 from foundation.settings import settings as this_process
+from foundation.slack import webhook
 from stack.health import answers
 from stack.program import Program
 
@@ -102,7 +103,7 @@ def write(config: Settings) -> Path:
         },
         "web.yml": f"basic_auth_users: {json.dumps({user: digest})}\n",
         "password": password,
-        "slack_url": slack_url(config),
+        "slack_url": webhook(config),
     }
     rules = {f"rules/{file.name}": file.read_text() for file in sorted((FILES / "rules").glob("*.yml"))}
     shutil.rmtree(place / "rules", ignore_errors=True)  # one that is no more would go on
@@ -115,22 +116,6 @@ def write(config: Settings) -> Path:
         draft.write_text(text)
         draft.replace(file)
     return place
-
-
-def slack_url(config: Settings) -> str:
-    """The webhook that Airflow's messages go to, too. Raises EltError: AIRFLOW_CONN_SLACK_DEFAULT is no JSON with its password."""
-    given = config.variable("AIRFLOW_CONN_SLACK_DEFAULT")
-    if not given:
-        return f"{config.slack_webhook_host}/{config.slack_webhook_token.get_secret_value()}"
-    try:
-        fields = json.loads(given)
-        host, token = fields.get("host") or "https://hooks.slack.com/services", fields["password"]
-    except (ValueError, KeyError, AttributeError, TypeError):
-        raise EltError(
-            "AIRFLOW_CONN_SLACK_DEFAULT: Alertmanager needs it as JSON",
-            'write {"conn_type": "slackwebhook", "host": "https://hooks.slack.com/services", "password": "T…/B…/…"}',
-        ) from None
-    return f"{host.rstrip('/')}/{str(token).lstrip('/')}"
 
 
 def command(config: Settings, name: str) -> list[str]:

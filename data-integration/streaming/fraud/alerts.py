@@ -6,7 +6,6 @@ when Slack has taken it: after a kill a message may come twice. It has a payment
 
 from __future__ import annotations
 
-import json
 import logging
 import signal
 import time
@@ -15,7 +14,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import Any
-from urllib.parse import unquote
 
 import httpx
 from confluent_kafka import Consumer, KafkaException, Message
@@ -23,6 +21,7 @@ from confluent_kafka import Consumer, KafkaException, Message
 from foundation.errors import EltError, Kind, in_one_line, one_line
 from foundation.private import private
 from foundation.settings import Settings, settings
+from foundation.slack import webhook
 from streaming.catalogue import CARDS_SCORED
 from streaming.client import connection, unreachable
 from streaming.schemas import Schemas
@@ -76,20 +75,6 @@ def text_of(payments: Sequence[Payment], environment: str) -> str:
             f"and {number - SHOWN:,} more, {sum(one['amount'] for one in payments[SHOWN:]):,.2f} USD"
         )
     return "\n".join(lines)
-
-
-def webhook(config: Settings) -> str:
-    """Slack's webhook: of the deployment's connection `slack_default`, as Airflow has it; on one machine the recorder's. It is a secret."""
-    given = config.variable("AIRFLOW_CONN_SLACK_DEFAULT")
-    if not given:
-        return f"{config.slack_webhook_host}/{config.slack_webhook_token.get_secret_value()}"
-    try:
-        found = json.loads(given)
-        return f"{found.get('host') or 'https://hooks.slack.com/services'}/{unquote(found['password'])}"
-    except (ValueError, KeyError, AttributeError):
-        raise EltError(
-            "AIRFLOW_CONN_SLACK_DEFAULT is not JSON with a password", "see docs/production.md for its form"
-        ) from None
 
 
 class Alerts:

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from foundation.disk import flush
 from foundation.errors import EltError
 from foundation.settings import Settings
 
@@ -114,9 +115,9 @@ def keep(config: Settings, record: Record, classifier: Any) -> Record:
     numbered = Record(**asdict(record) | {"version": next_version(config), "sha256": digest})
     (draft / RECORD).write_text(json.dumps(asdict(numbered), indent=1) + "\n")
     for path in (*draft.iterdir(), draft):
-        _sync(path)
+        flush(path)
     draft.rename(folder / f"v{numbered.version}")
-    _sync(folder)
+    flush(folder)
     return numbered
 
 
@@ -127,17 +128,9 @@ def promote(config: Settings, version: int) -> None:
     link.unlink(missing_ok=True)
     link.symlink_to(f"v{version}", target_is_directory=True)
     link.replace(folder / CURRENT)
-    _sync(folder)
+    flush(folder)
 
 
 def next_version(config: Settings) -> int:
     """The number of the version that is kept next."""
     return max((record.version for record in records(config)), default=0) + 1
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -28,6 +28,7 @@ from filelock import FileLock, Timeout
 from pydantic import TypeAdapter
 
 from foundation import lease
+from foundation.disk import flush
 from foundation.errors import EltError
 from foundation.quoting import literal, quoted
 from foundation.settings import Settings
@@ -199,7 +200,7 @@ def publish(settings: Settings, run: str, wait_seconds: float, prepared: str | N
             record = {name: value for name, value in asdict(version).items() if name != "current"}
             (draft / RECORD).write_text(json.dumps(record, indent=1) + "\n")
             for path in (*draft.iterdir(), draft):
-                _sync(path)
+                flush(path)
             with _switch(serving):
                 _unless_rolled_back(settings, prepared)  # while the marts were copied
                 draft.rename(serving / f"v{number}")
@@ -311,7 +312,7 @@ def replace_versions(
                 record = json.loads((draft / RECORD).read_text()) | {"number": number}
                 (draft / RECORD).write_text(json.dumps(record, indent=1) + "\n")
             for path in (*draft.iterdir(), draft):
-                _sync(path)
+                flush(path)
             if not is_shown:
                 _remove(folder)
             draft.rename(serving / f"v{number}")
@@ -424,16 +425,7 @@ def _show(serving: Path, name: str) -> None:
     link.unlink(missing_ok=True)
     link.symlink_to(name, target_is_directory=True)
     link.replace(serving / "current")
-    _sync(serving)
-
-
-def _sync(path: Path) -> None:
-    """Make sure that the file is on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    flush(serving)
 
 
 def _remove(folder: Path) -> None:
