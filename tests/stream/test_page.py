@@ -124,7 +124,7 @@ def see(config: Settings, name: str, width: int = 1440) -> tuple[str, list[dict[
         page.locator("button").click()
         frame = page.frame_locator("iframe")
         frame.get_by_text("in the last two hours").nth(1).wait_for(timeout=120_000)
-        frame.locator("table").wait_for(timeout=120_000)
+        frame.locator("table").first.wait_for(timeout=120_000)
         words = frame.locator("body").inner_text()
         assert elsewhere == []
         return words, asked, wrong

@@ -96,13 +96,15 @@ def test_an_event_is_on_the_live_board_within_its_five_seconds(make_stack: Calla
         page = login(context, *login_of(config, "analyst"))
         opened = open_dashboard(page, "live-operations", len(board))
         assert opened.failures() == []
+        wait_until(lambda: arrived(opened) >= 7, 60)  # a chart that asks again shows nothing for a moment
         before = arrived(opened)
-        assert before >= 7
         pay(config, 7, 5)
         written = time.monotonic()
         wait_until(lambda: arrived(opened) >= before + 5, 60)
         # what it took to draw the board the first time says how busy this machine is
-        assert time.monotonic() - written < 2 * REFRESH_SECONDS + opened.seconds
+        seconds = time.monotonic() - written
+        print(f"on the page after {seconds:.1f} s; the board took {opened.seconds:.1f} s at first")
+        assert seconds < 2 * REFRESH_SECONDS + opened.seconds
     drift = stack.elt("dashboards", "drift")
     assert (drift.returncode, drift.stdout) == (0, "no difference\n"), drift.stdout
     assert stack.elt("down").returncode == 0
