@@ -61,9 +61,9 @@ def _check_disk(home: Path) -> None:
 @contextlib.contextmanager
 def alone(home: Path) -> Iterator[None]:
     """One start, stop or restore of a stack at a time. Raises EltError while another is at work."""
-    (home / "run").mkdir(parents=True, exist_ok=True)
+    home.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(home / "run" / "stack.lock", timeout=1):
+        with FileLock(home / "stack.lock", timeout=1):
             yield
     except Timeout:
         raise EltError(
