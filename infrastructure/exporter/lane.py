@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
-from typing import Any
+from typing import IO, Any, cast
 
 import httpx
 
@@ -47,8 +47,7 @@ class Kafka:
                 )
             except OSError:
                 raise EltError("the lane's environment is not there", "elt up stream makes it") from None
-        asked, answers = self._program.stdin, self._program.stdout
-        assert asked is not None and answers is not None  # noqa: S101 - they are pipes
+        asked, answers = cast(IO[str], self._program.stdin), cast(IO[str], self._program.stdout)  # pipes
         try:
             print(file=asked, flush=True)
             found: dict[str, Any] = json.loads(answers.readline())

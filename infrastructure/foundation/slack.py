@@ -8,6 +8,7 @@ from foundation.errors import EltError
 from foundation.settings import Settings
 
 HOST = "https://hooks.slack.com/services"
+FORM = f'{{"conn_type": "slackwebhook", "host": "{HOST}", "password": "T…/B…/…"}}'  # pragma: allowlist secret
 
 
 def webhook(config: Settings) -> str:
@@ -24,6 +25,6 @@ def webhook(config: Settings) -> str:
     except (ValueError, KeyError, AttributeError, TypeError):
         raise EltError(
             "AIRFLOW_CONN_SLACK_DEFAULT is not JSON with a password",
-            f'write {{"conn_type": "slackwebhook", "host": "{HOST}", "password": "T…/B…/…"}}',
+            f"write {FORM}",
         ) from None
     return f"{host.rstrip('/')}/{str(token).lstrip('/')}"
