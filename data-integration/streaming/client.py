@@ -30,6 +30,19 @@ def connection(config: Settings) -> dict[str, Any]:
     }
 
 
+def member(config: Settings, group: str, ahead_kb: int) -> dict[str, Any]:
+    """What a member of a consumer group runs with that commits when its work is done; it reads so many KB ahead."""
+    return connection(config) | {
+        "group.id": group,
+        "enable.auto.commit": False,
+        "auto.offset.reset": "earliest",
+        "isolation.level": "read_committed",
+        "session.timeout.ms": 10_000,
+        "fetch.wait.max.ms": 50,
+        "queued.max.messages.kbytes": ahead_kb,
+    }
+
+
 class Admin(AdminClient):
     """For topics, groups and offsets. It knows why it does not get through, which the failure of a call does not say."""
 

@@ -152,7 +152,9 @@ def history(kills: int, seed: int, folder: Path) -> dict[str, object]:
         derived = {topic: list(values(config, topic)) for topic in DERIVED.values()}
         ids |= {topic: Counter(one["event_id"] for one in events) for topic, events in derived.items()}
         wait_until(
-            lambda: all(_stored(house, topic) >= set(found) for topic, found in ids.items()), DRAIN_SECONDS
+            lambda: all(set(_rows(house, topic)) >= set(found) for topic, found in ids.items()),
+            DRAIN_SECONDS,
+            pause=0.5,
         )
         programs["sink"].stop()
         rows = {topic: Counter(_rows(house, topic)) for topic in ids}
@@ -210,11 +212,6 @@ def _rows(house: ClickHouse, topic: Topic) -> list[str]:
     table = topic.name.rpartition(".")[2]
     rows = house.client(database="shop").query(f"select event_id from {table} final").result_rows
     return [row[0] for row in rows]
-
-
-def _stored(house: ClickHouse, topic: Topic) -> set[str]:
-    time.sleep(0.5)
-    return set(_rows(house, topic))
 
 
 def _minute(event: dict[str, Any]) -> int:

@@ -23,7 +23,7 @@ from foundation.private import private
 from foundation.settings import Settings, settings
 from foundation.slack import webhook
 from streaming.catalogue import CARDS_SCORED
-from streaming.client import connection, unreachable
+from streaming.client import member, unreachable
 from streaming.schemas import Schemas
 from streaming.sink.messages import Away, Poison, event_of
 from streaming.topics import ensure
@@ -88,18 +88,7 @@ class Alerts:
 
     def run(self) -> None:
         """Raises EltError, Away: something is away."""
-        consumer = Consumer(
-            connection(self._config)
-            | {
-                "group.id": GROUP,
-                "enable.auto.commit": False,
-                "auto.offset.reset": "earliest",
-                "isolation.level": "read_committed",
-                "session.timeout.ms": 10_000,
-                "fetch.wait.max.ms": 50,
-                "queued.max.messages.kbytes": 8 << 10,
-            }
-        )
+        consumer = Consumer(member(self._config, GROUP, 8 << 10))
         consumer.subscribe([CARDS_SCORED.name])
         taken = False  # since the last commit
         try:

@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, Producer
 from foundation.errors import EltError, Kind, one_line
 from foundation.private import private
 from foundation.settings import settings
-from streaming.client import connection
+from streaming.client import connection, member
 from streaming.schemas import Schemas
 from streaming.sink.clickhouse import Tables, connect
 from streaming.sink.letters import Letters
@@ -62,19 +62,7 @@ def main() -> None:
         place = awaited(lambda: Tables(connect(config), config.stream_clickhouse_database), stopped)
         outbox = Producer(connection(config) | {"enable.idempotence": True, "linger.ms": 5})
         letters = awaited(lambda: Letters(outbox, schemas), stopped)
-        consumer = Consumer(
-            connection(config)
-            | {
-                "group.id": GROUP,
-                "enable.auto.commit": False,
-                "auto.offset.reset": "earliest",
-                "isolation.level": "read_committed",
-                "session.timeout.ms": 10_000,
-                "fetch.wait.max.ms": 50,
-                "queued.max.messages.kbytes": 32 << 10,
-                "topic.metadata.refresh.interval.ms": 10_000,
-            }
-        )
+        consumer = Consumer(member(config, GROUP, 32 << 10) | {"topic.metadata.refresh.interval.ms": 10_000})
         print("sink: at work", flush=True)
         Sink(consumer, place, Decoder(schemas), letters, stopped.is_set).run()
 
