@@ -151,6 +151,11 @@ def _distinct(given: dict[str, object], what: str) -> None:
             )
 
 
+def _lower(value: str) -> str:
+    """Not `str.lower`: Python reads a built-in function's signature by way of all modules, which a fork would then have copies of."""
+    return value.lower()
+
+
 def _environment(value: str) -> str:
     try:
         suffix_of(value)
@@ -446,7 +451,7 @@ class Settings(BaseSettings):
     aw_scale: Annotated[float, Field(ge=SCALES[0], le=SCALES[1], allow_inf_nan=False)] = (
         1.0  # of the generator
     )
-    shop: Annotated[Literal["on", "off"], BeforeValidator(str.lower)] = (
+    shop: Annotated[Literal["on", "off"], BeforeValidator(_lower)] = (
         "on"  # of the demo: does the shop trade for a day?
     )
     elt_browser: Line = ""  # a Chromium for pictures of the dashboards; empty: the one that is found

@@ -7,7 +7,9 @@ writes. All other programs are executed, as supervisord does it.
 
 from __future__ import annotations
 
+import asyncio
 import atexit
+import functools
 import gc
 import importlib
 import os
@@ -20,6 +22,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
+import httpx
 from setproctitle import setthreadtitle
 from supervisor import supervisord
 from supervisor.options import ServerOptions
@@ -59,6 +62,7 @@ class Options(ServerOptions):
     """Supervisord's own, but that Airflow's programs are forked."""
 
     shares: bool | None = None  # whether the libraries are there; None: nobody has tried
+    ours: Sequence[str] = ()  # a fork that looked at all modules itself would have a copy of each one's page
 
     def check_execv_args(self, filename: str, argv: Sequence[str], st: os.stat_result | None) -> None:
         """Called in supervisord before a fork."""
@@ -93,6 +97,7 @@ def _import_libraries() -> bool:
             f"a library has started a thread, so nothing is forked: {threading.enumerate()}", file=sys.stderr
         )
         return False
+    Options.ours = _our_modules()
     gc.set_threshold(10_000, 10, 10)  # the forks': their collector has only their own objects to look at
     gc.collect()
     gc.freeze()
@@ -103,11 +108,40 @@ def _import() -> None:
     for name in LIBRARIES:
         importlib.import_module(name)
     importlib.import_module("airflow.cli.cli_parser").get_parser()  # it is kept, with all that it imports
-    # Airflow's API for tasks, which triggerer and DAG processor would each make for themselves, one per process
-    api: Any = importlib.import_module("airflow.api_fastapi.execution_api.app")
-    shared = api.InProcessExecutionAPI()
-    _ = shared.app  # made now, connected when a process first asks
-    api.InProcessExecutionAPI = lambda: shared
+    importlib.import_module("sqlalchemy.orm").configure_mappers()
+    # Airflow's API for tasks: API server, triggerer and DAG processor would each make two thousand schemas of their own for it
+    _take_once(_tasks_api())
+
+
+def _tasks_api() -> Any:
+    """Airflow's API for tasks, all of it: Cadwyn makes the routes of each version when the first request comes."""
+    app = importlib.import_module("airflow.api_fastapi.execution_api.app").create_task_execution_api_app()
+    transport = httpx.ASGITransport(app=app)
+
+    async def ask() -> None:
+        async with httpx.AsyncClient(transport=transport, base_url="http://shared") as client:
+            await client.get("/")
+
+    asyncio.run(ask())
+    return app
+
+
+def _take_once(app: Any) -> None:
+    """Give a fork this API for tasks when it makes its first; a second one, which may let in others, is made anew."""
+    server: Any = importlib.import_module("airflow.api_fastapi.app")
+    module: Any = importlib.import_module("airflow.api_fastapi.execution_api.app")
+    made, make = [app], module.create_task_execution_api_app
+
+    def create_task_execution_api_app(lifespan: Any = module.lifespan) -> Any:
+        if not made:
+            return make(lifespan=lifespan)
+        made[0].router.lifespan_context = lifespan
+        return made.pop()
+
+    module.create_task_execution_api_app = create_task_execution_api_app
+    server.create_task_execution_api_app = create_task_execution_api_app
+    own = functools.cache(module.InProcessExecutionAPI)
+    module.InProcessExecutionAPI = lambda: own()
 
 
 @contextmanager
@@ -127,13 +161,15 @@ def _set(env: Mapping[str, str]) -> None:
     os.environ.update(values)
 
 
-def _forget_our_modules() -> None:
-    """Our own code may have changed since supervisord began, so a program reads it again, as `.env`, too."""
-    for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None) or ""
-        ours = file.startswith(f"{ROOT}/") and not file.startswith(f"{sys.prefix}/")
-        if ours and name != "__main__":
-            del sys.modules[name]
+def _our_modules() -> list[str]:
+    """The names of those that are code of this repository."""
+    return [
+        name
+        for name, module in sys.modules.items()
+        if (file := getattr(module, "__file__", None) or "").startswith(f"{ROOT}/")
+        and not file.startswith(f"{sys.prefix}/")
+        and name != "__main__"
+    ]
 
 
 def _become(name: str, env: Mapping[str, str]) -> NoReturn:
@@ -163,7 +199,12 @@ def _become(name: str, env: Mapping[str, str]) -> NoReturn:
 
 def _run(name: str, env: Mapping[str, str]) -> None:
     _set(env)
-    _forget_our_modules()
+    for (
+        module
+    ) in (
+        Options.ours
+    ):  # they may have changed since supervisord began, so a program reads them again, as `.env`, too
+        del sys.modules[module]
     with importlib.import_module("foundation.errors").one_line(name):
         config = importlib.import_module("foundation.settings").settings()
         _set(os.environ | importlib.import_module("stack.airflow_environment").environment(config))

@@ -1,8 +1,8 @@
 """The processes that jobs run in.
 
 Importing the engine's libraries costs more than a sync that has nothing to do. So one process, the template, imports them
-once and forks for each job. One that has died, or whose code was changed on disk meanwhile, is replaced. Where there is no
-template, a job's process is started and imports them itself.
+once and forks for each job. One that has died, or whose code was changed on disk meanwhile, is replaced. One that no job has asked for
+some minutes ends, and gives its memory back. Where there is no template, a job's process is started and imports them itself.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ CODE = [Path(folder) for package in (airbyte_local, foundation) for folder in pa
 FORKS = sys.platform == "linux"  # there alone the server adopts what the template has forked
 ASK = b"?"  # the template for a process
 START_SECONDS = 20.0  # for a template that is still at its imports
+IDLE_SECONDS = 120.0  # a template outlives the last job so long
 
 
 @dataclass(frozen=True)
@@ -111,11 +112,13 @@ class Processes:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._template: Template | None = None
+        self._rest: threading.Timer | None = None
         self._closed = False
 
     def take(self) -> JobProcess:
         """A process for a job: a fork of the template if there is one, else started. Raises OSError."""
         with self._lock:
+            self._end_when_idle()
             if not self._closed and self._template and self._template.usable():
                 try:
                     return self._template.fork()
@@ -130,13 +133,16 @@ class Processes:
     def prepare(self) -> None:
         """Start a template if there is none of today's code. A failure is only logged: jobs can do without."""
         with self._lock:
-            if self._closed or not FORKS or (self._template and self._template.usable()):
+            if self._closed or not FORKS:
                 return
-            self._forget()
-            try:
-                self._template = Template()
-            except OSError:
-                log.exception("no template of the jobs' processes could be started")
+            if not (self._template and self._template.usable()):
+                self._forget()
+                try:
+                    self._template = Template()
+                except OSError:
+                    log.exception("no template of the jobs' processes could be started")
+                    return
+            self._end_when_idle()
 
     def close(self) -> None:
         """End the template, though somebody waits for its answer; no process is started any more."""
@@ -146,6 +152,20 @@ class Processes:
             template.kill()
         with self._lock:
             self._forget()
+
+    def _end_when_idle(self) -> None:
+        """Give the template its time from now on."""
+        if self._rest:
+            self._rest.cancel()
+        self._rest = threading.Timer(IDLE_SECONDS, self._end_idle)
+        self._rest.daemon = True
+        with suppress(RuntimeError):  # no thread is to be had: it stays
+            self._rest.start()
+
+    def _end_idle(self) -> None:
+        with self._lock:
+            if self._rest is threading.current_thread():  # nobody has asked while this waited for the lock
+                self._forget()
 
     def _forget(self) -> None:
         template, self._template = self._template, None

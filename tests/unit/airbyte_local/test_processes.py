@@ -1,4 +1,4 @@
-"""The template of the jobs' processes: replaced when it died or is out of date, done without when it is silent, never left behind."""
+"""The template of the jobs' processes: replaced when it died or is out of date, done without when it is silent or idle, never left behind."""
 
 from __future__ import annotations
 
@@ -78,6 +78,17 @@ def test_after_the_end_there_is_no_template(kept: Processes) -> None:
     kept.close()
     assert template.poll() is not None
     assert template_of(kept) is None
+
+
+def test_a_template_that_nobody_asks_ends_and_the_next_job_gets_a_new_one(
+    kept: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "IDLE_SECONDS", 0.05)
+    idle = template_of(kept)
+    wait_until(lambda: idle.poll() is not None)
+    dismiss(kept.take())
+    monkeypatch.setattr(processes, "IDLE_SECONDS", 60.0)
+    assert template_of(kept).poll() is None
 
 
 @pytest.fixture
