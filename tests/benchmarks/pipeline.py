@@ -186,7 +186,7 @@ def measure(scale: float, minutes: float, home: Path, root: Path) -> dict[str, o
         unchanged = run(stack)
         time.sleep(IDLE_SECONDS)
         idle = memory(home)
-        used = processor_seconds(stack, IDLE_SECONDS)
+        used = processor_seconds(stack, 30)
         waited = freshness(stack, minutes) if minutes else {}
     finally:
         stack.elt("down")
