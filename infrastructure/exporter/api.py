@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hmac
 import math
 from collections.abc import Callable
@@ -15,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from foundation.limits.basic import basic
 from foundation.limits.brake import Brake, unguessable
 from foundation.limits.requests import Scope
 
@@ -36,19 +35,20 @@ class Api:
 
     def knows(self, scope: Scope) -> bool:
         """Whether a request's header has the user and the password (compared in constant time)."""
-        return self._right(_login(dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")))
+        return self._right(*basic(dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")))
 
-    def _right(self, login: str) -> bool:
-        return hmac.compare_digest(login.encode(), f"{self._user}:{self._password}".encode())
+    def _right(self, user: str, password: str) -> bool:
+        same_user = hmac.compare_digest(user.encode(), self._user.encode())
+        return hmac.compare_digest(password.encode(), self._password.encode()) and same_user
 
     async def metrics(self, request: Request) -> Response:
         """Prometheus's text; a part that does not answer is a figure there."""
-        login = _login(request.headers.get("authorization", ""))
-        address, user = request.client.host if request.client else "", login.partition(":")[0]
-        right = self._right(login)
+        user, password = basic(request.headers.get("authorization", ""))
+        address = request.client.host if request.client else ""
+        right = self._right(user, password)
         if (wait := self._brake.wait(address, user)) and not (right and unguessable(self._password)):
             return PlainTextResponse("too many wrong passwords\n", 429, {"Retry-After": str(math.ceil(wait))})
-        if login:
+        if user or password:
             self._brake.tried(address, user, right=right)
         if not right:
             return PlainTextResponse("user and password, please\n", 401, REALM)
@@ -57,14 +57,3 @@ class Api:
     async def health(self, request: Request) -> Response:
         """Whether it serves at all."""
         return JSONResponse({"status": "ok"})
-
-
-def _login(header: str) -> str:
-    """`USER:PASSWORD` of a header; empty: it has none."""
-    scheme, _, given = header.partition(" ")
-    if scheme.lower() != "basic":
-        return ""
-    try:
-        return base64.b64decode(given.strip(), validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        return ""
