@@ -1,6 +1,7 @@
 """Airflow's LocalExecutor with workers on demand: one for each task that waits, none where nothing has run for a while.
 
-LocalExecutor starts as many workers as may ever run at a time, and keeps them. On one machine they are idle for most of the day.
+LocalExecutor starts as many workers as may ever run at a time, and keeps them. On one machine they are idle for most of the day. So is the
+process by which OpenLineage tells of runs: its listener makes another one when there is something to tell.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import time
 
 from airflow.executors.local_executor import LocalExecutor
+from airflow.providers.openlineage.plugins.listener import get_openlineage_listener
 
 IDLE_SECONDS = 30.0
 
@@ -22,9 +24,12 @@ class OnDemandExecutor(LocalExecutor):
         super().sync()
         if self.running or self.queued_tasks or not self.activity_queue.empty():
             self._busy_at = time.monotonic()
-        elif self.workers and time.monotonic() - self._busy_at > IDLE_SECONDS:
+        elif time.monotonic() - self._busy_at > IDLE_SECONDS:
             for _ in self.workers:
                 self.activity_queue.put(None)  # a worker that takes it ends; `_check_workers` takes note
+            get_openlineage_listener().before_stopping(
+                self
+            )  # ends its process, if there is one, not the listener
             self._busy_at = time.monotonic()
 
     def _spawn_workers_with_gc_freeze(self, spawn_number: int) -> None:

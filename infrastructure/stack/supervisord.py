@@ -20,6 +20,7 @@ import threading
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NoReturn
 
 import httpx
@@ -62,7 +63,9 @@ class Options(ServerOptions):
     """Supervisord's own, but that Airflow's programs are forked."""
 
     shares: bool | None = None  # whether the libraries are there; None: nobody has tried
-    ours: Sequence[str] = ()  # a fork that looked at all modules itself would have a copy of each one's page
+    ours: Mapping[str, int] = (
+        {}
+    )  # a fork that looked at all modules itself would have a copy of each one's page
 
     def check_execv_args(self, filename: str, argv: Sequence[str], st: os.stat_result | None) -> None:
         """Called in supervisord before a fork."""
@@ -161,15 +164,35 @@ def _set(env: Mapping[str, str]) -> None:
     os.environ.update(values)
 
 
-def _our_modules() -> list[str]:
-    """The names of those that are code of this repository."""
-    return [
-        name
+def _our_modules() -> dict[str, int]:
+    """The modules that are code of this repository, and when their files were changed."""
+    return {
+        name: Path(file).stat().st_mtime_ns
         for name, module in sys.modules.items()
         if (file := getattr(module, "__file__", None) or "").startswith(f"{ROOT}/")
         and not file.startswith(f"{sys.prefix}/")
         and name != "__main__"
-    ]
+    }
+
+
+def _renew_ours() -> None:
+    """Forget our own code, so that it is read again, where it has changed since supervisord read it, and in any case what it has cached."""
+    ours = {name: sys.modules[name] for name in Options.ours}
+    try:
+        same = all(
+            Path(str(ours[name].__file__)).stat().st_mtime_ns == at for name, at in Options.ours.items()
+        )
+    except OSError:
+        same = False
+    if not same:
+        for name in ours:
+            del sys.modules[name]
+        return
+    for module in ours.values():
+        for value in vars(module).values():
+            if clear := getattr(value, "cache_clear", None):
+                clear()
+    sys.modules.pop("airflow_local_settings", None)  # it looks at which program this is
 
 
 def _become(name: str, env: Mapping[str, str]) -> NoReturn:

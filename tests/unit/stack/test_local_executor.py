@@ -9,6 +9,7 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.fixtures.waiting import wait_until
@@ -85,6 +86,18 @@ def test_idle_workers_end_and_the_next_task_gets_one(executor: Any) -> None:
     _run(executor, _workload("b", os.getpid))
     wait_until(lambda: _ended(executor, 2), 20)
     assert first and set(executor.workers) - first
+
+
+def test_the_process_that_tells_of_lineage_ends_when_idle_and_the_next_event_gets_one(executor: Any) -> None:
+    from airflow.providers.openlineage.plugins.listener import get_openlineage_listener
+
+    lineage = get_openlineage_listener()
+    first = lineage.executor.submit(os.getpid).result(20)
+    time.sleep(0.4)
+    executor.sync()
+    assert lineage._executor is None and not psutil.pid_exists(first)
+    assert lineage.executor.submit(os.getpid).result(20) != first
+    lineage.before_stopping(executor)
 
 
 def test_a_task_that_comes_while_workers_end_is_run(executor: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -20,15 +21,16 @@ PARENT = """
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.signal(signal.SIGINT, lambda *_: None)
     os.environ["OF_SUPERVISORD"] = "yes"
+    BEFORE
     if (child := os.fork()) == 0:
         supervisord.Options.execve(None, sys.executable, [sys.executable, "-m", "stack.airflow", "airflow-probe"], {"GIVEN": "yes"})
     print("ended with", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
-def _run(folder: Path, program: str) -> str:
+def _run(folder: Path, program: str, before: str = "pass") -> str:
     (folder / "probe.py").write_text(textwrap.dedent(program))
-    (folder / "parent.py").write_text(textwrap.dedent(PARENT))
+    (folder / "parent.py").write_text(textwrap.dedent(PARENT).replace("BEFORE", before))
     done = subprocess.run(
         [sys.executable, "parent.py"],
         cwd=folder,
@@ -84,6 +86,30 @@ def test_other_programs_are_executed(tmp_path: Path) -> None:
         timeout=60,
     )
     assert said.stdout.strip() == "GIVEN", said.stderr
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "value"),
+    [
+        ("pass", "old"),
+        ("file.write_text(file.read_text().replace('old', 'new'))", "new"),
+        ("file.unlink()", "none"),
+    ],
+)
+def test_a_fork_reads_our_code_again_where_it_has_changed_and_what_is_cached_always(
+    tmp_path: Path, meanwhile: str, value: str
+) -> None:
+    (tmp_path / "ours.py").write_text(
+        "import functools, os\nVALUE = 'old'\n@functools.cache\ndef place(): return os.environ.get('GIVEN')\n"
+    )
+    os.utime(tmp_path / "ours.py", (1, 1))
+    before = "supervisord.ROOT = Path.cwd(); import ours; ours.place(); supervisord.Options.ours = supervisord._our_modules()"
+    said = _run(
+        tmp_path,
+        "try:\n    import ours\n    print(ours.VALUE, ours.place())\nexcept ImportError:\n    print('none yes')\n",
+        before=f"from pathlib import Path; {before}; file = Path('ours.py'); {meanwhile}",
+    )
+    assert f"{value} yes" in said
 
 
 SHARED = """
