@@ -100,6 +100,7 @@ def environment(
         **QUIET,
         "DBT_PROJECT_DIR": str(project or PROJECT),
         "DBT_PROFILES_DIR": str(project or PROJECT),
+        "DBT_PROFILE": "adventureworks",  # given, as Airflow gives it: dbt then takes its parsed project for both
         "DBT_TARGET": target,
         "DBT_TARGET_PATH": str(artifacts or target_path(settings, target)),
         "DBT_LOG_PATH": str(settings.logs_dir / "dbt"),

@@ -1,7 +1,9 @@
 """Who waits for which test, and when a model counts as done."""
 
 import json
+import os
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -179,3 +181,28 @@ def test_the_results_of_each_build_are_kept_and_the_last_ones_apart(tmp_path):
             ("run_results.json", content)
         ]
     assert sorted(f.name for f in (tmp_path / "results").iterdir()) == ["one.json", "two.json"]
+
+
+def parsed_project(folder: Path, says: str, at: int) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("manifest.json", "partial_parse.msgpack"):
+        (folder / name).write_text(says)
+        os.utime(folder / name, (at, at))
+    return folder
+
+
+@pytest.mark.parametrize(("theirs", "used"), [(None, "ours"), (1, "ours"), (3, "theirs")])
+def test_the_newer_parsed_project_is_used(tmp_path: Path, theirs: int | None, used: str) -> None:
+    cache = tmp_path / "cache" / "target"
+    cache.mkdir(parents=True)
+    if theirs:
+        parsed_project(cache, "theirs", theirs)
+    cosmos_tasks.know_project(cache.parent, parsed_project(tmp_path / "ours", "ours", 2))
+    assert {file.name: file.read_text() for file in cache.iterdir()} == {
+        "manifest.json": used,
+        "partial_parse.msgpack": used,
+    }
+
+
+def test_a_build_goes_on_without_a_parsed_project(tmp_path: Path) -> None:
+    cosmos_tasks.know_project(tmp_path / "cache", tmp_path / "nowhere")
