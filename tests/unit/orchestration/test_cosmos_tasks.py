@@ -131,14 +131,14 @@ def test_a_build_that_was_cut_off_is_not_begun_again_and_says_why(monkeypatch):
         (BuildRequest(select=(NOTHING,)), True),  # somebody wants the seeds
     ],
 )
-def test_dbt_does_not_run_where_nothing_has_changed(request_, runs):
+def test_dbt_does_not_run_where_nothing_has_changed(tmp_path, request_, runs):
     request = request_.variables()[VARIABLE]
     ti = SimpleNamespace(
         xcom_pull=lambda task_ids, key: request if (task_ids, key) == ("prepare", REQUEST) else ""
     )
 
     class Task:
-        ran = False
+        ran, cache_dir = False, tmp_path
 
         def execute(self, context):
             self.ran = True
@@ -192,7 +192,7 @@ def parsed_project(folder: Path, says: str, at: int) -> Path:
 
 
 @pytest.mark.parametrize(("theirs", "used"), [(None, "ours"), (1, "ours"), (3, "theirs")])
-def test_the_newer_parsed_project_is_used(tmp_path: Path, theirs: int | None, used: str) -> None:
+def test_the_newer_parsed_project_is_used(tmp_path, theirs, used):
     cache = tmp_path / "cache" / "target"
     cache.mkdir(parents=True)
     if theirs:
@@ -204,5 +204,5 @@ def test_the_newer_parsed_project_is_used(tmp_path: Path, theirs: int | None, us
     }
 
 
-def test_a_build_goes_on_without_a_parsed_project(tmp_path: Path) -> None:
+def test_a_build_goes_on_without_a_parsed_project(tmp_path):
     cosmos_tasks.know_project(tmp_path / "cache", tmp_path / "nowhere")
