@@ -163,7 +163,13 @@ def orders(
         names = ["sales.salesorderheader", "sales.salesorderdetail"]
         with tempfile.TemporaryDirectory() as folder:
             read = debezium.read(
-                database, "debezium", config.source_publication, names, Path(folder), taken=True
+                database,
+                "debezium",
+                config.source_publication,
+                names,
+                Path(folder),
+                taken=True,
+                snapshot_mode="no_data",
             )
         found["debezium"] = {
             "changes": read["changes"],
