@@ -130,3 +130,23 @@ def drift(as_json: bool) -> None:
         for name, index in found["psi"].items():
             click.echo(f"{name:<20}{index:.3f}")
     training.unless_drifted(found)
+
+
+@stream.command()
+@json_option
+def reconcile(as_json: bool) -> None:
+    """Compare the lane's tables with those that the load has brought into the warehouse. Exit code 1: they disagree."""
+    from dataclasses import asdict
+
+    from foundation.settings import settings
+    from streaming import reconciliation
+
+    found = reconciliation.reconcile(settings())
+    if as_json:
+        click.echo(json.dumps([asdict(one) for one in found], indent=2))
+        return
+    for one in found:
+        click.echo(
+            f"{one.topic:<30}{one.messages:>12,} messages agree, {one.left_out:,} left out by both,"
+            f" {one.apart:,} that the lane can't hold, {one.ahead:,} on one side so far"
+        )

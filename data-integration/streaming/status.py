@@ -62,14 +62,16 @@ def _ends(client: AdminClient) -> Ends:
 
 
 def _group(client: AdminClient, group: str, ends: Ends) -> dict[str, Any]:
-    """How many messages it has not taken yet, by topic."""
+    """How far it has come, by topic and partition, and how many messages it has not taken yet, by topic."""
     (future,) = client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)]).values()
     lag: dict[str, int] = {}
+    committed: dict[str, dict[int, int]] = {}
     for place in future.result(ANSWER_SECONDS).topic_partitions:
         if place.topic in ends and place.partition in ends[place.topic]:
             first, end = ends[place.topic][place.partition]
             lag[place.topic] = lag.get(place.topic, 0) + end - max(place.offset, first)
-    return {"group": group, "lag": lag}
+            committed.setdefault(place.topic, {})[place.partition] = max(place.offset, 0)
+    return {"group": group, "lag": lag, "committed": committed}
 
 
 def _answer(config: Settings) -> dict[str, Any]:

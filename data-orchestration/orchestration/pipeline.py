@@ -39,11 +39,13 @@ def source_dags(
     owner: str = "data-platform",
     after_sync: Sequence[Callable[[], Any]] = (),
     after_sync_doc: str = "",
+    gated: bool = True,
 ) -> list[DAG]:
     """The two DAGs of a source; none where the source is not in use (ELT_SOURCES). `every` is a cron expression.
 
     Where its connection lands in the lake, a task of its own loads the raw layer from there. `after_sync` makes further tasks, one after
-    another, the last of which makes the raw layer new; `after_sync_doc`: what they do, and what to do when they fail.
+    another, the last of which makes the raw layer new, unless it is not `gated` by them; `after_sync_doc`: what they do, and what to do
+    when they fail.
     """
     if source not in settings().sources:
         return []
@@ -65,7 +67,7 @@ def source_dags(
         **arguments,
     ) as sync:
         place = "the lake" if by_lake else "the raw layer"
-        is_last = not by_lake and not after_sync
+        is_last = not by_lake and not (after_sync and gated)
         last = sync_task(source, f"Airbyte syncs what is new in {source} into {place}.", is_last=is_last)
         # raw is new when `load` has ended: its transformation does not wait for the catalogue
         for make in (lambda: load_task(source), lambda: catalogue_task(source)) if by_lake else after_sync:

@@ -80,6 +80,18 @@ def score_posts() -> int:
     return done.new
 
 
+def reconcile_lane() -> dict[str, int]:
+    """See that lane and warehouse hold the same messages; how many were compared, by topic. Raises AirflowFailException: they disagree."""
+    from airflow.sdk.exceptions import AirflowFailException
+
+    from streaming.reconciliation import DisagreeError, reconcile
+
+    try:
+        return {one.topic: one.messages for one in reconcile(settings())}
+    except DisagreeError as error:  # it has looked again and again: another try would only delay the alert
+        raise AirflowFailException(str(error)) from None
+
+
 def train_fraud() -> dict[str, Any]:
     """Train the model of fraud by card, which scores if it is better; the figures of the held-out days by candidate."""
     from streaming import training

@@ -82,6 +82,17 @@ def score_posts_task() -> Any:
     return score()
 
 
+def reconcile_lane_task() -> Any:
+    """`reconcile` of the lane: its tables against those that the sync has brought."""
+
+    @task(execution_timeout=timedelta(minutes=15), **RETRIED)
+    def reconcile() -> dict[str, int]:
+        """Lane and warehouse hold the same messages; how many were compared, by topic."""
+        return steps.reconcile_lane()
+
+    return reconcile()
+
+
 def fraud_training_task() -> Any:
     """`train`: the model of fraud, in the lane's environment."""
 

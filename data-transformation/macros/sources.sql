@@ -3,9 +3,20 @@
     {{ return(source in env_var('ELT_SOURCES', 'adventureworks').split(',')) }}
 {%- endmacro %}
 
-{#- A raw table, or no rows of its columns while no sync has made it yet: a source that is in use may not have been read. -#}
-{% macro raw_or_empty(relation, columns) -%}
-    {%- if execute and not relation.is_cte and load_relation(relation) is none -%}
+{#-
+    A raw table, or no rows of its columns while no sync has made it yet: a source that is in use may not have been read. `sign`: a column that
+    the first row brings, where a table without rows lacks the columns of the rows.
+-#}
+{% macro raw_or_empty(relation, columns, sign=none) -%}
+    {%- set is_there = true -%}
+    {%- if execute and not relation.is_cte -%}
+        {%- set is_there = load_relation(relation) is not none -%}
+        {%- if is_there and sign -%}
+            {%- set known = adapter.get_columns_in_relation(relation) | map(attribute='name') | map('lower') | list -%}
+            {%- set is_there = sign in known -%}
+        {%- endif -%}
+    {%- endif -%}
+    {%- if not is_there -%}
         (
             select
                 {%- for name, type in columns.items() %}
@@ -48,6 +59,15 @@
 {#- What the connector github left of a stream, or no rows of these columns. -#}
 {% macro raw_github(stream, columns) -%}
     {{ raw_or_empty(source('github', stream), dict(columns, _airbyte_extracted_at='timestamp')) }}
+{%- endmacro %}
+
+{#- Messages of a topic of the lane. A topic that has no schema yet has no rows, and columns of the place alone. -#}
+{% macro raw_events(stream, columns) -%}
+    {{ raw_or_empty(source('stream', stream), dict({
+        'topic': 'varchar', reserved_column('partition'): 'bigint', reserved_column('offset'): 'bigint',
+        'appended_at': 'timestamp', 'left_out': 'varchar', 'event_id': 'varchar', 'occurred_at': 'timestamp',
+        '_airbyte_extracted_at': 'timestamp'
+    }, **columns), sign='event_id') }}
 {%- endmacro %}
 
 {#- Lines of the files of posts. -#}

@@ -26,6 +26,7 @@ PROCESSES = (
     "Weather",
     "Open source",
     "Posts",
+    "Card payments",
 )
 
 

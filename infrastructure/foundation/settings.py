@@ -104,7 +104,6 @@ SCALES = (0.01, 10.0)  # of the generator: 1 has the original's 760,000 rows
 METADATA_SUPERUSER = "postgres"
 AIRFLOW_USERS = ("operator", "viewer")  # besides the admin
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-LANES = ("stream",)  # what ELT_SOURCES can name that no connection file defines
 
 LANDS_IN_LAKE = re.compile(r"^destination: *lake *(#.*)?$", re.MULTILINE)  # in a connection's file
 READS_LAKE = re.compile(r"^ *bucket: *\{setting: *LAKE_BUCKET\}", re.MULTILINE)  # in a source's file
@@ -187,11 +186,9 @@ def home_of(text: str) -> Path:
 
 
 def known_sources(further: str = "") -> list[str]:
-    """Names of the source systems: those of the connection files, here and in further folders (with `:` between), and LANES."""
+    """Names of the source systems: those of the connection files, here and in further folders (with `:` between)."""
     folders = [ROOT / "data-integration" / "connections", *folders_of(further)]
-    return sorted(
-        {*LANES, *(file.stem for folder in folders for file in (folder / "connections").glob("*.yaml"))}
-    )
+    return sorted({file.stem for folder in folders for file in (folder / "connections").glob("*.yaml")})
 
 
 class Settings(BaseSettings):

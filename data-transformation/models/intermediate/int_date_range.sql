@@ -32,6 +32,9 @@
 {%- if in_use('posts') %}
 {%- set dates = dates + [('stg_post_lines', ['posted_at'])] %}
 {%- endif %}
+{%- if in_use('stream') %}
+{%- set dates = dates + [('stg_stream_card_transactions', ['occurred_at'])] %}
+{%- endif %}
 {%- if in_use('weather') %}
 {%- set dates = dates + [('stg_weather_observations', ['weather_date']), ('stg_weather_forecasts', ['weather_date'])] %}
 {%- endif %}

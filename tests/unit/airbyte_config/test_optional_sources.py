@@ -11,7 +11,7 @@ from airbyte_local.sources.connector.registry import connectors
 from airbyte_local.sources.connector.specification import wrong_fields
 from foundation.settings import load_settings
 
-BY_CONNECTOR = ("rates", "weather", "github", "posts")
+BY_CONNECTOR = ("rates", "weather", "github", "posts", "stream")
 
 
 @pytest.mark.parametrize("name", BY_CONNECTOR)
