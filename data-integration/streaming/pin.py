@@ -1,12 +1,13 @@
-"""`python -m streaming.pin`: write infrastructure/stream/jars.toml from its pom.xml. For who changes the version of Kafka; needs Maven.
+"""`python -m streaming.pin [FOLDER]`: write a folder's jars.toml from its pom.xml (infrastructure/stream). For who changes a version; needs Maven.
 
-Maven resolves the jars and checks what it downloads against the repository's own digests.
+Maven resolves the jars and checks what it downloads against the repository's own digests. The first line of jars.toml stays as it is.
 """
 
 from __future__ import annotations
 
 import hashlib
 import subprocess
+import sys
 import tempfile
 import tomllib
 from pathlib import Path
@@ -16,7 +17,6 @@ from foundation.jvm import Jar
 from foundation.settings import ROOT
 
 PROJECT = ROOT / "infrastructure" / "stream"
-HEAD = "# Kafka and what it needs, as Maven resolves pom.xml; `python -m streaming.pin` writes this file. `elt up stream` fetches them once."
 WORDS = ["--batch-mode", "--quiet", "-Dmdep.useRepositoryLayout=true", "-DincludeScope=runtime"]
 
 
@@ -32,9 +32,9 @@ def resolved(folder: Path) -> list[Jar]:
     return jars
 
 
-def text(repository: str, jars: list[Jar]) -> str:
-    """The content of jars.toml."""
-    parts = [HEAD, f'repository = "{repository}"', ""]
+def text(head: str, repository: str, jars: list[Jar]) -> str:
+    """The content of jars.toml. `head`: its first line."""
+    parts = [head, f'repository = "{repository}"', ""]
     for jar in jars:
         parts += [
             "[[jars]]",
@@ -47,14 +47,16 @@ def text(repository: str, jars: list[Jar]) -> str:
 
 
 def main() -> None:
-    listing = PROJECT / "jars.toml"
+    project = Path(sys.argv[1]) if sys.argv[1:] else PROJECT
+    listing = project / "jars.toml"
     with one_line("pin"), tempfile.TemporaryDirectory() as folder:
-        command = ["mvn", *WORDS, "-f", str(PROJECT / "pom.xml"), "dependency:copy-dependencies"]
+        command = ["mvn", *WORDS, "-f", str(project / "pom.xml"), "dependency:copy-dependencies"]
         done = subprocess.run([*command, f"-DoutputDirectory={folder}"], capture_output=True, text=True)
         if done.returncode:
             raise EltError(f"Maven can't resolve pom.xml: {done.stdout.strip()[-300:]}", "mend pom.xml")
-        repository = tomllib.loads(listing.read_text())["repository"]
-        listing.write_text(text(repository, resolved(Path(folder))))
+        before = listing.read_text()
+        head, repository = before.splitlines()[0], tomllib.loads(before)["repository"]
+        listing.write_text(text(head, repository, resolved(Path(folder))))
 
 
 if __name__ == "__main__":
