@@ -3,7 +3,7 @@
 Killed at random moments, often in the midst of their start, are the producers of orders and of payments, the broker, the registry, the
 server of the shop's log, the enricher, the sink, and ClickHouse. At the end each order and each change of its header has to be one event, in the
 order of its revisions, and each payment number one event; each order has to be enriched once, each payment scored once; the minutes that are
-over have to count each payment once; and ClickHouse has to have each event of each topic once. The last line is a summary as JSON; exit
+over have to count each payment once; and ClickHouse and, after one sync, the warehouse have to have each event of each topic once. The last line is a summary as JSON; exit
 code 1 when something is missing, or there twice.
 """
 
@@ -42,6 +42,7 @@ from streaming.catalogue import (
 )
 from tests.benchmarks.stream_events import shop as small_shop
 from tests.fixtures.clickhouse import ClickHouse
+from tests.fixtures.load import loading
 from tests.fixtures.source import SourceDatabase
 from tests.fixtures.stream import Running, broker, environ_of, registry, together, use_clients
 from tests.fixtures.waiting import wait_until
@@ -158,6 +159,10 @@ def history(kills: int, seed: int, folder: Path) -> dict[str, object]:
         )
         programs["sink"].stop()
         rows = {topic: Counter(_rows(house, topic)) for topic in ids}
+        (folder / "load").mkdir()
+        with loading(folder / "load", environ) as load:
+            load.sync()
+            loaded = {topic: Counter(load.events(topic)) for topic in EVENTS.values() if ids[topic]}
         paid = Counter(_minute(one) for one in values(config, CARDS))
         counted: Counter[int] = Counter()
         for part in derived[WINDOWS]:
@@ -199,6 +204,9 @@ def history(kills: int, seed: int, folder: Path) -> dict[str, object]:
             ),
             "rows_missing": sum(len(set(found) - set(rows[topic])) for topic, found in ids.items()),
             "rows_twice": sum(found.total() - len(found) for found in rows.values()),
+            "loaded": {topic.name: found.total() for topic, found in loaded.items()},
+            "loaded_missing": sum(len(set(ids[topic]) ^ set(found)) for topic, found in loaded.items()),
+            "loaded_twice": sum(found.total() - len(found) for found in loaded.values()),
         }
 
 
