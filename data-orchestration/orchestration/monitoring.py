@@ -30,6 +30,7 @@ from foundation.settings import Settings
 from foundation.warehouse import first_line, is_there
 from orchestration.names import RECORD, SYNC_JOB, UNCHANGED
 from orchestration.publish import versions
+from streaming.environment import answer
 from transformation.project import read_manifest
 from transformation.results import results_path
 
@@ -48,6 +49,7 @@ FORGET = (
     "delete from dbt_results where ended_at < $before",
     "delete from published_tables where published_at < $before",
     "delete from digests where sent_at < $before",
+    "delete from lane_topics where looked_at < $before",
     "delete from pipeline_runs where run_after < $before",
 )
 
@@ -109,7 +111,7 @@ def record(settings: Settings, api: httpx.Client) -> dict[str, int]:
         read.extend(file for file in sorted(results_path(settings).glob("*.json")) if file.name[0] != ".")
         if read:
             taken["dbt_results"] = _upsert(duck, "dbt_results", _dbt(settings, read))
-        for origin in (_airflow, _airbyte, _published):
+        for origin in (_airflow, _airbyte, _published, _lane):
             try:
                 rows = origin(settings, api, duck)
             except (httpx.HTTPError, EltError) as error:
@@ -410,6 +412,28 @@ def _published(
             }
             for version in versions(settings)
             for table, rows in version.tables.items()
+        ]
+    }
+
+
+def _lane(settings: Settings, api: httpx.Client, duck: duckdb.DuckDBPyConnection) -> dict[str, list[Row]]:
+    """How far the streaming lane has come; nothing where it is not in use."""
+    if "stream" not in settings.sources:
+        return {}
+    found, now = answer("streaming.status"), datetime.now(UTC)
+    behind: dict[str, int] = {}
+    for group in found["groups"]:
+        for topic, messages in group["lag"].items():
+            behind[topic] = max(behind.get(topic, 0), messages)
+    return {
+        "lane_topics": [
+            {
+                "looked_at": now,
+                "topic": one["topic"],
+                "events": one["offsets"],
+                "behind": behind.get(one["topic"]),
+            }
+            for one in found["topics"]
         ]
     }
 

@@ -1,4 +1,4 @@
--- What is remembered of the pipeline, in monitoring.duckdb: six tables as their origins tell them, and the marts over them.
+-- What is remembered of the pipeline, in monitoring.duckdb: tables as their origins tell them, and the marts over them.
 -- Written after every run by `orchestration.monitoring`; all moments are UTC, all durations seconds.
 
 -- grain: one row per run of a DAG (origin: Airflow)
@@ -95,6 +95,15 @@ create table if not exists published_tables (
 
 -- grain: one row per day (UTC) whose digest was sent
 create table if not exists digests (day date primary key, sent_at timestamptz);
+
+-- grain: one row per look at the streaming lane and topic (origin: Kafka, where ELT_SOURCES has stream)
+create table if not exists lane_topics (
+    looked_at timestamptz,
+    topic varchar,
+    events bigint, -- offsets that were ever given
+    behind bigint, -- messages that the reader which is furthest behind has not taken yet; null: nobody reads it
+    primary key (looked_at, topic)
+);
 
 -- grain: one row per run of a DAG, with what it did and where its time went
 create or replace view mart_pipeline_runs as

@@ -40,6 +40,9 @@ class Assets:
     datasets: dict[str, Document]
     charts: dict[str, Document]
     dashboards: dict[str, Document]
+    left_out: dict[
+        str, list[Any]
+    ]  # by dashboard: its last rows, whose charts are of sources that are not in use
 
     def every_chart(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
         """(file, title, definition) of each chart."""
@@ -49,8 +52,8 @@ class Assets:
 
 
 def load(warehouse: str, folder: Path = FOLDER) -> Assets:
-    """Read the folder; files in a folder of an optional source's name only where it is in use (ELT_SOURCES). Of the databases
-    with one name, the file named by `warehouse` (`DASHBOARDS_WAREHOUSE`) counts.
+    """Read the folder; files in a folder of an optional source's name only where it is in use (ELT_SOURCES), and the rows of a dashboard
+    that show their charts, which come last. Of the databases with one name, the file named by `warehouse` (`DASHBOARDS_WAREHOUSE`) counts.
 
     Raises EltError naming file and line when a file is no YAML mapping.
     """
@@ -79,7 +82,29 @@ def load(warehouse: str, folder: Path = FOLDER) -> Assets:
     for document in kinds["datasets"].values():
         if base := kinds["datasets"].get(str(document.data.get("compares"))):
             _compare(document.data, base.data)
-    return Assets(folder, read(folder / "style.yaml"), **kinds)
+    every = {path.stem for path in (folder / "charts").glob("**/*.yaml")}
+    left_out = {
+        name: _leave_out(document.data, every - kinds["charts"].keys())
+        for name, document in kinds["dashboards"].items()
+    }
+    return Assets(folder, read(folder / "style.yaml"), **kinds, left_out=left_out)
+
+
+def _leave_out(data: dict[str, Any], unused: set[str]) -> list[Any]:
+    """Take a dashboard's last rows away as long as one of their charts is in a file that is not in use; these rows."""
+
+    def of_unused(row: Any) -> bool:
+        items = row.get("items") if isinstance(row, dict) else None
+        return any(
+            isinstance(item, dict) and str(item.get("chart", "")).partition("/")[0] in unused
+            for item in items or []
+        )
+
+    rows: Any = data.get("rows")
+    taken: list[Any] = []
+    while isinstance(rows, list) and rows and of_unused(rows[-1]):
+        taken.insert(0, rows.pop())
+    return taken
 
 
 def _compare(data: dict[str, Any], base: dict[str, Any]) -> None:

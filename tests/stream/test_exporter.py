@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+import duckdb
+import httpx
 import pytest
 
 from exporter import lane
 from foundation.errors import EltError
 from foundation.settings import Settings
+from orchestration import monitoring
 from streaming.catalogue import CARDS, DEAD_LETTERS, TOPICS
 from streaming.client import connection
 from tests.fixtures.clickhouse import served
@@ -56,6 +59,15 @@ def test_topics_and_lag_are_those_of_kafka(kafka_server: Broker, monkeypatch: py
         TOPICS
     )
     assert after["elt_stream_consumer_lag", "test-lag", CARDS.name] == 12
+
+    # and the same on *Pipeline health*
+    assert not monitoring._lane(config, httpx.Client(), duckdb.connect())
+    in_use = config.model_copy(update={"elt_sources": "adventureworks,stream"})
+    rows = monitoring._lane(in_use, httpx.Client(), duckdb.connect())["lane_topics"]
+    noted = {row["topic"]: (row["events"], row["behind"]) for row in rows}
+    assert noted[CARDS.name] == (after["elt_stream_topic_offsets_total", CARDS.name], 12)
+    assert noted[DEAD_LETTERS.name] == (after["elt_stream_topic_offsets_total", DEAD_LETTERS.name], None)
+    assert set(noted) == set(TOPICS)
 
 
 def test_a_broker_that_is_down_and_a_program_that_is_killed_are_errors_that_pass(

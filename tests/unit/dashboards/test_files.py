@@ -50,6 +50,26 @@ def test_a_board_of_another_source_says_how_new_that_source_is(source):
     assert f"{board.stem}/Data as of" in board.read_text()
 
 
+def test_rows_of_a_source_are_on_a_board_where_it_is_in_use(config, monkeypatch):
+    def shown() -> str:
+        return json.dumps(load("duckdb").dashboards["pipeline_health"].data["rows"])
+
+    assert "lane/" not in shown()
+    in_use = config.model_copy(update={"elt_sources": "adventureworks,stream"})
+    monkeypatch.setattr("dashboards.files.settings", lambda: in_use)
+    assert "lane/Streaming lane" in shown()
+
+
+def test_a_pull_keeps_the_rows_of_a_source_that_is_not_in_use(config, folder):
+    """The workspace does not have them."""
+    export = rendered(config, load("duckdb", folder))
+    export["dashboards/pipeline_health.yaml"]["description"] = "Another one."
+    assert pull(config, export, load("duckdb", folder))
+    written = yaml.safe_load((folder / "dashboards/pipeline_health.yaml").read_text())
+    original = yaml.safe_load((FOLDER / "dashboards/pipeline_health.yaml").read_text())
+    assert written == original | {"description": "Another one."}
+
+
 def complaint(folder: Path, config) -> str:
     with pytest.raises(EltError) as refused:
         rendered(config, load("duckdb", folder))
