@@ -1,6 +1,6 @@
 """Airflow's pages and its logins, within our limits: an API server that has this plugin takes no large body from a stranger, slows down
-who guesses passwords, tells browsers to load nothing from elsewhere and to show its pages in no other site's frame, and names its
-instance.
+who guesses passwords, lets an operator trigger and clear and do no more, tells browsers to load nothing from elsewhere and to show its
+pages in no other site's frame, and names its instance.
 """
 
 from __future__ import annotations
@@ -9,14 +9,20 @@ import contextlib
 import json
 import math
 import os
+import re
 from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
 
 import jwt
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse
 
 from foundation.limits.brake import Brake
 from foundation.limits.instance import INSTANCE
@@ -39,6 +45,8 @@ POLICY = {
     "form-action": "'self'",
     "frame-ancestors": "'self'",
 }
+# what else changes something: POST triggers and clears
+CHANGES = re.compile(r"(PATCH|PUT|DELETE) .*/api/v2/.*|POST .*/api/v2/backfills")
 DOCS = "/cosmos"  # dbt's page compiles its templates in the browser
 
 
@@ -57,7 +65,7 @@ class Guard:
         self._app = app
         self._brake = Brake("airflow")
         self._login = Limited(self._tried)
-        self._other = Limited(app, body=KNOWN_BODY, admitted=_signed(), at_once=AT_ONCE)
+        self._other = Limited(Changes(app), body=KNOWN_BODY, admitted=_signed(), at_once=AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Callable[..., Any], send: Callable[..., Any]) -> None:
         if scope["type"] != "http":
@@ -97,6 +105,35 @@ class Guard:
             await send(answer)
 
         await self._app(scope, first, judged)
+
+
+class Changes:
+    """ASGI middleware: who may trigger and clear may not mark, pause or backfill for that.
+
+    Airflow asks for one and the same right where a task is cleared and where it is marked a success, where a run is triggered and where its
+    DAG is paused. Here these need the right to delete runs as well, which Airflow's own roles from User upwards have, and an operator has not.
+    """
+
+    def __init__(self, app: Callable[..., Any]) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Callable[..., Any], send: Callable[..., Any]) -> None:
+        answer: Callable[..., Any] = self._app
+        if scope["type"] == "http" and CHANGES.fullmatch(f"{scope['method']} {scope['path']}"):
+            answer = await self._refusal(Request(scope)) or answer
+        await answer(scope, receive, send)
+
+    async def _refusal(self, request: Request) -> JSONResponse | None:
+        token = bearer(request.scope) or request.cookies.get(COOKIE, "")
+        manager = get_auth_manager()
+        try:
+            user = await manager.get_user_from_token(token)
+        except jwt.PyJWTError:
+            return JSONResponse({"detail": "Not authenticated"}, 401)
+        may = await run_in_threadpool(
+            manager.is_authorized_dag, method="DELETE", access_entity=DagAccessEntity.RUN, user=user
+        )
+        return None if may else JSONResponse({"detail": "Forbidden"}, 403)
 
 
 def _user(body: bytes) -> str:

@@ -25,7 +25,7 @@ from transformation.run import write_manifest
 POOL = "warehouse"
 OPERATOR = "Operator"
 # What an operator may besides looking: trigger and clear. Airflow's own role Op also writes connections, variables and pools,
-# which hold and lead to secrets. (Airflow asks for "edit" on a DAG for each; that pauses one, too.)
+# which hold and lead to secrets. (Airflow asks for "edit" for each, which would mark and pause, too: the plugin guard.py forbids that.)
 OPERATOR_MAY = [
     ("can_edit", "DAGs"),
     ("can_create", "DAG Runs"),

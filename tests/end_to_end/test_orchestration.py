@@ -329,7 +329,7 @@ def test_the_exporter_shows_runs_and_components_as_airflow_has_them(site):
 
 
 def test_the_api_asks_for_a_token_and_each_user_may_what_the_role_says(site):
-    """A viewer looks; an operator triggers and clears, and changes no connection, variable or pool."""
+    """A viewer looks; an operator triggers and clears, and changes no connection, variable or pool, marks, pauses and backfills nothing."""
     base = f"{site.config.airflow_base}/api/v2"
     assert httpx.get(f"{base}/dags").status_code == 401
     passwords = {
@@ -340,6 +340,10 @@ def test_the_api_asks_for_a_token_and_each_user_may_what_the_role_says(site):
         ("POST", "/connections"): {"connection_id": "one_more", "conn_type": "http"},
         ("POST", "/variables"): {"key": "one_more", "value": "1"},
         ("PATCH", "/pools/warehouse"): {"pool": "warehouse", "slots": 2},
+        ("PATCH", f"/dags/{DAG}"): {"is_paused": False},
+        ("PATCH", RUNS): {"actions": [{"action": "update", "entities": [{"dag_run_id": "no such run"}]}]},
+        ("PATCH", f"{RUNS}/~/taskInstances/sync"): {"new_state": "success"},
+        ("POST", "/backfills"): {"dag_id": DAG, "from_date": "2026-01-01", "to_date": "2026-01-01"},
     }
     for user, password in passwords.items():
         login = {"username": user, "password": password.get_secret_value()}

@@ -45,12 +45,14 @@ def client(monkeypatch):
         routes=[
             Route("/auth/token", token, methods=["POST"]),
             Route("/auth/login/", form, methods=["POST"]),
-            Route("/{rest:path}", page, methods=["GET", "POST"]),
+            Route("/{rest:path}", page, methods=["GET", "POST", "PATCH", "PUT", "DELETE"]),
         ]
     )
     [middleware] = guard.GuardPlugin.fastapi_root_middlewares
     app.add_middleware(middleware["middleware"])
-    return TestClient(app)
+    asking = TestClient(app)
+    asking.guard = guard
+    return asking
 
 
 def ask(client, password, user="anna"):
@@ -112,3 +114,52 @@ def test_pages_load_nothing_from_elsewhere_and_open_in_no_frame(client):
         assert not any("http" in sources or "*" in sources for sources in policy.values())
         assert ("'unsafe-eval'" in policy["script-src"]) == path.startswith("/cosmos")
         assert headers["x-frame-options"] == "SAMEORIGIN" and headers["x-content-type-options"] == "nosniff"
+
+
+class Users:
+    """Airflow's roles as far as the plugin asks: a token is its user's name."""
+
+    async def get_user_from_token(self, token):
+        if token not in ("operator", "admin"):
+            raise jwt.InvalidTokenError
+        return token
+
+    def is_authorized_dag(self, *, method, access_entity, user):
+        return (method, access_entity.value, user) == ("DELETE", "RUN", "admin")
+
+
+@pytest.mark.threat("a user who does more than the role says")
+def test_who_triggers_and_clears_does_not_mark_pause_or_backfill(client, monkeypatch):
+    monkeypatch.setattr(client.guard, "get_auth_manager", Users)
+    run = "/api/v2/dags/a/dagRuns/b"
+    changes = [
+        ("PATCH", "/api/v2/dags/a"),
+        ("PATCH", "/api/v2/dags"),
+        ("PATCH", run),
+        ("PATCH", "/api/v2/dags/a/dagRuns"),
+        ("PATCH", f"{run}/taskInstances/c"),
+        ("PATCH", f"{run}/taskInstances"),
+        ("PATCH", f"{run}/taskGroupInstances/c"),
+        ("PUT", f"{run}/taskInstances/c/state-store/d"),
+        ("DELETE", "/api/v2/dags/a/assets/queuedEvents"),
+        ("POST", "/api/v2/backfills"),
+        ("PUT", "/api/v2/backfills/1/cancel"),
+    ]
+
+    def answers(user, asked):
+        login = {"Authorization": f"Bearer {user}"} if user else {}
+        return {client.request(method, path, headers=login).status_code for method, path in asked}
+
+    assert answers("operator", changes) == {403}
+    assert answers("admin", changes) == {200}
+    assert answers("", changes) == answers("nobody", changes) == {401}
+    triggers = [
+        ("POST", "/api/v2/dags/a/dagRuns"),
+        ("POST", "/api/v2/dags/a/clearTaskInstances"),
+        ("POST", f"{run}/clear"),
+        ("POST", "/api/v2/backfills/dry_run"),
+        ("GET", run),
+    ]
+    assert answers("operator", triggers) == {200}
+    client.cookies.set("_token", "operator")  # a browser's
+    assert answers("", changes) == {403}
