@@ -45,7 +45,12 @@ def _end(cursor, ended: threading.Event, deaf: float, leave: float) -> None:
     cursor.interrupt()
     if ended.wait(deaf):
         return
-    log.error("a query goes on %g s after its interrupt: this worker ends, another takes its place", deaf)
+    end_worker(ended, leave, f"a query goes on {deaf:g} s after its interrupt")
+
+
+def end_worker(ended: threading.Event, leave: float, reason: str) -> None:
+    """End this process for a thread that does not end, which nothing else can; `leave`: seconds for the requests of the others."""
+    log.error("%s: this worker ends, another takes its place", reason)
     os.kill(
         os.getpid(), signal.SIGTERM
     )  # gunicorn's worker takes no more requests and ends those that it has

@@ -7,6 +7,7 @@ import os
 import threading
 from pathlib import Path
 
+import bounded_requests
 import guests
 import login_brake
 import narrow
@@ -51,6 +52,8 @@ def FLASK_APP_MUTATOR(app):
     strangers.install(app)
     login_brake.install(app)
     guests.install(app)
+    bounded_requests.install(app)
+    bounded_requests.install_filling()
     narrow.install(app)
 
     @app.before_request
@@ -135,6 +138,7 @@ FEATURE_FLAGS = {
 }
 SQL_MAX_ROW = 100_000
 statement_timeout.install()
+ADDITIONAL_MIDDLEWARE = [bounded_requests.InTime]
 SUPERSET_WEBSERVER_TIMEOUT = 60
 # the assets name a DuckDB file; Superset would else refuse every database that is a file
 PREVENT_UNSAFE_DB_CONNECTIONS = True

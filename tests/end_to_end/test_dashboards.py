@@ -256,6 +256,33 @@ def test_neither_a_chart_nor_sql_lab_reads_a_file_of_the_machine(analyst, admin,
         assert answer.status_code >= 400 and "PASSWORD=" not in answer.text, (sql, answer.text)
 
 
+@pytest.mark.threat("a query that takes all memory or time")
+def test_an_analyst_fills_a_time_series_with_so_many_rows_alone(analyst, admin):
+    listed = admin.get("/api/v1/dataset/", params={"q": "(page_size:100)"}).json()["result"]
+    [dataset] = [one for one in listed if one["table_name"] == "sales"]
+    axis = {"columnType": "BASE_AXIS", "timeGrain": "P1Y", "expressionType": "SQL"}
+    day = axis | {"label": "order_date", "sqlExpression": "order_date"}
+    count = {"expressionType": "SQL", "sqlExpression": "count(*)", "label": "x"}
+    pivot = {"index": ["order_date"], "columns": [], "aggregates": {"x": {"operator": "mean"}}}
+
+    def ask(rule):
+        fill = {"operation": "resample", "options": {"rule": rule, "method": "ffill"}}
+        query = {"columns": [day], "metrics": [count], "row_limit": 50}
+        return analyst.post(
+            "/api/v1/chart/data",
+            json={
+                "datasource": {"id": dataset["id"], "type": "table"},
+                "queries": [query | {"post_processing": [{"operation": "pivot", "options": pivot}, fill]}],
+                "result_format": "json",
+                "result_type": "full",
+            },
+        )
+
+    assert ask("1D").status_code == 200
+    refused = ask("1min")
+    assert refused.status_code >= 400 and "of which there may be 100,000" in refused.text
+
+
 @pytest.mark.threat("a page that loads or is shown elsewhere")
 def test_pages_forbid_everything_from_elsewhere(analyst, superset):
     policy = httpx.get(

@@ -9,6 +9,7 @@ from types import ModuleType
 
 import duckdb
 import pytest
+from flask import Flask
 
 from foundation.settings import ROOT
 
@@ -84,6 +85,68 @@ def test_a_query_that_hears_no_interrupt_ends_with_its_worker():
     )
     assert done.returncode == 1 and "it was not ended" not in done.stdout
     assert "goes on 0.3 s after its interrupt: this worker ends" in done.stderr
+
+
+SLOW = """
+import signal, sys, time, types
+
+sys.modules["duckdb_engine"] = types.SimpleNamespace()
+import bounded_requests
+
+signal.signal(signal.SIGTERM, lambda *_: print("no more requests", flush=True))
+
+def app(environ, start_response):
+    until = time.monotonic() + environ["seconds"]
+    while time.monotonic() < until: pass
+    return [b"answered"]
+
+in_time = bounded_requests.InTime(app, 0.5, leave=0.3)
+print(in_time({"seconds": 0.1, "PATH_INFO": "/"}, None), flush=True)
+time.sleep(1)
+print(in_time({"seconds": 30, "PATH_INFO": "/slow"}, None), "it was not ended")
+"""
+
+
+@pytest.mark.threat("a query that takes all memory or time")
+def test_a_request_that_is_not_answered_ends_with_its_worker():
+    """Whatever it computes: what Superset makes of a query's rows is no statement."""
+    done = subprocess.run(
+        [sys.executable, "-c", SLOW],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={"PYTHONPATH": str(FOLDER)},
+    )
+    assert done.returncode == 1 and done.stdout.splitlines() == ["[b'answered']", "no more requests"]
+    assert "/slow is not answered after 0.5 s: this worker ends" in done.stderr
+
+
+@pytest.fixture
+def figures(monkeypatch):
+    """A client of an application that answers all that passes."""
+    monkeypatch.syspath_prepend(FOLDER)
+    monkeypatch.delitem(sys.modules, "statement_timeout", raising=False)
+    monkeypatch.setitem(sys.modules, "duckdb_engine", ModuleType("duckdb_engine"))
+    import bounded_requests
+
+    app = Flask(__name__)
+    bounded_requests.install(app)
+    app.add_url_rule("/api/v1/chart/data", "data", lambda: "figures", methods=["POST"])
+    return app.test_client()
+
+
+@pytest.mark.threat("a query that takes all memory or time")
+def test_a_request_has_a_few_queries_and_a_query_a_few_other_times(figures):
+    def ask(queries):
+        answer = figures.post("/api/v1/chart/data", json={"queries": queries})
+        return answer.status_code, answer.text if answer.status_code == 200 else answer.json["message"]
+
+    assert ask([{}] * 16) == ask([{"time_offsets": ["1 year ago"] * 16}]) == (200, "figures")
+    assert ask([{}] * 17) == (400, "a request has at most 16 queries, not 17")
+    status, reason = ask([{"time_offsets": ["1 year ago"] * 17}])
+    assert (status, reason) == (400, "a query is compared with at most 16 other times, not 17")
+    for odd in ({}, [], {"queries": 1}, {"queries": [1]}, {"queries": [{"time_offsets": 1}]}):
+        assert figures.post("/api/v1/chart/data", json=odd).text == "figures"  # Superset says what is wrong
 
 
 GREEDY = """
