@@ -70,6 +70,41 @@ def trade(database: SourceDatabase, rate: float, over: threading.Event) -> None:
             time.sleep(0.2)
 
 
+class Keeper(threading.Thread):
+    """Starts a program that ends by itself again, as supervisord does."""
+
+    def __init__(self, programs: dict[str, Running]) -> None:
+        super().__init__(daemon=True)
+        self.programs, self.lock = dict(programs), threading.Lock()
+        self.restarts: Counter[str] = Counter()
+
+    def run(self) -> None:
+        while self.programs:
+            with self.lock:
+                for name, program in self.programs.items():
+                    if program.process is not None and program.process.poll() is not None:
+                        self.restarts[name] += 1
+                        program.start()
+            time.sleep(0.5)
+
+    def kill(self, name: str) -> None:
+        """And start it at once."""
+        with self.lock:
+            self.programs[name].kill()
+            self.programs[name].start()
+
+    def end(self) -> None:
+        """Leave them as they are."""
+        with self.lock:
+            self.programs.clear()
+
+    def stop(self, name: str) -> None:
+        """For good."""
+        with self.lock:
+            program = self.programs.pop(name)
+        program.stop()
+
+
 def history(kills: int, seed: int, folder: Path) -> dict[str, object]:
     from streaming.reading import values
 
@@ -97,6 +132,9 @@ def history(kills: int, seed: int, folder: Path) -> dict[str, object]:
             program.start()
             stack.callback(program.end)
         wait_until(lambda: "orders: from" in programs["orders"].said, 60)
+        keeper = Keeper(programs)
+        stack.callback(keeper.end)
+        keeper.start()
         with database.connect() as connection:
             before = dict(connection.execute(HEADERS).fetchall())
         began, over = time.monotonic(), threading.Event()
@@ -109,8 +147,7 @@ def history(kills: int, seed: int, folder: Path) -> dict[str, object]:
                 killed[victim] += 1
                 print(f"kill {killed.total()}: {victim}", file=sys.stderr, flush=True)
                 if victim in programs:
-                    programs[victim].kill()
-                    programs[victim].start()
+                    keeper.kill(victim)
                 elif victim == "broker":
                     kafka.kill()
                     kafka.start()
@@ -143,13 +180,13 @@ def history(kills: int, seed: int, folder: Path) -> dict[str, object]:
         wait_until(lambda: last in changes(), 180)
         time.sleep(max(0.0, began + LEAST_SECONDS - time.monotonic()))
         for name in ("orders", "cards"):
-            programs[name].stop()
+            keeper.stop(name)
         ids = {topic: Counter(one["event_id"] for one in values(config, topic)) for topic in EVENTS.values()}
         made_of = {ORDERS_ENRICHED: ORDERS, CARDS_SCORED: CARDS}
         wait_until(
             lambda: all(_has(config, made, ids[source]) for made, source in made_of.items()), DRAIN_SECONDS
         )
-        programs["enricher"].stop()
+        keeper.stop("enricher")
         derived = {topic: list(values(config, topic)) for topic in DERIVED.values()}
         ids |= {topic: Counter(one["event_id"] for one in events) for topic, events in derived.items()}
         wait_until(
@@ -157,7 +194,7 @@ def history(kills: int, seed: int, folder: Path) -> dict[str, object]:
             DRAIN_SECONDS,
             pause=0.5,
         )
-        programs["sink"].stop()
+        keeper.stop("sink")
         rows = {topic: Counter(_rows(house, topic)) for topic in ids}
         (folder / "load").mkdir()
         with loading(folder / "load", environ) as load:
@@ -179,6 +216,7 @@ def history(kills: int, seed: int, folder: Path) -> dict[str, object]:
         return {
             "seed": seed,
             "kills": dict(killed),
+            "restarts": dict(keeper.restarts),
             "orders": placed.total(),
             "changes": len(changed),
             "payments": numbers.total(),

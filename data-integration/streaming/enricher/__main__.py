@@ -48,7 +48,10 @@ def main() -> None:
                     KafkaError.PRODUCER_FENCED,
                     KafkaError.FENCED_INSTANCE_ID,
                 ):
-                    raise EltError("another enricher has begun", "let one of them run") from None
+                    raise EltError(
+                        "another enricher has begun, or Kafka has ended a transaction that took too long",
+                        "let one of them run; it goes on where its events end",
+                    ) from None
                 print(f"{NAME}: {in_one_line(str(error))}; again in {AGAIN_SECONDS:g} s", flush=True)
                 over.wait(AGAIN_SECONDS)
 

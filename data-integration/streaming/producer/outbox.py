@@ -150,7 +150,10 @@ class Outbox:
             KafkaError.PRODUCER_FENCED,
             KafkaError.INVALID_PRODUCER_EPOCH,
         ):
-            return EltError(f"another producer of {self.name} has begun", "let one of them run")
+            return EltError(
+                f"another producer of {self.name} has begun, or Kafka has ended a transaction of over {TRANSACTION_SECONDS} s",
+                "let one of them run; it goes on where the topics end",
+            )
         return unreachable(self._config, error)
 
     def _last_position(self) -> Any:
