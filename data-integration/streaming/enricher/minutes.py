@@ -14,6 +14,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Protocol
 
+from streaming.enricher.orders import EXACT
+
 MINUTE = 60_000
 LATENESS = 60_000  # milliseconds that a window waits for events that are late
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
@@ -98,7 +100,7 @@ def _part(
         "channel_name": channel_name,
         "territoryid": territoryid,
         "events": events,
-        "amount": Decimal(amount).scaleb(-6),
+        "amount": Decimal(amount).scaleb(-6, EXACT),
         "suspected": suspected,
         "late": late,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Context, Decimal
+from functools import reduce
 from typing import Any
 
 from streaming.enricher.dimensions import UNKNOWN, Attributes, Dimensions
@@ -19,7 +20,7 @@ def enriched(order: dict[str, Any], dimensions: Dimensions) -> dict[str, Any]:
         **{name: order[name] for name in ("event_id", "occurred_at", "salesorderid", "territoryid")},
         "channel_name": "Online" if order["onlineorderflag"] else "Reseller",
         "units": sum(line["orderqty"] for line in lines),
-        "revenue": sum((line["revenue"] for line in lines), Decimal(0)),
+        "revenue": reduce(EXACT.add, (line["revenue"] for line in lines), Decimal(0)),
         "customerid": order["customerid"],
         **customer_fields(dimensions.customer(order["customerid"])),
         "published_version": dimensions.version,

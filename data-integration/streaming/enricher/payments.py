@@ -25,6 +25,7 @@ class Scorer:
         self._config, self._features = config, features()
         self._model: Model | None = None
         self._tried: int | None = None
+        self._said = ""  # last of what is wrong
         self._look_at = 0.0
 
     def scored(self, payment: dict[str, Any], state: State) -> dict[str, Any]:
@@ -50,14 +51,16 @@ class Scorer:
         if time.monotonic() < self._look_at:
             return
         self._look_at = time.monotonic() + LOOK_SECONDS
-        version = promoted(self._config)
-        if version is None or version == self._tried:
-            return
-        self._tried = version
         try:
+            version = promoted(self._config)
+            if version is None or version == self._tried:
+                return
+            self._tried = version
             model = load(self._config, version)
         except EltError as error:
-            log.warning("%s; payments are scored as before", error)
+            if str(error) != self._said:
+                log.warning("%s; payments are scored as before", error)
+                self._said = str(error)
             return
         if tuple(model.record.features) != self._features.names:
             log.warning("model %s is of other features; payments are scored as before", version)

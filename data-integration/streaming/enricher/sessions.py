@@ -8,7 +8,7 @@ from typing import Any
 
 from streaming.enricher.dimensions import Dimensions
 from streaming.enricher.minutes import BEGINNING, millionths, milliseconds
-from streaming.enricher.orders import customer_fields
+from streaming.enricher.orders import EXACT, customer_fields
 
 GAP = timedelta(minutes=30)
 LATENESS = timedelta(minutes=30)
@@ -57,5 +57,5 @@ def session(window: dict[str, Any], dimensions: Dimensions) -> dict[str, Any]:
         "occurred_at": BEGINNING + timedelta(milliseconds=visit["start"]),
         "ended_at": BEGINNING + timedelta(milliseconds=visit["end"]),
         **customer_fields(dimensions.customer(visit["customerid"])),
-        "order_value": Decimal(visit["order_value"]).scaleb(-6),
+        "order_value": Decimal(visit["order_value"]).scaleb(-6, EXACT),
     }

@@ -10,8 +10,10 @@ import json
 import os
 import re
 import shutil
+import stat
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from foundation.errors import EltError
 from foundation.settings import Settings
 
 FILE, RECORD, CURRENT = "model.joblib", "record.json", "current"
+REMEDY = "elt stream train makes another"
 
 
 @dataclass(frozen=True)
@@ -63,42 +66,83 @@ def folder_of(config: Settings) -> Path:
 
 
 def promoted(config: Settings) -> int | None:
-    """The version by which payments are scored; None: by the rules."""
+    """The version by which payments are scored; None: by the rules. Raises EltError: the link is none, or leads elsewhere."""
+    link = folder_of(config) / CURRENT
     try:
-        return int((folder_of(config) / CURRENT).readlink().name.removeprefix("v"))
+        target = str(link.readlink())
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise EltError(
+            f"{link} is no link: {error.strerror}", "remove it; elt stream train makes it"
+        ) from None
+    if not re.fullmatch(r"v\d+", target):
+        raise EltError(
+            f"{link} leads to {target}, which is no version", "let it lead to one beside it, as v1"
+        )
+    return int(target.removeprefix("v"))
 
 
 def load(config: Settings, version: int) -> Model:
-    """A version. Raises EltError: it is damaged, or made by another scikit-learn."""
+    """A version. Raises EltError: it is damaged, somebody else may have written it, or another scikit-learn has made it."""
     import joblib
     import sklearn
 
     folder = folder_of(config) / f"v{version}"
-    remedy = "elt stream train makes another"
+    _is_ours(folder)
+    record = _record(folder / RECORD)
+    _is_ours(folder / FILE)
     try:
-        record = Record(**json.loads((folder / RECORD).read_text()))
         content = (folder / FILE).read_bytes()
-    except (OSError, ValueError, TypeError) as error:
-        raise EltError(f"model {version} can't be read: {error}", remedy) from None
+    except OSError as error:
+        raise EltError(f"model {version} can't be read: {error}", REMEDY) from None
     if hashlib.sha256(content).hexdigest() != record.sha256:
-        raise EltError(f"{folder / FILE} is not the file that was written", remedy)
+        raise EltError(f"{folder / FILE} is not the file that was written", REMEDY)
     if record.sklearn != sklearn.__version__:
         raise EltError(
-            f"model {version} is of scikit-learn {record.sklearn}, here is {sklearn.__version__}", remedy
+            f"model {version} is of scikit-learn {record.sklearn}, here is {sklearn.__version__}", REMEDY
         )
-    return Model(record, joblib.load(folder / FILE))
+    try:
+        return Model(record, joblib.load(BytesIO(content)))
+    except Exception as error:  # noqa: BLE001 - a pickle raises whatever it leads to
+        raise EltError(f"{folder / FILE} is no model: {type(error).__name__}", REMEDY) from None
 
 
 def records(config: Settings) -> list[Record]:
-    """Of all versions, oldest first."""
+    """Of all versions, oldest first. Raises EltError: one is damaged."""
     found = [
-        Record(**json.loads(file.read_text()))
+        _record(file)
         for file in folder_of(config).glob(f"v*/{RECORD}")
         if re.fullmatch(r"v\d+", file.parent.name)
     ]
     return sorted(found, key=lambda record: record.version)
+
+
+def _record(file: Path) -> Record:
+    """Raises EltError."""
+    try:
+        record = Record(**json.loads(file.read_text()))
+        if not (isinstance(record.version, int) and isinstance(record.threshold, float)):
+            raise TypeError("version and threshold are numbers")
+        if not (isinstance(record.features, list) and isinstance(record.sha256, str)):
+            raise TypeError("features is a list, and sha256 a text")
+    except (OSError, ValueError, TypeError) as error:
+        raise EltError(f"{file} can't be read: {error}", f"remove its folder; {REMEDY}") from None
+    return record
+
+
+def _is_ours(path: Path) -> None:
+    """A pickle is a program: nothing is loaded that another user could have put there. Raises EltError."""
+    try:
+        found = path.lstat()
+    except OSError as error:
+        raise EltError(f"{path} can't be read: {error.strerror}", REMEDY) from None
+    if stat.S_ISLNK(found.st_mode):
+        raise EltError(f"{path} is a link", REMEDY)
+    if found.st_uid != os.geteuid() or found.st_mode & 0o022:
+        raise EltError(
+            f"{path} may be written by others", f"chmod go-w, if it is what you made; else {REMEDY}"
+        )
 
 
 def keep(config: Settings, record: Record, classifier: Any) -> Record:

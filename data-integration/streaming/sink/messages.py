@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import httpx
@@ -77,6 +80,42 @@ def event_of(value: bytes, topic: Topic, read: Callable[..., Any]) -> dict[str, 
         raise Poison(f"the value is no {topic.schema}: {error or type(error).__name__}") from None
     if not isinstance(found, dict):
         raise Poison(f"the value is no {topic.schema}")
+    _not_rounded(found, _digits(topic))
+    return found
+
+
+def _not_rounded(fields: dict[str, Any], digits: dict[str, tuple[int, int]]) -> None:
+    """Raises Poison for a decimal of more digits than its schema has: Avro's library rounds it, which moves its exponent."""
+    for name, value in fields.items():
+        if isinstance(value, Decimal):
+            precision, scale = digits[name]
+            if value.as_tuple().exponent != -scale:
+                raise Poison(f"{name}: has more than its {precision} digits, or others than {scale} decimals")
+        elif isinstance(value, list):
+            for each in value:
+                if isinstance(each, dict):
+                    _not_rounded(each, digits)
+
+
+@cache
+def _digits(topic: Topic) -> dict[str, tuple[int, int]]:
+    """Precision and scale of a topic's decimals by the names of their fields; those of one name are alike."""
+    found: dict[str, tuple[int, int]] = {}
+
+    def look(node: Any, name: str) -> None:
+        if isinstance(node, list):
+            for each in node:
+                look(each, name)
+        elif isinstance(node, dict):
+            if node.get("logicalType") == "decimal":
+                found[name] = node["precision"], node["scale"]
+            for each in node.get("fields", ()):
+                look(each["type"], each["name"])
+            for part in (node.get("items"), node.get("type")):
+                if isinstance(part, dict | list):
+                    look(part, name)
+
+    look(json.loads(topic.text), "")
     return found
 
 
