@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from foundation.limits.brake import FREE
 from foundation.limits.requests import STRANGERS_BODY
-from foundation.settings import ROOT
+from foundation.settings import ROOT, load_settings
 
 SECRET = "a secret of the API server's tests, as long as one that a machine makes for itself"  # pragma: allowlist secret
 
@@ -90,6 +90,23 @@ def test_a_guesser_with_two_names_is_known_by_the_one_that_counts(client):
             follow_redirects=False,
         )
     assert answer.status_code == 429
+
+
+@pytest.mark.threat("guesses of a password")
+def test_who_guesses_keeps_our_own_programs_not_out(client, monkeypatch):
+    """A run records itself, and `elt run` triggers one, with a password that nobody guesses."""
+    login = {"AIRFLOW_ADMIN_USER": "admin", "AIRFLOW_ADMIN_PASSWORD": "a" * 20}
+    monkeypatch.setattr(client.guard, "settings", lambda: load_settings(login))
+    for _ in range(FREE + 1):
+        assert ask(client, "wrong", "admin").status_code in (401, 429)
+    assert ask(client, "right", "admin").status_code == 429  # a person's
+    half = rb'{"username": "admin", "password": "\ud800"}'
+    assert client.post("/auth/token", content=half).status_code == 429
+    assert ask(client, "a" * 20, "admin").status_code == 401  # heard: this server knows another password
+    monkeypatch.setattr(
+        client.guard, "settings", lambda: load_settings(login | {"AIRFLOW_ADMIN_PASSWORD": "short"})
+    )
+    assert ask(client, "short", "admin").status_code == 429
 
 
 @pytest.mark.threat("a request that is too large, too slow or one of too many")
