@@ -83,7 +83,9 @@ GENERATED: dict[str, Callable[[], str]] = {
     "STREAM_CLICKHOUSE_READER_PASSWORD": lambda: secrets.token_urlsafe(24),
     "MONITORING_PASSWORD": lambda: secrets.token_urlsafe(24),
     "STREAM_VIEWER_SECRET": lambda: secrets.token_urlsafe(32),
-    "AIRFLOW_ADMIN_PASSWORD": lambda: secrets.token_urlsafe(12),
+    "AIRFLOW_ADMIN_PASSWORD": lambda: secrets.token_urlsafe(
+        16
+    ),  # that of programs, too: a run records itself with it
     "AIRFLOW_OPERATOR_PASSWORD": lambda: secrets.token_urlsafe(12),
     "AIRFLOW_VIEWER_PASSWORD": lambda: secrets.token_urlsafe(12),
     "AIRFLOW_FERNET_KEY": lambda: Fernet.generate_key().decode(),

@@ -5,6 +5,7 @@ import stat
 import pytest
 
 from foundation.errors import EltError
+from foundation.limits.brake import unguessable
 from foundation.settings import GENERATED, ROOT, Settings, generated_secrets, load_settings, read_env_file
 
 
@@ -23,6 +24,14 @@ def test_secrets_are_generated_once_and_only_their_owner_reads_them(tmp_path):
     assert set(first) == set(GENERATED) and all(first.values())
     assert generated_secrets(tmp_path) == first
     assert stat.S_IMODE((tmp_path / "secrets.env").stat().st_mode) == 0o600
+
+
+def test_nobody_guesses_the_passwords_of_programs(tmp_path):
+    """Who has one of these need not wait while somebody guesses; people, who log in with the others, do."""
+    made = generated_secrets(tmp_path)
+    people = {"AIRFLOW_OPERATOR_PASSWORD", "AIRFLOW_VIEWER_PASSWORD"}
+    people |= {"SUPERSET_ADMIN_PASSWORD", "SUPERSET_ANALYST_PASSWORD"}
+    assert {name for name, secret in made.items() if not unguessable(secret)} == people
 
 
 def test_a_secret_that_a_newer_version_needs_is_added_and_the_others_stay(tmp_path):
