@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from typing import NoReturn
 
 from setproctitle import setproctitle
@@ -59,10 +60,15 @@ def start_threads() -> None:
     import pyarrow as pa
     import pyarrow.dataset as ds
 
-    pa.set_io_thread_count(1)  # one stream is read at a time
+    # a stream's rows are read by one, and what a connector's rows are made of meanwhile by another
+    pa.set_io_thread_count(2)
     nothing = pa.schema([("nothing", pa.int64())]).empty_table()
+
+    def made_by_a_scan() -> Iterator[pa.RecordBatch]:
+        yield from ds.Scanner.from_batches(nothing.to_reader()).to_table().to_batches()
+
     signal.alarm(THREADS_SECONDS)
-    ds.Scanner.from_batches(nothing.to_reader()).to_table()
+    ds.Scanner.from_batches(pa.RecordBatchReader.from_batches(nothing.schema, made_by_a_scan())).to_table()
     signal.alarm(0)
 
 

@@ -188,7 +188,7 @@ def _dashboard(name: str, content: dict[str, Any], data: dict[str, Any], assets:
         data["native_filters"] = content["metadata"]["native_filter_configuration"]
     rebuilt = rows and {**content, "position": position(content["dashboard_title"], rows, assets)}
     if rebuilt and _laid_out(rebuilt) == _laid_out(content):
-        data["rows"] = [*rows, *assets.left_out[name]]
+        data["rows"] = (rows or []) + assets.left_out[name]
     else:
         data["position"] = content["position"]
 

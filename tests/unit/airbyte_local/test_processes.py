@@ -15,6 +15,7 @@ import pytest
 from airbyte_local.jobs import processes
 from airbyte_local.jobs.descendants import PR_SET_CHILD_SUBREAPER, adopt_orphans
 from airbyte_local.jobs.processes import JobProcess, Processes
+from foundation.settings import ROOT
 from tests.fixtures.waiting import wait_until
 
 # ends with what it reads from, or when it is asked
@@ -144,3 +145,32 @@ def test_a_job_without_room_for_its_threads_ends_and_does_not_wait_for_them() ->
     words = [sys.executable, "-c", THREADS, str(4 << 20)]
     done = subprocess.run(words, capture_output=True, text=True, timeout=60)
     assert done.returncode, done.stdout
+
+
+# rows of a connector are made typed, by a scan of DuckDB's, while the destination's scan asks for them
+NESTED = """
+import tempfile, duckdb
+from pathlib import Path
+import pyarrow as pa
+from airbyte_local import job, uncommitted_rows
+from airbyte_local.sources.connector.rows import Typed, parser
+from tests.unit.airbyte_local.test_connector_rows import NUMBERS, lines
+job.import_engine()
+job.start_threads()
+uncommitted_rows.PARSE_BYTES = 1
+rows = uncommitted_rows.UncommittedRows(Typed(NUMBERS, "connector", parser()), Path(tempfile.mkdtemp()))
+for number in range(5):
+    rows.add(lines({"id": number}), 1)
+batches = rows.batches()
+first = next(batches)
+connection = duckdb.connect()
+connection.register("arriving", pa.RecordBatchReader.from_batches(first.schema, batches))
+print(first.num_rows, *connection.execute("select count(*) from arriving where id > 0").fetchone())
+"""
+
+
+def test_rows_that_are_made_while_a_scan_asks_for_them_need_no_thread_of_that_scan() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", NESTED], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.split() == ["1", "4"], done.stderr
