@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
+from io import BytesIO
 
 import pytest
 
@@ -42,6 +43,24 @@ def poison(lane: Lane, topic: Topic) -> None:
     assert lane.producer.flush(30) == 0
 
 
+def write_with_many_digits(lane: Lane) -> None:
+    """A payment by a writer that keeps to no precision: Avro's library would round its amount."""
+    import fastavro
+
+    from streaming.schemas import Schemas
+
+    found = Schemas(lane.config)._client.get_latest_version(CARDS.subject)
+    unlimited = json.loads(CARDS.text)
+    next(field for field in unlimited["fields"] if field["name"] == "amount")["type"] = "bytes"
+    packed = BytesIO()
+    amount = (10**18 + 1).to_bytes(8, "big", signed=True)
+    fastavro.schemaless_writer(packed, fastavro.parse_schema(unlimited), payment(0) | {"amount": amount})
+    lane.producer.produce(
+        CARDS.name, b"\0" + found.schema_id.to_bytes(4, "big") + packed.getvalue(), "digits"
+    )
+    assert lane.producer.flush(30) == 0
+
+
 def holds(load: Load, written: int, *topics: Topic) -> None:
     """Each event once, in raw."""
     for topic in topics or EVENT_OF:
@@ -74,8 +93,12 @@ def test_each_event_is_a_row_once_and_what_is_new_comes_with_the_next_sync(lane:
     load.sync()  # no topic has a schema yet
     write(lane, range(100), ORDERS, CARDS)
     poison(lane, ORDERS)
+    write_with_many_digits(lane)
     load.sync()
     holds(load, 100, ORDERS, CARDS)
+    assert load.rows("select left_out from stream.card_transactions where left_out is not null") == [
+        ("amount: has more digits than its schema",)
+    ]
     reasons = load.rows("select left_out from stream.orders where left_out is not null order by 1")
     assert [reason.partition(":")[0] for (reason,) in reasons] == [
         "the message has no value",

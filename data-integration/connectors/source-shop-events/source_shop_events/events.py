@@ -22,7 +22,7 @@ from confluent_kafka.schema_registry.error import SchemaRegistryError
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 from source_shop_events.kafka import Place
-from source_shop_events.values import OWN, plain, typed
+from source_shop_events.values import OWN, plain, rounded, typed
 
 CHECKPOINT = 20_000  # rows between two states
 
@@ -173,6 +173,8 @@ class Events(Stream):
             raise NoEvent(f"the value is no Avro of its schema: {type(error).__name__}") from None
         if not isinstance(value, dict):
             raise NoEvent("the value is no record")
+        if name := rounded(value, self._place.schema_of(message.value())):
+            raise NoEvent(f"{name}: has more digits than its schema")
         return {name: plain(each) for name, each in value.items()}
 
     def _lost(self, what: str) -> AirbyteTracedException:

@@ -27,6 +27,7 @@ class Place:
     def __init__(self, config: Mapping[str, Any]) -> None:
         self._config = config
         self._noted: list[KafkaError] = []
+        self._written: dict[int, Any] = {}  # schemas by their numbers
         self.prefix = str(config.get("prefix", "shop."))
         self.patience = float(config.get("timeout_seconds", 90))
         self.registry = SchemaRegistryClient(
@@ -55,6 +56,14 @@ class Place:
                 raise
         schema = json.loads(latest.schema.schema_str)
         return schema["fields"] if isinstance(schema, dict) and "fields" in schema else []
+
+    def schema_of(self, value: bytes) -> Any:
+        """The schema that an event was written with, whose number follows its first byte."""
+        number = int.from_bytes(value[1:5], "big")
+        if number not in self._written:
+            with self._schemas():
+                self._written[number] = json.loads(self.registry.get_schema(number).schema_str)
+        return self._written[number]
 
     def ends(self, topic: str, *, known: bool) -> tuple[str, dict[int, tuple[int, int]]]:
         """A topic's id, and of each partition the first offset that is there and the one after the last; no partitions where there is no

@@ -52,6 +52,28 @@ def typed(avro: Any) -> dict[str, Any]:
     return {"type": PRIMITIVES.get(avro, "string")}
 
 
+def rounded(value: Any, avro: Any, name: str = "") -> str:
+    """The first field whose decimal has more digits than its schema (Avro's library rounds it, which moves its exponent); empty: none."""
+    if isinstance(avro, list):
+        kinds = [one for one in avro if one != "null"]
+        return rounded(value, kinds[0], name) if len(kinds) == 1 else ""
+    if not isinstance(avro, dict) or value is None:
+        return ""
+    if avro.get("logicalType") == "decimal":
+        exact = not isinstance(value, Decimal) or value.as_tuple().exponent == -avro.get("scale", 0)
+        return "" if exact else name
+    kind = avro["type"]
+    if kind == "record":
+        parts = [(value.get(one["name"]), one["type"], one["name"]) for one in avro["fields"]]
+    elif kind == "array":
+        parts = [(each, avro["items"], name) for each in value]
+    elif kind == "map":
+        parts = [(each, avro["values"], name) for each in value.values()]
+    else:
+        parts = [(value, kind, name)]
+    return next((found for part in parts if (found := rounded(*part))), "")
+
+
 def plain(value: Any) -> Any:
     """A value as JSON has it."""
     if isinstance(value, datetime):
