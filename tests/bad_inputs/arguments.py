@@ -122,7 +122,10 @@ WORDS: list[tuple[str, str]] = [
     ("spark sql", "Missing argument 'QUERY'"),
     ("spark jobs all", "unexpected extra argument (all)"),
     ("up stream", "no part is named 'stream'"),
-    ("stream", "Missing command: one of build, drift, forget, produce, reconcile, status, topics, train, viewers."),
+    (
+        "stream",
+        "Missing command: one of build, drift, forget, produce, reconcile, status, topics, train, viewers.",
+    ),
     ("stream build orders_now", "unexpected extra argument (orders_now)"),
     ("stream tpoics", "No such command 'tpoics'. Did you mean 'topics'?"),
     ("stream topics all", "unexpected extra argument (all)"),

@@ -35,7 +35,9 @@ from tests.benchmarks.engine import looking
 from tests.fixtures.stack import PORTS, Stack, clean_environ, free_ports
 
 DAG = "adventureworks_elt"
-IDLE_SECONDS = 150  # after a run, until the memory of the idle stack is measured: what ends when it is idle has ended
+IDLE_SECONDS = (
+    150  # after a run, until the memory of the idle stack is measured: what ends when it is idle has ended
+)
 STEPS = ("plan", "sync", "reconcile", "freshness", "prepare", "dbt.dbt_producer_watcher", "publish")
 
 
