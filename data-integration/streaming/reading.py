@@ -32,19 +32,12 @@ ANSWER_SECONDS = 90.0  # more than a transaction may take
 
 def messages(config: Settings, topic: str) -> Iterator[Message]:
     """Every committed message of a topic, partition by partition in order. Raises EltError."""
-    consumer = Consumer(
-        connection(config)
-        | {
-            "group.id": "elt-reading",  # it joins none: what it reads is assigned
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-            "auto.offset.reset": "earliest",
-            "isolation.level": "read_committed",
-        }
-    )
+    consumer = _consumer(config, "read_committed")
+    # who reads what is committed is told of an end before the first open transaction
+    asker = _consumer(config, "read_uncommitted")
     try:
-        places = _places(consumer, topic)
-        ends = {place.partition: _end(consumer, place) for place in places}
+        places = _places(asker, topic)
+        ends = {place.partition: _end(asker, place) for place in places}
         consumer.assign(places)
         while ends:
             message = consumer.poll(ANSWER_SECONDS)
@@ -68,6 +61,21 @@ def messages(config: Settings, topic: str) -> Iterator[Message]:
         raise unreachable(config, error) from None
     finally:
         consumer.close()
+        asker.close()
+
+
+def _consumer(config: Settings, isolation: str) -> Consumer:
+    """One that joins no group: what it reads is assigned."""
+    return Consumer(
+        connection(config)
+        | {
+            "group.id": "elt-reading",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "earliest",
+            "isolation.level": isolation,
+        }
+    )
 
 
 def _places(consumer: Consumer, topic: str) -> list[TopicPartition]:

@@ -235,6 +235,9 @@ def history(kills: int, seed: int, folder: Path) -> dict[str, object]:
             },
             **{f"{topic.name}_twice": ids[topic].total() - len(ids[topic]) for topic in derived},
             "minutes_over": sum(minute <= over_by for minute in paid),
+            "minutes": {
+                minute - over_by: (paid[minute], counted[minute]) for minute in sorted(paid | counted)
+            },
             "minutes_missing": sum(
                 paid[minute] != counted[minute]
                 for minute in paid.keys() | counted.keys()

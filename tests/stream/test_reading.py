@@ -1,38 +1,34 @@
-"""Reading a topic to its end: what was there when the reading began, while others go on writing."""
+"""What a topic holds now, however many transactions are open there."""
 
 from __future__ import annotations
 
 import threading
-import time
+
+from confluent_kafka import Producer
 
 from streaming.catalogue import POSITIONS
+from streaming.client import connection
 from streaming.reading import messages
-from tests.fixtures.stream import Broker, producer
-from tests.fixtures.waiting import wait_until
+from tests.fixtures.stream import Broker
 
 
-def test_it_ends_though_somebody_writes_all_the_time(kafka_server: Broker) -> None:
-    over = threading.Event()
-    written: list[int] = []
+def writer(kafka: Broker, name: str) -> Producer:
+    made = Producer(connection(kafka.config) | {"transactional.id": name, "transaction.timeout.ms": 60_000})
+    made.init_transactions(30)
+    return made
 
-    def write() -> None:
-        writer = producer(kafka_server.config, **{"transactional.id": "busy", "linger.ms": 0})
-        writer.init_transactions(30)
-        while not over.is_set():
-            writer.begin_transaction()
-            writer.produce(POSITIONS.name, f"{len(written)}", "busy")
-            writer.commit_transaction(30)
-            written.append(len(written))
 
-    thread = threading.Thread(target=write)
-    thread.start()
-    try:
-        wait_until(lambda: len(written) >= 50)
-        before = len(written)
-        started = time.monotonic()
-        found = [int(message.value()) for message in messages(kafka_server.config, POSITIONS.name)]
-        assert time.monotonic() - started < 20
-        assert found[:before] == list(range(before)) and found == list(range(len(found)))
-    finally:
-        over.set()
-        thread.join(60)
+def test_what_was_committed_behind_an_open_transaction_is_waited_for(own_broker: Broker) -> None:
+    """Else a producer would go on from an older position than it has, and write its events twice."""
+    own_broker.start()
+    mine, other = writer(own_broker, "mine"), writer(own_broker, "other")
+    other.begin_transaction()
+    other.produce(POSITIONS.name, b"9", "other")
+    assert other.flush(30) == 0
+    mine.begin_transaction()
+    mine.produce(POSITIONS.name, b"2", "mine")
+    mine.commit_transaction(30)
+    ends = threading.Timer(2, other.abort_transaction, [30])
+    ends.start()
+    found = {message.key(): message.value() for message in messages(own_broker.config, POSITIONS.name)}
+    assert found == {b"mine": b"2"} and not ends.is_alive()
