@@ -186,3 +186,11 @@ def test_a_damaged_record_is_named(config: Settings) -> None:
     (models.folder_of(config) / "v1" / "record.json").write_text("{")
     with pytest.raises(EltError, match=r"v1/record\.json"):
         models.records(config)
+
+
+def test_a_version_without_its_record_is_followed_by_another(config: Settings) -> None:
+    from streaming.fraud import models
+
+    (models.folder_of(config) / "v2" / "record.json").unlink()
+    (record,) = models.records(config)
+    assert models.keep(config, record, "a classifier").version == 3

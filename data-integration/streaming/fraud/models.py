@@ -176,5 +176,6 @@ def promote(config: Settings, version: int) -> None:
 
 
 def next_version(config: Settings) -> int:
-    """The number of the version that is kept next."""
-    return max((record.version for record in records(config)), default=0) + 1
+    """The number of the version that is kept next: above that of every folder, also of one that has lost its record."""
+    folders = (path.name for path in folder_of(config).glob("v*"))
+    return max((int(name[1:]) for name in folders if re.fullmatch(r"v\d+", name)), default=0) + 1

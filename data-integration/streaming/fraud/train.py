@@ -63,6 +63,7 @@ def payments(client: Client, database: str) -> tuple[list[str], Rows, Rows]:
 
 def train(config: Settings, client: Client) -> models.Record:
     """Train, compare, keep the version, and promote it if it is better than what scores now. Raises EltError: too few payments."""
+    models.records(config)  # a damaged one is said before the work, not after it
     days, rows, frauds = payments(client, config.stream_clickhouse_database)
     known = sorted(set(days))
     if len(known) > 3:  # on the first day most cards have no history yet
