@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 ORIGIN = "clickhouse-sink"
 FLUSH_SECONDS = 30.0
 SHOWN = 500  # characters of a reason
+LARGEST = 400_000  # bytes of a key, and of a value: a letter is larger than what it is about, and has to fit into a message, too
 
 
 class Letters:
@@ -36,16 +37,19 @@ class Letters:
         log.warning("%s can't be a row: %s", place, reason[:SHOWN])
         if topic == DEAD_LETTERS.name:
             return
+        key, value = _bytes(message.key()), _bytes(message.value())
+        longest = max(len(key or b""), len(value or b""))
+        cut = f" (cut to {LARGEST:,} of {longest:,} bytes)" if longest > LARGEST else ""
         letter = {
             "event_id": place,
             "occurred_at": datetime.now(UTC),
             "origin": ORIGIN,
-            "reason": reason[:SHOWN],
+            "reason": reason[:SHOWN] + cut,
             "topic": topic,
             "partition": partition,
             "offset": offset,
-            "key": _bytes(message.key()),
-            "value": _bytes(message.value()),
+            "key": key and key[:LARGEST],
+            "value": value and value[:LARGEST],
         }
         context = SerializationContext(DEAD_LETTERS.name, MessageField.VALUE)
         self._producer.produce(
@@ -53,11 +57,11 @@ class Letters:
         )
 
     def flush(self) -> None:
-        """Raises KafkaException: some are not there."""
+        """Raises KafkaException: some are not there. One that was refused never comes, so from then on it always does: the messages must be
+        read again."""
         left = self._producer.flush(FLUSH_SECONDS)
-        failed, self._failed = self._failed, []
-        if failed:
-            raise KafkaException(failed[0])
+        if self._failed:
+            raise KafkaException(self._failed[0])
         if left:
             raise KafkaException(
                 KafkaError(KafkaError._MSG_TIMED_OUT, f"{left} dead letters have not been taken")

@@ -366,6 +366,20 @@ def test_poison_is_set_aside_with_its_reason_and_all_else_lands(lane: Lane) -> N
     assert len(read(lane.config, DEAD_LETTERS.name)) == 5
 
 
+def test_poison_as_large_as_a_message_can_be_is_set_aside_too(lane: Lane) -> None:
+    size = 999_900  # with its reason and place it would be more than Kafka takes
+    lane.producer.produce(ORDERS.name, bytes(range(256)) * (size // 256), "large")
+    lane.producer.produce(ORDERS.name, b"x", b"k" * size)
+    lane.producer.flush(30)
+    lane.write(ORDERS, order(3))
+    lane.sink.start()
+    lane.drained()
+    wait_until(lambda: len(lane.ids("dead_letters")) == 2, 30)
+    assert lane.ids("orders") == Counter(["o-3"])
+    shown = "select length(key), length(value), endsWith(reason, ' bytes)') from dead_letters final order by length(key)"
+    assert lane.ask(shown) == [(5, 400_000, True), (400_000, 1, True)]
+
+
 def test_schemas_grow_in_both_directions(lane: Lane) -> None:
     """A producer that is newer than the sink, and one that is older."""
     from confluent_kafka.schema_registry import Schema
