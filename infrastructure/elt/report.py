@@ -12,6 +12,7 @@ import duckdb
 
 from foundation.settings import Settings
 
+PUBLISHED = "adventureworks.duckdb"
 # what the chart "Revenue by category" shows at first; as one types it
 REVENUE_BY_CATEGORY = (
     "select product_category, sum(line_total) as revenue from marts.obt_sales where counts_as_revenue"
@@ -69,7 +70,11 @@ def revenue_by_category(published: Path) -> list[tuple[str, Decimal]]:
 
 
 def changes(before: Path, after: Path) -> Iterator[str]:
-    """A line for each measure: its value in the later published folder, and the difference."""
+    """A line for each measure: its value in the later published folder, and the difference. One line, if a folder is gone: while the shop
+    trades, other runs publish, and old versions go."""
+    if gone := [folder.name for folder in (before, after) if not (folder / PUBLISHED).exists()]:
+        yield f"not known: other runs have published since, and {' and '.join(gone)} went"
+        return
     for title, query in MEASURES.items():
-        old, new = (_ask(folder / "adventureworks.duckdb", query)[0][0] for folder in (before, after))
+        old, new = (_ask(folder / PUBLISHED, query)[0][0] for folder in (before, after))
         yield f"{title:<18} {new:>18,} ({new - old:+,})"
