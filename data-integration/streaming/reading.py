@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
-from confluent_kafka.serialization import MessageField, SerializationContext
 
 from foundation.errors import EltError, Kind
 from foundation.settings import Settings
 from streaming.catalogue import Topic
 from streaming.client import connection, unreachable
 from streaming.schemas import Schemas
+from streaming.sink.messages import Away, Poison, event_of
 
 STARTING = frozenset(
     {
@@ -104,12 +104,16 @@ def _end(consumer: Consumer, place: TopicPartition) -> int:
 
 
 def values(config: Settings, topic: Topic) -> Iterator[dict[str, Any]]:
-    """The events of a topic, read by the schemas that they were written by. What is no event is passed over."""
-    reader = Schemas(config).deserializer()
+    """The events of a topic, in this version's schema. What is no event is passed over. Raises EltError."""
+    schemas = Schemas(config)
+    reader = schemas.deserializer(topic)
     for message in messages(config, topic.name):
-        try:
-            found = reader(message.value(), SerializationContext(topic.name, MessageField.VALUE))
-        except (ValueError, TypeError, EOFError):
+        value = message.value()
+        if value is None:
             continue
-        if isinstance(found, dict):
-            yield found
+        try:
+            yield event_of(value, topic, reader)
+        except Poison:
+            continue
+        except Away as away:
+            raise schemas.away(away) from None
