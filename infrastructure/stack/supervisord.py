@@ -143,8 +143,7 @@ def _take_once(app: Any) -> None:
 
     module.create_task_execution_api_app = create_task_execution_api_app
     server.create_task_execution_api_app = create_task_execution_api_app
-    own = functools.cache(module.InProcessExecutionAPI)
-    module.InProcessExecutionAPI = lambda: own()
+    module.InProcessExecutionAPI = functools.cache(module.InProcessExecutionAPI)
 
 
 @contextmanager
