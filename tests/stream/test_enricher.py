@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import duckdb
@@ -26,6 +29,7 @@ from streaming.catalogue import (
     Topic,
 )
 from streaming.enricher.minutes import BEGINNING, MINUTE
+from streaming.environment import STREAM, environ
 from streaming.fraud.features import features
 from streaming.fraud.rules import THRESHOLD, score
 from streaming.producer.payments import payment
@@ -222,6 +226,42 @@ def test_page_views_become_visits(lane: Lane) -> None:
     ]
     assert (found[0]["order_value"], found[0]["ended_at"]) == (Decimal("10.5"), AT + timedelta(minutes=20))
     assert found[0]["customer_known"] is False
+
+
+HASTY = "from streaming.enricher import __main__, hung; hung.SECONDS = 12; __main__.main()"
+
+
+def test_a_stalled_broker_ends_the_program_and_loses_nothing(lane: Lane) -> None:
+    seen = {one["event_id"] for one in lane.read(CARDS_SCORED)}
+    assert lane.program.stop() == 0
+    hasty = subprocess.Popen(
+        [STREAM.python, "-c", HASTY],
+        env=lane.program.environ | environ(),
+        stdout=PIPE,
+        stderr=PIPE,
+        text=True,
+    )
+    try:
+        payments = [payment(77, number, AT + timedelta(days=1, seconds=number)) for number in range(400)]
+        lane.write(CARDS, "creditcardid", *payments[:200])
+        wait_until(lambda: len(lane.read(CARDS_SCORED)) > len(seen), 180)
+        lane.write(CARDS, "creditcardid", *payments[200:])
+        lane.broker.process.send_signal(signal.SIGSTOP)
+        try:
+            said, _ = hasty.communicate(timeout=120)
+        finally:
+            lane.broker.process.send_signal(signal.SIGCONT)
+    finally:
+        hasty.kill()
+    assert (hasty.returncode, said.splitlines()[-1]) == (
+        1,
+        "enricher: Kafka has not answered a call for 12 s; ends here, and goes on where its last transaction ended",
+    )
+    lane.program.start()
+    wanted = {one["event_id"] for one in payments}
+    wait_until(lambda: wanted <= {one["event_id"] for one in lane.read(CARDS_SCORED)}, 180)
+    found = [one["event_id"] for one in lane.read(CARDS_SCORED)]
+    assert len(found) == len(set(found)) == len(seen) + len(payments)
 
 
 def test_what_is_no_event_is_passed_over(lane: Lane) -> None:

@@ -35,6 +35,7 @@ from streaming.catalogue import (
 )
 from streaming.enricher import minutes, sessions
 from streaming.enricher.dimensions import Dimensions
+from streaming.enricher.hung import BEAT_SECONDS, Hung
 from streaming.enricher.orders import enriched
 from streaming.enricher.payments import Scorer
 from streaming.schemas import Schemas
@@ -93,6 +94,7 @@ class Enricher:
         }
         self._dimensions, self._scorer = Dimensions(config), Scorer(config)
         self._late_views = 0
+        self._hung = Hung(NAME)
         self._app = Application(
             ConnectionConfig(
                 bootstrap_servers=config.stream_brokers,
@@ -115,6 +117,8 @@ class Enricher:
                 "fetch.wait.max.ms": 50,
                 "queued.max.messages.kbytes": 16 << 10,
                 "reconnect.backoff.max.ms": 1000,
+                "statistics.interval.ms": BEAT_SECONDS * 1_000,
+                "stats_cb": self._hung.beat,
             },
             producer_extra_config={
                 "transactional.id": f"elt-{NAME}",
@@ -142,8 +146,9 @@ class Enricher:
             self._add_sessions()
 
     def run(self) -> None:
-        """Raises whatever quixstreams and confluent-kafka do when something is away."""
-        self._app.run()
+        """Raises whatever quixstreams and confluent-kafka do when something is away; ends the process when Kafka does not answer at all."""
+        with self._hung.watched():
+            self._app.run()
 
     def _add_orders(self) -> None:
         self._output(ORDERS_ENRICHED, "orders")

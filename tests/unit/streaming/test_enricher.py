@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -109,3 +111,33 @@ def test_a_reason_names_what_weighs_most() -> None:
     assert rules.score(names, list(values.values())) >= rules.THRESHOLD
     calm = dict.fromkeys(names, 0.0) | {"amount": 30.0}
     assert rules.score(names, list(calm.values())) == 0
+
+
+SILENT = """
+import time
+from streaming.enricher import hung
+hung.SECONDS = 2
+with hung.Hung("it").watched() as _:
+    pass
+time.sleep(4)
+print("a loop that ended is not counted", flush=True)
+one = hung.Hung("it")
+with one.watched():
+    for _ in range(5):
+        time.sleep(0.9)
+        one.beat()
+    print("a loop that beats goes on", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_loop_that_no_longer_comes_round_ends_the_program() -> None:
+    done = subprocess.run([sys.executable, "-c", SILENT], capture_output=True, text=True, timeout=40)
+    assert (done.returncode, done.stdout.splitlines()) == (
+        1,
+        [
+            "a loop that ended is not counted",
+            "a loop that beats goes on",
+            "it: Kafka has not answered a call for 2 s; ends here, and goes on where its last transaction ended",
+        ],
+    )
