@@ -194,7 +194,11 @@ class Enricher:
         )
 
     def _add_sessions(self) -> None:
-        windows = self._input(PAGE_VIEWS).session_window(
+        views = self._input(PAGE_VIEWS)
+        self._write(
+            views.apply(self._packed(SESSIONS, sessions.refuse_ahead, key=lambda event: ""), expand=True)
+        )
+        windows = views.filter(lambda view: not minutes.is_ahead(view["occurred_at"])).session_window(
             sessions.GAP, sessions.LATENESS, name="visits", on_late=self._late
         )
         visits = windows.reduce(sessions.with_view, sessions.first, sessions.joined)

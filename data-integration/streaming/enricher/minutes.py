@@ -3,7 +3,8 @@
 quixstreams 3.28 has tumbling windows, but an event that comes when its window is closed is only reported (`on_late` of
 `dataframe/windows/time_based.py`) and can't become a message of the same transaction. So the windows are kept here, in the state of
 quixstreams: each partition has a clock, the latest moment of its events; a minute is closed LATENESS after its end by that clock, and is
-then a message for each channel and territory. What comes later is a message of its own. The sum over a minute's messages is always exact.
+then a message for each channel and territory. What comes later is a message of its own, and so is what lies far ahead, which would move
+the clock. The sum over a minute's messages is always exact.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from streaming.enricher.orders import EXACT
 
 MINUTE = 60_000
 LATENESS = 60_000  # milliseconds that a window waits for events that are late
+AHEAD = timedelta(days=366)  # the simulated shop trades its days ahead, but not by a year
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -50,7 +52,8 @@ def cell_of_payment(payment: dict[str, Any]) -> Cell:
 
 
 def counted(subject: str, place: str, at: datetime, cell: Cell, state: State) -> list[dict[str, Any]]:
-    """Count an event; the events of `shop.windows` that follow: parts of minutes that are closed now, or the event itself if it is late.
+    """Count an event; the events of `shop.windows` that follow: parts of minutes that are closed now, or the event itself if it is late
+    or far ahead.
 
     `place`: where the event is in Kafka, by which its parts are told apart.
     """
@@ -58,7 +61,7 @@ def counted(subject: str, place: str, at: datetime, cell: Cell, state: State) ->
     minute, clock = moment // MINUTE, state.get("clock", 0)
     one = [1, cell.amount, int(cell.suspected)]
     named = json.dumps([cell.channel_name, cell.territoryid])
-    if _is_closed(minute, clock):
+    if _is_closed(minute, clock) or is_ahead(at):
         return [_part(subject, f"{place}-late", minute, named, one, late=True)]
     open_ = state.get("open", {})
     cells = open_.setdefault(str(minute), {})
@@ -72,6 +75,11 @@ def counted(subject: str, place: str, at: datetime, cell: Cell, state: State) ->
     state.set("open", open_)
     state.set("clock", clock)
     return parts
+
+
+def is_ahead(moment: datetime) -> bool:
+    """Whether an event lies so far ahead that its date is wrong: no clock goes by it."""
+    return moment - datetime.now(UTC) > AHEAD
 
 
 def milliseconds(moment: datetime) -> int:

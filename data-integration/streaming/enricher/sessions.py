@@ -7,13 +7,20 @@ from decimal import Decimal
 from typing import Any
 
 from streaming.enricher.dimensions import Dimensions
-from streaming.enricher.minutes import BEGINNING, millionths, milliseconds
+from streaming.enricher.minutes import BEGINNING, is_ahead, millionths, milliseconds
 from streaming.enricher.orders import EXACT, customer_fields
 
 GAP = timedelta(minutes=30)
 LATENESS = timedelta(minutes=30)
 
 Visit = dict[str, Any]  # JSON, as the state keeps it
+
+
+def refuse_ahead(view: dict[str, Any]) -> list[Visit]:
+    """Nothing, for a view that has a place in a visit. Raises ValueError for one that lies far ahead: it would end all visits before it."""
+    if is_ahead(view["occurred_at"]):
+        raise ValueError(f"occurred_at {view['occurred_at']:%Y-%m-%d} lies more than a year ahead")
+    return []
 
 
 def first(view: dict[str, Any]) -> Visit:

@@ -49,6 +49,15 @@ def test_the_parts_of_a_minute_add_up_however_late_events_come() -> None:
     assert len({part["event_id"] for part in parts}) == len(parts)
 
 
+def test_an_order_of_the_year_9999_does_not_close_the_minutes_of_today() -> None:
+    state, cell = Kept(), Cell("Online", 1, 5, False)
+    (ahead,) = counted("orders", "0-0", datetime(9999, 12, 31, tzinfo=UTC), cell, state)
+    assert (ahead["occurred_at"].year, ahead["events"], ahead["late"]) == (9999, 1, True)
+    assert counted("orders", "0-1", AT, cell, state) == []  # its minute is open
+    (closed,) = counted("orders", "0-2", AT + timedelta(minutes=2), cell, state)
+    assert (closed["occurred_at"], closed["late"]) == (AT.replace(second=0), False)
+
+
 def view(minutes: int, value: str | None = None) -> dict[str, Any]:
     return {
         "occurred_at": AT + timedelta(minutes=minutes),
