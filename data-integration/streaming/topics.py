@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from foundation.errors import EltError, one_line
@@ -36,6 +36,22 @@ def ensure(config: Settings) -> list[str]:
     except KafkaException as error:
         raise client.refused(error) from None
     return [topic.name for topic in missing]
+
+
+def ids(config: Settings) -> dict[str, str]:
+    """By which Kafka tells a topic from another one of the same name, by name; without those of a broker that has no such ids. Raises
+    EltError: Kafka is away, or a topic is not there."""
+    client = Admin(config)
+    try:
+        asked = client.describe_topics(TopicCollection(list(TOPICS)), request_timeout=ANSWER_SECONDS)
+        found = {name: future.result(ANSWER_SECONDS).topic_id for name, future in asked.items()}
+    except KafkaException as error:
+        raise client.refused(error) from None
+    return {
+        name: f"{one.get_most_significant_bits() % (1 << 64):016x}{one.get_least_significant_bits() % (1 << 64):016x}"
+        for name, one in found.items()
+        if one is not None and (one.get_most_significant_bits() or one.get_least_significant_bits())
+    }
 
 
 def _new(config: Settings, topic: Topic) -> NewTopic:

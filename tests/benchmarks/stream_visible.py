@@ -1,12 +1,16 @@
 """How long an event takes until somebody sees its row in ClickHouse, at an even rate of payments by card.
 
-    python tests/benchmarks/stream_visible.py [--rate 1000] [--seconds 60] [--json]
+    python tests/benchmarks/stream_visible.py [--rate 1000] [--seconds 60] [--enricher] [--json]
 
 A whole lane of its own: broker, registry, ClickHouse, the sink. A producer sends so many a second; a reader asks ClickHouse every 50 ms, by
 its user that only reads, which offsets are there. `visible`: from the moment in which the producer got the event to the moment in which the
 answer with it had come. `figures`: the same for the figures per minute. `behind`: events that were not visible when the producer ended.
 `sustained`: the producer reached the rate, and the last quarter's events took no longer than the first's (twice as long, and half a second): the
 lag did not grow. Memory is each program's own share (PSS), `postgres` the registry's.
+
+With `--enricher` the payments are enriched, too, and scored by a model of the size that training makes. `scoring_ms`: features and score of a
+payment; `scored_seconds`: from the moment in which Kafka took the payment to that in which its scored row was stored, of all and of the first
+and the last quarter; `scored_behind`: payments without a scored row when the producer ended.
 """
 
 from __future__ import annotations
@@ -26,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import psutil
 
-from foundation.settings import load_settings
+from foundation.settings import Settings, load_settings
 from tests.fixtures.clickhouse import served
 from tests.fixtures.stream import Running, broker, environ_of, producer, registry, use_clients
 from tests.fixtures.waiting import wait_until
@@ -86,6 +90,45 @@ def event(number: int, run: str) -> dict[str, Any]:
     }
 
 
+def promote_a_model(config: Settings) -> None:
+    """One that has learned nothing of use, and takes as long to score as another."""
+    import numpy
+    import sklearn
+
+    from streaming.fraud import models, train
+    from streaming.fraud.features import features
+
+    names, dice = list(features().names), numpy.random.default_rng(7)
+    rows = dice.random((20_000, len(names)))
+    made = train.classifier().fit(rows, rows[:, 0] + dice.random(20_000) / 2 > 1.2)
+    record = models.Record(0, "", [], [], 0, 0, names, 0.9, {}, {}, True, sklearn=sklearn.__version__)
+    models.promote(config, models.keep(config, record, made).version)
+
+
+def scored(reader: Any, total: int, ended_at: float) -> dict[str, Any]:
+    """How the payments were enriched, once all of them are."""
+    once = "select count() from card_transactions_scored final"
+    wait_until(lambda: reader.query(once).result_rows[0][0] >= total, 600, pause=0.5)
+    assert reader.query(once).result_rows[0][0] == total
+    rows = reader.query(
+        "select toFloat64(paid.appended_at), toFloat64(done.stored_at), done.scoring_seconds, done.model_version"
+        " from card_transactions as paid join card_transactions_scored as done using (event_id) order by 1"
+    ).result_rows
+    waited = [stored - appended for appended, stored, *_ in rows]
+    quarter = max(1, len(rows) // 4)
+    return {
+        "scoring_ms": {
+            f"p{p}": round(1e3 * percentile([row[2] for row in rows], p), 2) for p in (50, 99, 100)
+        },
+        "scored_seconds": {
+            name: {f"p{p}": round(percentile(part, p), 2) for p in (50, 95, 100)}
+            for name, part in {"all": waited, "first": waited[:quarter], "last": waited[-quarter:]}.items()
+        },
+        "scored_behind": sum(stored > ended_at for _, stored, *_ in rows),
+        "by_a_model": sum(row[3] > 0 for row in rows),
+    }
+
+
 def measured(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     from confluent_kafka.serialization import MessageField, SerializationContext
 
@@ -106,6 +149,12 @@ def measured(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         sink = Running(["streaming.launch", "streaming.sink"], environ, folder / "sink.log")
         stack.callback(sink.end)
         sink.start()
+        enricher = Running(["streaming.launch", "streaming.enricher"], environ, folder / "enricher.log")
+        if options.enricher:
+            promote_a_model(config)
+            stack.callback(enricher.end)
+            enricher.start()
+            wait_until(lambda: "at work" in enricher.said, 90)
         serializer, context = Schemas(config).serializer(CARDS), SerializationContext(
             CARDS.name, MessageField.VALUE
         )
@@ -143,14 +192,17 @@ def measured(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
             writer.produce(CARDS.name, value, str(number % 5000).encode(), on_delivery=delivered)
             writer.poll(0)
         assert writer.flush(30) == 0
-        ended = time.monotonic()
+        ended, ended_at = time.monotonic(), time.time()
         pids = {
             "kafka": kafka.process.pid,
             "registry": schemas.program.process.pid,
             "clickhouse": house.process.pid,
             "postgres": schemas.cluster.running_pid(),
         }
-        taken = {name: memory(pid) for name, pid in (pids | {"sink": sink.process.pid}).items()}
+        pids |= {"sink": sink.process.pid}
+        if options.enricher:
+            pids |= {"enricher": enricher.process.pid}
+        taken = {name: memory(pid) for name, pid in pids.items()}
         wait_until(lambda: looking.figures[-1][0] == total + 1, 90)
         looking.stopped.set()
         looking.join(30)
@@ -188,6 +240,7 @@ def measured(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
             "behind": behind,
             "query_seconds_p95": round(percentile(looking.seconds, 95), 4),
             "memory_mib": taken | {"all": sum(taken.values())},
+            **(scored(reader, total + 1, ended_at) if options.enricher else {}),
         }
 
 
@@ -203,6 +256,7 @@ def main() -> None:
     )
     parser.add_argument("--rate", type=int, default=1000)
     parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--enricher", action="store_true")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     use_clients()

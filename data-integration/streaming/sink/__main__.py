@@ -20,7 +20,7 @@ from streaming.sink.clickhouse import Tables, connect
 from streaming.sink.letters import Letters
 from streaming.sink.messages import Away, Decoder
 from streaming.sink.run import GROUP, Sink
-from streaming.topics import ensure
+from streaming.topics import ensure, ids
 
 START_SECONDS = 60.0
 
@@ -59,7 +59,8 @@ def main() -> None:
         awaited(
             lambda: ensure(config), stopped
         )  # a topic that comes after the subscription is seen minutes later
-        place = awaited(lambda: Tables(connect(config), config.stream_clickhouse_database), stopped)
+        known = awaited(lambda: ids(config), stopped)
+        place = awaited(lambda: Tables(connect(config), config.stream_clickhouse_database, known), stopped)
         outbox = Producer(connection(config) | {"enable.idempotence": True, "linger.ms": 5})
         letters = awaited(lambda: Letters(outbox, schemas), stopped)
         consumer = Consumer(member(config, GROUP, 32 << 10) | {"topic.metadata.refresh.interval.ms": 10_000})

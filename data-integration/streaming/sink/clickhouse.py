@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import clickhouse_connect
@@ -16,6 +17,8 @@ from streaming.catalogue import Topic
 from streaming.sink.messages import Away, Poison, Row
 from streaming.sink.minutes import PER_MINUTE
 from streaming.sink.tables import LANDED, columns_of, create, table_of
+
+log = logging.getLogger(__name__)
 
 # what the engine says about a value, not about itself: parsing, types, ranges, lengths, nulls
 OF_VALUES = frozenset({6, 27, 41, 53, 69, 70, 72, 131, 190, 349, 407})
@@ -46,17 +49,39 @@ def connect(config: Settings, *, writes: bool = True) -> Client:
 
 
 class Tables:
-    """The tables of one database; they are made, or brought to the topics' schemas, at the start."""
+    """The tables of one database; they are made, or brought to the topics' schemas, at the start. `ids`: Kafka's, by topic.
 
-    def __init__(self, client: Client, database: str) -> None:
+    A topic that was deleted and made again counts its messages from 0: the rows of the one before keep a table of their own.
+    """
+
+    def __init__(self, client: Client, database: str, ids: Mapping[str, str]) -> None:
         self._client, self._database = client, database
         client.command(f"create database if not exists `{database}`")
         for topic in LANDED:
-            for statement in create(topic, database):
+            known = f"topic {ids[topic.name]}" if topic.name in ids else ""
+            if known:
+                self._set_aside_another(topic, known)
+            for statement in create(topic, database, known):
                 client.command(statement)
         for view in PER_MINUTE:
             for statement in view.create(database):
                 client.command(statement)
+
+    def _set_aside_another(self, topic: Topic, known: str) -> None:
+        """Rename the table, if it has the rows of another topic of this name. One that does not say so is this topic's."""
+        table = table_of(topic)
+        found = self._client.query(
+            "select comment from system.tables where database = {database:String} and name = {table:String}",
+            parameters={"database": self._database, "table": table},
+        ).result_rows
+        if found and not found[0][0]:
+            self._client.command(f"alter table `{self._database}`.`{table}` modify comment '{known}'")
+        elif found and found[0][0] != known:
+            kept = f"{table}_before_{datetime.now(UTC):%Y%m%d_%H%M%S}"
+            self._client.command(f"rename table `{self._database}`.`{table}` to `{self._database}`.`{kept}`")
+            log.warning(
+                "%s was made again: rows of the topic before it are in the table %s", topic.name, kept
+            )
 
     def insert(self, topic: Topic, rows: Sequence[Row]) -> list[tuple[Row, Poison]]:
         """Write rows; those that ClickHouse can't hold, with the reason. Raises Away; then any of the others may be there."""

@@ -79,8 +79,9 @@ def type_of(avro: Any) -> str:
     )
 
 
-def create(topic: Topic, database: str) -> list[str]:
-    """The statements that make a topic's table, or bring it to its schema: fields that came later become columns."""
+def create(topic: Topic, database: str, comment: str) -> list[str]:
+    """The statements that make a topic's table, or bring it to its schema: fields that came later become columns. `comment`: which topic
+    it is of, without quotes."""
     columns = columns_of(topic)
     listed = ", ".join(f"`{name}` {kind}" for name, kind in columns.items())
     table = f"`{database}`.`{table_of(topic)}`"
@@ -91,6 +92,6 @@ def create(topic: Topic, database: str) -> list[str]:
         f"create table if not exists {table} ({listed}, `stored_at` DateTime64(3, 'UTC') default now64(3),"
         " index appended appended_at type minmax)"
         " engine = ReplacingMergeTree partition by toDate(appended_at) order by (topic, partition, offset)"
-        f" ttl toDateTime(appended_at) + interval {DAYS} day settings ttl_only_drop_parts = 1",
+        f" ttl toDateTime(appended_at) + interval {DAYS} day settings ttl_only_drop_parts = 1 comment '{comment}'",
         f"alter table {table} {added}",
     ]

@@ -197,13 +197,23 @@ class Lane:
         wait_until(lambda: self.sink.process.poll() is None and self.behind() == 0, 60)
 
 
-@pytest.fixture
-def lane(kafka_server: Broker, schemas: Registry, tmp_path: Path) -> Iterator[Lane]:
+def made_again(config: Settings, *topics: Topic) -> None:
+    """Delete topics, and make them."""
     from confluent_kafka.admin import AdminClient
 
     from streaming.client import connection
     from streaming.topics import ensure
 
+    client = AdminClient(connection(config))
+    names = {topic.name for topic in topics}
+    for future in client.delete_topics(list(names)).values():
+        future.result(30)
+    wait_until(lambda: not names & set(client.list_topics(timeout=10).topics), 30)
+    ensure(config)
+
+
+@pytest.fixture
+def lane(kafka_server: Broker, schemas: Registry, tmp_path: Path) -> Iterator[Lane]:
     with served(tmp_path / "home") as house:
         environ = kafka_server.environ | {
             "ELT_HOME": str(house.home),
@@ -212,13 +222,7 @@ def lane(kafka_server: Broker, schemas: Registry, tmp_path: Path) -> Iterator[La
             "STREAM_REGISTRY_PORT": schemas.environ["STREAM_REGISTRY_PORT"],
         }
         config = load_settings(environ)
-        client = AdminClient(connection(config))
-        for future in client.delete_topics(
-            [topic.name for topic in (*EVENTS.values(), DEAD_LETTERS)]
-        ).values():
-            future.result(30)
-        wait_until(lambda: not set(EVENTS) & set(client.list_topics(timeout=10).topics), 30)
-        ensure(config)
+        made_again(config, *EVENTS.values(), DEAD_LETTERS)
         made = Lane(
             config,
             environ,
@@ -303,6 +307,28 @@ def test_what_is_read_again_changes_nothing(lane: Lane) -> None:
         lane.house.client(database="shop").command(f"optimize table {table} final")
     assert lane.ask("select count() from orders") == [(200,)], "a merge leaves one of each"
     holds(lane, 200)
+
+
+def test_a_topic_that_was_made_again_does_not_take_the_places_of_the_one_before(lane: Lane) -> None:
+    lane.write(ORDERS, *(order(number) for number in range(60)))
+    lane.sink.start()
+    lane.drained()
+    assert lane.sink.stop() == 0
+    made_again(lane.config, ORDERS)
+    lane.rewind()
+    lane.write(ORDERS, *(order(number) for number in range(100, 140)))
+    lane.sink.start()
+    lane.drained()
+    assert lane.ids("orders") == Counter(f"o-{number}" for number in range(100, 140))
+    ((kept,),) = lane.ask("select name from system.tables where name like 'orders_before_%'")
+    assert lane.ids(kept) == Counter(f"o-{number}" for number in range(60))
+    assert (
+        f"shop.orders was made again: rows of the topic before it are in the table {kept}" in lane.sink.said
+    )
+    assert lane.sink.stop() == 0
+    lane.sink.start()  # it is the same topic now
+    lane.drained()
+    assert lane.ask("select count() from system.tables where name like 'orders_before_%'") == [(1,)]
 
 
 @pytest.mark.parametrize("victim", ["sink", "ClickHouse", "both"])
