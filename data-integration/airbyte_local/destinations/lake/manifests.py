@@ -13,36 +13,68 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
+from typing import Annotated, Any
 from urllib.parse import quote
 
+from pydantic import AfterValidator, StringConstraints, TypeAdapter
+
 from airbyte_local.destinations.lake.store import Store
-from airbyte_local.schema import ConnectionState, StreamState
+from airbyte_local.schema import ConnectionState, Kind, StreamState
 from airbyte_local.states import packed, unpacked
-from foundation.errors import EltError, Kind
+from foundation.errors import EltError
+from foundation.errors import Kind as ErrorKind
 
 FORMAT = 1
 DIGITS = 10
 SYNC, COMPACTION = "sync", "compaction"
+RESTORE = "restore it from the store's backup"
 TRIES = 100  # of a commit that meets compactions
 
 TableKey = tuple[str, str]  # schema, name
+
+
+def told(moment: datetime) -> str:
+    """A time as manifests and folders write it: in UTC, to the microsecond, in an order that is theirs."""
+    return moment.strftime("%Y-%m-%dT%H-%M-%S.%fZ")
+
+
+def moment_of(text: str) -> datetime:
+    """The time again."""
+    return datetime.strptime(f"{text[:-1]}+0000", "%Y-%m-%dT%H-%M-%S.%f%z")
+
+
+def _time(text: str) -> str:
+    moment_of(text)
+    return text
+
+
+def _kind(text: str) -> str:
+    return Kind(text).value
+
+
+# what a manifest may say: its words become keys of objects, names of files here, and SQL
+Time = Annotated[str, AfterValidator(_time)]
+Key = Annotated[str, StringConstraints(pattern=r"^(landing|processed)/[^/]")]
+Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+Type = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z ]*(\([0-9]{1,2},[0-9]{1,2}\))?$")]
 
 
 @dataclass(frozen=True)
 class File:
     """A parquet file; `first`, `last`: the extraction times of its rows, as the manifests write them."""
 
-    key: str
+    key: Key
     rows: int
     bytes: int
-    sha256: str
-    first: str
-    last: str
+    sha256: Sha256
+    first: Time
+    last: Time
 
 
 @dataclass(frozen=True)
@@ -51,10 +83,10 @@ class Field:
 
     name: str
     source_type: str
-    kind: str
+    kind: Annotated[str, AfterValidator(_kind)]
     precision: int
     scale: int
-    type: str
+    type: Type
 
 
 @dataclass(frozen=True)
@@ -106,7 +138,7 @@ class Table:
 
     schema: str
     table: str
-    columns: dict[str, str]
+    columns: dict[str, Type]
     rows: int = 0
     began: int = 0
     known: File | None = None
@@ -141,8 +173,8 @@ class Manifest:
     connection_id: str
     connection_name: str
     job_id: int
-    extracted_at: str
-    committed_at: str
+    extracted_at: Time
+    committed_at: Time
     state: ConnectionState
     tables: tuple[Table, ...] = ()
     parts: tuple[Part, ...] = ()
@@ -166,7 +198,7 @@ class Manifest:
 
 
 def parsed(text: bytes) -> Manifest:
-    """Raises EltError for a manifest that a newer version wrote."""
+    """Raises EltError for a manifest that another version wrote, ValueError and others for what is none."""
     values = json.loads(text)
     if values.pop("format") != FORMAT:
         raise EltError(
@@ -177,47 +209,12 @@ def parsed(text: bytes) -> Manifest:
         (namespace, name): StreamState(**unpacked(saved)) for namespace, name, saved in state["streams"]
     }
     position = None if state["position"] is None else unpacked(state["position"])
-    return Manifest(
-        **{
-            **values,
-            "state": ConnectionState(streams, position),
-            "tables": tuple(Table(**one | {"known": _file(one["known"])}) for one in values["tables"]),
-            "parts": tuple(_part(one) for one in values["parts"]),
-            "merged": tuple(Merged(**one | {"files": _files(one["files"])}) for one in values["merged"]),
-            "refused": tuple((name, Change(**one)) for name, one in values["refused"]),
-        }
-    )
+    return _form().validate_python(values | {"state": ConnectionState(streams, position)})
 
 
-def _file(one: dict[str, Any] | None) -> File | None:
-    return None if one is None else File(**one)
-
-
-def _files(found: list[dict[str, Any]]) -> tuple[File, ...]:
-    return tuple(File(**one) for one in found)
-
-
-def _part(one: dict[str, Any]) -> Part:
-    return Part(
-        **one
-        | {
-            "fields": tuple(Field(**each) for each in one["fields"]),
-            "landing": _files(one["landing"]),
-            "processed": _files(one["processed"]),
-            "known": _file(one["known"]),
-            "changes": tuple(Change(**each) for each in one["changes"]),
-        }
-    )
-
-
-def told(moment: datetime) -> str:
-    """A time as manifests and folders write it: in UTC, to the microsecond, in an order that is theirs."""
-    return moment.strftime("%Y-%m-%dT%H-%M-%S.%fZ")
-
-
-def moment_of(text: str) -> datetime:
-    """The time again."""
-    return datetime.strptime(f"{text[:-1]}+0000", "%Y-%m-%dT%H-%M-%S.%f%z")
+@lru_cache(maxsize=1)
+def _form() -> TypeAdapter[Manifest]:
+    return TypeAdapter(Manifest)
 
 
 def folder(zone: str, connection_id: str, table: TableKey, extracted_at: str) -> str:
@@ -238,28 +235,34 @@ class Log:
         return f"{self._folder}{10**DIGITS - number:0{DIGITS}d}-{number:0{DIGITS}d}.json"
 
     def numbers(self, limit: int | None = None) -> Iterator[int]:
-        """The numbers that are there, the newest first."""
+        """The numbers that are there, the newest first; among the first `limit` objects."""
         for found in self._store.objects(self._folder, limit):
-            yield int(found.key.removesuffix(".json").rpartition("-")[2])
+            number = re.search(r"-([0-9]+)\.json$", found.key)
+            if number and found.key == self.key(int(number[1])):  # else somebody else's
+                yield int(number[1])
 
     def latest(self) -> Manifest | None:
         """The newest manifest; None when nothing was committed yet."""
-        number = next(self.numbers(limit=1), None)
+        number = next(self.numbers(limit=1), None) or next(self.numbers(), None)
         return None if number is None else self.read(number)
 
     def read(self, number: int) -> Manifest:
-        """Raises EltError when it is not there."""
+        """Raises EltError when it is not there, or damaged."""
         manifest, _ = self.read_with_digest(number)
         return manifest
 
     def read_with_digest(self, number: int) -> tuple[Manifest, str]:
         """The manifest, and its SHA-256."""
-        text = self._store.get(self.key(number))
+        text, place = self._store.get(self.key(number)), self._store.uri(self.key(number))
         if text is None:
-            raise EltError(
-                f"{self._store.uri(self.key(number))} is missing", "restore it from the store's backup"
-            )
-        return parsed(text), hashlib.sha256(text).hexdigest()
+            raise EltError(f"{place} is missing", RESTORE)
+        try:
+            manifest = parsed(text)
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            raise EltError(f"{place} is {'damaged' if text else 'empty'}", RESTORE) from None
+        if (manifest.connection_id, manifest.number) != (self.connection_id, number):
+            raise EltError(f"{place} is the manifest of another commit", RESTORE)
+        return manifest, hashlib.sha256(text).hexdigest()
 
     def commit(self, manifest: Manifest) -> Manifest:
         """Write the next manifest; returns it with the number that it got: a compaction may have come before it.
@@ -282,11 +285,11 @@ class Log:
 
 def _overtaken(taken: Manifest) -> EltError:
     if taken.kind == COMPACTION:
-        return EltError("the lake was compacted meanwhile", "nothing is to be done", kind=Kind.RETRY)
+        return EltError("the lake was compacted meanwhile", "nothing is to be done", kind=ErrorKind.RETRY)
     return EltError(
         f"job {taken.job_id} has committed this connection's rows meanwhile; nothing of this job is in the lake",
         "run one sync of a connection at a time, then sync again",
-        kind=Kind.RETRY,
+        kind=ErrorKind.RETRY,
     )
 
 
