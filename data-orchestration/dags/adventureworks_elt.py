@@ -59,7 +59,6 @@ with DAG(
         interval=timedelta(minutes=settings().freshness_minutes) / 2,
         callback=SyncCallback(notices.late),
     ),
-    params=parameters.form(settings()),
     tags=["adventureworks", "pipeline"],
     **DAG_ARGUMENTS,
 ) as dag:
@@ -67,6 +66,6 @@ with DAG(
     prepare = prepare_task()
     dbt = dbt_tasks(settings(), timeout=timedelta(minutes=45), after=prepare)
     plan_task() >> sync >> [reconcile_task("adventureworks"), freshness_task()] >> prepare
-    dbt >> publish_task() >> (success := notify_success_task())
+    publish_task(dbt) >> (success := notify_success_task())
     [notify_start_task(), success] >> record_task(dbt)
-one_form(dag)
+one_form(dag, parameters.form(settings()))

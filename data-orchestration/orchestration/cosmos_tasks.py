@@ -8,12 +8,12 @@ fails with its tests. A watching task has no process: see `orchestration.trigger
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,7 @@ from cosmos.constants import (
 )
 from cosmos.dbt.graph import DbtNode
 from cosmos.dbt.project import get_partial_parse_path
+from cosmos.dbt.runner import run_command
 from cosmos.fs import safe_copy
 from cosmos.operators._watcher.state import is_dbt_node_status_success
 from cosmos.operators.local import DbtBuildLocalOperator
@@ -49,6 +50,8 @@ from transformation.results import artifacts_path, keep, results_path
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from dbt.cli.main import dbtRunnerResult
+    from dbt_common.events.base_types import EventMsg
 
 NAME = "adventureworks"
 GROUP = "dbt"
@@ -64,7 +67,8 @@ log = logging.getLogger(__name__)
 class Results:
     """Passes dbt's progress to the watching tasks: which models have ended with their tests, in one XCom.
 
-    Cosmos' own reporter sends some five for every model and test; a run spent more time on those than on the build.
+    Cosmos' own reporter sends some five for every model and test, and makes JSON of each of dbt's events, thousands: a run spent more time
+    on those than on the build. `error`: the first that Airflow could not be told; dbt would take an error here for one of its node.
     """
 
     def __init__(self, watched: Iterable[str], tests: Mapping[str, list[str]]) -> None:
@@ -74,22 +78,27 @@ class Results:
             for name in pending:
                 self._owners[name].append(node)
         self._problems: dict[str, list[str]] = defaultdict(list)
-        self._ended: dict[str, list[str]] = {}
+        self._ended: dict[str, list[str] | None] = {}
         self._lock = Lock()  # dbt reports from each of its threads
+        self.error: Exception | None = None
 
-    def heard(self, line: str, extra: dict[str, Any]) -> None:
-        """Take one of dbt's events (JSON): log it, and tell about the models that have ended with it."""
-        event = json.loads(line)
-        info, data = event.get("info", {}), event.get("data", {})
-        if info.get("msg") and info.get("level") != "debug":
-            log.log(logging.getLevelName(info["level"].upper()), "%s", info["msg"])
-        if info.get("name") == "NodeFinished":
-            node = data["node_info"]
-            message = (data.get("run_result") or {}).get("message") or ""
+    def heard(self, ti: Any, event: EventMsg) -> None:
+        """Log one of dbt's events, and tell about the models that have ended with it."""
+        if event.info.msg and event.info.level != "debug":
+            log.log(logging.getLevelName(event.info.level.upper()), "%s", event.info.msg)
+        if event.info.name == "NodeFinished":
+            node, message = event.data.node_info, event.data.run_result.message
             with self._lock:
-                if complete := self.ended(node["unique_id"], node["node_status"], message):
+                if complete := self.ended(node.unique_id, node.node_status, message):
                     self._ended |= complete
-                    extra["context"]["ti"].xcom_push(ENDED_NODES, self._ended)
+                    try:
+                        ti.xcom_push(ENDED_NODES, self._ended)
+                    except Exception as error:  # noqa: BLE001 - whatever Airflow raises
+                        self.error = self.error or error
+
+    def succeeded(self, ti: Any) -> None:
+        """dbt has built all that it was to build: what has not ended was no part of it."""
+        ti.xcom_push(ENDED_NODES, dict.fromkeys(self._pending) | self._ended)
 
     def ended(self, unique_id: str, status: str, message: str) -> dict[str, list[str]]:
         """A model or test has ended: the models that are complete now, each with its problems (none: all is well)."""
@@ -143,14 +152,32 @@ def begin_build(context: Context) -> None:
     keep_reserved(context)
 
 
-def build_unless_unchanged(context: Context) -> Any:
+def build_unless_unchanged(results: Callable[[], Results], context: Context) -> Any:
     """The producer's `execute`, but no dbt where it would only load the seeds again."""
     task = context["task"]  # the one whose templates Airflow has rendered
     if has_nothing_to_build(context):
         log.info("nothing has changed since the last complete build: there is nothing to do for dbt")
+        results().succeeded(context["ti"])
         return None
     know_project(task.cache_dir, target_path(current_settings()))
     return type(task).execute(task, context)
+
+
+def run_dbt(
+    results: Callable[[], Results],
+    command: list[str],
+    env: dict[str, str],
+    cwd: str,
+    context: Context,
+) -> dbtRunnerResult:
+    """The producer's `run_dbt_runner`. Raises what kept it from telling Airflow how the models have ended."""
+    told = results()
+    done = run_command(command, env, cwd, callbacks=[partial(told.heard, context["ti"])])
+    if told.error:
+        raise told.error
+    if done.success:
+        told.succeeded(context["ti"])
+    return done
 
 
 def know_project(cache: Path, parsed: Path) -> None:
@@ -228,7 +255,9 @@ def dbt_tasks(
                 "execution_timeout": timeout,
                 "pre_execute": begin_build,
                 "env": {
-                    "DBT_LOG_LEVEL_FILE": "none",  # of a folder that goes with the task; its events are in the task's log
+                    # its events are in the task's log; the file's folder goes with the task
+                    "DBT_LOG_LEVEL": "none",
+                    "DBT_LOG_LEVEL_FILE": "none",
                     # dbt writes these into its artifacts: which run it was
                     "DBT_ENV_CUSTOM_ENV_DAG_ID": "{{ dag.dag_id }}",
                     "DBT_ENV_CUSTOM_ENV_RUN_ID": "{{ run_id }}",
@@ -280,8 +309,9 @@ def dbt_tasks(
                 before = task
     watched = [node for task in tasks.values() if isinstance(task, DbtNodesSensor) for node in task.nodes]
     # in place of Cosmos' reporter; DbtTaskGroup offers no other way to choose one
-    producer._make_parse_callable = lambda: Results(watched, tests).heard
-    producer.execute = build_unless_unchanged
+    results = partial(Results, watched, tests)
+    producer.run_dbt_runner = partial(run_dbt, results)
+    producer.execute = partial(build_unless_unchanged, results)
     for task in marts:
         if before and not task.upstream_task_ids:
             before >> task

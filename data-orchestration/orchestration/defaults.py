@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from airflow.sdk.definitions.param import ParamsDict
 from orchestration import notices
 
 if TYPE_CHECKING:
-    from airflow.sdk import DAG, Context
+    from airflow.sdk import DAG, Context, Param
 
 RAW, MARTS = Asset("adventureworks_raw"), Asset("adventureworks_marts")
 
@@ -48,11 +49,11 @@ NOTICE: dict[str, Any] = {
 }
 
 
-def one_form(dag: DAG) -> None:
-    """Keep the trigger form's parameters once, at the DAG. Call it when all tasks are made.
+def one_form(dag: DAG, form: Mapping[str, Param]) -> None:
+    """Give the DAG its trigger form. Call it when all tasks are made.
 
-    Airflow writes a copy of them into each task, and the triggerer reads the DAG once for each task that it watches. A task's context has
-    the parameters all the same: Airflow takes those of the DAG, then the task's, then what somebody chose.
+    Airflow copies the form into each task that is made in a DAG with one, the triggerer reads the DAG once for each task that it watches,
+    and each task reads the DAG's file. A task's context has the parameters all the same: Airflow takes those of the DAG, then the task's,
+    then what somebody chose.
     """
-    for task in dag.tasks:
-        task.params = ParamsDict()
+    dag.params = ParamsDict(form)

@@ -6,7 +6,7 @@ PRODUCER = "dbt_producer_watcher"  # Cosmos' name for the task that runs dbt
 WATCHER = "DbtNodesSensor"  # the operator of the tasks that watch it
 RECORD = "record"  # the task that fills the monitoring tables, as a run's last
 ENDED_NODES = (
-    "ended_nodes"  # XCom of the task that runs dbt: the watched models that have ended, with their problems
+    "ended_nodes"  # XCom of the task that runs dbt: the watched models that have ended, see `triggers.Ended`
 )
 SYNC_JOB = "job_id"  # XCom of a run's task `sync`: the number of its Airbyte job
 SYNCED = "synced"  # XCom of `sync`: rows and seconds of that job

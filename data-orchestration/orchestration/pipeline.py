@@ -87,7 +87,7 @@ def source_dags(
         complete = EmptyOperator(
             task_id="complete", doc_md="Everything is published.", execution_timeout=timedelta(minutes=1)
         )
-        dbt >> publish_task() >> complete >> record_task(dbt)
+        publish_task(dbt) >> complete >> record_task(dbt)
     return [sync, transformation]
 
 

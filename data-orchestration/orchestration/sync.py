@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 CONFLICT, UNAUTHORIZED = 409, 401
+FIRST_WAIT_SECONDS = 0.1  # of a small sync; each wait is twice as long, up to the operator's own
 MOMENT = "moment"  # XCom of the task `sync`: what the source had committed before
 
 
@@ -95,14 +96,15 @@ class AirbyteSyncOperator(AirbyteTriggerSyncOperator):
         An answer of 5xx, or none, is borne for a minute (`airbyte_config.jobs.PATIENT`), then the try fails and the next one adopts
         the job. A refusal fails the task, a 401 when a new log-in is refused, too. A job that takes too long is cancelled.
         """
-        deadline = time.monotonic() + self.timeout
+        deadline, pause = time.monotonic() + self.timeout, FIRST_WAIT_SECONDS
         while (job := self._look(hook)).active:
             if time.monotonic() >= deadline:
                 hook.cancel_job(job_id=self.job_id)
                 raise AirflowException(
                     f"Airbyte job {self.job_id} did not end within {self.timeout:g} s; it was cancelled"
                 )
-            time.sleep(self.wait_seconds)
+            time.sleep(pause)
+            pause = min(2 * pause, self.wait_seconds)
         if job.status is not JobStatusEnum.SUCCEEDED:
             reason = job.reason or "see the job's log in Airbyte"
             raise AirflowException(f"Airbyte job {self.job_id} {job.status.value}: {reason}")

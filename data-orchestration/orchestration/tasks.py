@@ -12,6 +12,7 @@ from airflow.sdk import Asset, TaskGroup, get_current_context, task
 
 from orchestration import notices, steps
 from orchestration.defaults import MARTS, NOTICE, RAW, RETRIED
+from orchestration.names import PRODUCER
 
 
 def raw_of(source: str) -> Asset:
@@ -182,15 +183,19 @@ def prepare_task(select: tuple[str, ...] = ()) -> Any:
     return prepare()
 
 
-def publish_task() -> Any:
-    """`publish`."""
+def publish_task(dbt: TaskGroup) -> Any:
+    """`publish`; `dbt`: the group of tasks that build.
+
+    The one that runs dbt says that every model is built and every test has passed. Those that watch it say so a second or two later, for
+    each model apart: nobody waits for them.
+    """
 
     @task(execution_timeout=timedelta(minutes=20), outlets=[MARTS], **RETRIED)
     def publish() -> int | None:
         """Show the marts that were built and tested; the number of the new version."""
         return steps.publish(get_current_context())
 
-    return publish()
+    return dbt.children[f"{dbt.group_id}.{PRODUCER}"] >> publish()
 
 
 def notify_success_task() -> Any:

@@ -1,6 +1,6 @@
 """How a task watches dbt without a process: the scheduler starts its trigger, the triggerer ends the task with what dbt said.
 
-All triggers of a run share one look at the producer's XCom, once a second. The triggerer keeps what is imported
+All triggers of a run share one look at the producer's XCom, twice a second. The triggerer keeps what is imported
 here in memory: it imports little.
 """
 
@@ -20,7 +20,7 @@ from asgiref.sync import sync_to_async
 
 from orchestration.names import ENDED_NODES
 
-EVERY = 1.0  # seconds from one look to the next
+EVERY = 0.5  # seconds from one look to the next
 # The triggerer closes a task's log when it hears that the trigger has ended, and lines come by another way (Airflow 3.3.2,
 # jobs/triggerer_job_runner.py): without this pause those written last can land in its own log.
 LOG_SECONDS = 0.5
@@ -30,7 +30,8 @@ OVER = frozenset(
 )  # the producer tells nothing more
 SKIPPED = re.compile(r"\S+: skipped\.")  # a problem, as the producer words it
 
-Ended = dict[str, list[str]]  # of each model whose tests have ended, too: its problems
+# of each model whose tests have ended, too: its problems; None: it was no part of the run
+Ended = dict[str, list[str] | None]
 
 
 class Progress:
@@ -126,7 +127,7 @@ class DbtNodesTrigger(BaseTrigger):
                 ]
             if problems is not None:
                 self.log.info("built and tested: %s", node)
-            elif state == SUCCESS:
+            elif state == SUCCESS or node in ended:
                 self.log.info(
                     "not part of this run: its inputs have not changed, or it was not selected: %s", node
                 )

@@ -118,11 +118,12 @@ def _sections(settings: Settings) -> dict[str, Section]:
         "dag_processor": {
             "dag_bundle_config_list": json.dumps(bundles),
             "refresh_interval": 10,
-            "min_file_process_interval": 60,  # a file that changed is read at once all the same
+            "min_file_process_interval": 180,  # a file that changed is read at once all the same
             "parsing_processes": 1,
         },
         "scheduler": {
-            "scheduler_idle_sleep_time": 0.5,
+            # our executor's `sync` waits longer, until a task ends
+            "scheduler_idle_sleep_time": 0.05 if settings.airflow_executor == "LocalExecutor" else 0.5,
             "scheduler_heartbeat_sec": 5,
             # a dead worker or scheduler is noticed within a minute (the defaults are five)
             "task_instance_heartbeat_timeout": 60,

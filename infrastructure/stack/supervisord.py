@@ -18,8 +18,9 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -59,13 +60,69 @@ LIBRARIES = (
 )
 
 
+# of ours, what Airflow's tasks and DAG files need; with what they import
+OURS = (
+    "orchestration.cosmos_tasks",
+    "orchestration.listener",
+    "orchestration.pipeline",
+    "orchestration.sync",
+    "orchestration.tasks",
+)
+# a task is a fork of the first, and a DAG file is read in a fork of the second
+FORKING = frozenset({"airflow-scheduler", "airflow-dag-processor"})
+
+
+@dataclass(frozen=True)
+class OurCode:
+    """The modules of this repository that supervisord has imported, when their files were changed, and what they have cached.
+
+    It is looked up once: a fork that looked at all modules itself would have a copy of each one's page.
+    """
+
+    names: tuple[str, ...] = ()
+    files: Mapping[Path, int] = field(default_factory=dict)
+    caches: tuple[Callable[[], None], ...] = ()
+
+    @classmethod
+    def imported(cls) -> OurCode:
+        """As it is now."""
+        files = {
+            name: Path(file)
+            for name, module in sys.modules.items()
+            if (file := getattr(module, "__file__", None) or "").startswith(f"{ROOT}/")
+            and not file.startswith(f"{sys.prefix}/")
+            and name != "__main__"
+        }
+        values = {id(value): value for name in files for value in vars(sys.modules[name]).values()}
+        return cls(
+            tuple(files),
+            {file: file.stat().st_mtime_ns for file in files.values()},
+            tuple(
+                value.cache_clear
+                for value in values.values()
+                if getattr(value, "__module__", None) in files and hasattr(value, "cache_clear")
+            ),
+        )
+
+    def renew(self) -> None:
+        """In a fork: forget the modules, so that they are read again, if a file has changed; else what they have cached, as `.env`."""
+        try:
+            same = all(file.stat().st_mtime_ns == at for file, at in self.files.items())
+        except OSError:
+            same = False
+        if same:
+            for clear in self.caches:
+                clear()
+            return
+        for name in self.names:
+            sys.modules.pop(name, None)
+
+
 class Options(ServerOptions):
     """Supervisord's own, but that Airflow's programs are forked."""
 
     shares: bool | None = None  # whether the libraries are there; None: nobody has tried
-    ours: Mapping[str, int] = (
-        {}
-    )  # a fork that looked at all modules itself would have a copy of each one's page
+    ours = OurCode()
 
     def check_execv_args(self, filename: str, argv: Sequence[str], st: os.stat_result | None) -> None:
         """Called in supervisord before a fork."""
@@ -100,7 +157,7 @@ def _import_libraries() -> bool:
             f"a library has started a thread, so nothing is forked: {threading.enumerate()}", file=sys.stderr
         )
         return False
-    Options.ours = _our_modules()
+    Options.ours = OurCode.imported()
     gc.set_threshold(10_000, 10, 10)  # the forks': their collector has only their own objects to look at
     gc.collect()
     gc.freeze()
@@ -108,7 +165,7 @@ def _import_libraries() -> bool:
 
 
 def _import() -> None:
-    for name in LIBRARIES:
+    for name in (*LIBRARIES, *OURS):
         importlib.import_module(name)
     importlib.import_module("airflow.cli.cli_parser").get_parser()  # it is kept, with all that it imports
     importlib.import_module("sqlalchemy.orm").configure_mappers()
@@ -163,37 +220,6 @@ def _set(env: Mapping[str, str]) -> None:
     os.environ.update(values)
 
 
-def _our_modules() -> dict[str, int]:
-    """The modules that are code of this repository, and when their files were changed."""
-    return {
-        name: Path(file).stat().st_mtime_ns
-        for name, module in sys.modules.items()
-        if (file := getattr(module, "__file__", None) or "").startswith(f"{ROOT}/")
-        and not file.startswith(f"{sys.prefix}/")
-        and name != "__main__"
-    }
-
-
-def _renew_ours() -> None:
-    """Forget our own code, so that it is read again, where it has changed since supervisord read it, and in any case what it has cached."""
-    ours = {name: sys.modules[name] for name in Options.ours}
-    try:
-        same = all(
-            Path(str(ours[name].__file__)).stat().st_mtime_ns == at for name, at in Options.ours.items()
-        )
-    except OSError:
-        same = False
-    if not same:
-        for name in ours:
-            del sys.modules[name]
-        return
-    for module in ours.values():
-        for value in vars(module).values():
-            if clear := getattr(value, "cache_clear", None):
-                clear()
-    sys.modules.pop("airflow_local_settings", None)  # it looks at which program this is
-
-
 def _become(name: str, env: Mapping[str, str]) -> NoReturn:
     """Run Airflow's program to its end, as a process of its own would."""
     for number in signal.valid_signals():
@@ -221,12 +247,10 @@ def _become(name: str, env: Mapping[str, str]) -> NoReturn:
 
 def _run(name: str, env: Mapping[str, str]) -> None:
     _set(env)
-    for (
-        module
-    ) in (
-        Options.ours
-    ):  # they may have changed since supervisord began, so a program reads them again, as `.env`, too
-        del sys.modules[module]
+    Options.ours.renew()
+    sys.modules.pop("airflow_local_settings", None)  # it looks at which program this is
+    if name in FORKING:
+        os.register_at_fork(after_in_child=Options.ours.renew)
     with importlib.import_module("foundation.errors").one_line(name):
         config = importlib.import_module("foundation.settings").settings()
         _set(os.environ | importlib.import_module("stack.airflow_environment").environment(config))

@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -133,8 +134,10 @@ def test_a_build_that_was_cut_off_is_not_begun_again_and_says_why(monkeypatch):
 )
 def test_dbt_does_not_run_where_nothing_has_changed(tmp_path, request_, runs):
     request = request_.variables()[VARIABLE]
+    told = []
     ti = SimpleNamespace(
-        xcom_pull=lambda task_ids, key: request if (task_ids, key) == ("prepare", REQUEST) else ""
+        xcom_pull=lambda task_ids, key: request if (task_ids, key) == ("prepare", REQUEST) else "",
+        xcom_push=lambda *pushed: told.append(pushed),
     )
 
     class Task:
@@ -144,17 +147,25 @@ def test_dbt_does_not_run_where_nothing_has_changed(tmp_path, request_, runs):
             self.ran = True
 
     task = Task()
-    cosmos_tasks.build_unless_unchanged({"ti": ti, "task": task})
+    cosmos_tasks.build_unless_unchanged(partial(Results, ["model.dim"], {}), {"ti": ti, "task": task})
     assert task.ran == runs
+    assert told == ([] if runs else [(ENDED_NODES, {"model.dim": None})])
+
+
+def event(name, level="debug", msg="", **node):
+    """As dbt gives it to a callback."""
+    return SimpleNamespace(
+        info=SimpleNamespace(name=name, level=level, msg=msg),
+        data=SimpleNamespace(node_info=SimpleNamespace(**node), run_result=SimpleNamespace(message="")),
+    )
 
 
 def test_of_dbts_events_only_the_end_of_a_node_is_passed_on_and_what_it_says_is_logged(caplog):
     ti, results = TaskInstance(), Results(["model.dim"], {})
-    node = {"unique_id": "model.dim", "node_status": "success"}
     for name, level in (("NodeStart", "debug"), ("LogModelResult", "info"), ("NodeFinished", "debug")):
-        line = {"info": {"name": name, "level": level, "msg": f"{name} said"}, "data": {"node_info": node}}
         with caplog.at_level("INFO"):
-            results.heard(json.dumps(line), {"context": {"ti": ti}})
+            told = event(name, level, f"{name} said", unique_id="model.dim", node_status="success")
+            results.heard(ti, told)
     assert ti.pushed == {ENDED_NODES: {"model.dim": []}}
     assert [record.message for record in caplog.records] == ["LogModelResult said"]
 
@@ -162,10 +173,42 @@ def test_of_dbts_events_only_the_end_of_a_node_is_passed_on_and_what_it_says_is_
 def test_what_has_ended_is_passed_on_together_so_that_one_look_shows_it():
     ti, results = TaskInstance(), Results(["model.dim", "model.fct", "model.obt"], {})
     for node, status in (("model.dim", "success"), ("model.fct", "error")):
-        data = {"node_info": {"unique_id": node, "node_status": status}}
-        line = {"info": {"name": "NodeFinished", "level": "debug"}, "data": data}
-        results.heard(json.dumps(line), {"context": {"ti": ti}})
+        results.heard(ti, event("NodeFinished", unique_id=node, node_status=status))
     assert ti.pushed == {ENDED_NODES: {"model.dim": [], "model.fct": ["model.fct: error."]}}
+
+
+def test_a_build_of_which_airflow_could_not_be_told_fails_when_dbt_has_ended(monkeypatch):
+    class Away:
+        def xcom_push(self, *_):
+            raise ConnectionError("the API server is away")
+
+    ended = []
+
+    def run(command, env, cwd, callbacks):
+        for number in (1, 2):
+            callbacks[0](event("NodeFinished", unique_id=f"model.{number}", node_status="success"))
+        ended.append(command)
+
+    monkeypatch.setattr(cosmos_tasks, "run_command", run)
+    with pytest.raises(ConnectionError, match="the API server is away"):
+        cosmos_tasks.run_dbt(
+            lambda: Results(["model.1", "model.2"], {}), ["dbt", "build"], {}, "", context={"ti": Away()}
+        )
+    assert ended == [["dbt", "build"]]
+
+
+@pytest.mark.parametrize(
+    ("succeeds", "ended"), [(True, {"model.1": [], "model.2": None}), (False, {"model.1": []})]
+)
+def test_what_dbt_had_not_to_build_has_ended_with_it(monkeypatch, succeeds, ended):
+    def run(command, env, cwd, callbacks):
+        callbacks[0](event("NodeFinished", unique_id="model.1", node_status="success"))
+        return SimpleNamespace(success=succeeds)
+
+    monkeypatch.setattr(cosmos_tasks, "run_command", run)
+    ti = TaskInstance()
+    cosmos_tasks.run_dbt(partial(Results, ["model.1", "model.2"], {}), ["dbt"], {}, "", context={"ti": ti})
+    assert ti.pushed == {ENDED_NODES: ended}
 
 
 def test_the_results_of_each_build_are_kept_and_the_last_ones_apart(tmp_path):

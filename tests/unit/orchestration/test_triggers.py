@@ -134,6 +134,16 @@ def test_a_model_that_dbt_had_no_need_to_build_is_done_with_the_producer_and_not
     ]
 
 
+def test_a_model_of_which_dbt_has_said_that_it_is_no_part_of_the_run_does_not_wait_for_the_producer(
+    airflow, said
+):
+    airflow.ended = {"model.p.a": None}
+    assert isinstance(event_of(trigger("model.p.a")), TaskSuccessEvent)
+    assert [words for _, words in said()] == [
+        "not part of this run: its inputs have not changed, or it was not selected: model.p.a"
+    ]
+
+
 def test_cleared_after_the_run_it_goes_on_in_a_worker_but_not_while_the_producer_runs(airflow):
     def end():
         airflow.state = "failed"
@@ -154,7 +164,7 @@ def test_all_tasks_of_a_run_share_one_look(airflow):
         while airflow.looks < 4:
             await asyncio.sleep(triggers.EVERY)
         looks, began = airflow.looks, asyncio.get_running_loop().time()
-        while airflow.looks < looks + 4:
+        while airflow.looks < looks + 5:  # the first may have been asked before, and counted now
             await asyncio.sleep(triggers.EVERY)
         assert asyncio.get_running_loop().time() - began >= 3 * triggers.EVERY
         airflow.state = "success"

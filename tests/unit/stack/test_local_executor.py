@@ -23,6 +23,7 @@ def executor(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     from stack import local_executor
 
     monkeypatch.setattr(local_executor, "IDLE_SECONDS", 0.3)
+    monkeypatch.setattr(local_executor, "LOOK_SECONDS", 0.02)
     monkeypatch.setattr(BaseExecutor, "run_workload", staticmethod(lambda workload, **_: workload.work()))
     made = local_executor.OnDemandExecutor(parallelism=3)
     monkeypatch.setattr(made, "change_state", lambda key, state, *_: states.append((key, state)))
@@ -71,6 +72,13 @@ def test_there_are_no_more_workers_than_the_parallelism(executor: Any) -> None:
     _run(executor, *(_workload(str(number), partial(time.sleep, 0.2)) for number in range(8)))
     assert len(executor.workers) == 3
     wait_until(lambda: _ended(executor, 8), 20)
+
+
+def test_the_end_of_a_task_wakes_the_scheduler(executor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stack.local_executor.LOOK_SECONDS", 600)
+    _run(executor, _workload("a", partial(time.sleep, 0.2)))
+    executor.sync()
+    assert executor.states == [("a", "success")]
 
 
 def test_idle_workers_end_and_the_next_task_gets_one(executor: Any) -> None:

@@ -103,13 +103,37 @@ def test_a_fork_reads_our_code_again_where_it_has_changed_and_what_is_cached_alw
         "import functools, os\nVALUE = 'old'\n@functools.cache\ndef place(): return os.environ.get('GIVEN')\n"
     )
     os.utime(tmp_path / "ours.py", (1, 1))
-    before = "supervisord.ROOT = Path.cwd(); import ours; ours.place(); supervisord.Options.ours = supervisord._our_modules()"
+    before = "supervisord.ROOT = Path.cwd(); import ours; ours.place(); supervisord.Options.ours = supervisord.OurCode.imported()"
     said = _run(
         tmp_path,
         "try:\n    import ours\n    print(ours.VALUE, ours.place())\nexcept ImportError:\n    print('none yes')\n",
         before=f"from pathlib import Path; {before}; file = Path('ours.py'); {meanwhile}",
     )
     assert f"{value} yes" in said
+
+
+def test_a_task_reads_our_code_again_that_has_changed_since_the_scheduler_began(tmp_path: Path) -> None:
+    (tmp_path / "ours.py").write_text("VALUE = 'old'\n")
+    os.utime(tmp_path / "ours.py", (1, 1))
+    before = "supervisord.ROOT = Path.cwd(); import ours; supervisord.Options.ours = supervisord.OurCode.imported()"
+    said = _run(
+        tmp_path,
+        """
+        import os
+        from pathlib import Path
+        def task():
+            if (child := os.fork()) == 0:
+                import ours
+                print("a task has", ours.VALUE, flush=True)
+                os._exit(0)
+            os.waitpid(child, 0)
+        task()
+        Path("ours.py").write_text("VALUE = 'new'")
+        task()
+        """,
+        before=f"from pathlib import Path; supervisord.FORKING = {{'airflow-probe'}}; {before}",
+    )
+    assert [line for line in said.splitlines() if "task" in line] == ["a task has old", "a task has new"]
 
 
 SHARED = """
