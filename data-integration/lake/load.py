@@ -20,7 +20,7 @@ from foundation.errors import EltError
 from foundation.settings import Settings
 from foundation.settings import settings as current_settings
 from lake.place import store as store_of
-from lake.reading import Commit, logs, unread
+from lake.reading import Commit, Unread, logs, unread
 from lake.warehouse import Reached, Warehouse, opened, reached
 
 THREADS = 8
@@ -59,7 +59,7 @@ def load(
 def _load(store: Store, log: Log, name: str, config: Settings, again: bool) -> Loaded:
     started = time.monotonic()
     since = Reached() if again else reached(config.warehouse_path, log.connection_id)
-    new = unread(log, since.number, since.extracted_at)
+    new = _new(store, log, name, since)
     if new.latest is None or not new.commits:
         return Loaded(name, 0, since.number, time.monotonic() - started)
     with tempfile.TemporaryDirectory(prefix="lake-load-") as folder:
@@ -69,7 +69,7 @@ def _load(store: Store, log: Log, name: str, config: Settings, again: bool) -> L
                 warehouse.forget(log.connection_id)
             at = warehouse.reached(log.connection_id)
             if at != since:  # somebody else has loaded meanwhile
-                new = unread(log, at.number, at.extracted_at)
+                new = _new(store, log, name, at)
                 local |= fetch(store, new.files, Path(folder))
             tables = new.tables
             for table in tables.values():  # one that began again may have other types
@@ -82,6 +82,20 @@ def _load(store: Store, log: Log, name: str, config: Settings, again: bool) -> L
             through = max((_number(commit.manifest) for commit in new.commits), default=at.number)
             warehouse.commit()
     return Loaded(name, len(new.commits), through, time.monotonic() - started, dict(rows))
+
+
+def _new(store: Store, log: Log, name: str, since: Reached) -> Unread:
+    """What a warehouse has not that is so far. Raises EltError when it is so far with another lake: by their numbers alone, commits of this
+    one would be taken for those that it has."""
+    new = unread(log, since.number, since.extracted_at)
+    if log.has_another(new.latest, since.number, since.extracted_at):
+        raise EltError(
+            f"the warehouse has loaded {name} up to commit {since.number} of another lake: {store.place.label} is an older copy, or a new"
+            " one",
+            "restore the lake as it was; or replace the tables by what this one has, without the versions that only they have: elt lake"
+            f" load {name} --again",
+        )
+    return new
 
 
 def _number(manifest: Manifest) -> int:

@@ -82,6 +82,8 @@ def _wanted(store: Store, log: Log) -> list[dict[str, Any]]:
     compaction = log.read(latest.compaction) if latest.compaction else None
     through = compaction.through if compaction else 0
     after = unread(log, through, "").commits if through < latest.number else ()
+    times = {through: compaction.extracted_at} if compaction else {}
+    times |= {commit.manifest.number: commit.manifest.extracted_at for commit in after}
     wanted = []
     for table in latest.tables:
         merged = compaction.merged if compaction else ()
@@ -107,6 +109,7 @@ def _wanted(store: Store, log: Log) -> list[dict[str, Any]]:
                 "base": base,
                 "steps": steps,
                 "latest": max((commit.manifest.number for commit in after), default=through),
+                "times": times,
             }
         )
     return wanted

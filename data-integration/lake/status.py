@@ -16,7 +16,7 @@ from lake.warehouse import reached
 
 @dataclass(frozen=True)
 class Status:
-    """A connection in the lake. `loaded`: the number of the last commit that the warehouse has."""
+    """A connection in the lake. `loaded`: the number of the last commit that the warehouse has; `other`: it is one of another lake."""
 
     connection: str
     commits: int
@@ -26,12 +26,15 @@ class Status:
     files: int
     bytes: int
     loaded: int
+    other: bool = False
 
     @property
     def sentence(self) -> str:
         """In one line."""
         behind = self.commits - self.loaded
         load = "loaded" if behind <= 0 else f"{behind} commits to load"
+        if self.other:
+            load = f"the warehouse has another lake's (elt lake load {self.connection})"
         return (
             f"{self.connection}: commit {self.commits} of {self.committed_at}, {self.tables} tables, {self.rows:,} rows"
             f" in {self.files:,} files of {self.bytes / 1e6:,.1f} MB; {load}"
@@ -46,7 +49,8 @@ def status(config: Settings) -> list[Status]:
         if latest is None:
             continue
         files = [file for one in tables.values() for file in one.files]
-        loaded = reached(config.warehouse_path, log.connection_id).number
+        at = reached(config.warehouse_path, log.connection_id)
+        loaded = at.number
         if loaded >= latest.number or (latest.compaction == latest.number and loaded >= latest.through):
             loaded = latest.number
         found.append(
@@ -59,6 +63,7 @@ def status(config: Settings) -> list[Status]:
                 len(files),
                 sum(file.bytes for file in files),
                 loaded,
+                log.has_another(latest, at.number, at.extracted_at),
             )
         )
     return found

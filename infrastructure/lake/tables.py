@@ -35,7 +35,7 @@ from pyiceberg.types import (
     TimeType,
 )
 
-COMMIT, COMPACTION = "elt.commit", "elt.compaction"
+COMMIT, COMPACTION, TIME = "elt.commit", "elt.compaction", "elt.extracted_at"  # TIME: of the commit
 TRIES = 5
 TYPES: dict[str, IcebergType] = {
     "INTEGER": IntegerType(),
@@ -83,9 +83,11 @@ def _brought(catalog: Catalog, identifier: tuple[str, str], wanted: dict[str, An
     table = _table(catalog, identifier, wanted)
     had, agreed = int(table.properties.get(COMMIT, 0)), int(table.properties.get(COMPACTION, 0))
     steps = list(wanted["steps"])
-    if wanted["compaction"] > agreed:
+    if other := _is_of_another_lake(table, wanted, had, agreed):
+        agreed = 0
+    if other or wanted["compaction"] > agreed:
         steps.insert(0, {"number": wanted["through"], "begins": True, "files": wanted["base"]})
-        had = 0
+        had = -1
     steps = [step for step in steps if step["number"] > had]
     first = max((index for index, step in enumerate(steps) if step["begins"]), default=0)
     begins = bool(steps) and steps[first]["begins"]
@@ -96,6 +98,7 @@ def _brought(catalog: Catalog, identifier: tuple[str, str], wanted: dict[str, An
         if files:
             transaction.add_files(files, check_duplicate_files=False)
         reached = {COMMIT: str(wanted["latest"]), COMPACTION: str(max(wanted["compaction"], agreed))}
+        reached[TIME] = wanted["times"].get(str(wanted["latest"]), "")
         if any(table.properties.get(name) != value for name, value in reached.items()):
             transaction.set_properties(**reached)
     if files and begins:  # what only older snapshots have goes from the store after so long
@@ -106,6 +109,14 @@ def _brought(catalog: Catalog, identifier: tuple[str, str], wanted: dict[str, An
         "files": len(files),
         "compaction": max(wanted["compaction"], agreed),
     }
+
+
+def _is_of_another_lake(table: Table, wanted: dict[str, Any], had: int, agreed: int) -> bool:
+    """Whether the table has commits that this lake has not: it is an older copy, or a new one, and the table is made from it again."""
+    if had > wanted["latest"] or agreed > wanted["compaction"]:
+        return True
+    time = table.properties.get(TIME)
+    return bool(time) and agreed == wanted["compaction"] and wanted["times"].get(str(had), time) != time
 
 
 def _table(catalog: Catalog, identifier: tuple[str, str], wanted: dict[str, Any]) -> Table:

@@ -1,4 +1,4 @@
-"""Manifests that are damaged, or that somebody else wrote: one line that names the object, and nothing changes."""
+"""Manifests that are damaged, that somebody else wrote, or of an older copy of the lake: one line that names it, and nothing changes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import pytest
 from airbyte_local.destinations.lake.manifests import Log
 from airbyte_local.destinations.lake.store import Store
 from foundation.errors import EltError
+from lake.compact import compact
 from lake.load import load
+from lake.publish import publish
 from lake.status import status
 from tests.fixtures.lake import Lake
 from tests.lake.zones.small import Writer
@@ -103,3 +105,30 @@ def test_what_others_put_among_the_manifests_counts_for_nothing(lake: Lake) -> N
     writer.write((1, "a"))
     writer.write((2, "b"))
     assert [one.rows for one in load(None, lake.config)] == [{"shop.items": 2}]
+
+
+def test_a_lake_that_went_back_is_not_taken_for_the_one_that_was_loaded(lake: Lake) -> None:
+    writer, store, log = Writer(lake), Store(lake.place), Log(Store(lake.place), "small")
+    writer.write((1, "a"))
+    writer.write((2, "lost"))
+    load("small", lake.config)
+    assert publish(lake.config, "small") == {"shop.items": 2}
+    store.delete([log.key(2)])  # as a copy of the day before has it
+    for label in ("b", "c"):  # of fewer commits, of as many, of more
+        with pytest.raises(EltError, match=r"up to commit 2 of another lake.*lake load small --again"):
+            load("small", lake.config)
+        assert [(one.other, "another lake's" in one.sentence) for one in status(lake.config)] == [
+            (True, True)
+        ]
+        writer.write((3, label))
+    with pytest.raises(EltError, match="another lake"):
+        load("small", lake.config)
+    assert publish(lake.config, "small") == {"shop.items": 3}
+    assert publish(lake.config, "small") == {"shop.items": 0}
+    assert load("small", lake.config, again=True)[0].rows == {"shop.items": 3}
+    assert load("small", lake.config)[0].commits == 0
+    assert not status(lake.config)[0].other
+    compact(store, log, "small", lake.config, whole=True)
+    assert (load("small", lake.config)[0].total, publish(lake.config)) == (0, {"shop.items": 1})
+    writer.write((4, "d"))
+    assert (load("small", lake.config)[0].total, publish(lake.config)) == (1, {"shop.items": 1})

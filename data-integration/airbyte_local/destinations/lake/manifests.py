@@ -251,6 +251,18 @@ class Log:
         manifest, _ = self.read_with_digest(number)
         return manifest
 
+    def has_another(self, latest: Manifest | None, number: int, extracted_at: str) -> bool:
+        """Whether these are not the commits of which a reader had the one with this number and time: they are those of an older copy of
+        the lake, or of a new lake. A manifest that was let go says nothing."""
+        if not number:
+            return False
+        if latest is None or latest.number < number:
+            return True
+        if latest.number > number and self._store.get(self.key(number)) is None:
+            return False
+        found = latest if latest.number == number else self.read(number)
+        return found.extracted_at != extracted_at
+
     def read_with_digest(self, number: int) -> tuple[Manifest, str]:
         """The manifest, and its SHA-256."""
         text, place = self._store.get(self.key(number)), self._store.uri(self.key(number))
