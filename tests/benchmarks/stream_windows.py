@@ -25,9 +25,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -39,9 +40,6 @@ from foundation.settings import ROOT, Settings, load_settings
 from tests.benchmarks.flink_job import TARGET, Flink, install, statements
 from tests.benchmarks.stream_visible import memory, percentile
 from tests.fixtures.stream import Running, broker, environ_of, producer, registry, use_clients
-
-if TYPE_CHECKING:
-    from streaming.catalogue import Topic
 
 console = Console(stderr=True, width=None if sys.stderr.isatty() else 120, highlight=False)
 SEED = 30
@@ -173,6 +171,15 @@ def part(seen: float, event: dict[str, Any]) -> Part:
     return Part(seen, minute, *(event[name] for name in names))
 
 
+def reading(config: Settings, topic: str) -> Callable[[bytes], Any]:
+    """What reads the events of a topic by the schema that they were written by: Flink writes one of its own."""
+    from confluent_kafka.serialization import MessageField, SerializationContext
+
+    from streaming.schemas import Schemas
+
+    return partial(Schemas(config).deserializer(), ctx=SerializationContext(topic, MessageField.VALUE))
+
+
 class Looking(threading.Thread):
     """Reads the parts as they are committed."""
 
@@ -183,20 +190,17 @@ class Looking(threading.Thread):
 
     def run(self) -> None:
         from confluent_kafka import Consumer, TopicPartition
-        from confluent_kafka.serialization import MessageField, SerializationContext
 
         from streaming.client import member
-        from streaming.schemas import Schemas
 
-        reader = Schemas(self.config).deserializer()
-        context = SerializationContext(self.topic, MessageField.VALUE)
+        read = reading(self.config, self.topic)
         consumer = Consumer(member(self.config, "benchmark-looking", 4096) | {"fetch.wait.max.ms": 10})
         consumer.assign([TopicPartition(self.topic, number, 0) for number in range(PARTITIONS)])
         while not self.over.is_set():
             message = consumer.poll(0.1)
             if message is not None and message.error() is None:
                 seen = time.monotonic()
-                self.parts.append(part(seen, reader(message.value(), context)))
+                self.parts.append(part(seen, read(message.value())))
         consumer.close()
 
 
@@ -206,7 +210,7 @@ class Contest:
 
     config: Settings
     program: Program
-    topic: Topic
+    topic: str
     made: list[Payment]
     options: argparse.Namespace
     sent: dict[int, float] = field(
@@ -215,7 +219,7 @@ class Contest:
     place: int = 0
 
     def __post_init__(self) -> None:
-        self.writer, self.looking = producer(self.config), Looking(self.config, self.topic.name)
+        self.writer, self.looking = producer(self.config), Looking(self.config, self.topic)
 
     def run(self) -> dict[str, Any]:
         self.looking.start()
@@ -285,15 +289,16 @@ class Contest:
 
     def _compared(self) -> dict[str, Any]:
         """All that the topic has, read once more from its beginning, beside the payments."""
-        from streaming.reading import values
+        from streaming.reading import messages
 
-        parts = [part(0, event) for event in values(self.config, self.topic)]
+        read = reading(self.config, self.topic)
+        parts = [part(0, read(message.value())) for message in messages(self.config, self.topic)]
         wanted = self._wanted()
         got = summed((one.minute, one.channel, one.events, one.amount, one.suspected) for one in parts)
         wrong = sorted(key for key in wanted.keys() | got.keys() if wanted.get(key) != got.get(key))
         for minute, channel in wrong[:10]:
             is_, should = got.get((minute, channel)), wanted.get((minute, channel))
-            console.print(f"{self.topic.name}: {minute:%H:%M} {channel} has {is_}, the payments {should}")
+            console.print(f"{self.topic}: {minute:%H:%M} {channel} has {is_}, the payments {should}")
         return {
             "equal": not wrong,
             "figures": len(wanted),
@@ -393,7 +398,7 @@ def lines_of_enricher() -> int:
 def measured(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     from confluent_kafka.admin import AdminClient, NewTopic
 
-    from streaming.catalogue import CARDS_SCORED, WINDOWS, Topic
+    from streaming.catalogue import CARDS_SCORED, WINDOWS
     from streaming.client import connection
 
     found: dict[str, Any] = {}
@@ -415,12 +420,12 @@ def measured(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
                 if who == "enricher":
                     words = ["streaming.launch", "streaming.enricher"]
                     program = Running(words, environ, folder / "enricher.log")
-                    topic, lines = WINDOWS, lines_of_enricher()
+                    topic, lines = WINDOWS.name, lines_of_enricher()
                 else:
                     admin = AdminClient(connection(config))
                     admin.create_topics([NewTopic(TARGET, PARTITIONS, 1)])[TARGET].result(30)
                     program = Flink(config, folder / "flink-home", CARDS_SCORED.name, options.checkpoint_ms)
-                    topic, lines = Topic(TARGET, "the same by Flink", "none"), len(statements())
+                    topic, lines = TARGET, len(statements())
                 own.callback(program.end)
                 found[who] = Contest(config, program, topic, made, options).run() | {"lines": lines}
     return found
