@@ -70,6 +70,8 @@ def would_erase(settings: Settings, customer: int, report: Callable[[str], None]
     for folder in backups(settings):
         if (folder / WAREHOUSE).exists():
             report(f"backup {folder.name}: {counted(marks.count(folder / WAREHOUSE, subject))}")
+    for left in out_of_reach(settings):
+        report(f"would be left alone: {left}")
     report("nothing was changed")
 
 
@@ -93,10 +95,25 @@ def _erase(settings: Settings, protocol: Protocol, report: Callable[[str], None]
                     f"erasing customer {protocol.customer} stopped: {first_line(error)}",
                     "mend the cause (if the disk is full, free some space), then run the command again: it continues from here",
                 ) from error
-    for aside in sorted(settings.home.glob("warehouse-*.duckdb")):
-        report(f"left alone: {aside.name}, made from other data: remove it when it is not needed")
+    for left in out_of_reach(settings):
+        report(f"left alone: {left}")
     protocol.finish(run)
     return protocol
+
+
+def out_of_reach(settings: Settings) -> list[str]:
+    """What may hold something of the person and is not looked at, with what to do about it."""
+    found = [
+        f"{aside.name}, made from other data: remove it when it is not needed"
+        for aside in sorted(settings.home.glob("warehouse-*.duckdb"))
+    ]
+    if settings.lake_in_use or (settings.home / "lake").exists():
+        found.append("the lake, with the versions of rows that syncs have landed there: docs/lake.md, Limits")
+    if "web" in settings.sources:
+        found.append("the web site's events, with addresses: elt privacy retention ends them")
+    if "stream" in settings.sources:
+        found.append("events of the streaming lane, by the customer's number: they go after a week")
+    return found
 
 
 def erase_in_source(settings: Settings, protocol: Protocol) -> Run:
