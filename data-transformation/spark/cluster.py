@@ -7,6 +7,7 @@ import secrets
 import socket
 import subprocess
 import time
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from spark.environment import SPARK
 
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 60
+PAGES = "org.apache.spark.ui.JWSFilter"  # lets in who has signed his request with the key
 DAEMON_MB = 192  # the heap of a master, and of a worker: rows are in its executor
 BRIEF = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"  # for what runs so briefly that optimising its code costs more than it saves
 # ends the program when the pipe on standard input closes, as it does when the one who started it ends, however that is
@@ -82,6 +84,8 @@ def settings_of(workers: Workers, jars: list[Path]) -> dict[str, str]:
         "spark.authenticate": "true",
         "spark.authenticate.secret": secrets.token_hex(32),
         "spark.master.rest.enabled": "false",  # another way to submit jobs, which asks for no secret
+        "spark.ui.filters": PAGES,  # the pages of master and workers show logs and end jobs; nobody has this key
+        f"spark.{PAGES}.param.secretKey": urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         "spark.driver.host": LOOPBACK,
         "spark.driver.bindAddress": LOOPBACK,
         "spark.driver.extraClassPath": path,
