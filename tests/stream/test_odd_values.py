@@ -83,14 +83,15 @@ def test_sums_are_exact_or_refused() -> None:
 @pytest.fixture
 def config(tmp_path: Path) -> Settings:
     """With two versions of a model, the second promoted."""
-    from sklearn.dummy import DummyClassifier
+    import numpy
 
-    from streaming.fraud import models
+    from streaming.fraud import models, train
     from streaming.fraud.features import features
 
     found = load_settings({"ELT_HOME": str(tmp_path / "home")})
     names = list(features().names)
-    classifier = DummyClassifier(strategy="prior").fit([[0.0] * len(names)] * 2, [0, 1])
+    rows = numpy.random.default_rng(7).random((500, len(names)))
+    classifier = train.classifier().fit(rows, rows[:, 0] > 0.5)
     import sklearn
 
     record = models.Record(0, "", [], [], 2, 1, names, 0.5, {}, {}, True, sklearn=sklearn.__version__)
@@ -112,6 +113,19 @@ def scored(config: Settings) -> dict[str, Any]:
 
 def test_a_promoted_model_scores(config: Settings) -> None:
     assert scored(config)["model_version"] == 2
+
+
+def test_one_payment_is_scored_as_many_are(config: Settings) -> None:
+    import numpy
+
+    from streaming.fraud import models
+
+    model = models.load(config, 2)
+    rows = numpy.random.default_rng(8).random((300, len(model.record.features)))
+    rows[:20] = [float("nan")] * 3 + [float("inf")] + [-1e300] * (rows.shape[1] - 4)
+    one_by_one = [model.score(values) for values in rows.tolist()]
+    assert one_by_one == pytest.approx(model.scores(rows).tolist(), abs=1e-12)
+    assert 0 < min(one_by_one) < 0.2 and 0.8 < max(one_by_one) < 1
 
 
 def rewritten(folder: Path, content: bytes) -> None:

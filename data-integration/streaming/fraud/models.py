@@ -50,10 +50,16 @@ class Model:
 
     record: Record
     _classifier: Any = field(repr=False)
+    _trees: Any = field(
+        repr=False
+    )  # the same; scikit-learn 1.9 needs half a millisecond for one row, most of it for calls
 
     def score(self, values: Sequence[float]) -> float:
-        """How likely a payment with these features is fraud, 0 to 1."""
-        return float(self._classifier.predict_proba([values])[0, 1])
+        """How likely a payment with these features is fraud, 0 to 1; beyond the 14th digit it may differ from `scores`."""
+        import numpy
+        from treelite import gtil
+
+        return float(gtil.predict(self._trees, numpy.array([values], dtype=float), nthread=1).flat[-1])
 
     def scores(self, rows: Any) -> Any:
         """Of many payments, as an array of (payments,); `rows`: an array of (payments, features)."""
@@ -87,6 +93,7 @@ def load(config: Settings, version: int) -> Model:
     """A version. Raises EltError: it is damaged, somebody else may have written it, or another scikit-learn has made it."""
     import joblib
     import sklearn
+    import treelite
 
     folder = folder_of(config) / f"v{version}"
     _is_ours(folder)
@@ -103,7 +110,8 @@ def load(config: Settings, version: int) -> Model:
             f"model {version} is of scikit-learn {record.sklearn}, here is {sklearn.__version__}", REMEDY
         )
     try:
-        return Model(record, joblib.load(BytesIO(content)))
+        classifier = joblib.load(BytesIO(content))
+        return Model(record, classifier, treelite.sklearn.import_model(classifier))
     except Exception as error:  # noqa: BLE001 - a pickle raises whatever it leads to
         raise EltError(f"{folder / FILE} is no model: {type(error).__name__}", REMEDY) from None
 

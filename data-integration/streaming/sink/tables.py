@@ -79,7 +79,7 @@ def type_of(avro: Any) -> str:
     )
 
 
-def create(topic: Topic, database: str, comment: str) -> list[str]:
+def create(topic: Topic, database: str, comment: str = "") -> list[str]:
     """The statements that make a topic's table, or bring it to its schema: fields that came later become columns. `comment`: which topic
     it is of, without quotes."""
     columns = columns_of(topic)
