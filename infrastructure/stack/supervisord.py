@@ -19,14 +19,14 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
 import httpx
 from setproctitle import setthreadtitle
-from supervisor import supervisord
+from supervisor import loggers, supervisord
 from supervisor.options import ServerOptions
 
 from foundation.settings import ROOT, settings
@@ -259,6 +259,29 @@ def _run(name: str, env: Mapping[str, str]) -> None:
         runpy.run_module(module, run_name="__main__")
 
 
+class Log(loggers.RotatingFileHandler):
+    """A log that costs its own lines alone while it can't be written, as on a full disk. Supervisord's own would end supervisord, and close
+    the pipe into which the program writes."""
+
+    stream: Any
+
+    def handleError(self) -> None:
+        """Called in the place of the exception."""
+        with suppress(OSError, ValueError):
+            print(f"{self.baseFilename}: a line is lost: {sys.exc_info()[1]}", file=sys.stderr, flush=True)
+
+    def doRollover(self) -> None:
+        """Begin a new file where this one is full."""
+        try:
+            super().doRollover()
+        except (OSError, ValueError):
+            self.handleError()
+        if self.stream.closed:
+            with suppress(OSError):
+                self.stream = Path(self.baseFilename).open("ab")  # noqa: SIM115 # it stays
+
+
 if __name__ == "__main__":
+    loggers.RotatingFileHandler = Log  # of each program, and of supervisord itself
     supervisord.ServerOptions = Options  # its main() makes one
     supervisord.main()
