@@ -50,8 +50,6 @@ from transformation.results import artifacts_path, keep, results_path
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-    from dbt.cli.main import dbtRunnerResult
-    from dbt_common.events.base_types import EventMsg
 
 NAME = "adventureworks"
 GROUP = "dbt"
@@ -82,8 +80,8 @@ class Results:
         self._lock = Lock()  # dbt reports from each of its threads
         self.error: Exception | None = None
 
-    def heard(self, ti: Any, event: EventMsg) -> None:
-        """Log one of dbt's events, and tell about the models that have ended with it."""
+    def heard(self, ti: Any, event: Any) -> None:
+        """Log one of dbt's events (an EventMsg), and tell about the models that have ended with it."""
         if event.info.msg and event.info.level != "debug":
             log.log(logging.getLevelName(event.info.level.upper()), "%s", event.info.msg)
         if event.info.name == "NodeFinished":
@@ -169,8 +167,8 @@ def run_dbt(
     env: dict[str, str],
     cwd: str,
     context: Context,
-) -> dbtRunnerResult:
-    """The producer's `run_dbt_runner`. Raises what kept it from telling Airflow how the models have ended."""
+) -> Any:
+    """The producer's `run_dbt_runner`; dbt's dbtRunnerResult. Raises what kept it from telling Airflow how the models have ended."""
     told = results()
     done = run_command(command, env, cwd, callbacks=[partial(told.heard, context["ti"])])
     if told.error:
