@@ -349,9 +349,9 @@ BREAKAGES = (
     Breakage(
         "published-before-tested",
         "marts are shown after they were built and tested",
-        "data-orchestration/dags/adventureworks_elt.py",
-        "    dbt >> publish_task() >> (success",
-        "    prepare >> publish_task() >> dbt >> (success",
+        f"{DAGS}/tasks.py",
+        """return dbt.children[f"{dbt.group_id}.{PRODUCER}"] >> publish()""",
+        """return dbt.children[f"{dbt.group_id}.staging"] >> publish()""",
         (f"{DAG}::test_they_come_in_the_order_of_the_data",),
     ),
     Breakage(
