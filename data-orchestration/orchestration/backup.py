@@ -12,7 +12,7 @@ import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -73,10 +73,8 @@ def backup(
     root = config.home / "backups"
     try:
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with FileLock(config.home / "backups.lock", timeout=wait_seconds):
+        with alone(config, wait_seconds):
             return _backup(config, root, report, wait_seconds)
-    except Timeout:
-        raise EltError("another backup is at work", "wait for it, then try again") from None
     except OSError as error:
         raise EltError(
             f"{root} can't be written: {error.strerror}",
@@ -87,9 +85,27 @@ def backup(
             root.rmdir()  # made for nothing; with a backup in it, it stays
 
 
+@contextmanager
+def alone(config: Settings, wait_seconds: float) -> Iterator[None]:
+    """For the length of a block nobody else makes or changes a backup, and there is no half one. Who also takes the warehouse's lease
+    takes this first. Raises EltError.
+    """
+    lock = FileLock(config.home / "backups.lock")
+    try:
+        lock.acquire(timeout=wait_seconds)
+    except Timeout:
+        raise EltError(
+            "another `elt backup` or `elt privacy erase` is at work", "wait for it, then try again"
+        ) from None
+    try:
+        for leftover in (config.home / "backups").glob(".2*"):  # of one that was killed
+            shutil.rmtree(leftover, ignore_errors=True)
+        yield
+    finally:
+        lock.release()
+
+
 def _backup(config: Settings, root: Path, report: Callable[[str], None], wait_seconds: float) -> Path:
-    for leftover in root.glob(".2*"):  # of one that was killed
-        shutil.rmtree(leftover, ignore_errors=True)
     folder = root / _name(backups(config))
     draft = folder.with_name(f".{folder.name}")
     draft.mkdir(mode=0o700)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import stat
 from pathlib import Path
 
@@ -15,8 +16,40 @@ FORMAT = 1
 
 def seal(folder: Path) -> None:
     """Write the manifest of a folder's files. Raises OSError."""
-    files = {path.name: _mark(path) for path in sorted(folder.iterdir()) if path.name != MANIFEST}
-    (folder / MANIFEST).write_text(json.dumps({"format": FORMAT, "files": files}, indent=1) + "\n")
+    files: dict[str, object] = {
+        path.name: _mark(path) for path in sorted(folder.iterdir()) if path.name != MANIFEST
+    }
+    (folder / MANIFEST).write_text(_text(files))
+
+
+def exchange(folder: Path, name: str, new: Path) -> None:
+    """Put the file `new` in the place of a sealed folder's file `name`; it comes from a folder of its own on the same disk.
+
+    Killed at any moment, the folder is as sealed as before: for that moment the manifest knows the old file and the new one. What
+    was not as it was sealed does not become so. Raises OSError.
+    """
+    try:
+        files, coming = _manifest(folder / MANIFEST, "")
+    except EltError:
+        new.replace(folder / name)
+        return
+    old = _mark(folder / name)
+    if old not in (files.get(name), coming.get(name)):
+        new.replace(folder / name)
+        return
+    now = _mark(new)
+    _replace_manifest(folder, new, _text(files | {name: old}, {name: now}))
+    new.replace(folder / name)
+    _replace_manifest(folder, new, _text(files | {name: now}))
+
+
+def _replace_manifest(folder: Path, beside: Path, text: str) -> None:
+    draft = beside.with_name(MANIFEST)
+    with draft.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(folder / MANIFEST)
 
 
 def verify(folder: Path) -> None:
@@ -30,30 +63,36 @@ def verify(folder: Path) -> None:
     for path in sorted(folder.iterdir()):
         if not stat.S_ISREG(path.lstat().st_mode):
             raise EltError(f"{path} is no plain file", remedy)
-    wanted = _manifest(folder / MANIFEST, remedy)
+    wanted, coming = _manifest(folder / MANIFEST, remedy)
     found = {path.name for path in folder.iterdir()} - {MANIFEST}
     for name in sorted(wanted.keys() | found):
         if name not in found:
             raise EltError(f"{folder / name} is missing", remedy)
         if name not in wanted:
             raise EltError(f"{folder / name} is not in the manifest", remedy)
-        if _mark(folder / name) != wanted[name]:
+        if _mark(folder / name) not in (wanted[name], coming.get(name)):
             raise EltError(f"{folder / name} is damaged: size or checksum is not the manifest's", remedy)
 
 
-def _manifest(path: Path, remedy: str) -> dict[str, object]:
+def _text(files: dict[str, object], coming: dict[str, object] | None = None) -> str:
+    manifest = {"format": FORMAT, "files": files} | ({"coming": coming} if coming else {})
+    return json.dumps(manifest, indent=1) + "\n"
+
+
+def _manifest(path: Path, remedy: str) -> tuple[dict[str, object], dict[str, object]]:
+    """The marks of the files, and that of a file that is just being exchanged."""
     try:
         manifest = json.loads(path.read_text())
-        form, files = manifest["format"], dict(manifest["files"])
+        form, files, coming = manifest["format"], dict(manifest["files"]), dict(manifest.get("coming", {}))
     except FileNotFoundError:
         raise EltError(
             f"{path.parent} has no {MANIFEST}: it is not whole, or an older version made it", remedy
         ) from None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise EltError(f"{path} is damaged", remedy) from None
     if form != FORMAT:
         raise EltError(f"{path} has the format {form}; this version reads {FORMAT}", remedy)
-    return files
+    return files, coming
 
 
 def _mark(path: Path) -> dict[str, object]:

@@ -459,7 +459,7 @@ BREAKAGES = (
         "person-left-in-what-is-published",
         "a person who is erased is in no published version",
         "infrastructure/elt/privacy/erase.py",
-        "                erase_in_published(settings, protocol, run, report)\n",
+        "            erase_in_published(settings, protocol, run, report)\n",
         "",
         (
             "tests/integration/transformation/test_privacy.py::test_an_erasure_that_was_killed_is_taken_up_and_nothing_is_left",

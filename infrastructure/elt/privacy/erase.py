@@ -24,7 +24,9 @@ from foundation.lease import lease
 from foundation.settings import Settings
 from foundation.warehouse import first_line
 from orchestration.backup import WAREHOUSE, backups
+from orchestration.backup import alone as alone_with_backups
 from orchestration.publish.on_duckdb import replace_versions
+from orchestration.sealed import exchange
 
 LEASE_WAIT_SECONDS = 600.0
 
@@ -80,21 +82,25 @@ def _erase(settings: Settings, protocol: Protocol, report: Callable[[str], None]
     run = erase_in_source(settings, protocol)
     report(f"source: {counted(run.source)}")
     warehouse = settings.warehouse_path
-    if warehouse.exists():
-        with lease(warehouse, f"privacy erase {protocol.customer}", LEASE_WAIT_SECONDS):
-            try:
+    # a backup that is at work ends first: it may have copied the person already
+    with (
+        alone_with_backups(settings, LEASE_WAIT_SECONDS),
+        lease(warehouse, f"privacy erase {protocol.customer}", LEASE_WAIT_SECONDS),
+    ):
+        try:
+            if warehouse.exists():
                 if not known or marks.holds(warehouse, run.subject):
                     add(run.warehouse, marks.scrub(warehouse, run.subject))
                     protocol.write()
                     rewrite_in_place(warehouse)
                 report(f"warehouse: {counted(run.warehouse)}")
-                erase_in_published(settings, protocol, run, report)
-                erase_in_backups(settings, protocol, run, report)
-            except (duckdb.Error, OSError) as error:
-                raise EltError(
-                    f"erasing customer {protocol.customer} stopped: {first_line(error)}",
-                    "mend the cause (if the disk is full, free some space), then run the command again: it continues from here",
-                ) from error
+            erase_in_published(settings, protocol, run, report)
+            erase_in_backups(settings, protocol, run, report)
+        except (duckdb.Error, OSError) as error:
+            raise EltError(
+                f"erasing customer {protocol.customer} stopped: {first_line(error)}",
+                "mend the cause (if the disk is full, free some space), then run the command again: it continues from here",
+            ) from error
     for left in out_of_reach(settings):
         report(f"left alone: {left}")
     protocol.finish(run)
@@ -142,17 +148,15 @@ def rewrite_in_place(warehouse: Path) -> None:
         rewritten.unlink(missing_ok=True)
 
 
-def cleaned(file: Path, subject: Subject) -> Counts:
-    """Replace a file that nobody writes by one without the person; killed at any point, it is taken for not done."""
-    work = file.with_name(f"{file.name}.work")
+def cleaned(file: Path, subject: Subject, into: Path) -> Counts:
+    """Write a file that nobody writes without the person: the file `into`."""
+    work = into.with_name(f"{file.name}.work")
     shutil.copyfile(file, work)
     try:
         counts = marks.scrub(work, subject)
-        rewritten = file.with_name(f"{file.name}.rewritten")
-        marks.rewrite(work, rewritten, file.stem)
+        marks.rewrite(work, into, file.stem)
     finally:
         work.unlink()
-    rewritten.replace(file)
     return counts
 
 
@@ -162,7 +166,9 @@ def erase_in_published(
     """Every published version that holds something of the person is replaced by one that does not."""
 
     def change(file: Path, version: str) -> None:
-        run.published[version] = cleaned(file, run.subject)
+        rewritten = file.with_name(f"{file.name}.rewritten")
+        run.published[version] = cleaned(file, run.subject, rewritten)
+        rewritten.replace(file)
 
     for version in replace_versions(settings, lambda file: marks.holds(file, run.subject), change):
         protocol.write()
@@ -172,12 +178,17 @@ def erase_in_published(
 
 
 def erase_in_backups(settings: Settings, protocol: Protocol, run: Run, report: Callable[[str], None]) -> None:
-    """The snapshots in the backups, which a restore would bring back."""
+    """The snapshots in the backups, which a restore would bring back; it still does, without the person."""
     for folder in backups(settings):
         file = folder / WAREHOUSE
         if file.exists() and marks.holds(file, run.subject):
-            name = f"backup {folder.name}"
-            run.published[name] = cleaned(file, run.subject)
+            name, draft = f"backup {folder.name}", folder.with_name(f".{folder.name}")
+            draft.mkdir(mode=0o700)  # of one that is killed here, nothing stays: see `alone`
+            try:
+                run.published[name] = cleaned(file, run.subject, draft / WAREHOUSE)
+                exchange(folder, WAREHOUSE, draft / WAREHOUSE)
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)
             protocol.write()
             report(f"{name}: {counted(run.published[name])}")
 

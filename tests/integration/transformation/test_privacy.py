@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import duckdb
 import pytest
+from filelock import FileLock
 
 from adventureworks.database import row_counts
 from elt.privacy import erase as erasing
@@ -22,7 +23,9 @@ from foundation.errors import EltError
 from foundation.lease import lease
 from foundation.quoting import quoted
 from foundation.settings import Settings, load_settings
+from orchestration.backup import backups
 from orchestration.publish import publish, versions
+from orchestration.sealed import seal, verify
 from tests.fixtures import warm
 from tests.fixtures.airbyte import AirbyteServer
 from tests.fixtures.source import SourceDatabase
@@ -265,6 +268,7 @@ def served(shop: Shop) -> Shop:
         connection.execute(
             "create table snapshots.customers_snapshot as from source.snapshots.customers_snapshot"
         )
+    seal(backup)
     shop.settings.superset_results_dir.mkdir(parents=True)
     (shop.settings.superset_results_dir / "chart").write_text("a result that Superset keeps: Quorthonsen")
     assert {"Xanthippe", "Quorthonsen"} <= shop.told()
@@ -313,6 +317,8 @@ def test_an_erasure_that_was_killed_is_taken_up_and_nothing_is_left(
     for file in (served.settings.warehouse_path, served.settings.serving_path):
         with duckdb.connect(file, read_only=True) as connection:  # the next build is one of everything
             assert connection.execute("from duckdb_tables() where table_name = 'built_from'").fetchall() == []
+    for folder in backups(served.settings):
+        verify(folder)  # `elt restore` takes it
 
 
 @pytest.mark.slow
@@ -337,6 +343,19 @@ def test_an_erasure_waits_for_the_warehouse_and_a_killed_one_is_taken_up(served:
     assert served.told() == set()
 
 
+def test_an_erasure_waits_for_a_backup_which_may_hold_the_person_already(
+    served: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half = served.home / "backups" / ".2025-01-02T000000Z"  # of a backup that was killed
+    shutil.copytree(served.home / "backups" / "2025-01-01T000000Z", half)
+    monkeypatch.setattr(erasing, "LEASE_WAIT_SECONDS", 0.1)
+    with FileLock(served.home / "backups.lock"), pytest.raises(EltError, match="another `elt backup`"):
+        erase(served.settings, served.customer)
+    served.settings.warehouse_path.unlink()  # lost: what was published from it and the backups are still there
+    erase(served.settings, served.customer)
+    assert (served.told(), served.source_told()) == (set(), set())
+
+
 def test_two_erasures_at_a_time_and_wrong_customers_are_one_clear_line(served: Shop) -> None:
     settings = served.settings
     with pytest.raises(EltError, match=r"the source has no customer 99999999 — look it up"):
@@ -348,8 +367,6 @@ def test_two_erasures_at_a_time_and_wrong_customers_are_one_clear_line(served: S
     with pytest.raises(EltError, match="is an employee, too"):
         erase(settings, served.customer)
     assert not (settings.home / "privacy").exists()
-    from filelock import FileLock
-
     with FileLock(settings.home / "privacy.lock"), pytest.raises(EltError, match=r"another .* is at work"):
         erase(settings, served.customer)
 
