@@ -5,7 +5,7 @@ import pytest
 from foundation.settings import Settings
 from tests import bad_inputs
 from tests.bad_inputs import arguments, files, folders, settings, state
-from tests.bad_inputs.case import elt, faults
+from tests.bad_inputs.case import elt, faults, place
 from tests.fixtures.source import free_port
 from tests.fixtures.stack import PORTS, clean_environ
 
@@ -34,6 +34,22 @@ def test_a_bad_setting_makes_no_home(environ, tmp_path):
     home = tmp_path / "home"
     answer = elt(("status",), environ | {"ELT_HOME": str(home), "SINK_PORT": "http"}, tmp_path / ".env")
     assert answer.code == 2 and not home.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("connectors", ("connectors", "install", "web-events")),
+        ("logs", ("up", "sink")),
+        ("run", ("up", "sink")),
+    ],
+)
+def test_a_file_in_the_place_of_a_folder_is_named(name, words, environ, tmp_path):
+    where = place(tmp_path, environ)
+    (where.home / name).touch()
+    answer = elt(words, where.environ, where.env_file)
+    assert answer.code == 2 and answer.err.startswith(f"elt: {where.home / name}: File exists — ")
+    assert answer.err.count("\n") == 1
 
 
 def test_the_table_of_bad_inputs_is_what_the_tests_try():
