@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import stat
 from pathlib import Path
 
+from foundation.disk import flush
 from foundation.errors import EltError
 
 MANIFEST = "manifest.json"
@@ -28,12 +28,11 @@ def exchange(folder: Path, name: str, new: Path) -> None:
     Killed at any moment, the folder is as sealed as before: for that moment the manifest knows the old file and the new one. What
     was not as it was sealed does not become so. Raises OSError.
     """
+    old = _mark(folder / name)
     try:
         files, coming = _manifest(folder / MANIFEST, "")
     except EltError:
-        new.replace(folder / name)
-        return
-    old = _mark(folder / name)
+        files, coming = {}, {}
     if old not in (files.get(name), coming.get(name)):
         new.replace(folder / name)
         return
@@ -45,10 +44,8 @@ def exchange(folder: Path, name: str, new: Path) -> None:
 
 def _replace_manifest(folder: Path, beside: Path, text: str) -> None:
     draft = beside.with_name(MANIFEST)
-    with draft.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    draft.write_text(text)
+    flush(draft)
     draft.replace(folder / MANIFEST)
 
 
