@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from transformation.project import PROJECT
+from transformation.project import PROJECT, files_of
 
 MARTS = "marts"
 COMPANIES = ("marts_totesys",)  # schemas of marts that are another company's, published with ours
@@ -35,7 +35,7 @@ def marts() -> list[Mart]:
     """Every mart of the project, by name."""
     found = []
     configured = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["models"]["adventureworks"][MARTS]
-    for path in sorted((PROJECT / "models" / "marts").rglob("*.yml"), key=lambda path: path.name):
+    for path in sorted(files_of("models/marts", "*.yml"), key=lambda path: path.name):
         for model in yaml.safe_load(path.read_text()).get("models", []):
             sql = path.with_suffix(".sql").read_text()
             dimensions: dict[str, list[str]] = {}
@@ -61,9 +61,9 @@ def marts() -> list[Mart]:
 
 
 def _schema_of(folder: Path, configured: dict[str, Any]) -> str:
-    """The schema of the models of a folder below models/marts; `configured`: what dbt_project.yml says of that one."""
+    """The schema of the models of a folder below a `models/marts`; `configured`: what dbt_project.yml says of that one."""
     schema = MARTS
-    for part in folder.relative_to(PROJECT / "models" / "marts").parts:
+    for part in folder.parts[folder.parts.index(MARTS, len(PROJECT.parts)) + 1 :]:
         configured = configured.get(part, {})
         schema = configured.get("+schema", schema)
     return str(schema)

@@ -15,6 +15,12 @@ from foundation.settings import ROOT, Settings
 PROJECT = ROOT / "data-transformation"
 
 
+def files_of(folder: str, pattern: str) -> list[Path]:
+    """Files of the project that lie below a folder such as `models/marts`, and of each optional source below its own of that name."""
+    folders = (PROJECT / folder, *sorted(PROJECT.glob(f"sources/*/{folder}")))
+    return [path for each in folders for path in sorted(each.rglob(pattern))]
+
+
 def target_path(settings: Settings, target: str | None = None) -> Path:
     """Where dbt leaves its artifacts. A target that is not the configured one has a folder of its own: the manifest, from
     which the DAG is drawn, is always the configured one's.

@@ -8,9 +8,8 @@ from typing import Any
 
 import yaml
 
-from foundation.settings import ROOT
+from transformation.project import files_of
 
-SEMANTIC = ROOT / "data-transformation" / "models" / "semantic"
 AGGREGATIONS = {
     "sum": "SUM({})",
     "count": "COUNT({})",
@@ -40,7 +39,7 @@ def metrics(rows: str = "") -> dict[str, Metric]:
     """
     measures: dict[str, tuple[str, str]] = {}  # name → (model, SQL)
     defined: dict[str, dict[str, Any]] = {}
-    for path in sorted(SEMANTIC.glob("*.yml")):
+    for path in files_of("models/semantic", "*.yml"):
         document = yaml.safe_load(path.read_text())
         for model in document.get("semantic_models", []):
             table = model["model"].removeprefix("ref('").removesuffix("')")

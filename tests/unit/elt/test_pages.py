@@ -7,7 +7,7 @@ import pytest
 from elt.pages import DOCS, PAGES, bus_matrix, configuration, dictionary
 from foundation.settings import Settings
 from transformation.marts import marts
-from transformation.project import PROJECT
+from transformation.project import files_of
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -16,7 +16,7 @@ def test_page_is_what_the_project_says(name: str) -> None:
 
 
 def test_every_mart_is_in_the_dictionary_with_all_its_columns() -> None:
-    models = {path.stem for path in (PROJECT / "models" / "marts").rglob("*.sql")}
+    models = {path.stem for path in files_of("models/marts", "*.sql")}
     assert {mart.name for mart in marts()} == models
     page = dictionary()
     for mart in marts():

@@ -19,7 +19,7 @@ from transformation.changed_inputs import (
     versions,
     why_everything,
 )
-from transformation.project import PROJECT
+from transformation.project import PROJECT, files_of
 from transformation.request import BuildRequest
 
 
@@ -249,14 +249,18 @@ def test_nothing_but_build_day_reads_the_clock() -> None:
     files = [
         path
         for folder in ("models", "snapshots", "macros", "tests")
-        for path in (PROJECT / folder).rglob("*")
+        for path in files_of(folder, "*")
         if path.suffix in (".sql", ".yml")
     ]
     files.append(PROJECT / "dbt_project.yml")
     assert len(files) > 150
     readers = {str(path.relative_to(PROJECT)) for path in files if CLOCK.search(path.read_text())}
     # a copy of a snapshot is named after its moment, a source's freshness leaves out the future: nothing that is built depends on them
-    assert readers == {"macros/snapshots.sql", "macros/time.sql", "models/staging/posts/_posts.yml"}
+    assert readers == {
+        "macros/snapshots.sql",
+        "macros/time.sql",
+        "sources/posts/models/staging/posts/_posts.yml",
+    }
     macros = {
         match[1]: match[0]
         for path in (PROJECT / "macros").rglob("*.sql")

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.unit.transformation.macro import answers, render
-from transformation.project import PROJECT
+from transformation.project import files_of
 
 EDGES = ["0", "0.0001", "-0.0001", "0.125", "0.01", "1", "2024.9945", "2171.2942", "99999999999999.9999"]
 
@@ -284,7 +284,7 @@ def test_only_the_macro_divides() -> None:
     files = [
         path
         for folder in ("models", "macros", "snapshots", "tests")
-        for path in (PROJECT / folder).rglob("*.sql")
+        for path in files_of(folder, "*.sql")
         if path.name != "numbers.sql"
     ]
     assert len(files) > 100
@@ -299,7 +299,7 @@ def test_only_the_macro_divides() -> None:
 def test_metric_that_divides_is_null_without_a_denominator() -> None:
     metrics = [
         metric
-        for path in (PROJECT / "models" / "semantic").glob("*.yml")
+        for path in files_of("models/semantic", "*.yml")
         for metric in yaml.safe_load(path.read_text()).get("metrics", [])
     ]
     divided = [expr for metric in metrics if "/" in (expr := str(metric["type_params"].get("expr", "")))]

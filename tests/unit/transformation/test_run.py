@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from elt.build import build
@@ -17,7 +18,7 @@ from foundation.settings import settings as this_process
 from orchestration import documentation, parameters
 from stack import airflow_environment
 from transformation import run
-from transformation.project import PROJECT
+from transformation.project import PROJECT, files_of
 from transformation.snowflake_session import profile_of
 
 # the variables of docs/production.md, for staging
@@ -142,6 +143,26 @@ def test_the_variables_are_all_that_profile_and_project_ask_for(tmp_path):
     asked -= {"USER", "DBT_MARTS_SCHEMA"}  # the system's; publishing's, for a build alone
     config = load_settings(PRODUCTION | {"ELT_HOME": str(tmp_path)})
     assert asked <= set(run.environment(config)) | set(run.environment(config, "ci"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "folder"), [("models", "models"), ("seeds", "seeds"), ("data_tests", "tests")]
+)
+def test_whatever_the_project_configures_exists(kind, folder):
+    """dbt's own warning is silenced, because it also comes for each source that is not in use."""
+
+    def check(configured, inside):
+        for name, value in configured.items():
+            if not name.startswith("+"):
+                found = [
+                    path
+                    for path in files_of(folder, "*")
+                    if path.stem == name and path.parts[-1 - len(inside) : -1] == inside
+                ]
+                assert found, "/".join((folder, *inside, name))
+                check(value, (*inside, name))
+
+    check(yaml.safe_load((PROJECT / "dbt_project.yml").read_text())[kind]["adventureworks"], ())
 
 
 @pytest.mark.parametrize(
