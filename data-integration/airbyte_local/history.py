@@ -9,7 +9,6 @@ then, gets a deleted row without a key: it stands for all rows of before.
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -116,8 +115,3 @@ class Changes:
         with pa.OSFile(str(self._path)) as file, pa.ipc.open_file(file) as reader:
             for index in range(reader.num_record_batches):
                 yield StreamBatch(reader.get_batch(index))
-
-
-def scratch() -> tempfile.TemporaryDirectory[str]:
-    """Where changes wait."""
-    return tempfile.TemporaryDirectory(prefix="airbyte-changes-")

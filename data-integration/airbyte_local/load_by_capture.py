@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 
 from airbyte_local.batches import Batches, ReadAhead, by_stream
 from airbyte_local.destinations.base import Moment
 from airbyte_local.enums import FULL_REFRESH_MODES
-from airbyte_local.history import Changes, scratch
+from airbyte_local.history import Changes
 from airbyte_local.mappers.mapping import landing
 from airbyte_local.schema import ConnectionState, StreamPlan
 from airbyte_local.sources.base import (
@@ -29,6 +28,7 @@ from airbyte_local.sources.base import (
 from airbyte_local.states import position_of
 from airbyte_local.sync_context import SyncContext
 from foundation.errors import EltError
+from foundation.scratch import scratch
 
 
 def load(context: SyncContext, source: CaptureSource) -> tuple[ConnectionState, datetime]:
@@ -124,8 +124,8 @@ def load_changes(
         written[plan.key] += context.warehouse.apply(plan, context.tables[plan.key], states[plan.key])
 
     messages = capture.changes([plan.read for plan in plans], since, until)
-    with scratch() as folder:
-        histories = {plan.key: Changes(plan, Path(folder)) for plan in plans if plan.appends}
+    with scratch("job-changes") as folder:
+        histories = {plan.key: Changes(plan, folder) for plan in plans if plan.appends}
         with ReadAhead(messages.read(), messages.cancel) as items:
             for item in landing(items, plans):
                 key = item.plan.key

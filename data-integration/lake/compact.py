@@ -6,7 +6,6 @@ LAKE_UNUSED_HOURS, so that a reader which has begun can end.
 
 from __future__ import annotations
 
-import tempfile
 import uuid
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +34,7 @@ from airbyte_local.destinations.lake.shapes import WIDENED
 from airbyte_local.destinations.lake.store import Store
 from foundation.quoting import literal, quoted
 from foundation.rows import one_row
+from foundation.scratch import scratch
 from foundation.settings import Settings
 from lake.load import fetch
 from lake.reading import unread
@@ -105,10 +105,10 @@ def compact(store: Store, log: Log, name: str, config: Settings, *, whole: bool 
         return Compacted(name)
     before = sum(len(one.files) for one in tables.values())
     merged = []
-    with tempfile.TemporaryDirectory(prefix="lake-compact-") as folder, engine(Path(folder)) as duck:
+    with scratch("lake-compact") as folder, engine(folder) as duck:
         for key, one in tables.items():
             due = one.is_due(least)
-            files = _merge(store, duck, log.connection_id, one, Path(folder)) if due else one.files
+            files = _merge(store, duck, log.connection_id, one, folder) if due else one.files
             merged.append(Merged(*key, one.began, tuple(files)))
     manifest = Manifest(
         kind=COMPACTION,

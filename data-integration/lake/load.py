@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 import uuid
 from collections import Counter
@@ -17,6 +16,7 @@ from airbyte_local.destinations.lake.conform import conform, engine
 from airbyte_local.destinations.lake.manifests import SYNC, File, Log, Manifest, Part, Table, moment_of
 from airbyte_local.destinations.lake.store import Store
 from foundation.errors import EltError
+from foundation.scratch import scratch
 from foundation.settings import Settings
 from foundation.settings import settings as current_settings
 from lake.place import store as store_of
@@ -62,15 +62,15 @@ def _load(store: Store, log: Log, name: str, config: Settings, again: bool) -> L
     new = _new(store, log, name, since)
     if new.latest is None or not new.commits:
         return Loaded(name, 0, since.number, time.monotonic() - started)
-    with tempfile.TemporaryDirectory(prefix="lake-load-") as folder:
-        local = fetch(store, new.files, Path(folder))
+    with scratch("lake-load") as folder:
+        local = fetch(store, new.files, folder)
         with opened(config, f"elt lake load {name}") as warehouse:
             if again:
                 warehouse.forget(log.connection_id)
             at = warehouse.reached(log.connection_id)
             if at != since:  # somebody else has loaded meanwhile
                 new = _new(store, log, name, at)
-                local |= fetch(store, new.files, Path(folder))
+                local |= fetch(store, new.files, folder)
             tables = new.tables
             for table in tables.values():  # one that began again may have other types
                 warehouse.align(table, anew=again or table.began > at.number)
@@ -147,8 +147,8 @@ def replay(connection: str, config: Settings | None = None) -> Loaded:
     manifests = list(_history(log, latest))
     rows: Counter[str] = Counter()
     with (
-        tempfile.TemporaryDirectory(prefix="lake-replay-") as folder,
-        engine(Path(folder)) as duck,
+        scratch("lake-replay") as folder,
+        engine(folder) as duck,
         opened(config, f"elt lake replay {name}") as warehouse,
     ):
         warehouse.forget(log.connection_id)
@@ -162,7 +162,7 @@ def replay(connection: str, config: Settings | None = None) -> Loaded:
                 if manifest.number < table.began:
                     continue
                 if part.landing:
-                    paths = _conformed(store, duck, part, manifest, Path(folder))
+                    paths = _conformed(store, duck, part, manifest, folder)
                     if paths:
                         rows_of = warehouse.insert(table, paths, manifest.extracted_at, None)
                         added[".".join(part.table_key)] += rows_of

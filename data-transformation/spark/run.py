@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
-import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +14,7 @@ from typing import Any
 import httpx
 
 from foundation.errors import EltError, Kind
+from foundation.scratch import scratch
 from foundation.settings import Settings
 from lake.place import catalogue, credentials
 from spark.cluster import (
@@ -90,7 +88,7 @@ def _run(config: Settings, what: str, request: dict[str, Any], place: Place) -> 
     engine = java()
     _look_at_catalogue(config)
     jars = install()
-    with _folder(config) as folder, ExitStack() as stack:
+    with scratch("run", config.home / "spark") as folder, ExitStack() as stack:
         logs = folder / "logs"
         logs.mkdir()
         environ = environment(engine, folder, credentials(config))
@@ -195,28 +193,3 @@ def _saved(config: Settings, logs: Path) -> str:
     to.parent.mkdir(parents=True, exist_ok=True)
     shutil.copytree(logs, to, dirs_exist_ok=True)
     return f"see the logs in {to}"
-
-
-@contextmanager
-def _folder(config: Settings) -> Iterator[Path]:
-    """A folder of this run, its owner's alone; those of runs that were killed go first."""
-    above = config.home / "spark"
-    above.mkdir(parents=True, exist_ok=True)
-    for left in above.glob("run-*"):
-        if not _alive(int(left.name.split("-")[1])):
-            shutil.rmtree(left, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"run-{os.getpid()}-", dir=above))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

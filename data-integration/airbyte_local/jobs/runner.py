@@ -25,8 +25,9 @@ from airbyte_local.jobs.processes import JobProcess, Processes
 from airbyte_local.mappers.keys import opened
 from airbyte_local.places import outside
 from airbyte_local.sources import secret_fields
-from airbyte_local.sources.connector.process import sweep
+from airbyte_local.sources.connector.process import scratch_root
 from airbyte_local.store import Connection, Job, Store
+from foundation.scratch import sweep
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class JobRunner:
         self._store = store
         self._logs = home / "jobs"
         self._logs.mkdir(parents=True, exist_ok=True)
+        sweep_jobs()  # of a server that was killed
         self._lock = threading.Lock()
         self._processes: dict[int, JobProcess] = {}
         self._watchers: dict[int, threading.Thread] = {}
@@ -224,7 +226,7 @@ class JobRunner:
         code = int(job.process.wait() or 0)
         with contextlib.suppress(OSError):  # a task that it did not take
             job.given.close()
-        sweep()
+        sweep_jobs()
         with self._lock:
             decided = self._ends.pop(job_id, None)
         # a job that had committed before the cancel reached it has succeeded
@@ -292,6 +294,12 @@ class JobRunner:
                     return
             else:
                 return
+
+
+def sweep_jobs() -> None:
+    """Remove the files of jobs that were killed: rows on their way, and configurations with their secrets."""
+    sweep("job")
+    sweep("connector", scratch_root())
 
 
 def trim(folder: Path) -> None:

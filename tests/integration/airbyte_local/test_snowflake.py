@@ -282,18 +282,18 @@ def test_files_are_bounded_and_none_is_left(snow: SnowflakeEngine, monkeypatch: 
         "insert into shop.orders (id, customer, updated)"
         " select n, md5(n::text), '2024-01-01' from generate_series(1, 400000) n"
     )
-    folder = Path(tempfile.gettempdir())
-    left = folder / f"airbyte_local_{snow.connection_id}_killed"
+    left = Path(tempfile.gettempdir()) / f"elt-job-snowflake-killed-{snow.connection_id}"
     left.mkdir()
     assert snow.sync(stream("shop.orders"))["orders"] == (400000, 400000)
     puts = {
         each["sql"].split(" @")[0]
         for each in snow.statements()
-        if each["sql"].startswith("put ") and "/airbyte_local_" in each["sql"]
+        if each["sql"].startswith("put ") and "/elt-job-snowflake-" in each["sql"]
     }
     assert len(puts) > 3
     assert snow.raw("select count(*), count(distinct ID) from RAW_SHOP.ORDERS") == [(400000, 400000)]
-    assert list(folder.glob(f"airbyte_local_{snow.connection_id}_*")) == []
+    files_of_rows = [Path(put.removeprefix("put ").strip("'").removeprefix("file://")) for put in puts]
+    assert not any(path.parent.exists() for path in (*files_of_rows, left / "any"))
 
 
 def test_a_table_of_another_program_is_left_alone(snow: SnowflakeEngine) -> None:

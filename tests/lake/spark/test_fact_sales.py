@@ -124,7 +124,7 @@ def test_a_run_that_is_killed_while_it_writes_leaves_the_old_table_and_no_proces
     assert {address.removeprefix("::ffff:") for address, _ in listening} == {"127.0.0.1"}
     assert len(listening) >= 8 and 6066 not in {port for _, port in listening}, "jobs without a secret"
     access_key, secret_key = built.settings.lake_credentials
-    (run,) = (built.home / "spark").glob("run-*")
+    (run,) = (built.home / "spark").glob("elt-run-*")
     secret = next(line for line in (run / "spark-defaults.conf").read_text().splitlines() if "secret" in line)
     for word in (access_key, secret_key, secret.split()[1]):
         assert word not in json.dumps(list(family.values()))
@@ -132,7 +132,7 @@ def test_a_run_that_is_killed_while_it_writes_leaves_the_old_table_and_no_proces
     assert not alive
     assert digest(built, tmp_path / "b") == before
     assert ask(built.settings, "select 1 as one", 1, ONE) == (["one"], [["1"]])
-    assert not list((built.home / "spark").glob("run-*")), "what it left goes with the next run"
+    assert not list((built.home / "spark").glob("elt-run-*")), "what it left goes with the next run"
 
 
 def data_objects(shop: Shop) -> int:
@@ -160,7 +160,7 @@ class Running:
 
     def rows(self, shop: Shop) -> list[Path]:
         """What an executor has written for another one."""
-        return list((shop.home / "spark").glob("run-*/**/shuffle_*.data"))
+        return list((shop.home / "spark").glob("elt-run-*/**/shuffle_*.data"))
 
     def of(self, word: str) -> list[psutil.Process]:
         """Its Java processes of that class."""

@@ -58,6 +58,7 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "a state that is none": changed(state=None),
     "rows that are no number": of_a_file(rows="many"),
     "a file outside of the zones": of_a_file(key="drops/posts/2026/01/01.jsonl"),
+    "no table for the rows": changed(tables=[]),
     "a digest that is a path": of_a_file(sha256="../../other"),
 }
 

@@ -209,7 +209,13 @@ def parsed(text: bytes) -> Manifest:
         (namespace, name): StreamState(**unpacked(saved)) for namespace, name, saved in state["streams"]
     }
     position = None if state["position"] is None else unpacked(state["position"])
-    return _form().validate_python(values | {"state": ConnectionState(streams, position)})
+    manifest = _form().validate_python(values | {"state": ConnectionState(streams, position)})
+    held = {part.table_key for part in manifest.parts if part.processed} | {
+        one.table_key for one in manifest.merged
+    }
+    if not held <= {table.key for table in manifest.tables}:
+        raise ValueError("it has rows of a table that it does not describe")
+    return manifest
 
 
 @lru_cache(maxsize=1)

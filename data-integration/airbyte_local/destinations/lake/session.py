@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -43,6 +42,7 @@ from airbyte_local.failures import Key, StreamError
 from airbyte_local.schema import ConnectionState, StreamPlan, StreamState
 from airbyte_local.sources.base import ChangeBatch, Truncated
 from foundation.errors import EltError
+from foundation.scratch import scratch
 
 log = logging.getLogger(__name__)
 
@@ -68,8 +68,8 @@ class LakeDestination:
     @contextmanager
     def open(self, connection_id: str, job_id: int, connection_name: str = "") -> Iterator[LakeSession]:
         """The session. Raises EltError: not reached, refused, no bucket."""
-        with tempfile.TemporaryDirectory(prefix="airbyte-lake-") as scratch:
-            session = LakeSession(Store(self.place), connection_id, connection_name, job_id, Path(scratch))
+        with scratch("job-lake") as folder:
+            session = LakeSession(Store(self.place), connection_id, connection_name, job_id, folder)
             try:
                 yield session
             finally:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import shutil
-import tempfile
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,19 +15,6 @@ FILE_BYTES = 64 << 20  # compressed, as Snowflake likes them; the disk holds one
 
 # what the files are, whatever the defaults are
 FORMAT = "type = parquet use_logical_type = true binary_as_text = false"
-
-
-class Folder:
-    """A connection's files on this machine. Those that a killed job left go when the next begins."""
-
-    def __init__(self, connection_id: str) -> None:
-        prefix = f"airbyte_local_{re.sub(r'[^A-Za-z0-9-]', '_', connection_id)}_"
-        for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
-            shutil.rmtree(left, ignore_errors=True)
-        self.path = Path(tempfile.mkdtemp(prefix=prefix))  # for this user only
-
-    def remove(self) -> None:
-        shutil.rmtree(self.path, ignore_errors=True)
 
 
 class Upload:

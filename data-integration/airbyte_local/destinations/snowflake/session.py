@@ -11,7 +11,7 @@ import logging
 import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from copy import copy
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -24,7 +24,7 @@ from airbyte_local.destinations.snowflake import captured_changes, ddl, merge, s
 from airbyte_local.destinations.snowflake.account import Account, Link
 from airbyte_local.destinations.snowflake.ddl import DIALECT
 from airbyte_local.destinations.snowflake.errors import LostError, unreachable
-from airbyte_local.destinations.snowflake.files import Folder, Upload
+from airbyte_local.destinations.snowflake.files import Upload
 from airbyte_local.destinations.snowflake.lease import Lease, safe
 from airbyte_local.destinations.snowflake.merge import Stamp
 from airbyte_local.destinations.snowflake.quoting import named
@@ -32,6 +32,7 @@ from airbyte_local.destinations.snowflake.state import INTERNAL
 from airbyte_local.schema import ConnectionState, StreamPlan, StreamState, label
 from airbyte_local.sources.base import ChangeBatch, Truncated
 from foundation.errors import EltError
+from foundation.scratch import scratch
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +92,8 @@ class SnowflakeSession:
         self._link, self._job_id, self._retention_days = link, job_id, retention_days
         self._connection_id, self._run = connection_id, uuid.uuid4().hex.upper()
         self._lease = Lease(link, connection_id, job_id)
-        self._folder = Folder(connection_id)
+        self._open = ExitStack()
+        self._folder = self._open.enter_context(scratch("job-snowflake"))
         self._catalogues: dict[str, dict[str, dict[str, str]]] = {}
         self._tables: dict[Key, str] = {}  # where each stream's rows go: its table, or that one's successor
         self._targets: dict[Key, Target] = {}
@@ -306,7 +308,7 @@ class SnowflakeSession:
         name = f"T_{uuid.uuid4().hex.upper()}"
         table = f"{self._stage_schema}.{name}"
         self._link.safely(ddl.create_stage_table(table, types), stream=plan.label)
-        return Upload(self._link, self._folder.path, table, f"{self._stage_schema}.FILES/{name}", plan.label)
+        return Upload(self._link, self._folder, table, f"{self._stage_schema}.FILES/{name}", plan.label)
 
     # -- the transaction
 
@@ -453,7 +455,7 @@ class SnowflakeSession:
 
     def close(self) -> None:
         """End the session, and with it a transaction that was not committed; leave nothing behind."""
-        self._folder.remove()
+        self._open.close()
         with suppress(EltError, LostError):
             if self._moment is not None:
                 self._link.run("rollback")

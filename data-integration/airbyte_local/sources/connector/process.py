@@ -11,13 +11,12 @@ import contextlib
 import logging
 import os
 import select
-import shutil
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
@@ -28,6 +27,7 @@ from airbyte_local.sources.connector.environment import bare_environ, program
 from airbyte_local.sources.connector.registry import Connector
 from airbyte_local.sources.connector.values import kept
 from foundation.errors import EltError
+from foundation.scratch import scratch
 from foundation.settings import settings
 
 log = logging.getLogger(__name__)
@@ -60,7 +60,8 @@ class Process:
 
     def __enter__(self) -> Process:
         start = program(self.connector)
-        self.scratch = scratch()
+        self._open = ExitStack()
+        self.scratch = self._open.enter_context(scratch("connector", scratch_root()))
         arguments = [self.command]
         for name, content in self._files.items():
             path = self.scratch / f"{name}.json"
@@ -78,7 +79,7 @@ class Process:
                 process_group=0 if self._own_group else None,
             )
         except OSError as error:
-            shutil.rmtree(self.scratch, ignore_errors=True)
+            self._open.close()
             raise EltError(f"{self.connector.label} cannot be started: {error}", "see its folder") from None
         RUNNING.add(self)
         self._output = pipe_of(self._process.stdout)
@@ -92,7 +93,7 @@ class Process:
         RUNNING.discard(self)
         self._listener.join(TERM_SECONDS)
         self._output.close()
-        shutil.rmtree(self.scratch, ignore_errors=True)
+        self._open.close()
 
     def end(self) -> None:
         """End the process, and with a group of its own its children."""
@@ -200,33 +201,9 @@ def enlarge(pipe: int) -> None:
         fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
 
-def scratch() -> Path:
-    """A new folder that only this user may read, for as long as this process lives."""
-    sweep()
-    root = scratch_root()
-    root.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=root))
-
-
 def scratch_root() -> Path:
+    """Where connectors find their configurations, with their secrets."""
     return settings().home / "connectors" / "scratch"
-
-
-def sweep() -> None:
-    """Remove what processes that were killed have left: configurations, with their secrets."""
-    for folder in scratch_root().glob("*-*"):
-        if not alive(folder.name.partition("-")[0]):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def alive(pid: str) -> bool:
-    try:
-        os.kill(int(pid), 0)
-    except (ValueError, ProcessLookupError):
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def how_it_ended(code: int) -> str:

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import psycopg
 from psycopg.conninfo import make_conninfo
 
 from foundation.errors import EltError
+from foundation.scratch import scratch
 
 CONNECT_SECONDS = 10
 
@@ -101,10 +101,10 @@ class Address:
         libpq reads certificates from files: they are there, for nobody else, until the block ends.
         """
         with ExitStack() as stack:
-            folder = (
-                stack.enter_context(TemporaryDirectory(prefix="elt-tls-")) if self.certificates else ""
-            )  # 0700
-            files = {name: _written(Path(folder) / name, pem) for name, pem in self.certificates.items()}
+            files: dict[str, str] = {}
+            if self.certificates:
+                folder = stack.enter_context(scratch("job-tls"))
+                files = {name: _written(folder / name, pem) for name, pem in self.certificates.items()}
             yield make_conninfo(
                 host=self.host,
                 port=self.port,
