@@ -32,7 +32,6 @@ from cosmos.constants import (
 )
 from cosmos.dbt.graph import DbtNode
 from cosmos.dbt.project import get_partial_parse_path
-from cosmos.dbt.runner import run_command
 from cosmos.fs import safe_copy
 from cosmos.operators._watcher.state import is_dbt_node_status_success
 from cosmos.operators.local import DbtBuildLocalOperator
@@ -47,6 +46,7 @@ from orchestration.steps import has_nothing_to_build, lease_name
 from transformation.project import PROJECT, manifest_path, project_digest, read_manifest, target_path
 from transformation.request import BuildRequest
 from transformation.results import artifacts_path, keep, results_path
+from transformation.run import watched
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -170,7 +170,7 @@ def run_dbt(
 ) -> Any:
     """The producer's `run_dbt_runner`; dbt's dbtRunnerResult. Raises what kept it from telling Airflow how the models have ended."""
     told = results()
-    done = run_command(command, env, cwd, callbacks=[partial(told.heard, context["ti"])])
+    done = watched(current_settings(), command[1:], env, Path(cwd), partial(told.heard, context["ti"]))
     if told.error:
         raise told.error
     if done.success:

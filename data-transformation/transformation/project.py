@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +64,9 @@ def incremental_models(manifest: dict[str, Any]) -> list[str]:
 
 
 def project_digest(settings: Settings, target: str | None = None) -> str:
-    """A digest of the dbt project's files, and of the target and the sources that they are parsed for."""
-    digest = hashlib.sha256(f"{target or settings.dbt_target} {settings.sources}".encode())
+    """A digest of the dbt project's files, of the target and the sources that they are parsed for, and of dbt's versions."""
+    dbt = [version(package) for package in ("dbt-core", "dbt-adapters", "dbt-duckdb", "dbt-snowflake")]
+    digest = hashlib.sha256(f"{target or settings.dbt_target} {settings.sources} {dbt}".encode())
     for folder, folders, files in os.walk(PROJECT):
         folders[:] = sorted(
             name for name in folders if name not in ("target", "logs", "dbt_packages", "transformation")

@@ -1,7 +1,7 @@
 """Running dbt: every dbt process of this project starts here, or (Airflow's) with the variables that are made here.
 
 There are two ways. `invoke` runs dbt in this process, `apart` in one of its own. Both give dbt the same environment, and both
-raise a DbtError with the first lines of dbt's message that say something.
+raise a DbtError with the first lines of dbt's message that say something. `watched` is for Airflow's task, which has its own for both.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,8 +22,10 @@ from transformation.project import PROJECT, is_manifest_of, note_manifest, proje
 if TYPE_CHECKING:
     from dbt.cli.main import dbtRunnerResult
     from dbt.contracts.graph.manifest import Manifest
+    from dbt_common.events.base_types import EventMsg
 
 LONGEST_REASON = 400  # characters
+KEPT = "partial_parse.msgpack"
 QUIET = {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DO_NOT_TRACK": "1"}
 
 
@@ -168,6 +170,25 @@ def apart(
     )
 
 
+def watched(
+    settings: Settings,
+    words: Sequence[str],
+    values: Mapping[str, str],
+    folder: Path,
+    hear: Callable[[EventMsg], None],
+) -> dbtRunnerResult:
+    """dbt in this process, in a folder and with further variables; `hear` is called with each of its events, from each of its threads."""
+    from dbt.adapters.factory import reset_adapters
+    from dbt.cli.main import dbtRunner
+
+    runner = dbtRunner(kept_manifest(settings), [hear])
+    try:
+        with chdir(folder), _in_environment(values):
+            return runner.invoke(list(words))
+    finally:
+        reset_adapters()  # else Python warns of semaphores when the process ends
+
+
 def reason_of(error: BaseException) -> str:
     """The reason in an exception of dbt's, on one line."""
     return _plain(str(error).splitlines() or [type(error).__name__])
@@ -211,6 +232,34 @@ def parse(settings: Settings, target: str | None = None) -> Manifest:
     manifest = invoke(settings, "--quiet", "parse", target=target).result
     note_manifest(settings, digest, target)
     return manifest
+
+
+def parsed(settings: Settings, target: str | None = None) -> Manifest:
+    """The project as the last parse has left it, where nothing has changed since; else parsed now. Raises DbtError.
+
+    dbt itself would read all files, and write its artifacts again: seconds of each build.
+    """
+    return kept_manifest(settings, target) or parse(settings, target)
+
+
+def kept_manifest(settings: Settings, target: str | None = None) -> Manifest | None:
+    """What dbt has kept of its last parse; None when the project's digest is another since, or it can't be read.
+
+    Of another target than `duckdb` the names of schemas and databases depend on further settings: None.
+    """
+    if (target or settings.dbt_target) != "duckdb" or not is_manifest_of(
+        settings, project_digest(settings, target), target
+    ):
+        return None
+    from dbt.contracts.graph.manifest import Manifest
+
+    try:
+        kept = Manifest.from_msgpack((target_path(settings, target) / KEPT).read_bytes())
+    except Exception:  # noqa: BLE001 - whatever the library raises for a file that was cut off
+        return None
+    kept.build_parent_and_child_maps()  # as dbt does it with what it has kept
+    kept.build_flat_graph()
+    return kept
 
 
 def write_manifest(settings: Settings) -> bool:

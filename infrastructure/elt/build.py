@@ -17,7 +17,7 @@ from foundation.warehouse import open_read_only
 from transformation.changed_inputs import asking, look
 from transformation.project import incremental_models, read_manifest
 from transformation.request import BuildRequest
-from transformation.run import invoke, parse
+from transformation.run import invoke, parsed
 
 
 def dbt_arguments(
@@ -140,7 +140,7 @@ def build(
         hold_local_warehouse(configuration, wait_seconds)
     manifest = None
     if target != "dev" or anew:
-        manifest = parse(configuration, target)
+        manifest = parsed(configuration, target)
         # the project that was read stays: the collector would go through it again and again, 0.15 s each; what dbt makes on
         # the way has few cycles
         gc.freeze()

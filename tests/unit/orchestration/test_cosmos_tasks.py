@@ -184,28 +184,28 @@ def test_a_build_of_which_airflow_could_not_be_told_fails_when_dbt_has_ended(mon
 
     ended = []
 
-    def run(command, env, cwd, callbacks):
+    def run(settings, words, values, folder, hear):
         for number in (1, 2):
-            callbacks[0](event("NodeFinished", unique_id=f"model.{number}", node_status="success"))
-        ended.append(command)
+            hear(event("NodeFinished", unique_id=f"model.{number}", node_status="success"))
+        ended.append(words)
 
-    monkeypatch.setattr(cosmos_tasks, "run_command", run)
+    monkeypatch.setattr(cosmos_tasks, "watched", run)
     with pytest.raises(ConnectionError, match="the API server is away"):
         cosmos_tasks.run_dbt(
             lambda: Results(["model.1", "model.2"], {}), ["dbt", "build"], {}, "", context={"ti": Away()}
         )
-    assert ended == [["dbt", "build"]]
+    assert ended == [["build"]]
 
 
 @pytest.mark.parametrize(
     ("succeeds", "ended"), [(True, {"model.1": [], "model.2": None}), (False, {"model.1": []})]
 )
 def test_what_dbt_had_not_to_build_has_ended_with_it(monkeypatch, succeeds, ended):
-    def run(command, env, cwd, callbacks):
-        callbacks[0](event("NodeFinished", unique_id="model.1", node_status="success"))
+    def run(settings, words, values, folder, hear):
+        hear(event("NodeFinished", unique_id="model.1", node_status="success"))
         return SimpleNamespace(success=succeeds)
 
-    monkeypatch.setattr(cosmos_tasks, "run_command", run)
+    monkeypatch.setattr(cosmos_tasks, "watched", run)
     ti = TaskInstance()
     cosmos_tasks.run_dbt(partial(Results, ["model.1", "model.2"], {}), ["dbt"], {}, "", context={"ti": ti})
     assert ti.pushed == {ENDED_NODES: ended}
