@@ -65,6 +65,4 @@ def ready(config: Settings) -> bool:
         "clickhouse": config.stream_clickhouse_is_local,
         "page": not nginx.missing(),
     }
-    return all(answers(config, name, timeout=2) for name, here in local.items() if here) and kafka.ready(
-        config
-    )
+    return all(answers(config, name) for name, here in local.items() if here) and kafka.ready(config)

@@ -171,8 +171,8 @@ def ready(config: Settings) -> bool:
     login = (config.monitoring_user, config.monitoring_password.get_secret_value())
     others = _ports(config).values() if config.monitoring == "on" else ()
     try:
-        return answers(config, "exporter", timeout=2) and all(
-            httpx.get(f"http://{LOOPBACK}:{port}/-/ready", auth=login, timeout=2).is_success
+        return answers(config, "exporter") and all(
+            httpx.get(f"http://{LOOPBACK}:{port}/-/ready", auth=login, timeout=5).is_success
             for port in others
         )
     except httpx.HTTPError:
