@@ -1,13 +1,16 @@
 """Is the raw layer what the source is? Every stream, every row, every selected column; set-based on both sides.
 
-The source is read in one repeatable-read snapshot, as Arrow batches; the raw tables are read where they lie. DuckDB
+Each stream of the source is read in one repeatable-read snapshot, as Arrow batches; the raw tables are read where they lie. DuckDB
 compares, with the same types on both sides.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
+from queue import SimpleQueue
 
 import duckdb
 import pyarrow as pa
@@ -25,6 +28,7 @@ from foundation.settings import Settings
 from foundation.settings import settings as current_settings
 from foundation.warehouse import first_line, open_read_only
 
+READERS = 2  # streams that are compared at a time: one alone waits for the source's process half of the time
 MEMORY = "1GB"  # of DuckDB; what does not fit goes to disk
 
 
@@ -54,19 +58,32 @@ def verify(
     definitions = load(directory, settings)
     chosen = definitions.connection(connection)
     warehouse = _warehouse(definitions.destination_of(chosen), settings)
+    streams = [stream for stream in chosen.definition.streams if among is None or stream.label in among]
     with (
         # first the warehouse, so that no sync can end between the source's snapshot and the look at raw
         open_read_only(
             warehouse, "elt airbyte verify", config={"memory_limit": MEMORY}, wait_seconds=wait_seconds
         ) as duck,
-        open_source(definitions.sources[chosen.definition.source]) as source,
+        ExitStack() as stack,
     ):
-        results = []
-        for stream in chosen.definition.streams:
-            if among is None or stream.label in among:
+        free: SimpleQueue[tuple[Source, duckdb.DuckDBPyConnection]] = SimpleQueue()
+        for _ in range(READERS):
+            source = stack.enter_context(open_source(definitions.sources[chosen.definition.source]))
+            free.put((source, stack.enter_context(duck.cursor())))
+
+        def compared(stream: Stream) -> StreamResult:
+            source, own = free.get()
+            try:
                 keys = among[stream.label] if among else None
-                results.append(_compare(definitions, chosen, stream, source, duck, since, keys))
-                report(results[-1])
+                return _compare(definitions, chosen, stream, source, own, since, keys)
+            finally:
+                free.put((source, own))
+
+        results = []
+        with ThreadPoolExecutor(READERS) as pool:
+            for result in pool.map(compared, streams):
+                results.append(result)
+                report(result)
         return results
 
 
