@@ -40,17 +40,26 @@ def sweep(name: str, above: Path | None = None) -> None:
 def _made(name: str, above: Path) -> tuple[Path, int]:
     while True:
         folder = Path(tempfile.mkdtemp(prefix=f"elt-{name}-", dir=above))
-        with suppress(FileNotFoundError):  # another's sweep came before the lock
-            if (lock := _locked(folder)) is not None:
-                return folder, lock
+        with suppress(FileNotFoundError):
+            if (lock := _locked(folder, without_locks=True)) is not None:
+                if folder.exists():  # else another's sweep came before the lock
+                    return folder, lock
+                os.close(lock)
 
 
-def _locked(folder: Path) -> int | None:
-    """The descriptor that holds a folder as long as its process lives; None when another one does."""
+def _locked(folder: Path, *, without_locks: bool = False) -> int | None:
+    """The descriptor that holds a folder as long as its process lives; None when another one does.
+
+    `without_locks`: a file system that has none will do. No sweep removes anything there. Else raises OSError there.
+    """
     lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(lock)
         return None
+    except OSError:  # NFS has no lock for a folder that is only read
+        if not without_locks:
+            os.close(lock)
+            raise
     return lock

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from foundation.scratch import scratch, sweep
 
@@ -48,3 +52,16 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "elt-rows-link").symlink_to(precious)
     sweep("rows", tmp_path)
     assert precious.is_dir()
+
+
+def test_a_file_system_without_locks_has_folders_and_no_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    (tmp_path / "elt-rows-1").mkdir()
+    with scratch("rows", tmp_path) as folder:
+        assert folder.is_dir() and (tmp_path / "elt-rows-1").is_dir()
+    assert not folder.exists()
